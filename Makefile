@@ -1,0 +1,61 @@
+# make train   install, then train the example network on the embedded digits
+# make test    install, then run the tests
+# make lint    what the pre-commit hook and CI run
+# make lock    pin the requirements again, with hashes
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+
+.PHONY: train test lint generated-check katex lock clean
+
+train: $(VENV)/run.stamp
+	$(BIN)/derive train examples/mnist_wide.toml --data mnist_embedded
+
+test: $(VENV)/test.stamp
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+generated-check: $(VENV)/run.stamp
+	$(BIN)/derive generate --check examples/*.toml
+
+# ---- Environment: one folder, made once, brought up to date when a file it depends on changes ----
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; say make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes --requirement requirements/run.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/test.stamp: requirements/test.txt $(VENV)/run.stamp
+	$(PIP) install --require-hashes --requirement requirements/test.txt
+	@touch $@
+
+# ---- KaTeX, for the tests that ask it whether it accepts our LaTeX (they are skipped without it) ----
+
+katex: tests/katex/node_modules/.package-lock.json
+
+tests/katex/node_modules/.package-lock.json: tests/katex/package.json tests/katex/package-lock.json
+	cd tests/katex && npm ci --loglevel=error
+	@touch $@
+
+# ---- Requirements: names and hashes only, from whatever index pip is set up to use ----
+
+COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-config --upgrade --generate-hashes \
+	--allow-unsafe --strip-extras --no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+lock: $(VENV)/test.stamp
+	$(PIP) install 'pip-tools>=7.4'
+	$(COMPILE) --all-build-deps --output-file requirements/run.txt pyproject.toml
+	$(COMPILE) --all-build-deps --extra test --extra lint --constraint requirements/run.txt \
+		--output-file requirements/test.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) build *.egg-info tests/katex/node_modules

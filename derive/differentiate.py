@@ -1,0 +1,245 @@
+"""Derivatives of index equations: SymPy differentiates, Kronecker deltas are contracted.
+
+``vjp`` turns z[free] = right side and the cotangent dz into the index equation of the cotangent of any tensor
+that the right side reads.  Nothing here knows a function or a layer by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sympy
+from sympy import DiracDelta, Expr, Indexed, IndexedBase, KroneckerDelta, Symbol, Tuple
+
+from derive.index import (
+    Equation,
+    Inside,
+    Max,
+    Reduction,
+    Sum,
+    Winner,
+    access,
+    accesses,
+    canonical_sums,
+    fresh_index,
+    index,
+    name_of,
+    reductions,
+    tensor,
+)
+
+# What SymPy's diff handles right, for real arguments.  Anything else on the way to the tensor is an error:
+# SymPy answers 0 for some things that it does not understand.
+DIFFERENTIABLE = (
+    sympy.Add, sympy.Mul, sympy.Pow, sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.sinh,
+    sympy.cosh, sympy.tanh, sympy.erf, sympy.Abs, sympy.sign, sympy.Piecewise, sympy.functions.elementary.piecewise.ExprCondPair,
+)  # fmt: skip
+BOUND_NAMES = ("k", "j", "i", "m", "l", "u", "v", "c", "o")
+FREE_NAMES = ("p", "q", "r", "s")
+
+
+class CannotDifferentiate(ValueError):
+    """The engine does not know how to differentiate; the message names equation and sub-expression."""
+
+
+@dataclass(frozen=True)
+class LocalTerm:
+    """One term of a Jacobian: ``coefficient`` · Π δ(subscript, the tensor's index), summed over ``axes``."""
+
+    coefficient: Expr
+    subscripts: tuple[Expr, ...]
+    axes: tuple[Tuple, ...]
+
+
+def cotangent(name: str) -> str:
+    """Return the name of the cotangent (∂E/∂) of a tensor."""
+    return f"d{name}"
+
+
+def local_terms(expression: Expr, base: IndexedBase) -> list[LocalTerm]:
+    """Return ∂expression/∂base[…] as a sum of terms, one for each way that the tensor is read.
+
+    The derivative of a sum is the sum of derivatives; a maximum's is that of its (first) winner.
+    Raises CannotDifferentiate.
+    """
+    if base not in expression.atoms(IndexedBase):
+        return []
+    inner = [r for r in reductions(expression) if base in r.atoms(IndexedBase)]
+    opened = {r: r.renamed() for r in inner}
+    slots: dict[Expr, Symbol] = {r: sympy.Dummy("reduction", real=True) for r in inner}
+    outside = expression.xreplace(slots)
+    direct = accesses(outside, base)
+    slots |= {a: sympy.Dummy(name_of(base), real=True) for a in direct}
+    scalar = outside.xreplace({a: slots[a] for a in direct})
+    _require_differentiable(scalar, frozenset(slots.values()))
+    back = {slot: node for node, slot in slots.items()}
+
+    terms = []
+    for node, slot in slots.items():
+        coefficient = _almost_everywhere(sympy.diff(scalar, slot)).xreplace(back)
+        if coefficient == 0:
+            continue
+        if isinstance(node, Indexed):
+            terms.append(LocalTerm(coefficient, tuple(node.indices), ()))
+            continue
+        reduction = opened[node]
+        for term in local_terms(reduction.body, base):
+            factor = coefficient * term.coefficient
+            if isinstance(reduction, Max):
+                factor *= Winner(node.body, reduction.bound, *node.axes)
+            terms.append(LocalTerm(factor, term.subscripts, (*reduction.axes, *term.axes)))
+    return terms
+
+
+def _require_differentiable(scalar: Expr, slots: frozenset[Symbol]) -> None:
+    def visit(node: Expr) -> None:
+        if node in slots or not node.free_symbols & slots:
+            return
+        if isinstance(node, sympy.Piecewise):
+            for branch, condition in node.args:
+                if not isinstance(condition, sympy.core.relational.Relational | sympy.logic.boolalg.BooleanAtom):
+                    raise CannotDifferentiate(f"cannot differentiate the condition {condition}")
+                visit(branch)
+            return
+        if not isinstance(node, DIFFERENTIABLE):
+            raise CannotDifferentiate(f"cannot differentiate {type(node).__name__} in the sub-expression {node}")
+        for argument in node.args:
+            visit(argument)
+
+    visit(scalar)
+
+
+def _almost_everywhere(derivative: Expr) -> Expr:
+    """Drop the impulses of jumps: the derivative of sign is 0 wherever it has one."""
+    derivative = derivative.replace(lambda e: isinstance(e, DiracDelta), lambda _: sympy.S.Zero)
+    if derivative.has(sympy.Derivative, sympy.Subs):
+        raise CannotDifferentiate(f"SymPy leaves the derivative {derivative} unevaluated")
+    return derivative
+
+
+@lru_cache(maxsize=None)
+def vjp(equation: Equation, name: str) -> Equation:
+    """Return the equation of d{name}, the cotangent of the tensor ``name`` that the equation reads.
+
+    d{name}[q] = Σ dz[free] · ∂right/∂{name}[q], contracted.  Raises CannotDifferentiate.
+    """
+    base = equation.reads()[name]
+    seed = access(tensor(cotangent(equation.name), *equation.left.base.shape), *equation.free)
+    fresh = {symbol: fresh_index(symbol) for symbol in equation.free}
+    right = equation.right.xreplace(fresh)
+    axes = tuple(Tuple(fresh[i], n) for i, n in equation.axes)
+    wanted = tuple(sympy.Dummy(f"w{d}", integer=True) for d in range(len(base.shape)))
+    try:
+        terms = local_terms(right, base)
+    except CannotDifferentiate as error:
+        raise CannotDifferentiate(f"{equation}: {error}") from None
+    products = [
+        contract(seed.xreplace(fresh) * t.coefficient, t.subscripts, wanted, base.shape, (*axes, *t.axes))
+        for t in terms
+    ]
+    names = _natural_names(equation, base)
+    left = access(tensor(cotangent(name), *base.shape), *names)
+    total = sympy.Add(*products).xreplace(dict(zip(wanted, names, strict=True)))
+    return Equation(left, canonical_sums(total, BOUND_NAMES, names))
+
+
+def _natural_names(equation: Equation, base: IndexedBase) -> tuple[Symbol, ...]:
+    """Name the axes of a tensor as the equation's first plain read of it does, else p, q, r, s."""
+    taken: list[Symbol] = []
+    reads = accesses(equation.right, base)
+    reads.sort(key=lambda a: -sum(s in equation.free for s in a.indices))
+    for axis, subscript in enumerate(reads[0].indices if reads else ()):
+        if isinstance(subscript, Symbol) and subscript not in taken:
+            taken.append(subscript)
+        else:
+            used = {*taken, *equation.free}
+            taken.append(next(i for i in map(index, (*FREE_NAMES, f"p{axis}")) if i not in used))
+    return tuple(taken)
+
+
+def contract(
+    product: Expr,
+    subscripts: Iterable[Expr],
+    wanted: tuple[Symbol, ...],
+    shape: Iterable[Expr],
+    axes: tuple[Tuple, ...],
+) -> Expr:
+    """Return Σ over axes of product · Π δ(subscript, wanted), every solvable delta contracted.
+
+    A delta whose argument has coefficient ±1 in a summed index is solved for it: the index disappears, its
+    range stays behind as a guard unless it is implied.  A delta that no index solves stays: divisibility.
+    """
+    product, inner = _open_sums(product)
+    factors, inside = _split_deltas(product)
+    deltas = [sympy.expand(s - w) for s, w in zip(subscripts, wanted, strict=True)] + inside
+    sizes: dict[Symbol, Expr] = {i: n for i, n in (*axes, *inner)}
+    ranges = dict(zip(wanted, shape, strict=True))
+    guards: list[tuple[Expr, Expr]] = []
+    while solved := _solve_one(deltas, sizes):
+        delta, symbol, solution = solved
+        replace = {symbol: solution}
+        factors = factors.xreplace(replace)
+        deltas = [sympy.expand(d.xreplace(replace)) for d in deltas if d is not delta]
+        guards = [(sympy.expand(g.xreplace(replace)), n) for g, n in guards]
+        guards.append((solution, sizes.pop(symbol)))
+    factors = factors.replace(lambda e: isinstance(e, Indexed), _expand_subscripts)
+    for delta in deltas:
+        factors *= KroneckerDelta(delta, 0)
+    known = {**ranges, **sizes}
+    for expression, extent in guards:
+        if not _implied(expression, extent, known, factors):
+            factors *= Inside(expression, extent)
+    return Sum(factors, *((i, n) for i, n in sizes.items()))
+
+
+def _solve_one(deltas: list[Expr], sizes: dict[Symbol, Expr]) -> tuple[Expr, Symbol, Expr] | None:
+    """Return a delta, a summed index in which it is affine with coefficient ±1, and its solution."""
+    for delta in deltas:
+        for symbol in sizes:
+            slope = delta.coeff(symbol)
+            rest = sympy.expand(delta - slope * symbol)
+            if slope in (1, -1) and symbol not in rest.free_symbols:
+                return delta, symbol, sympy.expand(-rest / slope)
+    return None
+
+
+def _expand_subscripts(node: Indexed) -> Indexed:
+    return access(node.base, *(sympy.expand(i) for i in node.indices))
+
+
+def _open_sums(product: Expr) -> tuple[Expr, tuple[Tuple, ...]]:
+    """Pull out of a product the sums that hold a Kronecker delta as a factor, so that it can be contracted."""
+    axes: tuple[Tuple, ...] = ()
+    factors = []
+    for factor in sympy.Mul.make_args(product):
+        if isinstance(factor, Sum) and factor.body.has(KroneckerDelta):
+            opened = factor.renamed()
+            axes += opened.axes
+            factors.append(opened.body)
+        else:
+            factors.append(factor)
+    return sympy.Mul(*factors), axes
+
+
+def _split_deltas(product: Expr) -> tuple[Expr, list[Expr]]:
+    deltas, rest = [], []
+    for factor in sympy.Mul.make_args(product):
+        if isinstance(factor, KroneckerDelta) and not factor.has(Indexed):
+            deltas.append(sympy.expand(factor.args[0] - factor.args[1]))
+        else:
+            rest.append(factor)
+    return sympy.Mul(*rest), deltas
+
+
+def _implied(expression: Expr, extent: Expr, ranges: dict[Symbol, Expr], factors: Expr) -> bool:
+    """A guard is implied by an index of that range, or by a factor that is zero outside it."""
+    if ranges.get(expression) == extent:
+        return True
+    for factor in sympy.Mul.make_args(factors):
+        if isinstance(factor, Indexed):
+            pairs = zip(factor.indices, factor.base.shape, strict=True)
+            if any(s == expression and n == extent for s, n in pairs):
+                return True
+    return False

@@ -1,0 +1,66 @@
+"""Named functions of the computed forms: what a derived expression is written in once differentiation is over.
+
+They carry no derivative: differentiation comes first and meets only SymPy's own functions.
+"""
+
+from __future__ import annotations
+
+import sympy
+
+
+class sigmoid(sympy.Function):
+    """σ(u) = 1 / (1 + exp(−u))."""
+
+    is_real = True
+    nargs = 1
+
+    def as_elementary(self) -> sympy.Expr:
+        return 1 / (1 + sympy.exp(-self.args[0]))
+
+
+class softplus(sympy.Function):
+    """softplus(u) = log(1 + exp(u))."""
+
+    is_real = True
+    nargs = 1
+
+    def as_elementary(self) -> sympy.Expr:
+        return sympy.log(1 + sympy.exp(self.args[0]))
+
+
+class expm1(sympy.Function):
+    """exp(u) − 1, exact for small u."""
+
+    is_real = True
+    nargs = 1
+
+    def as_elementary(self) -> sympy.Expr:
+        return sympy.exp(self.args[0]) - 1
+
+
+class log1p(sympy.Function):
+    """log(1 + u), exact for small u."""
+
+    is_real = True
+    nargs = 1
+
+    def as_elementary(self) -> sympy.Expr:
+        return sympy.log(1 + self.args[0])
+
+
+class logcosh(sympy.Function):
+    """log cosh u, finite wherever u is."""
+
+    is_real = True
+    nargs = 1
+
+    def as_elementary(self) -> sympy.Expr:
+        return sympy.log(sympy.cosh(self.args[0]))
+
+
+NAMED = (sigmoid, softplus, expm1, log1p, logcosh)
+
+
+def elementary(expression: sympy.Expr) -> sympy.Expr:
+    """Return the expression with every named function written out."""
+    return expression.replace(lambda e: isinstance(e, NAMED), lambda e: e.as_elementary())

@@ -1,0 +1,249 @@
+"""Index equations: ``lhs[free indices] = right side`` over tensors that are zero outside their box.
+
+A right side is a SymPy expression over ``Indexed`` accesses with affine subscripts, in which ``Sum`` and
+``Max`` reduce over indices.  Every index has a size, every tensor a shape; both may be symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr, Indexed, IndexedBase, Symbol, Tuple
+
+
+def index(name: str) -> Symbol:
+    """Return the index of that name."""
+    return Symbol(name, integer=True)
+
+
+def size(name: str) -> Symbol:
+    """Return the symbolic size of that name: a positive integer."""
+    return Symbol(name, integer=True, positive=True)
+
+
+def tensor(name: str, *shape: object) -> IndexedBase:
+    """Return the real tensor of that name; its shape is a tuple of sizes, () for a scalar."""
+    return IndexedBase(Symbol(name, real=True), shape=Tuple(*shape))
+
+
+def name_of(base: IndexedBase) -> str:
+    """Return a tensor's name."""
+    return str(base.label)
+
+
+class Reduction(Expr):
+    """A reduction of ``body`` over ``axes``: pairs (index, size), the indices bound."""
+
+    is_commutative = True
+    is_extended_real = True
+
+    def __new__(cls, body: object, *axes: object) -> Expr:
+        body = sympy.sympify(body)
+        if not axes:
+            return body
+        return Expr.__new__(cls, body, *(Tuple(*axis) for axis in axes))
+
+    @property
+    def body(self) -> Expr:
+        return self.args[0]
+
+    @property
+    def axes(self) -> tuple[Tuple, ...]:
+        return self.args[1:]
+
+    @property
+    def bound(self) -> tuple[Symbol, ...]:
+        return tuple(symbol for symbol, _ in self.axes)
+
+    @property
+    def free_symbols(self) -> set[Symbol]:
+        return super().free_symbols - set(self.bound)
+
+    def _sympystr(self, printer: object) -> str:
+        bound = ",".join(str(s) for s in self.bound)
+        return f"{type(self).__name__.lower()}_{bound}({self.body})"
+
+    def renamed(self) -> Reduction:
+        """Return the same reduction with fresh bound indices."""
+        fresh = {symbol: fresh_index(symbol) for symbol in self.bound}
+        return self.xreplace(fresh)
+
+
+class Sum(Reduction):
+    """Σ over the axes of body."""
+
+
+class Max(Reduction):
+    """The greatest value of body over the axes."""
+
+
+class Winner(Expr):
+    """1 where the axes' indices, taken at ``at``, are the first that reach the maximum of body; else 0.
+
+    args: body, at (a tuple of index expressions), then the axes, whose indices are bound in body.
+    """
+
+    is_commutative = True
+    is_extended_real = True
+
+    def __new__(cls, body: object, at: object, *axes: object) -> Expr:
+        return Expr.__new__(cls, body, Tuple(*at), *(Tuple(*axis) for axis in axes))  # type: ignore[misc]
+
+    @property
+    def body(self) -> Expr:
+        return self.args[0]
+
+    @property
+    def at(self) -> tuple[Expr, ...]:
+        return tuple(self.args[1])
+
+    @property
+    def axes(self) -> tuple[Tuple, ...]:
+        return self.args[2:]
+
+    @property
+    def free_symbols(self) -> set[Symbol]:
+        bound = {symbol for symbol, _ in self.axes}
+        return (self.body.free_symbols - bound) | self.args[1].free_symbols
+
+
+class Inside(Expr):
+    """The guard 0 ≤ expression < size: 1 where it holds, else 0."""
+
+    is_commutative = True
+    is_extended_real = True
+
+    @property
+    def expression(self) -> Expr:
+        return self.args[0]
+
+    @property
+    def size(self) -> Expr:
+        return self.args[1]
+
+
+def fresh_index(like: Symbol) -> Symbol:
+    """Return a new index that differs from every other."""
+    return sympy.Dummy(like.name, integer=True)
+
+
+@dataclass(frozen=True)
+class Equation:
+    """``left`` = ``right``.  The left side's subscripts are the free indices, its shape their sizes."""
+
+    left: Indexed
+    right: Expr
+
+    @property
+    def name(self) -> str:
+        return name_of(self.left.base)
+
+    @property
+    def free(self) -> tuple[Symbol, ...]:
+        return tuple(self.left.indices)
+
+    @property
+    def axes(self) -> tuple[Tuple, ...]:
+        """The free indices with their sizes."""
+        return tuple(Tuple(i, n) for i, n in zip(self.free, self.left.base.shape, strict=True))
+
+    def reads(self) -> dict[str, IndexedBase]:
+        """Return the tensors on the right side by name, in order of their names."""
+        return {name_of(base): base for base in sorted(self.right.atoms(IndexedBase), key=name_of)}
+
+    def replace(self, mapping: Mapping[Expr, Expr]) -> Equation:
+        """Return the equation with symbols, sizes or tensors exchanged on both sides."""
+        return Equation(self.left.xreplace(mapping), self.right.xreplace(mapping))
+
+    def __str__(self) -> str:
+        return f"{self.left} = {self.right}"
+
+
+class Scalar(Indexed):
+    """The access of a tensor without axes, which SymPy's Indexed does not allow."""
+
+    is_commutative = True
+    is_extended_real = True
+
+    def __new__(cls, base: IndexedBase) -> Expr:
+        return Expr.__new__(cls, base)
+
+
+def access(base: IndexedBase, *subscripts: object) -> Indexed:
+    """Return base[subscripts]; a scalar is accessed with none."""
+    return Indexed(base, *subscripts) if subscripts else Scalar(base)
+
+
+def accesses(expression: Expr, base: IndexedBase | None = None) -> list[Indexed]:
+    """Return the distinct accesses in an expression (to one tensor), in a fixed order."""
+    found = (a for a in expression.atoms(Indexed) if base is None or a.base == base)
+    return sorted(found, key=str)
+
+
+def reductions(expression: Expr) -> list[Reduction]:
+    """Return the outermost reductions in an expression, in a fixed order."""
+    found: dict[Reduction, None] = {}
+
+    def visit(node: Expr) -> None:
+        if isinstance(node, Reduction):
+            found[node] = None
+            return
+        for argument in node.args:
+            visit(argument)
+
+    visit(expression)
+    return list(found)
+
+
+def canonical_sums(expression: Expr, names: Iterable[str], taken: Iterable[Symbol]) -> Expr:
+    """Return the expression with every bound index named from ``names``, none of them taken outside it.
+
+    Two reductions that differ only in the names of their bound indices become equal.
+    """
+    pool = list(names)
+
+    def choose(bound: Symbol, used: set[str]) -> Symbol:
+        return index(next(n for n in _endless([bound.name, *pool]) if n not in used))
+
+    def visit(node: Expr, used: frozenset[str]) -> Expr:
+        if isinstance(node, Reduction | Winner):
+            inner = set(used)
+            mapping = {}
+            for symbol, _ in node.axes:
+                mapping[symbol] = choose(symbol, inner)
+                inner.add(mapping[symbol].name)
+            node = _rebind(node, mapping)
+            used = frozenset(inner)
+        if not node.args or isinstance(node, Indexed):
+            return node
+        arguments = [visit(a, used) for a in node.args]
+        return node if all(a is b for a, b in zip(arguments, node.args, strict=True)) else node.func(*arguments)
+
+    return visit(_apart(expression), frozenset(s.name for s in taken))
+
+
+def _apart(node: Expr) -> Expr:
+    """Return the expression with every bound index fresh, so that no renaming can capture one."""
+    if not node.args or isinstance(node, Indexed) or not node.has(Reduction, Winner):
+        return node
+    node = node.func(*(_apart(a) for a in node.args))
+    if isinstance(node, Reduction | Winner):
+        return _rebind(node, {symbol: fresh_index(symbol) for symbol, _ in node.axes})
+    return node
+
+
+def _rebind(node: Expr, mapping: Mapping[Symbol, Symbol]) -> Expr:
+    if isinstance(node, Winner):  # `at` stands outside the binding
+        axes = [Tuple(mapping[s], n) for s, n in node.axes]
+        return Winner(node.body.xreplace(mapping), node.at, *axes)
+    return node.xreplace(mapping)
+
+
+def _endless(names: list[str]) -> Iterator[str]:
+    yield from names
+    step = 2
+    while True:
+        yield from (f"{n}{step}" for n in names)
+        step += 1

@@ -1,0 +1,128 @@
+"""The reference interpreter of index equations: loops over every index, slow and obvious.
+
+It shares nothing with the code generator; tests hold derived equations and generated programs against it.
+Complex values go through analytic functions, for the complex step.
+"""
+
+from __future__ import annotations
+
+import cmath
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+from sympy import Expr, Indexed, IndexedBase, KroneckerDelta, Symbol
+
+from derive.functions import elementary
+from derive.index import Equation, Inside, Max, Sum, Winner, name_of
+
+Number = Any  # float or complex
+Bindings = dict[Symbol, int]
+ELEMENTARY: dict[type, tuple[Callable[[float], float], Callable[[complex], complex] | None]] = {
+    sympy.exp: (math.exp, cmath.exp),
+    sympy.log: (math.log, cmath.log),
+    sympy.sin: (math.sin, cmath.sin),
+    sympy.cos: (math.cos, cmath.cos),
+    sympy.tan: (math.tan, cmath.tan),
+    sympy.sinh: (math.sinh, cmath.sinh),
+    sympy.cosh: (math.cosh, cmath.cosh),
+    sympy.tanh: (math.tanh, cmath.tanh),
+    sympy.erf: (math.erf, None),
+    sympy.Abs: (abs, None),
+    sympy.sign: (lambda v: float((v > 0) - (v < 0)), None),
+}
+
+
+def evaluate(equation: Equation, tensors: Mapping[str, Any]) -> NDArray[Any]:
+    """Return the left side's values, given an array for every tensor that the right side reads.
+
+    Symbolic sizes are read off the arrays; a size that no array shows must be a key of ``tensors`` too.
+    Raises KeyError for a missing tensor, ValueError for shapes that contradict each other.
+    """
+    arrays = {name: np.asarray(value) for name, value in tensors.items()}
+    right = elementary(equation.right)
+    sizes = _sizes([equation.left.base, *equation.reads().values()], arrays)
+    shape = [int(n.xreplace(sizes)) for n in equation.left.base.shape]
+    complex_in = any(np.iscomplexobj(arrays[name]) for name in equation.reads())
+    out = np.zeros(shape, dtype=complex if complex_in else float)
+    for position in itertools.product(*map(range, shape)):
+        bindings = {**sizes, **dict(zip(equation.free, position, strict=True))}
+        out[position] = _value(right, arrays, bindings)
+    return out
+
+
+def _sizes(bases: Iterable[IndexedBase], arrays: Mapping[str, NDArray[Any]]) -> Bindings:
+    known: Bindings = {}
+    for base in bases:
+        value = arrays.get(name_of(base))
+        for symbol, extent in zip(base.shape, () if value is None else value.shape, strict=value is not None):
+            if isinstance(symbol, Symbol) and known.setdefault(symbol, extent) != extent:
+                raise ValueError(f"{base}: size {symbol} is {known[symbol]} and {extent}")
+    for name, value in arrays.items():
+        if value.ndim == 0 and not any(name == name_of(b) for b in bases):
+            known.setdefault(Symbol(name, integer=True, positive=True), int(value.real))
+    return known
+
+
+def _value(node: Expr, arrays: Mapping[str, NDArray[Any]], bindings: Bindings) -> Number:
+    def of(child: Expr) -> Number:
+        return _value(child, arrays, bindings)
+
+    match node:
+        case sympy.Integer() | sympy.Rational() | sympy.Float() | sympy.NumberSymbol():
+            return int(node) if node.is_Integer else float(node)
+        case Symbol():
+            return bindings[node]
+        case Indexed():
+            array = arrays[name_of(node.base)]
+            at = tuple(int(_real(of(i))) for i in node.indices)
+            inside = all(0 <= i < n for i, n in zip(at, array.shape, strict=True))
+            return array[at] if inside else 0.0
+        case Sum() | Max() | Winner():
+            ranges = [range(int(of(n))) for _, n in node.axes]
+            bound = [s for s, _ in node.axes]
+            points = list(itertools.product(*ranges))
+            values = [
+                _value(node.body, arrays, {**bindings, **dict(zip(bound, p, strict=True))}) for p in points
+            ]
+            if isinstance(node, Sum):
+                return sum(values)
+            best = max(range(len(values)), key=lambda i: (_real(values[i]), -i))
+            if isinstance(node, Max):
+                return values[best]
+            return float(points[best] == tuple(int(of(i)) for i in node.at))
+        case Inside():
+            return float(0 <= of(node.expression) < of(node.size))
+        case KroneckerDelta():
+            return float(_real(of(node.args[0])) == _real(of(node.args[1])))
+        case sympy.Add():
+            return sum(of(a) for a in node.args)
+        case sympy.Mul():
+            return math.prod(of(a) for a in node.args)
+        case sympy.Pow():
+            return of(node.base) ** of(node.exp)
+        case sympy.Piecewise():
+            return next(of(branch) for branch, condition in node.args if _holds(condition, of))
+    real, analytic = ELEMENTARY[type(node)]
+    argument = of(node.args[0])
+    if isinstance(argument, complex):
+        if analytic is None:
+            raise ValueError(f"{type(node).__name__} is not analytic: no complex step")
+        return analytic(argument)
+    return real(argument)
+
+
+def _real(value: Number) -> float:
+    return value.real if isinstance(value, complex) else value
+
+
+def _holds(condition: Any, of: Callable[[Expr], Number]) -> bool:
+    if condition in (sympy.true, sympy.false):
+        return bool(condition)
+    left, right = _real(of(condition.lhs)), _real(of(condition.rhs))
+    comparisons = {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}
+    return comparisons[condition.rel_op]

@@ -1,0 +1,112 @@
+"""What the library knows by formula: activations, losses and optimizers.
+
+A row is mathematics in the formula language of specs and nothing else; derivatives, LaTeX, every target and
+every check follow from it.  Adding an activation is adding its formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from derive.spec.fields import Field
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A scalar formula and the default values of its constants."""
+
+    text: str
+    constants: Mapping[str, float] = field(default_factory=dict)
+
+
+# An activation is a formula in x.
+ACTIVATIONS: dict[str, Formula] = {
+    "identity": Formula("x"),
+    "sigmoid": Formula("1 / (1 + exp(-x))"),
+    "tanh": Formula("tanh(x)"),
+    "relu": Formula("max(0, x)"),
+    "leaky_relu": Formula("where(x > 0, x, slope * x)", {"slope": 0.1}),
+    "elu": Formula("where(x > 0, x, alpha * (exp(x) - 1))", {"alpha": 1.0}),
+    "softplus": Formula("log(1 + exp(x))"),
+    "gelu": Formula("x * (1 + erf(x / sqrt(2))) / 2"),
+    "swish": Formula("x / (1 + exp(-x))"),
+    "step": Formula("where(x > 0, 1, 0)"),
+}
+
+# A loss is a formula in the output y and the target t, summed over outputs.
+LOSSES: dict[str, Formula] = {
+    "mse": Formula("(y - t)**2 / 2"),
+    "mae": Formula("abs(y - t)"),
+    "binary_cross_entropy": Formula("-(t * log(y) + (1 - t) * log(1 - y))"),
+    "cross_entropy": Formula("-t * log(y)"),
+}
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Update equations, in order: each row replaces its left side.
+
+    The names are theta (a parameter), g (its gradient), k (the step, from 1), the state (every other left
+    side, zero before the first step) and the hyper-parameters (the fields).
+    """
+
+    update: tuple[tuple[str, str], ...]
+    fields: tuple[Field, ...]
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.update if name != "theta")
+
+
+def _rate(default: float) -> Field:
+    return Field("learning_rate", "float", "step length η", default, minimum=0, exclusive=("minimum",))
+
+
+def _decay(name: str, default: float, description: str) -> Field:
+    return Field(name, "float", description, default, minimum=0, maximum=1, exclusive=("maximum",))
+
+
+def _epsilon(default: float) -> Field:
+    return Field(
+        "epsilon", "float", "added to the denominator", default, minimum=0, exclusive=("minimum",)
+    )
+
+
+OPTIMIZERS: dict[str, Optimizer] = {
+    "sgd": Optimizer(
+        (("theta", "theta - learning_rate * g"),),
+        (_rate(0.1),),
+    ),
+    "momentum": Optimizer(
+        (("v", "momentum * v + g"), ("theta", "theta - learning_rate * v")),
+        (_rate(0.01), _decay("momentum", 0.9, "share of the last step's velocity that is kept")),
+    ),
+    "adagrad": Optimizer(
+        (("h", "h + g**2"), ("theta", "theta - learning_rate * g / (sqrt(h) + epsilon)")),
+        (_rate(0.01), _epsilon(1e-10)),
+    ),
+    "rmsprop": Optimizer(
+        (
+            ("h", "rho * h + (1 - rho) * g**2"),
+            ("theta", "theta - learning_rate * g / (sqrt(h) + epsilon)"),
+        ),
+        (_rate(1e-3), _decay("rho", 0.9, "share of the running mean of g² that is kept"), _epsilon(1e-8)),
+    ),
+    "adam": Optimizer(
+        (
+            ("m", "beta1 * m + (1 - beta1) * g"),
+            ("v", "beta2 * v + (1 - beta2) * g**2"),
+            (
+                "theta",
+                "theta - learning_rate * (m / (1 - beta1**k)) / (sqrt(v / (1 - beta2**k)) + epsilon)",
+            ),
+        ),
+        (
+            _rate(1e-3),
+            _decay("beta1", 0.9, "share of the running mean of g that is kept"),
+            _decay("beta2", 0.999, "share of the running mean of g² that is kept"),
+            _epsilon(1e-8),
+        ),
+    ),
+}

@@ -1,0 +1,211 @@
+"""A generated training program, loaded from its folder: `manifest.json` and `numpy_trainer.py`."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from runtime.errors import EditedProgramWarning, RunError
+
+Array = NDArray[Any]
+Parameters = dict[str, Array]
+State = dict[str, Any]
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+FUNCTIONS = (
+    "init_parameters",
+    "predict",
+    "loss",
+    "loss_and_gradients",
+    "input_gradient",
+    "init_optimizer",
+    "update",
+    "train_step",
+    "branches",
+)
+TABLES = ("PARAMETERS", "STATISTICS")
+
+
+class Trainer(Protocol):
+    """The public face of a generated module; arrays keep the dtype of the parameters."""
+
+    PARAMETERS: dict[str, tuple[int, ...]]
+    STATISTICS: dict[str, tuple[int, ...]]
+    init_parameters: Callable[..., Parameters]  # (seed, dtype)
+    predict: Callable[[Parameters, Array], Array]
+    loss: Callable[..., Any]  # (parameters, x, t)
+    loss_and_gradients: Callable[..., tuple[Any, Parameters]]  # (parameters, x, t, seed=None)
+    input_gradient: Callable[..., Array]  # (parameters, x, t, seed=None)
+    init_optimizer: Callable[[Parameters], State]
+    update: Callable[[Parameters, Parameters, State], None]
+    train_step: Callable[..., Any]  # (parameters, x, t, state, seed=None)
+    branches: Callable[[Parameters, Array, Array], Array]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A loaded program: its manifest, checked, and its module."""
+
+    directory: Path
+    manifest: Mapping[str, Any]
+    module: Trainer
+
+    @property
+    def name(self) -> str:
+        """The name of the spec."""
+        return str(self.manifest["name"])
+
+    @property
+    def spec_sha256(self) -> str:
+        """SHA-256 of the spec file the program was generated from."""
+        return str(self.manifest["spec"]["sha256"])
+
+    @cached_property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input sample."""
+        return tuple(int(size) for size in self.manifest["input"]["shape"])
+
+    @cached_property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the output for one sample."""
+        return tuple(int(size) for size in self.manifest["output"]["shape"])
+
+    @property
+    def target_kind(self) -> str:
+        """"labels" for (N,) integers, "values" for (N, …) floats."""
+        return str(self.manifest["target"]["kind"])
+
+    @property
+    def classification(self) -> bool:
+        """Whether outputs are scores of classes, so that an accuracy has a meaning."""
+        return bool(self.manifest["classification"])
+
+    @property
+    def classes(self) -> int:
+        """Number of classes that labels may name: the size of the output, 2 for a single output."""
+        size = int(np.prod(self.output_shape, dtype=np.int64))
+        return size if size > 1 else 2
+
+    @property
+    def loss_type(self) -> str:
+        """The type of the loss in the spec ("cross_entropy", "mse", …), empty when the manifest has none."""
+        return str(self.manifest["loss"].get("type", ""))
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """The spec's own data, batch_size, epochs, seed and validation_split."""
+        return cast("Mapping[str, Any]", self.manifest["training"])
+
+    def init_parameters(self, seed: int, dtype: DTypeLike = np.float32) -> Parameters:
+        """Starting parameters and statistics, name → array of `dtype`."""
+        return self.module.init_parameters(seed, dtype)
+
+
+def load_program(directory: Path | str, *, edited: str = "warn") -> Program:
+    """The program in a generated folder.
+
+    `edited` says what to do when a file differs from its recorded hash: "warn" (an EditedProgramWarning),
+    "refuse" or "allow".  Raises RunError when the folder is no generated program of this format.
+    """
+    folder = Path(directory)
+    manifest = read_manifest(folder)
+    changed = edited_files(folder, manifest)
+    if changed and edited != "allow":
+        names = ", ".join(changed)
+        text = f"{folder}: {names} differ(s) from what was generated; generate again to get the original back"
+        if edited == "refuse":
+            raise RunError(text)
+        warnings.warn(text, EditedProgramWarning, stacklevel=2)
+    path = folder / str(manifest["targets"]["numpy"])
+    return Program(folder, MappingProxyType(manifest), _checked(_import(path), manifest, path))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a generated folder, its entries checked.  Raises RunError."""
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: not found; `derive generate SPEC` writes such a folder") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read as JSON ({error}); generate the program again") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
+        raise RunError(f"{path}: format {found!r}, this version reads format {FORMAT}; generate it again")
+    try:
+        for value in (*manifest["input"]["shape"], *manifest["output"]["shape"]):
+            int(value)
+        numpy_target = str(manifest["targets"]["numpy"])
+        complete = (
+            manifest["target"]["kind"] in ("labels", "values")
+            and isinstance(manifest["classification"], bool)
+            and all(isinstance(manifest[key], dict) for key in ("spec", "files", "loss", "training"))
+            and all(isinstance(key, str) for key in (manifest["name"], manifest["spec"]["sha256"]))
+            and all(isinstance(row["name"], str) and tuple(row["shape"]) for row in manifest["parameters"])
+            and Path(numpy_target).name == numpy_target
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: entry missing or wrong ({error!r}); generate the program again") from error
+    if not complete:
+        raise RunError(f"{path}: an entry has the wrong type; generate the program again")
+    return manifest
+
+
+def edited_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Names of recorded files in `folder` that are missing or have another SHA-256, in order of name."""
+    changed = []
+    for name, recorded in sorted(manifest["files"].items()):
+        path = folder / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != recorded:
+            changed.append(name)
+    return changed
+
+
+def _import(path: Path) -> ModuleType:
+    """The module at `path`, outside `sys.modules` and without a bytecode file beside it."""
+    if not path.is_file():
+        raise RunError(f"{path}: not found; generate the program again")
+    name = f"chainrule_program_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RunError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise RunError(f"{path}: cannot be imported ({type(error).__name__}: {error})") from error
+    finally:
+        sys.dont_write_bytecode = keep
+    return module
+
+
+def _checked(module: ModuleType, manifest: Mapping[str, Any], path: Path) -> Trainer:
+    missing = [name for name in FUNCTIONS if not callable(getattr(module, name, None))]
+    missing += [name for name in TABLES if not isinstance(getattr(module, name, None), dict)]
+    if missing:
+        raise RunError(f"{path}: {', '.join(missing)} missing; generate the program again")
+    trainer = cast("Trainer", module)
+    recorded = {row["name"]: tuple(row["shape"]) for row in manifest["parameters"]}
+    present = {name: tuple(shape) for name, shape in trainer.PARAMETERS.items()}
+    if recorded != present:
+        differing = sorted(
+            name for name in recorded.keys() | present.keys() if recorded.get(name) != present.get(name)
+        )
+        raise RunError(
+            f"{path}: {', '.join(differing)} differ(s) between the program and {MANIFEST}; generate it again"
+        )
+    return trainer

@@ -1,0 +1,59 @@
+"""What all tests share: seeded property tests, and the two outside judges, PyTorch and KaTeX."""
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+import pytest
+from hypothesis import settings
+
+KATEX = Path(__file__).parent / "katex"
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+settings.register_profile("chainrule", derandomize=True, deadline=None, database=None)
+settings.load_profile("chainrule")
+
+
+def unavailable(what: str, remedy: str) -> NoReturn:
+    """Skips a test that needs `what`; under CI=true that is a failure: nothing is skipped there."""
+    message = f"{what} is not available: {remedy}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def torch() -> ModuleType:
+    """The module torch, the second framework that gradients are compared with."""
+    try:
+        return importlib.import_module("torch")
+    except ImportError:
+        unavailable("PyTorch", "pip install torch==2.13.0")
+
+
+@pytest.fixture(scope="session")
+def katex() -> Callable[[Iterable[str]], list[str]]:
+    """A function from LaTeX strings to the list of KaTeX's objections to them; [] when all are accepted."""
+    node = shutil.which("node")
+    if node is None or not (KATEX / "node_modules" / "katex").is_dir():
+        unavailable("KaTeX", "make katex (it needs node and npm)")
+
+    def objections(strings: Iterable[str]) -> list[str]:
+        strings = list(strings)
+        lines = "".join(json.dumps(string) + "\n" for string in strings)
+        done = subprocess.run(
+            [node, "check.mjs"], cwd=KATEX, input=lines, capture_output=True, encoding="utf-8", timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        answers = [json.loads(line) for line in done.stdout.split("\n") if line]
+        assert len(answers) == len(strings)
+        return [f"{string!r}: {answer}" for string, answer in zip(strings, answers, strict=True) if answer]
+
+    return objections

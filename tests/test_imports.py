@@ -1,0 +1,250 @@
+"""The import rules of the four packages and of generated programs, each rule tested on planted violations."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OURS = ("derive", "codegen", "runtime", "cli")
+MAY_IMPORT = {"derive": ["derive"], "runtime": ["runtime"], "codegen": ["codegen", "derive"], "cli": OURS}
+HEAVY = ("sympy", "numpy", "matplotlib", "jinja2", "pooch", "safetensors", "torch", "jax", "cupy")
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name, in full: `from a import b` gives a.b."""
+
+    name: str
+    line: int
+    at_module_level: bool
+
+    @property
+    def top(self) -> str:
+        return self.name.split(".")[0]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a module whose dotted name satisfies `applies` must not import."""
+
+    text: str
+    applies: Callable[[str], bool]
+    forbids: Callable[[str, Import], bool]
+
+
+def inside(*packages: str) -> Callable[[str], bool]:
+    return lambda module: module.split(".")[0] in packages
+
+
+def is_target(module: str) -> bool:
+    """codegen.targets.NAME…, less what several targets share, which is called NAME_family."""
+    parts = module.split(".")
+    return parts[:2] == ["codegen", "targets"] and len(parts) > 2 and not parts[2].endswith("_family")
+
+
+def is_other_target(module: str, imported: Import) -> bool:
+    return is_target(imported.name) and imported.name.split(".")[2] in TARGETS - {module.split(".")[2]}
+
+
+def is_generated(module: str, kind: str) -> bool:
+    parts = module.split(".")
+    return parts[0] == "generated" and kind in parts[2:]
+
+
+def needs(imported: Import, *allowed: str) -> bool:
+    return imported.top not in sys.stdlib_module_names and imported.top not in allowed
+
+
+TARGETS = {path.stem for path in (ROOT / "codegen" / "targets").glob("*") if not path.name.startswith("__")}
+
+RULES = {
+    "layers": Rule(
+        "imports run cli → codegen → derive and cli → runtime, no other way",
+        inside(*OURS),
+        lambda module, i: i.top in set(OURS) - set(MAY_IMPORT[module.split(".")[0]]),
+    ),
+    "target-derive": Rule("a target never imports derive", is_target, lambda _, i: i.top == "derive"),
+    "target-target": Rule("a target never imports another target's module", is_target, is_other_target),
+    "runtime-light": Rule(
+        "runtime imports no SymPy and no Jinja2", inside("runtime"), lambda _, i: i.top in ("sympy", "jinja2")
+    ),
+    "cupy-late": Rule(
+        "CuPy is imported only inside functions",
+        inside(*OURS),
+        lambda _, i: i.top == "cupy" and i.at_module_level,
+    ),
+    "cli-late": Rule(
+        "cli imports heavy packages only inside functions",
+        inside("cli"),
+        lambda _, i: i.top in HEAVY and i.at_module_level,
+    ),
+    "generated-numpy": Rule(
+        "a generated NumPy program imports NumPy and the standard library only",
+        lambda module: is_generated(module, "numpy_trainer"),
+        lambda _, i: needs(i, "numpy"),
+    ),
+    "generated-cuda": Rule(
+        "a generated CUDA program imports NumPy, CuPy and the standard library only",
+        lambda module: is_generated(module, "cuda"),
+        lambda _, i: needs(i, "numpy", "cupy"),
+    ),
+}
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def text_of(node: ast.expr) -> str:
+    """The text that a string expression is known to begin with."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=[first, *_]):
+            return text_of(first)
+    return ""
+
+
+def imports(module: str, source: str, is_package: bool = False) -> Iterator[Import]:
+    """All imports of a module, those by importlib too; relative ones resolved."""
+
+    parts = module.split(".")
+
+    def walk(node: ast.AST, at_module_level: bool) -> Iterator[Import]:
+        match node:
+            case ast.Import(names=names):
+                yield from (Import(name.name, node.lineno, at_module_level) for name in names)
+            case ast.ImportFrom(names=names, level=level):
+                base = parts[: len(parts) - level + is_package] if level else []
+                base = base + node.module.split(".") if node.module else base
+                for name in names:
+                    yield Import(".".join([*base, name.name]), node.lineno, at_module_level)
+            case ast.Call(func=ast.Name(id=call) | ast.Attribute(attr=call), args=[first, *_]):
+                if call in ("import_module", "__import__"):
+                    yield Import(text_of(first), node.lineno, at_module_level)
+        later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or is_type_checking(
+            node
+        )
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child, at_module_level and not later)
+
+    yield from walk(ast.parse(source), True)
+
+
+def violations(module: str, source: str, is_package: bool = False) -> list[tuple[str, int, str]]:
+    """(rule, line, imported name) for each import of `source` that breaks a rule."""
+    return [
+        (name, imported.line, imported.name)
+        for imported in imports(module, source, is_package)
+        for name, rule in RULES.items()
+        if rule.applies(module) and rule.forbids(module, imported)
+    ]
+
+
+def sources() -> Iterator[tuple[Path, str, bool]]:
+    """Path, dotted name, and whether it is a package, of each module of ours and each generated program."""
+    for package in (*OURS, "generated"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            is_package = parts[-1] == "__init__"
+            yield path, ".".join(parts[:-1] if is_package else parts), is_package
+
+
+def test_no_module_breaks_an_import_rule() -> None:
+    broken = [
+        f"{path.relative_to(ROOT)}:{line}: imports {name}: {RULES[rule].text}"
+        for path, module, is_package in sources()
+        for rule, line, name in violations(module, path.read_text(encoding="utf-8"), is_package)
+    ]
+    assert broken == []
+
+
+def test_every_package_was_read() -> None:
+    assert {module.split(".")[0] for _, module, _ in sources()} >= set(OURS)
+
+
+PLANTED = [
+    ("layers", "derive.index", "import codegen"),
+    ("layers", "derive.index", "from runtime.data import load"),
+    ("layers", "derive.spec.reader", "from ...runtime import data"),
+    ("layers", "derive.index", "def f():\n    import cli.main"),
+    ("layers", "runtime.train", "from derive import spec"),
+    ("layers", "runtime.train", "import codegen.lower as lower"),
+    ("layers", "runtime.train", "import cli"),
+    ("layers", "codegen.lower", "import runtime"),
+    ("layers", "codegen.lower", "from cli import main"),
+    ("layers", "codegen.lower", "if TYPE_CHECKING:\n    from runtime import train"),
+    ("layers", "runtime.train", "import importlib\nimportlib.import_module('codegen.lower')"),
+    ("layers", "runtime.train", "from importlib import import_module\nimport_module(f'derive.{x}')"),
+    ("target-derive", "codegen.targets.numpy", "from derive.index import Equation"),
+    ("target-derive", "codegen.targets.cuda.driver", "import derive"),
+    ("target-target", "codegen.targets.numpy", "from codegen.targets import cuda"),
+    ("target-target", "codegen.targets.numpy", "from . import cuda"),
+    ("target-target", "codegen.targets.numpy", "from .cuda import kernel"),
+    ("target-target", "codegen.targets.numpy.printer", "from ..cuda import kernel"),
+    ("target-target", "codegen.targets.cuda", "import codegen.targets.numpy"),
+    ("runtime-light", "runtime.train", "import sympy"),
+    ("runtime-light", "runtime.report.page", "def f():\n    from jinja2 import Template"),
+    ("cupy-late", "runtime.train", "import cupy as cp"),
+    ("cupy-late", "codegen.targets.cuda", "try:\n    import cupy\nexcept ImportError:\n    pass"),
+    ("cli-late", "cli.main", "import numpy as np"),
+    ("cli-late", "cli.main", "class C:\n    from sympy import Symbol"),
+    ("generated-numpy", "generated.mnist.numpy_trainer", "import sympy"),
+    ("generated-numpy", "generated.mnist.numpy_trainer", "def f():\n    from runtime import data"),
+    ("generated-cuda", "generated.mnist.cuda.driver", "from codegen import targets"),
+]
+
+ALLOWED = [
+    ("cli.main", "import click\ndef f():\n    import sympy, codegen.lower, runtime.train"),
+    ("cli.main", "if TYPE_CHECKING:\n    import numpy as np"),
+    ("codegen.lower", "from derive.index import Equation\nfrom . import passes\nimport numpy"),
+    ("codegen.targets.numpy", "from codegen.program import Program\nfrom .c_family import printer"),
+    ("codegen.targets.numpy", "from codegen.targets.numpy import helper"),
+    ("runtime.train", "import numpy as np\nfrom .data import load\ndef f():\n    import cupy"),
+    ("generated.mnist.numpy_trainer", "import argparse\nimport numpy as np"),
+    ("generated.mnist.cuda.driver", "import numpy\nimport cupy"),
+    ("tests.anything", "import derive, runtime, sympy, cupy"),
+]
+
+
+@pytest.fixture
+def two_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "TARGETS", {"numpy", "cuda"})
+
+
+@pytest.mark.usefixtures("two_targets")
+@pytest.mark.parametrize(("rule", "module", "source"), PLANTED)
+def test_planted_violation_is_found(rule: str, module: str, source: str) -> None:
+    assert rule in [name for name, _, _ in violations(module, source)]
+
+
+@pytest.mark.usefixtures("two_targets")
+@pytest.mark.parametrize(("module", "source"), ALLOWED)
+def test_what_is_allowed_is_not_reported(module: str, source: str) -> None:
+    assert violations(module, source) == []
+
+
+def test_every_rule_has_a_planted_violation() -> None:
+    assert {rule for rule, _, _ in PLANTED} == set(RULES)
+
+
+def test_relative_imports_of_a_package_are_resolved() -> None:
+    assert [i.name for i in imports("codegen.targets", "from . import numpy", is_package=True)] == [
+        "codegen.targets.numpy"
+    ]
+    assert [i.name for i in imports("codegen.targets.numpy", "from ..program import Program")] == [
+        "codegen.program.Program"
+    ]
+
+
+def test_starting_the_command_loads_nothing_heavy() -> None:
+    """`derive --help` must not wait for SymPy: cli.main alone loads nothing heavy, even indirectly."""
+    code = f"import sys, cli.main; print(*sorted(set(sys.modules) & set({HEAVY!r})))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []

@@ -1,0 +1,245 @@
+"""What must hold of the tree as a whole: text, sizes, what runs code, packaging; and that the judges judge."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("derive", "codegen", "runtime", "cli")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """The files under version control that match one of the patterns; * goes across folders."""
+    command = ["git", "ls-files", "-z", "--", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert listed.returncode == 0, listed.stderr
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def texts(*patterns: str) -> Iterator[tuple[str, str]]:
+    """Path and content of each tracked text file."""
+    for path in tracked(*patterns):
+        content = path.read_bytes()
+        if b"\0" not in content and not path.name.endswith((".gz", ".npz", ".png", ".pdf")):
+            yield path.relative_to(ROOT).as_posix(), content.decode("utf-8")
+
+
+def matches(pattern: re.Pattern[str], files: Iterable[tuple[str, str]]) -> list[str]:
+    return [
+        f"{name}:{number}: {line.strip()[:100]}"
+        for name, text in files
+        for number, line in enumerate(text.splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+# ---- Text ----------------------------------------------------------------------------------------
+
+HOST = re.compile(r"(pypi|pythonhosted|npmjs|download\.pytorch|deb\.debian)\.org|(npmjs|yarnpkg)\.com")
+MACHINE_PATH = re.compile(r"(?<![\w.\])}*~-])/(work|farm|root|home|Users|opt|tmp)/[A-Za-z]")
+TIME_STAMP = re.compile(r"\b20\d\d-[01]\d-[0-3]\d\b|\b[0-2]\d:[0-5]\d:[0-5]\d\b")
+
+
+def test_no_registry_host_in_a_tracked_file() -> None:
+    assert matches(HOST, texts()) == []
+    assert matches(re.compile(r"^--|^resolved|\"resolved\""), texts("requirements", "tests/katex")) == []
+
+
+def test_no_path_of_a_machine_in_a_tracked_file() -> None:
+    assert matches(MACHINE_PATH, texts()) == []
+
+
+def test_generated_files_have_no_time_stamp() -> None:
+    assert matches(TIME_STAMP, texts("generated")) == []
+
+
+def test_the_patterns_find_what_they_look_for() -> None:
+    host, path = "npmjs" + ".org", "/ho" + "me/someone/x"
+    assert matches(HOST, [("f", f"https://registry.{host}/katex")])
+    assert matches(MACHINE_PATH, [("f", f"see {path}")])
+    assert matches(MACHINE_PATH, [("f", f'"{path}"')])
+    assert matches(MACHINE_PATH, [("f", "https://example.com/ho" + "me/someone")]) == []
+    assert matches(TIME_STAMP, [("f", "generated 2026-01-31")])
+    assert matches(TIME_STAMP, [("f", "at 12:30:59")])
+
+
+# ---- Sizes ---------------------------------------------------------------------------------------
+
+LONGEST = 400
+LONGER: dict[str, str] = {}  # path: why this file is longer; empty is the aim
+
+
+def test_files_stay_short() -> None:
+    lengths = {name: len(text.splitlines()) for name, text in texts(*(f"{p}/**.py" for p in PACKAGES))}
+    assert {name: n for name, n in lengths.items() if n > LONGEST and name not in LONGER} == {}
+    assert [name for name in LONGER if lengths.get(name, 0) <= LONGEST] == [], "no longer needed in LONGER"
+
+
+# ---- What runs code ------------------------------------------------------------------------------
+
+RUN_CODE = {"eval", "exec", "compile", "__import__"}
+UNPICKLE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+SYMPY_RUNS_CODE = {"sympify", "parse_expr", "lambdify", "S"}
+
+
+def risks(source: str) -> Iterator[str]:
+    """Each place of a module that could run, or unpickle, what it is given.
+
+    SymPy's `sympify`, and `S` when it is called, run code that stands in a text;
+    with `strict=True` they refuse texts.
+    """
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if name in RUN_CODE:
+                yield f"{node.lineno}: {name}("
+            case ast.Attribute(value=ast.Name(id="builtins"), attr=name) if name in RUN_CODE:
+                yield f"{node.lineno}: builtins.{name}"
+            case ast.Import(names=names) if found := UNPICKLE & {name.name.split(".")[0] for name in names}:
+                yield f"{node.lineno}: import {', '.join(found)}"
+            case ast.ImportFrom(module=str(module)) if module.split(".")[0] in UNPICKLE:
+                yield f"{node.lineno}: from {module}"
+            case ast.keyword(arg="allow_pickle", value=value) if ast.unparse(value) != "False":
+                yield f"{node.lineno}: allow_pickle"
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in SYMPY_RUNS_CODE:
+                if not any(k.arg == "strict" and ast.unparse(k.value) == "True" for k in node.keywords):
+                    yield f"{node.lineno}: {name}("
+
+
+def test_nothing_of_ours_runs_or_unpickles_what_it_is_given() -> None:
+    patterns = [f"{package}/**.py" for package in (*PACKAGES, "generated")]
+    assert [f"{name}:{risk}" for name, text in texts(*patterns) for risk in risks(text)] == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "eval(text)",
+        "exec(text)",
+        "compile(text, 'f', 'eval')",
+        "__import__(text)",
+        "import builtins\nbuiltins.exec(text)",
+        "import pickle",
+        "from pickle import loads",
+        "def f():\n    import dill",
+        "np.load(path, allow_pickle=True)",
+        "sympy.sympify(text)",
+        "S(text)",
+        "lambdify(x, e)",
+        "from sympy.parsing import sympy_parser\nsympy_parser.parse_expr(text)",
+    ],
+)
+def test_planted_risk_is_found(planted: str) -> None:
+    assert list(risks(planted))
+
+
+def test_safe_relatives_are_not_reported() -> None:
+    safe = [
+        "re.compile(p)",
+        "model.eval()",
+        "load(p, allow_pickle=False)",
+        "sympify(1, strict=True)",
+        "S.Zero",
+    ]
+    assert [risk for line in safe for risk in risks(line)] == []
+
+
+# ---- Packaging -----------------------------------------------------------------------------------
+
+DISTRIBUTION = {"PIL": "pillow"}  # import name: distribution, where they differ
+
+
+def third_party(source: str) -> set[str]:
+    """The distributions that a module of ours imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=aliases):
+                names |= {alias.name.split(".")[0] for alias in aliases}
+            case ast.ImportFrom(module=str(module), level=0):
+                names.add(module.split(".")[0])
+    return {DISTRIBUTION.get(name, name) for name in names - sys.stdlib_module_names - set(PACKAGES)}
+
+
+def test_every_import_is_a_declared_dependency_and_the_other_way_round() -> None:
+    def names(requirements: list[str]) -> set[str]:
+        return {re.split(r"[\[<>=~!; ]", requirement)[0].lower() for requirement in requirements}
+
+    used = set().union(*(third_party(text) for _, text in texts(*(f"{p}/**.py" for p in PACKAGES))))
+    needed = names(PROJECT["dependencies"])
+    optional = {"cupy", "torch", "jax"}
+    assert {name.lower() for name in used} - needed - optional == set(), "imported, not declared"
+    assert needed - {name.lower() for name in used} == set(), "declared, not imported"
+
+
+@pytest.mark.parametrize("name", ["run.txt", "test.txt"])
+def test_requirements_are_pinned_with_hashes(name: str) -> None:
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    entries = [entry for entry in re.split(r"\n(?=\S)", text) if not entry.startswith("#")]
+    assert len(entries) > 10
+    pinned = re.compile(r"[a-z0-9.-]+==\S+ \\\n    --hash=sha256:[0-9a-f]{64}")
+    assert [entry.split()[0] for entry in entries if not pinned.match(entry)] == []
+    assert not any(entry.startswith("torch==") for entry in entries)
+
+
+def test_both_requirements_pin_the_same_versions() -> None:
+    run, test = (
+        dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", text, re.MULTILINE))
+        for _, text in texts("requirements/run.txt", "requirements/test.txt")
+    )
+    assert run.items() <= test.items()
+
+
+def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
+    """Data files (templates, embedded digits, py.typed) are installed with the code that reads them."""
+    files = tracked(*PACKAGES, "pyproject.toml", "LICENSE", "README.md")
+    for path in files:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    options = "--quiet --no-deps --no-build-isolation --no-index --wheel-dir wheels".split()
+    command = [sys.executable, "-m", "pip", "wheel", *options, "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tmp_path / "wheels").glob("chainrule-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if not name.startswith("chainrule-")}
+    assert packed == {path.relative_to(ROOT).as_posix() for path in tracked(*PACKAGES)}
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert f"\nversion: {PROJECT['version']}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert "\n## [Unreleased]\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_hooks_are_commands_of_ci() -> None:
+    config = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    hooks = re.findall(r"^ +entry: (.+)$", config, re.MULTILINE)
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert hooks
+    assert set(hooks) <= set(ci)
+
+
+# ---- The outside judges ----------------------------------------------------------------------------
+
+
+def test_katex_accepts_latex_and_refuses_what_is_not(katex: Callable[[Iterable[str]], list[str]]) -> None:
+    good = [r"\delta^{1}_{j} = \sum_{k} \delta^{2}_{k} W^{2}_{k,j}\,\sigma'(z^{1}_{j})", r"\text{a\_b}"]
+    bad = [r"\frac{1", r"\nosuch", r"\text{ᚠ}", r"\href{javascript:alert(1)}{x}", r"\input{x}", "a & b"]
+    assert katex(good) == []
+    assert len(katex([*good, *bad])) == len(bad)
+    assert katex([]) == []
+
+
+def test_torch_differentiates(torch: ModuleType) -> None:
+    x = torch.tensor(3.0, requires_grad=True)
+    (x**2).backward()
+    assert x.grad.item() == 6.0

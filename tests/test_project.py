@@ -1,4 +1,4 @@
-"""What must hold of the tree as a whole: text, sizes, what runs code, packaging; and that the judges judge."""
+"""What must hold of the tree as a whole: text, sizes, what runs code, packaging; and that judges judge."""
 
 import ast
 import re
@@ -205,7 +205,7 @@ def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
         copy = tmp_path / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
-    options = "--quiet --no-deps --no-build-isolation --no-index --wheel-dir wheels".split()
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", "wheels"]
     command = [sys.executable, "-m", "pip", "wheel", *options, "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

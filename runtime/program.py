@@ -85,7 +85,7 @@ class Program:
 
     @property
     def target_kind(self) -> str:
-        """"labels" for (N,) integers, "values" for (N, …) floats."""
+        """ "labels" for (N,) integers, "values" for (N, …) floats."""
         return str(self.manifest["target"]["kind"])
 
     @property

@@ -1,0 +1,30 @@
+"""Data that stand in the spec itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from runtime.datasets.dataset import Raw
+from runtime.errors import DataError
+
+
+def load_inline(data: Mapping[str, Any], *, name: str = "inline") -> Raw:
+    """The table of a spec, {"inputs": rows, "targets": rows}; it is the test as well.  Raises DataError."""
+    arrays = []
+    for key in ("inputs", "targets"):
+        try:
+            array = np.array(data[key], dtype=np.float64)
+        except KeyError as error:
+            raise DataError(f"[training] data: {key} missing; a table needs inputs and targets") from error
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"[training] data.{key}: needs rows of equal length, of numbers ({error})"
+            ) from error
+        if array.ndim == 0:
+            raise DataError(f"[training] data.{key}: a list of rows is needed, one a sample")
+        arrays.append(array)
+    x, t = arrays
+    return Raw(name, x, t, x, t, "the spec's own table", labels=False)

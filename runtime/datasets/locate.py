@@ -1,0 +1,108 @@
+"""Where a named data set lies: the folders that are looked through, in order."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.datasets.idx import unpacked
+from runtime.datasets.sources import SOURCES, IdxFile, Source
+from runtime.errors import DataError
+
+DATA_VARIABLE = "CHAINRULE_DATA"
+CACHE_VARIABLE = "CHAINRULE_CACHE"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder to look in; `what` is how a message names it, files of the `cache` are checked by hash."""
+
+    folder: Path
+    what: str
+    cache: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """The four files of a source, in its order, and the place they lie in."""
+
+    paths: tuple[Path, ...]
+    place: Place
+
+
+def cache_folder() -> Path:
+    """The user's cache of downloaded sets: $CHAINRULE_CACHE, or the system's own cache folder."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen)
+    from pooch import os_cache
+
+    return Path(os_cache("chainrule"))
+
+
+def places(data_dir: Path | None) -> Iterator[Place]:
+    """The folders to look in, in order.  Raises DataError when `data_dir` is no folder."""
+    if data_dir is not None:
+        if not data_dir.is_dir():
+            raise DataError(f"{data_dir}: no such folder; --data-dir names the one that holds the data")
+        yield Place(data_dir, f"--data-dir {data_dir}")
+    if chosen := os.environ.get(DATA_VARIABLE):
+        yield Place(Path(chosen), f"${DATA_VARIABLE} {chosen}")
+    yield Place(cache_folder(), f"the cache {cache_folder()}", cache=True)
+
+
+def locate(source: Source, data_dir: Path | None, looked: list[str]) -> Found | None:
+    """The first place with all four files of `source`; a line for every place without them goes to `looked`.
+
+    A file of the cache whose content is not the published one is removed, and not used.
+    """
+    for place in places(data_dir):
+        roots = [place.folder / name for name in source.folders]
+        if not place.cache:
+            roots.append(place.folder)
+        lacking = ""
+        for root in roots:
+            paths = [_file(root, file) for file in source.files]
+            complete = [path for path in paths if path is not None]
+            if len(complete) == len(source.files):
+                if place.cache and (damaged := _damaged(complete, source)):
+                    for path in damaged:
+                        path.unlink(missing_ok=True)
+                    lacking = f" (damaged, removed: {', '.join(path.name for path in damaged)})"
+                elif root == place.folder and (other := _other(complete, source)):
+                    lacking = f" (it holds {other})"
+                else:
+                    return Found(tuple(complete), place)
+            elif complete:
+                absent = [file.name for file, path in zip(source.files, paths, strict=True) if path is None]
+                lacking = f" ({root} lacks {', '.join(absent)})"
+        looked.append(f"{place.what}: no {source.name}{lacking}")
+    return None
+
+
+def _file(root: Path, file: IdxFile) -> Path | None:
+    return next((root / name for name in file.names if (root / name).is_file()), None)
+
+
+def _damaged(paths: list[Path], source: Source) -> list[Path]:
+    """The files whose unpacked content has not the published hash."""
+    damaged = []
+    for path, file in zip(paths, source.files, strict=True):
+        try:
+            good = hashlib.sha256(unpacked(path.read_bytes(), file.size)).hexdigest() == file.sha256
+        except (OSError, ValueError):
+            good = False
+        if not good:
+            damaged.append(path)
+    return damaged
+
+
+def _other(paths: list[Path], source: Source) -> str:
+    """The name of another set whose test labels these are: file names alone do not tell the sets apart."""
+    try:
+        digest = hashlib.sha256(unpacked(paths[3].read_bytes(), source.files[3].size)).hexdigest()
+    except (OSError, ValueError):
+        return ""
+    return next((o.name for o in SOURCES.values() if o is not source and o.files[3].sha256 == digest), "")

@@ -1,0 +1,266 @@
+"""The operations of the formula language: their meaning in SymPy, and their bounds.
+
+Every operand carries, beside its expression, its value when it is a constant and its size when it is
+written out.  The value is worked out in floating point first, so that a constant beyond 64 digits
+(``9**9**9``) is refused before SymPy, which evaluates while it builds, begins to build it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import sympy
+from sympy import Expr
+
+MAX_DIGITS: Final = 64
+MAX_EXPONENT: Final = 1_000
+MAX_SIZE: Final = 2_000
+MAX_CHOICES: Final = 64
+_LIMIT: Final = 10**MAX_DIGITS
+
+
+class FormulaValueError(ValueError):
+    """An operation that has no finite real value, or too large a one."""
+
+
+Condition = Callable[[Expr, Expr], sympy.Basic]
+
+
+class Comparison(NamedTuple):
+    """The condition of a ``where``: ``build(left, right)``."""
+
+    build: Condition
+    left: Expr
+    right: Expr
+
+
+class Operand(NamedTuple):
+    """An expression, its value if it is a constant, and the nodes it has when it is written out."""
+
+    expression: Expr | Comparison
+    value: float | None
+    size: int
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the language: how many arguments, its expression, its floating-point value, its size."""
+
+    fewest: int
+    most: int
+    build: Callable[..., Expr]
+    value: Callable[..., float]
+    copies: int = 1  # how often the expression holds an argument
+
+    @property
+    def arity(self) -> str:
+        if self.most > self.fewest:
+            return f"{self.fewest} or more arguments"
+        return f"{self.fewest} argument{'s' if self.fewest > 1 else ''}"
+
+
+def _choose(condition: Condition, left: Expr, right: Expr, a: Expr, b: Expr, budget: list[int]) -> Expr:
+    """Return ``a`` where ``condition(left, right)`` holds, else ``b``.
+
+    A choice inside the condition moves outside of it, so that every condition is a plain comparison:
+    max(max(p, q), r) asks p >= q first and then compares the winner with r.
+    """
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise FormulaValueError("too many choices inside the conditions of others (max, min, relu, where)")
+    inner = _outermost_choice(left) or _outermost_choice(right)
+    if inner is None:
+        return sympy.Piecewise((a, condition(left, right)), (b, True))
+    branches = []
+    for value, case in inner.args:
+        left_, right_, a_, b_ = (part.xreplace({inner: value}) for part in (left, right, a, b))
+        branches.append((_choose(condition, left_, right_, a_, b_, budget), case))
+    return sympy.Piecewise(*branches)
+
+
+def _outermost_choice(expression: Expr) -> sympy.Piecewise | None:
+    if not expression.has(sympy.Piecewise):
+        return None
+    return next(node for node in sympy.preorder_traversal(expression) if isinstance(node, sympy.Piecewise))
+
+
+def _larger(a: Expr, b: Expr) -> Expr:
+    return _choose(sympy.Ge, a, b, a, b, [MAX_CHOICES])
+
+
+def _smaller(a: Expr, b: Expr) -> Expr:
+    return _choose(sympy.Le, a, b, a, b, [MAX_CHOICES])
+
+
+def _where(condition: Comparison, a: Expr, b: Expr) -> Expr:
+    return _choose(condition.build, condition.left, condition.right, a, b, [MAX_CHOICES])
+
+
+def _sigmoid_value(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def _one(build: Callable[..., Expr], value: Callable[..., float], copies: int = 1) -> Function:
+    return Function(1, 1, build, value, copies)
+
+
+# max and min fold from the left, two at a time; the first wins a tie.
+FUNCTIONS: Final[dict[str, Function]] = {
+    "exp": _one(sympy.exp, math.exp),
+    "log": _one(sympy.log, math.log),
+    "sqrt": _one(sympy.sqrt, math.sqrt),
+    "sin": _one(sympy.sin, math.sin),
+    "cos": _one(sympy.cos, math.cos),
+    "tan": _one(sympy.tan, math.tan),
+    "sinh": _one(sympy.sinh, math.sinh),
+    "cosh": _one(sympy.cosh, math.cosh),
+    "tanh": _one(sympy.tanh, math.tanh),
+    "abs": _one(sympy.Abs, abs),
+    "sign": _one(sympy.sign, lambda x: float(x > 0) - float(x < 0)),
+    "max": Function(2, MAX_SIZE, _larger, max, copies=2),
+    "min": Function(2, MAX_SIZE, _smaller, min, copies=2),
+    "sigmoid": _one(lambda u: 1 / (1 + sympy.exp(-u)), _sigmoid_value),
+    "softplus": _one(
+        lambda u: sympy.log(1 + sympy.exp(u)), lambda u: max(u, 0.0) + math.log1p(math.exp(-abs(u)))
+    ),
+    "relu": _one(lambda u: _larger(sympy.Integer(0), u), lambda u: max(0.0, u), copies=2),
+    "erf": _one(sympy.erf, math.erf),
+    "where": Function(3, 3, _where, lambda condition, a, b: a if condition else b),
+}  # fmt: skip
+
+_OPERATORS: Final[dict[str, tuple[Callable[..., Expr], Callable[..., float]]]] = {
+    "+": (lambda a, b: a + b, lambda a, b: a + b),
+    "-": (lambda a, b: a - b, lambda a, b: a - b),
+    "*": (lambda a, b: a * b, lambda a, b: a * b),
+    "/": (lambda a, b: a / b, lambda a, b: a / b),
+    "**": (lambda a, b: a**b, math.pow),
+    "negative": (lambda a: -a, lambda a: -a),
+}
+
+_COMPARISONS: Final[dict[str, tuple[Condition, Callable[[float, float], bool]]]] = {
+    "<": (sympy.Lt, lambda a, b: a < b),
+    "<=": (sympy.Le, lambda a, b: a <= b),
+    ">": (sympy.Gt, lambda a, b: a > b),
+    ">=": (sympy.Ge, lambda a, b: a >= b),
+}
+
+
+class Bounds:
+    """The limits on one formula; remembers the sub-expressions that it has already looked at."""
+
+    def __init__(self) -> None:
+        self._seen: set[sympy.Basic] = set()
+
+    def literal(self, text: str) -> Operand:
+        """Return the exact value of a decimal literal."""
+        mantissa, _, exponent = text.lower().partition("e")
+        whole, _, fraction = mantissa.partition(".")
+        digits = (whole + fraction).lstrip("0")
+        if len(digits) > MAX_DIGITS or len(exponent) > 5 or abs(int(exponent or "0")) >= MAX_DIGITS:
+            raise FormulaValueError(f"{text[:20]} has more than {MAX_DIGITS} digits")
+        power = int(exponent or "0") - len(fraction)
+        value = sympy.Integer(int(digits or "0")) * sympy.Integer(10) ** power
+        return Operand(self.checked(value), float(value), 1)
+
+    def given(self, expression: Expr) -> Operand:
+        """Return the operand for an expression of the caller."""
+        self._seen.update(sympy.preorder_traversal(expression))
+        return Operand(expression, float(expression) if expression.is_number else None, 1)
+
+    def checked(self, expression: sympy.Basic) -> Expr:
+        """Return ``expression``; raise FormulaValueError where it is not finite, not real or too long."""
+        pending = [expression]
+        while pending:
+            node = pending.pop()
+            if node in self._seen:
+                continue
+            self._seen.add(node)
+            self._check_node(node)
+            pending.extend(node.args)
+        return expression
+
+    @staticmethod
+    def _check_node(node: sympy.Basic) -> None:
+        if node in (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
+            raise FormulaValueError("this has no finite value: a division by zero or the logarithm of zero")
+        root = isinstance(node, sympy.Pow) and node.base.is_negative and node.exp.is_integer is False
+        if node is sympy.I or (root and node.base.is_number) or isinstance(node, (sympy.re, sympy.im)):
+            raise FormulaValueError("this is a complex number: a root or a logarithm of a negative number")
+        if isinstance(node, sympy.Rational) and max(abs(node.p), node.q) >= _LIMIT:
+            raise FormulaValueError(f"this gives a number of more than {MAX_DIGITS} digits")
+
+
+def operate(operation: str, operands: tuple[Operand, ...], bounds: Bounds) -> Operand:
+    """Return the value of an operator or function at its operands; raise FormulaValueError out of bounds."""
+    if operation in ("max", "min") and len(operands) > 2:
+        return operate(operation, (operate(operation, operands[:-1], bounds), operands[-1]), bounds)
+    if operation in FUNCTIONS:
+        function = FUNCTIONS[operation]
+        build, to_value, copies = function.build, function.value, function.copies
+    else:
+        (build, to_value), copies = _OPERATORS[operation], 1
+    size = 1 + copies * sum(operand.size for operand in operands)
+    if size > MAX_SIZE:
+        raise FormulaValueError(f"more than {MAX_SIZE:,} nodes when max, min and relu are written out")
+    value = _value(operation, to_value, operands)
+    expressions = [operand.expression for operand in operands]
+    _check_exponents(operation, expressions)
+    return Operand(bounds.checked(build(*expressions)), value, size)
+
+
+def compare(operation: str, left: Operand, right: Operand) -> Operand:
+    """Return the condition ``left operation right``; with a value (1.0 or 0.0) for constants."""
+    build, holds = _COMPARISONS[operation]
+    value = None
+    if left.value is not None and right.value is not None:
+        value = float(holds(left.value, right.value))
+    return Operand(Comparison(build, left.expression, right.expression), value, 1 + left.size + right.size)
+
+
+def _value(operation: str, to_value: Callable[..., float], operands: tuple[Operand, ...]) -> float | None:
+    values = [operand.value for operand in operands]
+    if operation == "/" and values[1] == 0:
+        raise FormulaValueError("a division by zero")
+    if any(value is None for value in values):
+        return None
+    try:
+        value = to_value(*values)
+    except OverflowError:
+        value = math.inf
+    except ZeroDivisionError:
+        raise FormulaValueError("a division by zero") from None
+    except ValueError:
+        raise FormulaValueError(_undefined(operation, values[0] or 0.0)) from None
+    if abs(value) >= _LIMIT:
+        raise FormulaValueError(f"this gives a number of more than {MAX_DIGITS} digits")
+    underflow = value == 0 and bool(values[0]) and operation in ("exp", "sigmoid", "softplus", "**")
+    if underflow or 0 < abs(value) < 1 / _LIMIT:
+        raise FormulaValueError(f"this gives a number below 1e-{MAX_DIGITS}")
+    return value
+
+
+def _undefined(operation: str, value: float) -> str:
+    if operation == "log":
+        return "the logarithm of zero" if value == 0 else "the logarithm of a negative number is complex"
+    if operation == "sqrt":
+        return "the square root of a negative number is complex"
+    if operation == "**":
+        return "a division by zero" if value == 0 else "this power of a negative number is complex"
+    return f"{operation} has no value here"
+
+
+def _check_exponents(operation: str, expressions: list[Expr]) -> None:
+    """Refuse exponents with which SymPy would multiply out a power: 9**(10**9), exp(10**9 * log(9 * x))."""
+    if operation == "**":
+        exponent = expressions[1]
+        if exponent.is_Rational and abs(exponent.p) > MAX_EXPONENT * exponent.q:
+            raise FormulaValueError(f"an exponent beyond {MAX_EXPONENT:,}")
+    elif operation in ("exp", "sigmoid", "softplus"):
+        exponent = expressions[0]
+    else:
+        return
+    if exponent.has(sympy.log) and any(abs(r.p) > MAX_EXPONENT * r.q for r in exponent.atoms(sympy.Rational)):
+        raise FormulaValueError(f"an exponent with a logarithm and a number beyond {MAX_EXPONENT:,}")

@@ -7,6 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
+.DELETE_ON_ERROR:
 .PHONY: train test lint generated-check katex lock clean
 
 train: $(VENV)/run.stamp

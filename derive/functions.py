@@ -58,7 +58,17 @@ class logcosh(sympy.Function):
         return sympy.log(sympy.cosh(self.args[0]))
 
 
-NAMED = (sigmoid, softplus, expm1, log1p, logcosh)
+class erfc(sympy.Function):
+    """erfc(u) = 1 − erf(u), exact for large u."""
+
+    is_real = True
+    nargs = 1
+
+    def as_elementary(self) -> sympy.Expr:
+        return 1 - sympy.erf(self.args[0])
+
+
+NAMED = (sigmoid, softplus, expm1, log1p, logcosh, erfc)
 
 
 def elementary(expression: sympy.Expr) -> sympy.Expr:

@@ -157,6 +157,10 @@ class Equation:
         """Return the equation with symbols, sizes or tensors exchanged on both sides."""
         return Equation(self.left.xreplace(mapping), self.right.xreplace(mapping))
 
+    def at(self, subscripts: Iterable[Expr]) -> Expr:
+        """Return the right side at other subscripts; bound indices are renamed, so that none is captured."""
+        return apart(self.right).xreplace(dict(zip(self.free, subscripts, strict=True)))
+
     def __str__(self) -> str:
         return f"{self.left} = {self.right}"
 
@@ -197,22 +201,22 @@ def reductions(expression: Expr) -> list[Reduction]:
     return list(found)
 
 
-def canonical_sums(expression: Expr, names: Iterable[str], taken: Iterable[Symbol]) -> Expr:
-    """Return the expression with every bound index named from ``names``, none of them taken outside it.
+def canonical_sums(
+    expression: Expr, names: Iterable[str], taken: Iterable[Symbol], keep: bool = True
+) -> Expr:
+    """Return the expression with every bound index renamed, to a name that is not taken around it.
 
-    Two reductions that differ only in the names of their bound indices become equal.
+    An index keeps its own name where it can, else (or if not ``keep``) it gets the first of ``names``.
     """
     pool = list(names)
-
-    def choose(bound: Symbol, used: set[str]) -> Symbol:
-        return index(next(n for n in _endless([bound.name, *pool]) if n not in used))
 
     def visit(node: Expr, used: frozenset[str]) -> Expr:
         if isinstance(node, Reduction | Winner):
             inner = set(used)
             mapping = {}
             for symbol, _ in node.axes:
-                mapping[symbol] = choose(symbol, inner)
+                wanted = [symbol.name, *pool] if keep else pool
+                mapping[symbol] = index(next(n for n in _endless(wanted) if n not in inner))
                 inner.add(mapping[symbol].name)
             node = _rebind(node, mapping)
             used = frozenset(inner)
@@ -221,14 +225,19 @@ def canonical_sums(expression: Expr, names: Iterable[str], taken: Iterable[Symbo
         arguments = [visit(a, used) for a in node.args]
         return node if all(a is b for a, b in zip(arguments, node.args, strict=True)) else node.func(*arguments)
 
-    return visit(_apart(expression), frozenset(s.name for s in taken))
+    return visit(apart(expression), frozenset(s.name for s in taken))
 
 
-def _apart(node: Expr) -> Expr:
+def same_up_to_names(expression: Expr) -> Expr:
+    """Return a form that is equal for expressions that differ only in the names of bound indices."""
+    return canonical_sums(expression, ("#",), (), keep=False)
+
+
+def apart(node: Expr) -> Expr:
     """Return the expression with every bound index fresh, so that no renaming can capture one."""
     if not node.args or isinstance(node, Indexed) or not node.has(Reduction, Winner):
         return node
-    node = node.func(*(_apart(a) for a in node.args))
+    node = node.func(*(apart(a) for a in node.args))
     if isinstance(node, Reduction | Winner):
         return _rebind(node, {symbol: fresh_index(symbol) for symbol, _ in node.axes})
     return node

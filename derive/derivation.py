@@ -1,0 +1,340 @@
+"""The derivation of a network: numbered equations, forward, loss, backward and update, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sympy
+from sympy import Add, Expr, Indexed, IndexedBase, Symbol, log
+
+from derive.differentiate import CannotDifferentiate, cotangent, vjp
+from derive.formula import parse_formula
+from derive.index import (
+    Equation,
+    Sum,
+    access,
+    accesses,
+    apart,
+    canonical_sums,
+    index,
+    name_of,
+    reductions,
+    tensor,
+)
+from derive.library import OPTIMIZERS, Optimizer
+from derive.network import Instance, Network, build_network
+from derive.rewrites import ONE_HOT, one_hot_sums, rewrite, stable
+from derive.rewrites import LOG_OF_QUOTIENT, STABLE
+from derive.simplify import length, through_output, tidy
+from derive.spec.model import Spec
+
+BOUND = ("k", "j", "i", "m", "l")
+LOSS = "E"
+SEED = access(tensor(cotangent(LOSS)))
+
+
+@dataclass(frozen=True)
+class NumberedEquation:
+    """An equation of the derivation.
+
+    ``equation`` is the textbook form, ``computed`` the same in the form that programs compute.  ``role`` is
+    definition, forward, loss, backward or update; ``because`` the numbers of the equations it follows from,
+    ``rule`` how.
+    """
+
+    number: int
+    role: str
+    equation: Equation
+    computed: Equation
+    because: tuple[int, ...]
+    rule: str
+
+    @property
+    def name(self) -> str:
+        return self.equation.name
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """All equations that training a network needs, in the order in which they are computed."""
+
+    network: Network
+    equations: tuple[NumberedEquation, ...]
+
+    def role(self, *roles: str) -> tuple[NumberedEquation, ...]:
+        return tuple(e for e in self.equations if e.role in roles)
+
+    def equation(self, number: int) -> NumberedEquation:
+        """Return the equation of that number, from 1."""
+        return self.equations[number - 1]
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    """A cotangent as an equation of template names, and how it was found."""
+
+    equation: Equation
+    rule: str
+
+
+@lru_cache(maxsize=None)
+def adjoint(template: Equation, name: str) -> Adjoint:
+    """Return the cotangent of a tensor that a template reads, in its best form.
+
+    Raises CannotDifferentiate, also where the derivative is zero everywhere: nothing would train.
+    """
+    raw = vjp(template, name)
+    if raw.right == 0:
+        raise CannotDifferentiate(
+            f"{template}: the derivative with respect to {name} is 0 everywhere, so no gradient passes; "
+            "a step can be used forward only"
+        )
+    found = through_output(template, raw)
+    if found is not None and found.right != raw.right:
+        return Adjoint(_named(found), "derivative through the output")
+    right, used = stable(raw.right)
+    right, more = stable(tidy(right))
+    rules = dict.fromkeys((*used, *more))
+    return Adjoint(_named(Equation(raw.left, right)), ", ".join(("chain rule", *rules)))
+
+
+@lru_cache(maxsize=None)
+def computed(template: Equation) -> tuple[Equation, tuple[str, ...]]:
+    """Return a forward template in its stable form, with the rewrites that gave it."""
+    right, used = stable(template.right)
+    return _named(Equation(template.left, right)), used
+
+
+def _named(equation: Equation) -> Equation:
+    return Equation(equation.left, canonical_sums(equation.right, BOUND, equation.free))
+
+
+def derive_network(spec: Spec) -> Derivation:
+    """Return the derivation of the network that a spec declares.  Raises CannotDifferentiate."""
+    network = build_network(spec)
+    return Derivation(network, tuple(_Derivation(network).equations()))
+
+
+class _Derivation:
+    """The walk: forward in order, backward in reverse, numbering as it goes."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.numbered: list[NumberedEquation] = []
+        self.number_of: dict[str, int] = {}
+        self.trained = {p.name for p in network.parameters}
+        self.one_hot = tensor("T", *_shape(network)) if network.labels else None
+        self.output = network.forward[-1]
+
+    def equations(self) -> list[NumberedEquation]:
+        self._forward()
+        self._loss()
+        self._backward()
+        self._update()
+        return self.numbered
+
+    def _add(
+        self, role: str, equation: Equation, form: Equation, because: Iterable[int], rule: str
+    ) -> NumberedEquation:
+        number = len(self.numbered) + 1
+        entry = NumberedEquation(number, role, equation, form, tuple(sorted(set(because))), rule)
+        self.numbered.append(entry)
+        self.number_of.setdefault(equation.name, number)
+        return entry
+
+    def _reads(self, equation: Equation) -> list[int]:
+        return [self.number_of[name] for name in equation.reads() if name in self.number_of]
+
+    def _forward(self) -> None:
+        for definition in self.network.definitions:
+            self._add("definition", definition.equation, definition.equation, (), "definition")
+        for instance in self.network.forward:
+            form, used = computed(instance.template)
+            rule = ", ".join(("forward formula", *used))
+            equation = instance.equation
+            self._add("forward", equation, form.replace(instance.mapping), self._reads(equation), rule)
+
+    def _loss(self) -> None:
+        terms = [instance.equation for instance in self.network.losses]
+        equation = Equation(terms[0].left, Add(*(t.right for t in terms)))
+        right, used = self._stable_in_output(terms[0].right)
+        right = tidy(self._one_hot(right)) if used else right
+        form = Equation(equation.left, Add(right, *(t.right for t in terms[1:])))
+        rule = ", ".join(("loss", *used))
+        because = [*self._reads(equation), *self._reads(form)]
+        self._add("loss", equation, _named(form), because, rule)
+
+    def _one_hot(self, expression: Expr) -> Expr:
+        return expression if self.one_hot is None else one_hot_sums(expression, self.one_hot)
+
+    def _stable_in_output(self, expression: Expr) -> tuple[Expr, tuple[str, ...]]:
+        """Write logarithms of the network's output in what the output is made from, where that is stabler."""
+        base = self.output.equation.left.base
+        formula = self.output.equation
+        used: list[str] = []
+
+        def exchange(node: Expr) -> Expr:
+            if not accesses(node, base):
+                return node
+            plain = node
+            for read in accesses(node, base):
+                plain = plain.xreplace({read: formula.at(read.indices)})
+            better, names = rewrite(plain, STABLE)
+            if better.has(log) and any(a.has(Indexed) and not a.args[0].has(Sum) for a in better.atoms(log)):
+                return node
+            if not names:
+                return node
+            used.extend(names)
+            return better
+
+        result = expression.replace(lambda e: isinstance(e, log), exchange)
+        if not used:
+            return stable(expression)
+        return rewrite(result, (LOG_OF_QUOTIENT, *STABLE))[0], tuple(dict.fromkeys(used))
+
+    def _backward(self) -> None:
+        contributions: dict[str, list[tuple[Equation, str, tuple[int, ...]]]] = {}
+        gradients_needed = self._needing_gradients()
+        for instance in self.network.losses:
+            self._contribute(instance, contributions, gradients_needed)
+        for instance in reversed(self.network.forward):
+            total = self._collect(contributions.pop(instance.output, []))
+            if total is None:
+                continue
+            equation, rule, because = total
+            reads = [name for name in self._local_reads(instance) if name[1] in gradients_needed]
+            if len(reads) == 1:
+                merged = self._merge(equation, instance, reads[0][0])
+                if merged is not None:
+                    right, merged_rule = merged
+                    origin = (*because, *self._reads(instance.equation), self.number_of[instance.output])
+                    self._put(contributions, reads[0][1], (right, f"{rule}, {merged_rule}", origin))
+                    continue
+            self._add("backward", equation, equation, because, _rule(rule))
+            self._contribute(instance, contributions, gradients_needed)
+            self._finish_parameters(instance, contributions)
+        total = self._collect(contributions.pop("x", []))
+        if total is not None:
+            equation, rule, because = total
+            self._add("backward", equation, equation, because, _rule(rule))
+
+    def _finish_parameters(
+        self, instance: Instance, contributions: dict[str, list[tuple[Equation, str, tuple[int, ...]]]]
+    ) -> None:
+        for _, name in self._local_reads(instance):
+            if name in self.trained:
+                total = self._collect(contributions.pop(name))
+                assert total is not None
+                equation, rule, because = total
+                self._add("backward", equation, equation, because, _rule(rule))
+
+    def _needing_gradients(self) -> set[str]:
+        """Tensors on the way from the input or a parameter to the loss."""
+        return {"x", *self.trained, *(i.output for i in self.network.forward)}
+
+    def _local_reads(self, instance: Instance) -> list[tuple[str, str]]:
+        """Return the tensors an instance reads, as (local name, network name): weights first, then biases."""
+        reads = [(local, name_of(instance.bases[base])) for local, base in instance.template.reads().items()]
+        return sorted(reads, key=lambda pair: (pair[1] not in self.trained, pair[0]))
+
+    def _contribute(
+        self,
+        instance: Instance,
+        contributions: dict[str, list[tuple[Equation, str, tuple[int, ...]]]],
+        wanted: set[str],
+    ) -> None:
+        for local, name in self._local_reads(instance):
+            if name not in wanted:
+                continue
+            found = adjoint(instance.template, local)
+            equation = self._instantiate(found.equation, instance)
+            equation = Equation(equation.left, equation.right.xreplace({SEED: sympy.S.One}))
+            origin = (*self._reads(equation), *([self.number_of[LOSS]] if instance.output == LOSS else ()))
+            self._put(contributions, name, (equation, found.rule, origin))
+
+    @staticmethod
+    def _put(
+        contributions: dict[str, list[tuple[Equation, str, tuple[int, ...]]]],
+        name: str,
+        entry: tuple[Equation, str, tuple[int, ...]],
+    ) -> None:
+        contributions.setdefault(name, []).append(entry)
+
+    def _instantiate(self, equation: Equation, instance: Instance) -> Equation:
+        mapping = dict(instance.mapping)
+        for base in (equation.left.base, *equation.reads().values()):
+            if base not in mapping:  # a cotangent: named after the tensor it belongs to
+                origin = {cotangent(name_of(b)): target for b, target in instance.bases.items()}[name_of(base)]
+                mapping[base] = tensor(cotangent(name_of(origin)), *origin.shape)
+        return equation.replace(mapping)
+
+    def _merge(self, seed: Equation, instance: Instance, local: str) -> tuple[Equation, str] | None:
+        """Put a cotangent's equation into the adjoint that alone reads it; None where that does not pay."""
+        found = adjoint(instance.template, local)
+        target = self._instantiate(found.equation, instance)
+        base = seed.left.base
+        reads = accesses(target.right, base)
+        if len(reads) == 1 and reads[0].indices == target.free:
+            right = target.at(seed.free).xreplace({access(base, *seed.free): seed.right})
+            if not reductions(seed.right):
+                right = self._tidy_product(right)
+            left = access(target.left.base, *seed.free)
+            return _named(Equation(left, right)), found.rule
+        if reductions(seed.right):
+            return None
+        right = apart(target.right)
+        exchange = {read: seed.at(read.indices) for read in accesses(right, base)}
+        before = tidy(right.xreplace(exchange))
+        right = tidy(self._one_hot(before))
+        if length(right) > length(target.right) + length(seed.right):
+            return None
+        rule = f"{found.rule}, {ONE_HOT}" if right != before else found.rule
+        return _named(Equation(target.left, right)), rule
+
+    def _tidy_product(self, right: Expr) -> Expr:
+        simple = tidy(right)
+        if simple.has(log):
+            simple = self._stable_in_output(simple)[0]
+        return simple
+
+    @staticmethod
+    def _collect(
+        entries: list[tuple[Equation, str, tuple[int, ...]]],
+    ) -> tuple[Equation, str, tuple[int, ...]] | None:
+        """Add the cotangents that reach a tensor from every equation that reads it."""
+        if not entries:
+            return None
+        entries = sorted(entries, key=lambda e: -len(reductions(e[0].right)))
+        first = entries[0][0]
+        terms = [first.right, *(e.at(first.free) for e, _, _ in entries[1:])]
+        rule = ", ".join(dict.fromkeys(r for _, r, _ in entries))
+        because = tuple(b for _, _, numbers in entries for b in numbers)
+        return _named(Equation(first.left, Add(*terms))), rule, because
+
+    def _update(self) -> None:
+        options = self.network.spec.optimizer
+        gradients = [self.number_of[cotangent(p.name)] for p in self.network.parameters]
+        for equation in update_equations(OPTIMIZERS[options.type], self.network.parameter_count):
+            because = self._reads(equation) or gradients
+            self._add("update", equation, equation, because, options.type)
+
+
+def _rule(text: str) -> str:
+    return ", ".join(dict.fromkeys(text.split(", ")))
+
+
+def _shape(network: Network) -> tuple[Expr, ...]:
+    return tuple(network.definitions[0].equation.left.base.shape)
+
+
+def update_equations(optimizer: Optimizer, count: int) -> list[Equation]:
+    """Return an optimizer's update equations over the flat vector of all parameters, in order."""
+    i = index("i")
+    names = {name for name, _ in optimizer.update} | {"g"}
+    flat: dict[str, IndexedBase] = {name: tensor(name, sympy.Integer(count)) for name in names}
+    symbols: dict[str, Expr] = {name: base[i] for name, base in flat.items()}
+    symbols |= {f.name: Symbol(f.name, positive=True) for f in optimizer.fields}
+    symbols["k"] = Symbol("k", integer=True, positive=True)
+    return [Equation(flat[name][i], parse_formula(text, symbols)) for name, text in optimizer.update]

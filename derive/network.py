@@ -1,0 +1,233 @@
+"""A declared network as equations: layers instantiated from their templates, with shapes and parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+import sympy
+from sympy import Expr, IndexedBase, KroneckerDelta, Rational, Symbol
+
+from derive.formula import parse_formula
+from derive.index import Equation, Sum, access, index, name_of, size, tensor
+from derive.layers import LAYERS, Forward
+from derive.library import ACTIVATIONS, LOSSES, Formula
+from derive.spec.model import LayerSpec, Spec
+
+N = size("N")
+n = index("n")
+FEATURE_NAMES = {1: ("k",), 2: ("i", "j"), 3: ("i", "j", "k"), 4: ("i", "j", "l", "k")}
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A template equation and what its tensors and sizes are in the network."""
+
+    template: Equation
+    bases: Mapping[IndexedBase, IndexedBase]
+    sizes: Mapping[Symbol, Expr] = field(default_factory=dict)
+
+    @cached_property
+    def mapping(self) -> dict[Expr, Expr]:
+        return {**self.sizes, **self.bases}
+
+    @cached_property
+    def equation(self) -> Equation:
+        """The equation of the network."""
+        return self.template.replace(self.mapping)
+
+    @property
+    def output(self) -> str:
+        return name_of(self.bases[self.template.left.base])
+
+
+@dataclass(frozen=True)
+class NetworkParameter:
+    """A trained tensor of the network; ``initial`` is an initializer's text or nested lists."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: str
+    fan_in: int
+    fan_out: int
+    initial: object
+
+    @property
+    def count(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the network: its instances, and the shapes of one sample going in and coming out."""
+
+    type: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    output: str
+    instances: tuple[Instance, ...]
+    parameters: tuple[NetworkParameter, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The forward side of a spec: layers, loss terms, and the tensors that come from outside."""
+
+    spec: Spec
+    layers: tuple[Layer, ...]
+    output: str
+    output_shape: tuple[int, ...]
+    labels: bool
+    definitions: tuple[Instance, ...]
+    losses: tuple[Instance, ...]
+
+    @property
+    def parameters(self) -> tuple[NetworkParameter, ...]:
+        return tuple(p for layer in self.layers for p in layer.parameters)
+
+    @property
+    def forward(self) -> tuple[Instance, ...]:
+        return tuple(i for layer in self.layers for i in layer.instances)
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(p.count for p in self.parameters)
+
+
+def formula_expression(formula: Formula, names: Mapping[str, Expr], options: Mapping[str, object]) -> Expr:
+    """Return a formula's expression, its constants as exact numbers (overridden by ``options``)."""
+    constants = {c: Rational(str(options.get(c, default))) for c, default in formula.constants.items()}
+    return parse_formula(formula.text, {**names, **constants})
+
+
+@lru_cache(maxsize=None)
+def _scalar_formula(text: str, constants: tuple[tuple[str, object], ...], names: tuple[str, ...]) -> Expr:
+    symbols = {name: Symbol(name, real=True) for name in names}
+    return formula_expression(Formula(text, dict(constants)), symbols, {})  # type: ignore[arg-type]
+
+
+def _features(rank: int) -> tuple[tuple[Symbol, ...], tuple[Symbol, ...]]:
+    indices = tuple(index(name) for name in FEATURE_NAMES.get(rank, tuple(f"i{d}" for d in range(rank))))
+    return indices, tuple(size(f"D{d}") for d in range(1, rank + 1))
+
+
+def activation_forward(formula: Formula, options: Mapping[str, object], shape: tuple[int, ...]) -> Forward:
+    """Return y[…] = f(x[…]) for samples of any shape."""
+    constants = tuple((c, options.get(c, default)) for c, default in formula.constants.items())
+    scalar = _scalar_formula(formula.text, constants, ("x",))
+    indices, sizes = _features(len(shape))
+    x, y = tensor("x", N, *sizes), tensor("y", N, *sizes)
+    read = access(x, n, *indices)
+    equation = Equation(access(y, n, *indices), scalar.xreplace({Symbol("x", real=True): read}))
+    return Forward((equation,), dict(zip(sizes, shape, strict=True)))
+
+
+def layer_forward(layer: LayerSpec, spec: Spec, shape: tuple[int, ...]) -> Forward:
+    """Return the forward equations of a layer of a spec on samples of that shape."""
+    if layer.type in LAYERS:
+        return LAYERS[layer.type].forward(shape, layer.options)
+    formula = spec.activations.get(layer.type) or ACTIVATIONS[layer.type]
+    return activation_forward(formula, layer.options, shape)
+
+
+def _written_out(spec: Spec) -> list[LayerSpec]:
+    """Return the layers with what is implied: a0 (x itself or flattened) and flattening before a lower rank."""
+    layers, rank = [], len(spec.input_shape)
+    for layer in spec.layers:
+        kind = LAYERS.get(layer.type)
+        if kind and kind.input_rank is not None and rank > kind.input_rank:
+            layers.append(LayerSpec("flatten", {}, layer.place))
+            rank = 1
+        layers.append(layer)
+        rank = 1 if layer.type == "flatten" else rank
+    if layers[0].type != "flatten":
+        layers.insert(0, LayerSpec("identity", {}, spec.layers[0].place))
+    return layers
+
+
+def build_network(spec: Spec) -> Network:
+    """Return the network that a checked spec declares.
+
+    Tensors: x the input, a0 the same as layers take it; z1 the output of the first layer with parameters, a1
+    of the layer after it, then a1_2, a1_3 until the next layer with parameters, z2.
+    """
+    shape, current = spec.input_shape, tensor("x", N, *spec.input_shape)
+    layers: list[Layer] = []
+    number, outputs = 0, 0
+    for declared in _written_out(spec):
+        forward = layer_forward(declared, spec, shape)
+        number, outputs = (number + 1, 0) if forward.parameters else (number, outputs + 1)
+        name = f"z{number}" if outputs == 0 else f"a{number}" if outputs == 1 else f"a{number}_{outputs}"
+        layers.append(_instantiate(declared.type, forward, current, shape, name, number))
+        shape = layers[-1].output_shape
+        current = tensor(name, N, *shape)
+    losses, definitions, labels = _losses(spec, current, shape, [p for x in layers for p in x.parameters])
+    return Network(spec, tuple(layers), name_of(current), shape, labels, definitions, losses)
+
+
+def _instantiate(
+    kind: str, forward: Forward, x: IndexedBase, shape: tuple[int, ...], name: str, number: int
+) -> Layer:
+    sizes = {symbol: sympy.Integer(value) for symbol, value in forward.sizes.items()}
+    last = forward.equations[-1].left.base
+    parameters = tuple(
+        NetworkParameter(f"{p.name}{number}", p.shape, p.role, p.fan_in, p.fan_out, p.initial)
+        for p in forward.parameters
+    )
+    local = {p.name: q.name for p, q in zip(forward.parameters, parameters, strict=True)}
+    local |= {"x": name_of(x), name_of(last): name}
+    instances = []
+    for equation in forward.equations:
+        read = [equation.left.base, *equation.reads().values()]
+        bases = {
+            b: tensor(local.get(name_of(b), f"{name_of(b)}{number}"), *(s.xreplace(sizes) for s in b.shape))
+            for b in read
+        }
+        instances.append(Instance(equation, bases, sizes))
+    output_shape = tuple(int(s.xreplace(sizes)) for s in last.shape[1:])
+    return Layer(kind, shape, output_shape, name, tuple(instances), parameters)
+
+
+def _losses(
+    spec: Spec, y: IndexedBase, shape: tuple[int, ...], parameters: list[NetworkParameter]
+) -> tuple[tuple[Instance, ...], tuple[Instance, ...], bool]:
+    """Return the terms of the loss, the definitions they need, and whether targets are integer labels."""
+    formula = spec.losses.get(spec.loss.type) or LOSSES[spec.loss.type]
+    scalar = _scalar_formula(formula.text, tuple(formula.constants.items()), ("y", "t"))
+    labels = spec.loss.type == "cross_entropy"
+    indices, sizes = _features(len(shape))
+    local_y, local_t = tensor("y", N, *sizes), tensor("t", N, *sizes)
+    point = (n, *indices)
+    body = scalar.xreplace(
+        {Symbol("y", real=True): access(local_y, *point), Symbol("t", real=True): access(local_t, *point)}
+    )
+    error = access(tensor("E"))
+    scale = 1 / N if spec.loss.reduction == "mean" else sympy.S.One
+    template = Equation(error, scale * Sum(body, (n, N), *zip(indices, sizes, strict=True)))
+    values = {s: sympy.Integer(v) for s, v in zip(sizes, shape, strict=True)}
+    t = tensor("T" if labels else "t", N, *shape)
+    loss = Instance(template, {local_y: y, local_t: t, error.base: error.base}, values)
+    definitions = (one_hot_definition(t),) if labels else ()
+    penalty = Rational(str(spec.loss.l2))
+    terms = [_penalty(p, penalty) for p in parameters if p.role == "weight"] if penalty else []
+    return (loss, *terms), definitions, labels
+
+
+def one_hot_definition(one_hot: IndexedBase) -> Instance:
+    """Return T[n,k] = 1 where k is the label t[n], else 0."""
+    k, labels = index("k"), tensor("t", N)
+    equation = Equation(one_hot[n, k], KroneckerDelta(k, labels[n]))
+    return Instance(equation, {one_hot: one_hot, labels: labels})
+
+
+def _penalty(parameter: NetworkParameter, weight: Rational) -> Instance:
+    """Return the weight decay λ Σ W² of one weight tensor."""
+    indices = tuple(index(name) for name in ("k", "j", "u", "v")[: len(parameter.shape)])
+    sizes = tuple(size(f"D{d}") for d in range(1, len(parameter.shape) + 1))
+    local, error = tensor("W", *sizes), access(tensor("E"))
+    equation = Equation(error, weight * Sum(access(local, *indices) ** 2, *zip(indices, sizes, strict=True)))
+    values = {s: sympy.Integer(v) for s, v in zip(sizes, parameter.shape, strict=True)}
+    base = tensor(parameter.name, *parameter.shape)
+    return Instance(equation, {local: base, error.base: error.base}, values)

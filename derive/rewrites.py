@@ -1,0 +1,256 @@
+"""Named identities: the only way in which an expression changes its form.
+
+Each row states its identity (left = right, under a condition), which tests prove, and how it is applied.
+Rows come in the order in which ``stable`` applies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import sympy
+from sympy import Add, Expr, Indexed, IndexedBase, Mul, Pow, cosh, erf, exp, log
+
+from derive.functions import erfc, expm1, log1p, logcosh, sigmoid, softplus
+from derive.index import Max, Sum, index, size, tensor
+
+u = sympy.Symbol("u", real=True)
+_j, _k, _K = index("j"), index("k"), size("K")
+_z = tensor("z", _K)
+_m = Max(_z[_j], (_j, _K))
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """An identity ``left`` = ``right`` and the function that applies it wherever it fits."""
+
+    name: str
+    left: Expr
+    right: Expr
+    condition: str
+    apply: Callable[[Expr], Expr]
+
+
+def _everywhere(kind: type, rule: Callable[[Expr], Expr]) -> Callable[[Expr], Expr]:
+    """Apply a rule to every node of a kind, inside out."""
+
+    def apply(expression: Expr) -> Expr:
+        return expression.replace(lambda e: isinstance(e, kind), rule) if expression.has(kind) else expression
+
+    return apply
+
+
+def _one_plus(node: Expr, kind: type) -> Expr | None:
+    """Return f(u) if node is 1 + f(u), else None."""
+    if isinstance(node, Add) and len(node.args) == 2 and node.args[0] == 1 and isinstance(node.args[1], kind):
+        return node.args[1]
+    return None
+
+
+def _reciprocal(node: Pow) -> Expr:
+    inner = _one_plus(node.base, exp)
+    if inner is None or not node.exp.is_negative:
+        return node
+    return sigmoid(-inner.args[0]) ** -node.exp
+
+
+def _absorb(node: Mul) -> Expr:
+    """exp(u) σ(−u) = σ(u), as long as both are there; exp(a u) counts as a factors."""
+    factors = list(node.args)
+    powers: dict[Expr, int] = {}
+    for factor in factors:
+        base, power = factor.as_base_exp()
+        if isinstance(base, sigmoid) and power.is_Integer and power > 0:
+            powers[base.args[0]] = int(power)
+    for i, factor in enumerate(factors):
+        if not isinstance(factor, exp):
+            continue
+        for argument, power in powers.items():
+            count = sympy.cancel(-factor.args[0] / argument)
+            if count.is_Integer and 0 < count <= power:
+                rest = Mul(*factors[:i], *factors[i + 1 :]) / sigmoid(argument) ** count
+                return rest * sigmoid(-argument) ** count
+    return node
+
+
+def _pairs(node: Add, kind: type, sign: int, merged: Callable[[Expr], Expr]) -> Expr:
+    """Merge a constant ``sign``·c with a term c·f(u) of a sum into c·merged(u)."""
+    constant, terms = node.as_coeff_add()
+    if constant == 0:
+        return node
+    for i, term in enumerate(terms):
+        scale, rest = term.as_coeff_Mul()
+        if isinstance(rest, kind) and constant == sign * scale:
+            return Add(*terms[:i], *terms[i + 1 :]) + Mul(scale, merged(rest.args[0]), evaluate=True)
+    return node
+
+
+def _log_of_named(node: Expr) -> Expr:
+    argument = node.args[0]
+    if isinstance(argument, sigmoid):
+        return -softplus(-argument.args[0])
+    if isinstance(argument, cosh):
+        return logcosh(argument.args[0])
+    inner = _one_plus(argument, exp)
+    if inner is not None:
+        return softplus(inner.args[0])
+    return node
+
+
+def _log1p(node: Expr) -> Expr:
+    constant, rest = node.args[0].as_coeff_Add()
+    return log1p(rest) if constant == 1 and rest != 0 else node
+
+
+def _shift(node: Sum) -> Expr:
+    """Take the greatest exponent out of a sum of exponentials."""
+    exponents = [f for f in Mul.make_args(node.body) if isinstance(f, exp)]
+    if not exponents or isinstance(exponents[0].args[0], Add) and exponents[0].has(Max):
+        return node
+    exponent = exponents[0].args[0]
+    renamed = node.renamed()
+    greatest = Max(exponent, *node.axes).renamed()
+    bound = dict(zip(node.bound, renamed.bound, strict=True))
+    rest = renamed.body / exp(exponent.xreplace(bound))
+    return exp(greatest) * Sum(rest * exp(exponent.xreplace(bound) - greatest), *renamed.axes)
+
+
+def _log_of_quotient(node: Expr) -> Expr:
+    """The logarithm of a product of exponentials and powers of sums of exponentials: all are positive."""
+    factors = Mul.make_args(node.args[0])
+    if not any(isinstance(f, exp) for f in factors) or not node.args[0].has(Sum):
+        return node
+    terms = []
+    for factor in factors:
+        base, power = factor.as_base_exp()
+        if isinstance(factor, exp):
+            terms.append(factor.args[0])
+        elif isinstance(base, Sum) and isinstance(base.body, exp):
+            terms.append(power * log(base))
+        else:
+            return node
+    return Add(*terms)
+
+
+def _merge_exponentials(node: Mul) -> Expr:
+    exponents = [f.args[0] for f in node.args if isinstance(f, exp)]
+    if len(exponents) < 2 or not any(e.has(Max) for e in exponents):
+        return node
+    return Mul(*(f for f in node.args if not isinstance(f, exp))) * exp(Add(*exponents))
+
+
+LOG_OF_QUOTIENT = Rewrite(
+    "logarithm of a softmax",
+    log(exp(_z[_k]) / Sum(exp(_z[_j]), (_j, _K))),
+    _z[_k] - log(Sum(exp(_z[_j]), (_j, _K))),
+    "exponentials are positive",
+    _everywhere(log, _log_of_quotient),
+)
+SHIFT = Rewrite(
+    "shifted exponentials (log-sum-exp)",
+    Sum(exp(_z[_j]), (_j, _K)),
+    exp(_m.renamed()) * Sum(exp(_z[_j] - _m.renamed()), (_j, _K)),
+    "always; no exponent is above 0",
+    _everywhere(Sum, _shift),
+)
+MERGE = Rewrite(
+    "e^a e^b = e^(a+b)",
+    exp(u) * exp(-_m),
+    exp(u - _m),
+    "always",
+    _everywhere(Mul, _merge_exponentials),
+)
+LOGISTIC = Rewrite(
+    "logistic function", 1 / (1 + exp(-u)), sigmoid(u), "definition of σ", _everywhere(Pow, _reciprocal)
+)
+ABSORB = Rewrite("e^u σ(−u) = σ(u)", exp(u) * sigmoid(-u), sigmoid(u), "always", _everywhere(Mul, _absorb))
+COMPLEMENT = Rewrite(
+    "1 − σ(u) = σ(−u)",
+    1 - sigmoid(u),
+    sigmoid(-u),
+    "always",
+    _everywhere(Add, lambda node: _pairs(node, sigmoid, -1, lambda a: -sigmoid(-a))),
+)
+LOG_NAMED = Rewrite(
+    "softplus", log(1 + exp(u)), softplus(u), "definition of softplus", _everywhere(log, _log_of_named)
+)
+EXPM1 = Rewrite(
+    "expm1",
+    exp(u) - 1,
+    expm1(u),
+    "always; exact near 0",
+    _everywhere(Add, lambda node: _pairs(node, exp, -1, expm1)),
+)
+LOG1P = Rewrite("log1p", log(1 + u), log1p(u), "u > −1; exact near 0", _everywhere(log, _log1p))
+ERFC = Rewrite(
+    "1 + erf(u) = erfc(−u)",
+    1 + erf(u),
+    erfc(-u),
+    "always; exact for large −u",
+    _everywhere(Add, lambda node: _pairs(node, erf, 1, lambda a: erfc(-a))),
+)
+
+LOG_SIGMOID = Rewrite(
+    "log σ(u) = −softplus(−u)",
+    log(sigmoid(u)),
+    -softplus(-u),
+    "always",
+    LOG_NAMED.apply,
+)
+LOG_COSH = Rewrite("log cosh", log(cosh(u)), logcosh(u), "always", LOG_NAMED.apply)
+
+NAMING = (LOGISTIC, ABSORB, COMPLEMENT, LOG_NAMED)
+STABLE = (LOG_OF_QUOTIENT, SHIFT, MERGE, *NAMING, EXPM1, LOG1P, ERFC)
+REWRITES = (*STABLE, LOG_SIGMOID, LOG_COSH)
+
+
+def rewrite(expression: Expr, rules: Iterable[Rewrite]) -> tuple[Expr, tuple[str, ...]]:
+    """Apply rewrites until none fits; return the expression and the names of those that changed it."""
+    used: list[str] = []
+    for _ in range(8):
+        before = expression
+        for rule in rules:
+            after = rule.apply(expression)
+            if after != expression:
+                used.append(rule.name)
+                expression = after
+        if expression == before:
+            break
+    return expression, tuple(dict.fromkeys(used))
+
+
+def stable(expression: Expr) -> tuple[Expr, tuple[str, ...]]:
+    """Return the form that is computed: no overflow, no cancellation that an identity removes."""
+    return rewrite(expression, STABLE)
+
+
+def one_hot_sums(expression: Expr, one_hot: IndexedBase) -> Expr:
+    """Apply Σ_k t[n,k] = 1 for a one-hot t: its row leaves every sum over k of what does not depend on k.
+
+    A maximum stays with the exponent that it shifts: their difference is exact, their sums are not.
+    """
+
+    def row(term: Expr, bound: tuple[sympy.Symbol, ...]) -> Indexed | None:
+        rows = [f for f in Mul.make_args(term) if isinstance(f, Indexed) and f.base == one_hot]
+        if any(isinstance(f, Max) for f in Mul.make_args(term)):
+            return None
+        if len(rows) != 1 or rows[0].indices[-1] not in bound:
+            return None
+        return None if rows[0].indices[-1] in (term / rows[0]).free_symbols else rows[0]
+
+    def rule(node: Sum) -> Expr:
+        staying, left = [], []
+        for term in Add.make_args(sympy.expand_mul(node.body)):
+            found = row(term, node.bound)
+            if found is None:
+                staying.append(term)
+            else:
+                left.append(Sum(term / found, *(a for a in node.axes if a[0] != found.indices[-1])))
+        return Add(Sum(Add(*staying), *node.axes) if staying else sympy.S.Zero, *left) if left else node
+
+    return _everywhere(Sum, rule)(expression) if one_hot in expression.atoms(IndexedBase) else expression
+
+
+ONE_HOT = "Σ t = 1"
+__all__ = ["ONE_HOT", "REWRITES", "Rewrite", "one_hot_sums", "rewrite", "stable"]

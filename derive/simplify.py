@@ -1,0 +1,187 @@
+"""Tidying and the derivative through the output: what is found by algebra, not by identities."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import sympy
+from sympy import Expr, Indexed, Mul, Symbol
+
+from derive.index import Equation, Inside, Reduction, Sum, Winner, accesses, reductions, same_up_to_names
+
+OPAQUE = (Indexed, Reduction, Winner, Inside, sympy.KroneckerDelta, sympy.Piecewise)
+
+
+def tidy(expression: Expr) -> Expr:
+    """Return an equal expression, the shortest of its factored, cancelled and expanded forms.
+
+    Factors that do not depend on a bound index leave their sum.
+    """
+    slots: dict[Expr, Symbol] = {}
+
+    def close(node: Expr) -> Expr:
+        if isinstance(node, Sum):
+            node = _pull_constants(Sum(tidy(node.body), *node.axes))
+            if not isinstance(node, Sum):
+                return close(node)
+        if isinstance(node, sympy.Piecewise):
+            node = sympy.Piecewise(*((tidy(branch), condition) for branch, condition in node.args))
+        if isinstance(node, OPAQUE) or isinstance(node, sympy.Function):
+            return slots.setdefault(node, sympy.Dummy(f"s{len(slots)}", real=True))
+        if not node.args:
+            return node
+        return node.func(*(close(a) for a in node.args))
+
+    closed = close(expression)
+    if not slots or not closed.args:
+        best = closed
+    else:
+        best = min(_candidates(closed), key=lambda form: (length(form), sympy.default_sort_key(form)))
+    return best.xreplace({slot: node for node, slot in slots.items()})
+
+
+def _candidates(expression: Expr) -> list[Expr]:
+    forms = [expression]
+    if len(expression.free_symbols) <= 12:
+        cancelled = sympy.cancel(expression)
+        forms += [cancelled, sympy.factor(cancelled), sympy.expand(expression)]
+        forms += [sympy.factor_terms(cancelled)]
+    return forms
+
+
+def length(expression: Expr) -> int:
+    """Return how long an expression is to read: its operations, divisions counted more."""
+    return int(expression.count_ops()) + 2 * sum(
+        int(p.exp.is_negative or 0) for p in expression.atoms(sympy.Pow)
+    )
+
+
+def _pull_constants(node: Expr) -> Expr:
+    if not isinstance(node, Sum):
+        return node
+    bound = set(node.bound)
+    inside, outside = [], []
+    for factor in Mul.make_args(node.body):
+        (inside if factor.free_symbols & bound else outside).append(factor)
+    if not outside:
+        return node
+    body = Mul(*inside)
+    if not inside or bound - body.free_symbols:
+        return node
+    return Mul(*outside) * Sum(body, *node.axes)
+
+
+@lru_cache(maxsize=None)
+def through_output(forward: Equation, derivative: Equation) -> Equation | None:
+    """Return the derivative of y[free] = f(x[free]) written in y alone, or None where that is not algebraic.
+
+    The forward equation is solved for its transcendental part, which is then substituted.
+    """
+    names = [base for name, base in forward.reads().items()]
+    if len(names) != 1:
+        return None
+    (x,) = names
+    if isinstance(forward.right, sympy.Piecewise):
+        right = _piecewise_through_output(forward, derivative, x)
+    else:
+        right = _substitute_solution(forward, forward.right, derivative.right, x)
+    if right is None or x in right.atoms(sympy.IndexedBase):
+        return None
+    return Equation(derivative.left, tidy(right))
+
+
+def _substitute_solution(forward: Equation, branch: Expr, target: Expr, x: sympy.IndexedBase) -> Expr | None:
+    keys = {same_up_to_names(r): sympy.Dummy("R", positive=True) for r in reductions(branch)}
+    branch, target = _close_reductions(branch, keys), _close_reductions(target, keys)
+    parts = {f for f in branch.atoms(sympy.Function, sympy.exp) if f.has(Indexed)}
+    if len(parts) > 1:
+        return None
+    if not parts:  # algebraic already: y = c·x + d can be solved for x itself
+        return target if x not in target.atoms(sympy.IndexedBase) else None
+    (part,) = parts
+    solution = _solve(branch, part, forward.left)
+    if solution is None:
+        return None
+    (read,) = accesses(part, x)
+
+    def exchange(node: Expr) -> Expr:
+        reads = accesses(node, x)
+        if len(reads) != 1:
+            return node
+        mapping = dict(zip(read.indices, reads[0].indices, strict=True))
+        moved = part.xreplace(mapping)
+        if moved == node:
+            return solution.xreplace(mapping)
+        if isinstance(node, sympy.exp) and isinstance(part, sympy.exp) and moved == 1 / node:
+            return 1 / solution.xreplace(mapping)
+        return node
+
+    result = target.replace(lambda e: isinstance(e, part.func), exchange)
+    result = tidy(result)
+    return None if result.free_symbols & set(keys.values()) else result
+
+
+def _close_reductions(expression: Expr, keys: dict[Expr, Symbol]) -> Expr:
+    if not keys:
+        return expression
+    return expression.replace(
+        lambda e: isinstance(e, Reduction), lambda e: keys.get(same_up_to_names(e), e)
+    )
+
+
+def _solve(right: Expr, part: Expr, left: Indexed) -> Expr | None:
+    """Solve left = right for a part that it contains as numerator/denominator of degree one."""
+    unknown, y = sympy.Dummy("unknown"), sympy.Dummy("y")
+    slots = {a: sympy.Dummy("a") for a in accesses(right.xreplace({part: unknown}))}
+    numerator, denominator = sympy.fraction(sympy.together(right.xreplace({part: unknown, **slots})))
+    polynomial = sympy.Poly(y * denominator - numerator, unknown) if not slots else None
+    if polynomial is None or polynomial.degree() != 1:
+        return None
+    slope, constant = polynomial.all_coeffs()
+    return (-constant / slope).xreplace({y: left})
+
+
+def _piecewise_through_output(forward: Equation, derivative: Equation, x: sympy.IndexedBase) -> Expr | None:
+    """Branch by branch, with the condition on x replaced by the same condition on y where that is proved."""
+    y = forward.left
+    branches = forward.right.args
+    piece = next(iter(derivative.right.atoms(sympy.Piecewise)), None)
+    if len(branches) != 2 or piece is None or [c for _, c in piece.args] != [c for _, c in branches]:
+        return None
+    condition = branches[0][1]
+    (read,) = accesses(forward.right, x)
+    if not _output_decides(branches[0][0], branches[1][0], condition, read):
+        return None
+    pieces = []
+    for (value, branch_condition), (local, _) in zip(branches, piece.args, strict=True):
+        moved = local if not local.has(Indexed) else _substitute_solution(forward, value, local, x)
+        if moved is None:
+            return None
+        pieces.append((tidy(moved), branch_condition.xreplace({read: y}) if branch_condition != True else True))  # noqa: E712
+    return derivative.right.xreplace({piece: sympy.Piecewise(*pieces)})
+
+
+def _output_decides(first: Expr, second: Expr, condition: Expr, read: Indexed) -> bool:
+    """Whether "x REL a" holds exactly when "y REL a" does, for y = first where it holds, else second.
+
+    Both branches must pass through (a, a) and not fall away from it; where the relation excludes a, strictly.
+    """
+    if not isinstance(condition, sympy.core.relational.Relational) or condition.lhs != read:
+        return False
+    edge = condition.rhs
+    if edge.free_symbols:
+        return False
+    step = sympy.Symbol("s", positive=True)
+    upward = condition.rel_op in (">", ">=")
+    excludes = condition.rel_op in (">", "<")
+    for value, holds in ((first, True), (second, False)):
+        above = upward == holds
+        at = sympy.Symbol("x", real=True)
+        curve = value.xreplace({read: at})
+        if sympy.simplify(curve.subs(at, edge) - edge) != 0:
+            return False
+        slope = sympy.diff(curve, at).subs(at, edge + step if above else edge - step)
+        strict = excludes == holds
+        if not (slope.is_positive if strict else slope.is_nonnegative):
+            return False
+    return True

@@ -12,7 +12,7 @@ from runtime.datasets.download import download as fetch
 from runtime.datasets.embedded import load_embedded
 from runtime.datasets.idx import read_idx
 from runtime.datasets.inline import load_inline
-from runtime.datasets.locate import cache_folder, locate
+from runtime.datasets.locate import DATA_VARIABLE, cache_folder, locate
 from runtime.datasets.npz import load_npz
 from runtime.datasets.sources import SOURCES, Source
 from runtime.errors import DataError
@@ -83,7 +83,8 @@ def _named(source: Source, data_dir: Path | None, download: bool | None, say: Ca
     steps = "\n".join(f"  {number}. {line}" for number, line in enumerate(looked, 1))
     raise DataError(
         f"{source.name}: not found.  Looked for, in order:\n{steps}\nAllow the download, or put its four IDX "
-        f"files into a folder {source.folders[0]}/ and name the folder above it by --data-dir or $CHAINRULE_DATA."
+        f"files into a folder {source.folders[0]}/ and name the folder above it by --data-dir or "
+        f"${DATA_VARIABLE}."
     )
 
 

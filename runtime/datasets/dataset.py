@@ -115,8 +115,8 @@ def checked_labels(t: Array, classes: int, where: str) -> Array:
     if bad.size:
         first = int(bad[0])
         raise DataError(
-            f"{where} labels: label {t[first]} at index {first} is outside 0 … {classes - 1} ({bad.size} such); the "
-            f" network has {classes} classes"
+            f"{where} labels: label {t[first]} at index {first} is outside 0 … {classes - 1} "
+            f"({bad.size} such); the network has {classes} classes"
         )
     return np.ascontiguousarray(t, dtype=np.int64)
 

@@ -1,0 +1,249 @@
+"""The check of a program's gradients: analytic in float64 against central differences of its loss.
+
+A coordinate is certified when the symmetric relative error |a − n| / (|a| + |n|) is within the tolerance.
+Noise may excuse a coordinate, never certify it: at least half of a tensor's sampled coordinates must be
+non-zero and certified, or the tensor counts as not exercised, which is a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.differences import NUMBER, WIDE, estimates, loss_noise
+from runtime.gradpoint import Point, advance, call_loss, gradients, points
+from runtime.gradreport import GradientReport, GradientRow
+from runtime.program import Array, Program
+
+TOLERANCE = 1e-7
+EARLY = 1e-9  # an error this small ends the ladder of steps
+FULL_CHECKS = 4  # points that are checked in full before "not exercised" is the verdict
+DRAWS = 30
+LIVE = 1e-7 if WIDE else 1e-4  # a point where gradients exceed this is preferred: well above noise
+ENOUGH = 0.5  # share of sampled coordinates that must be non-zero and certified
+INPUT = "x"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of the sampled coordinates of one tensor."""
+
+    certified: int = 0  # non-zero and within the tolerance
+    failed: int = 0
+    zero: int = 0  # exactly zero, and the difference agrees
+    excused: int = 0  # below the noise
+    kinks: int = 0
+    worst: float = 0.0
+
+
+def check_gradients(
+    program: Program,
+    *,
+    seed: int = 0,
+    steps: int = 5,
+    samples: int = 24,
+    batch: int = 4,
+    tolerance: float = TOLERANCE,
+    draws: int = DRAWS,
+) -> GradientReport:
+    """The check at a starting point and after `steps` steps of training, for every parameter and the input.
+
+    Up to `samples` coordinates a tensor are drawn (all of a smaller tensor), at Gaussian inputs of `batch`
+    samples.  Starting points are drawn until one exercises every tensor, the program's own initialisation
+    first.
+    """
+    rows: list[GradientRow] = []
+    notes = []
+    after = f"after {steps} steps"
+    start: Point | None = None
+    for stage in ("initial", after) if steps > 0 else ("initial",):
+        candidates = points(program, seed, batch, draws)
+        if stage == after:
+            candidates = advance(program, candidates, start, steps)
+        point, found = _stage(program, stage, candidates, samples, seed, tolerance)
+        start = point if stage == "initial" else start
+        rows += found
+        notes.append(f"{stage}: {point.what}")
+    return GradientReport(program.name, tuple(rows), tuple(notes), seed, batch, WIDE)
+
+
+def _stage(
+    program: Program, stage: str, candidates: Iterator[Point], samples: int, seed: int, tolerance: float
+) -> tuple[Point, list[GradientRow]]:
+    """The rows of the first candidate that exercises every tensor; of the best one when none does.
+
+    A wrong gradient ends the search: it is no matter of the point.
+    """
+    best: tuple[float, Point] | None = None
+    outcome: tuple[Point, list[GradientRow]] | None = None
+    checked = 0
+    for point in candidates:
+        share = _live_share(program, point, samples, seed)
+        if best is None or share > best[0]:
+            best = (share, point)
+        if share < ENOUGH:
+            continue
+        rows = _check_point(program, stage, point, samples, seed, tolerance)
+        verdicts = {row.verdict for row in rows}
+        checked += 1
+        if verdicts == {"pass"} or "fail" in verdicts or checked == FULL_CHECKS:
+            return point, rows
+        outcome = outcome or (point, rows)
+    if outcome is not None:
+        return outcome
+    if best is None:
+        raise ValueError("no starting point")
+    return best[1], _check_point(program, stage, best[1], samples, seed, tolerance)
+
+
+def _live_share(program: Program, point: Point, samples: int, seed: int) -> float:
+    """The smallest share, over all tensors, of sampled coordinates whose gradient is well above noise."""
+    try:
+        found = gradients(program, point, np.float64)
+    except FloatingPointError:
+        return -1.0
+    shares = []
+    for name, gradient in found.items():
+        flat = gradient.ravel()[_coordinates(name, gradient, samples, seed)]
+        if not np.isfinite(gradient).all():
+            return -1.0
+        shares.append(float(np.mean(np.abs(flat) > LIVE)))
+    return min(shares)
+
+
+def _coordinates(name: str, gradient: Array, samples: int, seed: int) -> NDArray[np.int64]:
+    """Flat indices to check, seeded: uniform for parameters.
+
+    An input may be zero by its position (max-pooling reads one value of four), so half of its sample is drawn
+    from the values with a gradient, and half from all.
+    """
+    size = gradient.size
+    rng = np.random.default_rng([seed, *name.encode()])
+    if size <= samples:
+        return np.arange(size)
+    chosen = rng.choice(size, samples, replace=False)
+    if name == INPUT:
+        live = np.setdiff1d(np.flatnonzero(gradient.ravel()), chosen[samples // 2 :])
+        if live.size >= samples // 2:
+            chosen[: samples // 2] = rng.choice(live, samples // 2, replace=False)
+    return np.sort(chosen)
+
+
+def _check_point(
+    program: Program, stage: str, point: Point, samples: int, seed: int, tolerance: float
+) -> list[GradientRow]:
+    analytic = gradients(program, point, np.float64)
+    wide = gradients(program, point, NUMBER) if WIDE else analytic
+    exact = point.cast(NUMBER)
+    smooth = program.module.branches(point.parameters, point.x, point.t).size == 0
+    noise = _noise(program, exact, seed)
+    rows = []
+    for name, gradient in analytic.items():
+        where = _coordinates(name, gradient, samples, seed)
+        tally = Tally()
+        for index in where:
+            along = _along(program, exact, name, int(index), call_loss)
+            sides = None if smooth else _along(program, point, name, int(index), _branches)
+            value = float(gradient.flat[index])
+            # float64 rounding of the analytic gradient itself, seen by computing it again, wider
+            rounding = 4 * abs(float(wide[name].flat[index] - gradient.flat[index]))
+            tally = _judge(tally, value, rounding, along, sides, noise, tolerance)
+        rows.append(
+            GradientRow(
+                stage=stage,
+                tensor=name,
+                shape=gradient.shape,
+                sampled=len(where),
+                nonzero=tally.certified,
+                zero=tally.zero,
+                excused=tally.excused,
+                kinks=tally.kinks,
+                worst_error=tally.worst,
+                tolerance=tolerance,
+                verdict=_verdict(tally, len(where)),
+            )
+        )
+    return rows
+
+
+def _judge(
+    tally: Tally,
+    analytic: float,
+    rounding: float,
+    along: Callable[[float], Any],
+    sides: Callable[[float], Any] | None,
+    noise: float,
+    tolerance: float,
+) -> Tally:
+    """The tally with one more coordinate."""
+    error, refuted, zero, tried = np.inf, False, False, False
+    for estimate in estimates(along, sides, noise):
+        tried = True
+        gap = abs(analytic - estimate.value)
+        size = abs(analytic) + abs(estimate.value)
+        bound = estimate.noise + rounding
+        if not np.isfinite(gap):
+            refuted = True
+            break
+        if analytic == 0 and gap <= bound:
+            zero = True
+            break
+        error = min(error, gap / size if size else 0.0)
+        refuted = refuted or (estimate.firm and gap > bound)
+        if error <= EARLY:
+            break
+    if not tried:
+        return replace(tally, kinks=tally.kinks + 1)
+    if zero:
+        return replace(tally, zero=tally.zero + 1)
+    if error <= tolerance:
+        return replace(tally, certified=tally.certified + 1, worst=max(tally.worst, error))
+    if not refuted:
+        return replace(tally, excused=tally.excused + 1)
+    return replace(tally, failed=tally.failed + 1, worst=max(tally.worst, error))
+
+
+def _verdict(tally: Tally, sampled: int) -> str:
+    if tally.failed:
+        return "fail"
+    return "pass" if tally.certified >= ENOUGH * sampled else "not exercised"
+
+
+def _along(
+    program: Program, point: Point, name: str, index: int, function: Callable[[Program, Point], Any]
+) -> Callable[[float], Any]:
+    """`function` at `point` with one coordinate moved by an offset; the point is left as it was."""
+    array = point.x if name == INPUT else point.parameters[name]
+    centre = array.flat[index]
+
+    def value(offset: float) -> Any:
+        array.flat[index] = centre + array.dtype.type(offset)
+        try:
+            return function(program, point)
+        finally:
+            array.flat[index] = centre
+
+    return value
+
+
+def _branches(program: Program, point: Point) -> NDArray[np.bool_]:
+    return np.asarray(program.module.branches(point.parameters, point.x, point.t))
+
+
+def _noise(program: Program, exact: Point, seed: int) -> float:
+    """The noise of one loss value, seen along a random direction through all parameters."""
+    rng = np.random.default_rng([seed, 4])
+    direction = {name: rng.choice((-1.0, 1.0), shape) for name, shape in program.module.PARAMETERS.items()}
+
+    def along(offset: float) -> Any:
+        moved = {
+            name: value + NUMBER(offset) * direction[name] if name in direction else value
+            for name, value in exact.parameters.items()
+        }
+        return call_loss(program, replace(exact, parameters=moved))
+
+    return loss_noise(along)

@@ -1,0 +1,90 @@
+"""What a checked spec file says, defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from derive.library import Formula
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line and a column of the spec file, both from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """One layer: a layer type, or an activation by name, and its options.
+
+    The short form ``activation = "relu"`` of a layer stands as a layer of its own after it.
+    """
+
+    type: str
+    options: Mapping[str, Any]
+    place: Place
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """The loss: its name, ``mean`` or ``sum`` over the batch, and the weight of Σ‖W‖²."""
+
+    type: str
+    reduction: str
+    l2: float
+    place: Place
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """The optimizer and all its hyper-parameters."""
+
+    type: str
+    options: Mapping[str, float]
+    place: Place
+
+
+@dataclass(frozen=True)
+class InlineData:
+    """A data set that stands in the spec: one row a sample."""
+
+    inputs: tuple[tuple[float, ...], ...]
+    targets: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """How to train.  ``data`` is a data set's name, ``folder:PATH``, ``npz:PATH``, a table, or None."""
+
+    data: str | InlineData | None
+    batch_size: int
+    epochs: int
+    seed: int
+    validation_split: float
+    place: Place
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A checked spec file.
+
+    ``activations`` and ``losses`` are the user's own.  ``source`` is the text without a byte order mark and
+    with plain line ends, ``sha256`` its hash, ``filename`` the file's name without its folder.
+    """
+
+    name: str
+    description: str
+    input_shape: tuple[int, ...]
+    layers: tuple[LayerSpec, ...]
+    loss: LossSpec
+    optimizer: OptimizerSpec
+    training: TrainingSpec
+    activations: Mapping[str, Formula]
+    losses: Mapping[str, Formula]
+    source: str
+    sha256: str
+    filename: str

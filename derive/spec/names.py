@@ -16,111 +16,30 @@ from derive.layers import LAYERS
 from derive.library import ACTIVATIONS, LOSSES
 
 PATTERN: Final = r"^[A-Za-z][A-Za-z0-9_]{0,39}$"
-_C_KEYWORDS: Final = [
-    "auto",
-    "break",
-    "case",
-    "char",
-    "const",
-    "continue",
-    "default",
-    "do",
-    "double",
-    "else",
-    "enum",
-    "extern",
-    "float",
-    "for",
-    "goto",
-    "if",
-    "inline",
-    "int",
-    "long",
-    "register",
-    "restrict",
-    "return",
-    "short",
-    "signed",
-    "sizeof",
-    "static",
-    "struct",
-    "switch",
-    "typedef",
-    "union",
-    "unsigned",
-    "void",
-    "volatile",
-    "while",
-    "alignas",
-    "alignof",
-    "bool",
-    "constexpr",
-    "nullptr",
-    "static_assert",
-    "thread_local",
-    "typeof",
-    "asm",
-    "catch",
-    "class",
-    "const_cast",
-    "decltype",
-    "delete",
-    "dynamic_cast",
-    "explicit",
-    "export",
-    "friend",
-    "mutable",
-    "namespace",
-    "new",
-    "noexcept",
-    "operator",
-    "private",
-    "protected",
-    "public",
-    "reinterpret_cast",
-    "static_cast",
-    "template",
-    "this",
-    "throw",
-    "try",
-    "typeid",
-    "typename",
-    "using",
-    "virtual",
-    "wchar_t",
-    "and",
-    "and_eq",
-    "bitand",
-    "bitor",
-    "compl",
-    "not",
-    "not_eq",
-    "or",
-    "or_eq",
-    "xor",
-    "xor_eq",
-    "main",
-    "NULL",
-]
-# What the generated programs call their own (DESIGN section 5), and folders that some systems do not allow.
-_PROGRAM: Final = [
-    "np",
-    "math",
-    "sys",
-    "numpy",
-    "parameters",
-    "predict",
-    "loss",
-    "loss_and_gradients",
-    "train_step",
-    "update",
-    "init_parameters",
-    "init_optimizer",
-    "statistics",
-    "pi",
-    "nan",
-    "inf",
-]
+_C_KEYWORDS: Final = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        auto break case char const continue default do double else enum extern float for goto if inline int
+        long register restrict return short signed sizeof static struct switch typedef union unsigned void
+        volatile while alignas alignof bool constexpr nullptr static_assert thread_local typeof
+        asm catch class const_cast decltype delete dynamic_cast explicit export friend mutable namespace new
+        noexcept operator private protected public reinterpret_cast static_cast template this throw try typeid
+        typename using virtual wchar_t and and_eq bitand bitor compl not not_eq or or_eq xor xor_eq main NULL
+        """,
+    )
+)
+# What the generated programs call their own (DESIGN section 5).
+_PROGRAM: Final = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        np math sys numpy parameters predict loss loss_and_gradients train_step update init_parameters
+        init_optimizer statistics pi nan inf
+        """,
+    )
+)
+# File names that Windows does not allow.
 _DEVICES: Final = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))]
 )

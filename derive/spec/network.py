@@ -18,6 +18,7 @@ MOST_PARAMETERS: Final = 2**31
 CLASSES: Final = 10  # of every data set that is known by name
 # Activations of which the binary cross-entropy takes the logarithm: values within [0, 1].
 _UNIT_RANGE: Final = ("sigmoid", "step", "softmax")
+_RANK_REMEDIES: Final = {3: "give [input] shape as [height, width, channels]"}
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,7 @@ class Network:
         self.entries: list[_Entry] = []
         self._known: dict[tuple[object, ...], tuple[tuple[int, ...], int]] = {}
         if math.prod(input_shape) > MOST_PARAMETERS:
-            self._too_large(
-                ("input", "shape"), Estimate(0), f"one sample has {math.prod(input_shape):,} values"
-            )
+            self._too_large(("input", "shape"), f"one sample has {math.prod(input_shape):,} values")
 
     def add(self, layer: LayerSpec, path: Path) -> bool:
         """Put a layer on top; returns False after reporting that it does not fit."""
@@ -88,7 +87,7 @@ class Network:
         before = self.parameters
         self.parameters += parameters
         if before <= MOST_PARAMETERS < self.parameters:
-            self._too_large(path, Estimate(self.parameters), "with this layer the network has")
+            self._too_large(path, f"with this layer the network has {Estimate(self.parameters)}")
             return False
         if layer.type == "softmax" and math.prod(shape) == 1:
             message = f"{label(path)}: softmax over 1 unit is always 1, so nothing would train"
@@ -102,18 +101,10 @@ class Network:
         key = (layer.type, self.shape, options)
         if key not in self._known:
             kind = LAYERS[layer.type]
-            shape = self.shape
-            if kind.input_rank is not None and len(shape) > kind.input_rank:
-                shape = _flatten(shape, kind.input_rank)
+            shape = _flattened(self.shape, kind.input_rank)
             if kind.input_rank is not None and len(shape) < kind.input_rank:
-                remedy = (
-                    "give [input] shape as height, width, channels"
-                    if kind.input_rank == 3
-                    else "reshape the input"
-                )
-                raise ShapeError(
-                    f"{layer.type} takes samples of {kind.input_rank} axes, not {len(shape)}", remedy
-                )
+                message = f"{layer.type} takes samples of {kind.input_rank} axes, not {len(shape)}"
+                raise ShapeError(message, _RANK_REMEDIES.get(kind.input_rank, "change the input's shape"))
             forward = kind.forward(shape, layer.options)
             self._known[key] = output_shape(forward), estimate(forward.parameters).parameters
         return self._known[key]
@@ -131,10 +122,9 @@ class Network:
             "E406" if option in ("weights", "biases") else "E401", place, text, hint=error.remedy
         )
 
-    def _too_large(self, path: Path, size: Estimate, what: str) -> None:
+    def _too_large(self, path: Path, what: str) -> None:
         limit = f"at most {MOST_PARAMETERS:,} (8 GiB in float32)"
-        text = f"{what} {size}" if size.parameters else what
-        self.reader.at_key("E402", path, f"{label(path)}: {text}", expected=limit)
+        self.reader.at_key("E402", path, f"{label(path)}: {what}", expected=limit)
 
     def _activation_path(self, path: Path) -> Path:
         short = (*path, "activation")
@@ -147,7 +137,7 @@ class Network:
         place = ("loss", "type")
         last = self._last_value_layer()
         if loss == "cross_entropy" and last != "softmax":
-            message = f'loss.type = "cross_entropy" after {last}: the cross-entropy takes probabilities that sum to 1'
+            message = f'loss.type = "cross_entropy" after {last}: it takes probabilities that sum to 1'
             single = math.prod(self.shape) == 1
             remedy = 'or use "binary_cross_entropy" after sigmoid' if single else 'or use the loss "mse"'
             self.reader.at_value("E403", place, message, hint=f"end the network with softmax, {remedy}")
@@ -173,7 +163,9 @@ class Network:
                 message = f'input.shape = {list(self.input_shape)}, but "{data}" has images of {_show(image)}'
                 self.reader.at_value("E505", ("input", "shape"), message, hint=f"use shape = {list(image)}")
             if math.prod(self.shape) != CLASSES:
-                message = f'training.data = "{data}" has {CLASSES} classes, but the network gives {_show(self.shape)}'
+                message = (
+                    f'training.data = "{data}" has {CLASSES} classes, the network gives {_show(self.shape)}'
+                )
                 self.reader.at_value("E505", ("training", "data"), message, hint=f"end with {CLASSES} units")
 
     def _check_rows(self, data: InlineData, loss: str | None) -> None:
@@ -190,8 +182,8 @@ class Network:
         for i, row in enumerate(data.targets):
             fault = _target_fault(row, loss)
             if fault:
-                path = ("training", "data", "targets", i)
-                self.reader.at_value("E506", path, f"{label(path)}: {fault}")
+                place = ("training", "data", "targets", i)
+                self.reader.at_value("E506", place, f"{label(place)}: {fault}")
 
 
 def _target_fault(row: tuple[float, ...], loss: str | None) -> str:
@@ -203,10 +195,12 @@ def _target_fault(row: tuple[float, ...], loss: str | None) -> str:
     return ""
 
 
-def _flatten(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
-    return (
-        (math.prod(shape),) if rank == 1 else (math.prod(shape[: len(shape) - rank + 1]), *shape[1 - rank :])
-    )
+def _flattened(shape: tuple[int, ...], rank: int | None) -> tuple[int, ...]:
+    """Return the shape with its first axes made one, so that it has at most ``rank``."""
+    if rank is None or len(shape) <= rank:
+        return shape
+    kept = len(shape) - rank + 1
+    return (math.prod(shape[:kept]), *shape[kept:])
 
 
 def _show(shape: tuple[int, ...]) -> str:

@@ -84,7 +84,7 @@ def scan(text: str) -> Positions:
 
 
 def string_offset(text: str, start: int, index: int) -> int:
-    """Return the offset of character ``index`` of the string whose literal begins at ``start`` in ``text``."""
+    """Return the offset of character ``index`` of the string whose literal begins at ``start``."""
     quote = text[start : start + 1]
     multiline = text[start : start + 3] == quote * 3
     offset = start + (3 if multiline else 1)

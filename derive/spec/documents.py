@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from derive.layers import LAYERS
@@ -137,8 +137,8 @@ def field_documentation() -> str:
             _table(f"[[layers]], type = {literal(name)}", kind.description, layer_fields(name, {}) or ())
             for name, kind in LAYERS.items()
         ),
-        "### Activations\n\nThey stand as `activation` of a layer, or as the `type` of a layer of their own, and"
-        " then with constants.\n\n| name | formula | constants |\n|---|---|---|\n"
+        "### Activations\n\nThey stand as `activation` of a layer, or as the `type` of a layer of their own,"
+        " and then with constants.\n\n| name | formula | constants |\n|---|---|---|\n"
         + "\n".join(
             f"| `{name}` | `{formula.text}` | {_constants(formula.constants)} |"
             for name, formula in ACTIVATIONS.items()
@@ -169,7 +169,7 @@ def _table(title: str, text: str, fields: Iterable[Field]) -> str:
         f"| `{field.name}` | {_type(field)} | {_default(field)} | {field.description} |" for field in fields
     ]
     table = "\n".join(("| key | value | default | meaning |", "|---|---|---|---|", *rows))
-    return "\n\n".join(part for part in (f"### `{title}`", text, table) if part)
+    return "\n\n".join(part for part in (f"### {title}", text, table) if part)
 
 
 def _type(field: Field) -> str:
@@ -183,9 +183,8 @@ def _default(field: Field) -> str:
     return "" if field.default is None else f"`{literal(field.default)}`"
 
 
-def _constants(constants: Iterable[str]) -> str:
-    pairs = dict(constants) if not isinstance(constants, dict) else constants
-    return ", ".join(f"`{name} = {value:g}`" for name, value in pairs.items())
+def _constants(constants: Mapping[str, float]) -> str:
+    return ", ".join(f"`{name} = {value:g}`" for name, value in constants.items())
 
 
 def _code(names: Iterable[str]) -> str:

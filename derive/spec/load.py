@@ -130,9 +130,9 @@ class _Loader:
                 network.check_loss(loss.type)
             data = training.data if training else None
             network.check_data(data, loss.type if loss else None)
-        if self.reader.source.problems or not (
-            top.complete and input_shape and loss and optimizer and training
-        ):
+        if self.reader.source.problems:
+            return None
+        if not (top.complete and input_shape and loss and optimizer and training):
             return None
         return Spec(
             name=top.values["name"],
@@ -155,12 +155,10 @@ class _Loader:
         version = self.data.get("spec_version")
         if isinstance(version, int) and not isinstance(version, bool) and version != SPEC_VERSION:
             message = f"spec_version = {literal(version)}: this program reads version {SPEC_VERSION}"
-            remedy = (
-                "use a newer release" if version > SPEC_VERSION else f"write spec_version = {SPEC_VERSION}"
-            )
+            write = f"write spec_version = {SPEC_VERSION}"
+            remedy = f"{write}, or use a newer release" if version > SPEC_VERSION else write
             self.reader.at_value("E108", ("spec_version",), message, hint=remedy)
-            del self.data["spec_version"]  # reported
-            self.data["spec_version"] = SPEC_VERSION
+            self.data["spec_version"] = SPEC_VERSION  # reported once
 
     def check_name(self, top: Table) -> None:
         name = top.values.get("name")
@@ -208,7 +206,7 @@ class _Loader:
             self.reader.wrong_table(table, path)
             return None
         own = self.own("activations")
-        types = [*LAYERS, *ACTIVATIONS, *own]
+        types = list(dict.fromkeys((*LAYERS, *ACTIVATIONS, *own)))
         if not self.check_type(table, path, TYPE.name, types):
             return None
         fields = layer_fields(table["type"], self.activations)
@@ -220,7 +218,7 @@ class _Loader:
         for key, fault in explicit_values_fault(options, defaults):
             self.reader.at_key("E407", (*path, key), f"{label(path)}: {fault}")
         short = read.values.get(ACTIVATION.name)
-        shorts = [*ACTIVATIONS, *SHORT_FORMS, *own]
+        shorts = list(dict.fromkeys((*ACTIVATIONS, *SHORT_FORMS, *own)))
         if short is not None and not self.check_type(table, path, ACTIVATION.name, shorts):
             return None
         if not read.complete:

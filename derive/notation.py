@@ -33,24 +33,49 @@ FIXED = {
     "beta2": Name(r"\beta_2", "β2", "BETA2"),
     "epsilon": Name(r"\varepsilon", "ε", "EPSILON"),
 }
-GREEK = {"gamma": (r"\gamma", "γ"), "beta": (r"\beta", "β"), "mu": (r"\mu", "μ")}
+GREEK = {"gamma": (r"\gamma", "γ"), "beta": (r"\beta", "β"), "mu": (r"\mu", "μ"), "xhat": (r"\hat{x}", "x̂")}
+DELTA = (r"\delta", "δ")
 _NUMBERED = re.compile(r"([A-Za-z]+?)(\d+)(?:_(\d+))?")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A symbol taken apart: its letter in LaTeX and in text, and the layer that stands above it ("" if none)."""
+
+    latex: str
+    text: str
+    upper: str = ""
+
+
+def differentiated(symbol: str) -> str | None:
+    """Return x for the symbol dx of ∂E/∂x, else None; that of a pre-activation, δ, is a letter of its own."""
+    if len(symbol) < 2 or not symbol.startswith("d") or symbol in FIXED:
+        return None
+    return symbol[1:]
+
+
+def parts(symbol: str) -> Parts:
+    """Return the letter and the layer of a symbol that is not a fraction ∂E/∂x."""
+    if symbol in FIXED:
+        return Parts(FIXED[symbol].latex, FIXED[symbol].text)
+    is_delta = symbol.startswith("dz")
+    match = _NUMBERED.fullmatch(symbol[1:] if is_delta else symbol)
+    if match is None:
+        return Parts(*DELTA) if symbol == "dz" else Parts(*GREEK.get(symbol, (symbol, symbol)))
+    letter, number, step = match.groups()
+    latex, text = DELTA if is_delta else GREEK.get(letter, (letter, letter))
+    return Parts(latex, text, f"{number},{step}" if step else number)
 
 
 def name(symbol: str) -> Name:
     """Return how a tensor or constant is written: z1, W1, dz1 (δ), dW1 (∂E/∂W) and the like."""
     if symbol in FIXED:
         return FIXED[symbol]
-    if symbol.startswith("dz"):
-        inner = name(symbol[1:])
-        return Name(inner.latex.replace("z", r"\delta", 1), inner.text.replace("z", "δ", 1), f"delta{symbol[2:]}")
-    if symbol.startswith("d") and len(symbol) > 1:
-        inner = name(symbol[1:])
-        return Name(rf"\frac{{\partial E}}{{\partial {inner.latex}}}", f"∂E/∂{inner.text}", symbol)
-    match = _NUMBERED.fullmatch(symbol)
-    if match is None:
-        return Name(symbol, symbol, symbol)
-    letter, number, step = match.groups()
-    latex, text = GREEK.get(letter, (letter, letter))
-    upper = f"{number},{step}" if step else number
-    return Name(f"{latex}^{{{upper}}}", f"{text}{number}" + (f"_{step}" if step else ""), symbol)
+    inner = differentiated(symbol)
+    if inner is not None and not symbol.startswith("dz"):
+        of = name(inner)
+        return Name(rf"\frac{{\partial E}}{{\partial {of.latex}}}", f"∂E/∂{of.text}", symbol)
+    found = parts(symbol)
+    latex = f"{found.latex}^{{{found.upper}}}" if found.upper else found.latex
+    identifier = f"delta{symbol[2:]}" if symbol.startswith("dz") else symbol
+    return Name(latex, found.text + found.upper.replace(",", "_"), identifier)

@@ -1,0 +1,330 @@
+"""From SymPy to the page in index form: what a lecturer would write for each node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import sympy
+from sympy import Add, Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Pow, Rational, Symbol, exp
+from sympy.core.relational import Relational
+from sympy.logic.boolalg import BooleanTrue
+
+from derive import functions
+from derive.index import Inside, Max, Reduction, Winner, name_of
+from derive.notation import name
+from derive.present.order import common, factors, is_even, output_first, terms
+from derive.present.tree import (
+    ONE,
+    Applied,
+    Bars,
+    Big,
+    Choice,
+    Exp,
+    Iverson,
+    Leaf,
+    Node,
+    Over,
+    Plus,
+    Raised,
+    Ref,
+    Related,
+    Root,
+    Times,
+)
+
+# How functions are called; the last column says whether the bare form (log a) is usual.
+CALLED: Final = {
+    sympy.log: (r"\log", "log", True),
+    sympy.sin: (r"\sin", "sin", False),
+    sympy.cos: (r"\cos", "cos", False),
+    sympy.tan: (r"\tan", "tan", False),
+    sympy.sinh: (r"\sinh", "sinh", False),
+    sympy.cosh: (r"\cosh", "cosh", False),
+    sympy.tanh: (r"\tanh", "tanh", False),
+    sympy.sign: (r"\operatorname{sign}", "sign", False),
+    sympy.erf: (r"\operatorname{erf}", "erf", False),
+    functions.erfc: (r"\operatorname{erfc}", "erfc", False),
+    functions.sigmoid: (r"\sigma", "σ", False),
+    functions.softplus: (r"\operatorname{softplus}", "softplus", False),
+    functions.expm1: (r"\operatorname{expm1}", "expm1", False),
+    functions.log1p: (r"\operatorname{log1p}", "log1p", False),
+    functions.logcosh: (r"\log\cosh", "logcosh", False),
+}
+RELATIONS: Final = {
+    sympy.Gt: (">", "<"),
+    sympy.Ge: ("≥", "≤"),
+    sympy.Lt: ("<", ">"),
+    sympy.Le: ("≤", "≥"),
+    sympy.Eq: ("=", "="),
+    sympy.Ne: ("≠", "≠"),
+}
+
+
+class CannotPresent(TypeError):
+    """An expression that no case writes; the message names its type."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes expressions in index form.
+
+    ``own`` is the tensor on the left side; ``limits``: sums carry their range; ``exact``: the functions of
+    the computed form keep their names (expm1, erfc), where the textbook form writes them out.
+    """
+
+    own: str = ""
+    limits: bool = False
+    exact: bool = False
+
+    def tree(self, node: Any) -> Node:
+        """Return what is written for an expression.  Raises CannotPresent."""
+        if isinstance(node, Indexed):
+            return self.access(node)
+        if isinstance(node, Rational):
+            return number(node)
+        if isinstance(node, Symbol):
+            return symbol(node)
+        if isinstance(node, Add):
+            return self.add(node)
+        if isinstance(node, exp):
+            return ONE if node.args[0] == 0 else Exp(self.tree(node.args[0]))
+        if isinstance(node, Mul | Pow):
+            return self.product(node)
+        if isinstance(node, Reduction):
+            return self.reduction(node)
+        return self.special(node)
+
+    def special(self, node: Any) -> Node:
+        """Write what is neither a sum nor a product."""
+        if isinstance(node, Piecewise):
+            return self.choice(node)
+        if isinstance(node, Relational):
+            return self.relation(node)
+        if isinstance(node, KroneckerDelta):
+            return self.kronecker(*node.args)
+        if isinstance(node, Inside):
+            low = Related("≤", Leaf("0", "0"), self.tree(node.expression))
+            return Iverson((Related("<", low, self.tree(node.size)),))
+        if isinstance(node, Winner):
+            return self.winner(node)
+        if isinstance(node, sympy.Abs):
+            return Bars(self.tree(output_first(node.args[0])))
+        if isinstance(node, sympy.Derivative):
+            return self.derivative(node)
+        if node is sympy.pi or node is sympy.E:
+            return Leaf(r"\pi", "π") if node is sympy.pi else Leaf("e", "e")
+        if not self.exact:
+            node = self.textbook(node)
+        for kind, (latex, text, bare) in CALLED.items():
+            if isinstance(node, kind):
+                return Applied(latex, text, tuple(self.tree(a) for a in node.args), bare)
+        if isinstance(node, sympy.Function):
+            called = str(node.func)
+            return Applied(called, called, tuple(self.tree(a) for a in node.args))
+        if isinstance(node, sympy.Expr) and node.args and not isinstance(node, sympy.Function):
+            return self.tree(node)
+        raise CannotPresent(f"cannot present {type(node).__name__}")
+
+    def textbook(self, node: Expr) -> Expr:
+        """Write out the names that only a program needs: e^u − 1 for expm1, 1 − erf for erfc."""
+        return node
+
+    def access(self, node: Indexed) -> Node:
+        return Ref(name_of(node.base), tuple(self.tree(i) for i in node.indices))
+
+    def derivative(self, node: sympy.Derivative) -> Node:
+        raise CannotPresent("cannot present an unevaluated derivative")
+
+    def kronecker(self, left: Expr, right: Expr) -> Node:
+        if isinstance(left, Symbol) and isinstance(right, Symbol):
+            one, two = sorted((left.name, right.name))
+            return Leaf(rf"\delta_{{{one}{two}}}", f"δ_{one}{two}")
+        if right == 0 and not isinstance(left, Symbol):  # a divisibility that stays
+            plus = [t for t in Add.make_args(left) if not factors(t).negative]
+            left, right = Add(*plus), Add(*plus) - left
+        return Iverson((Related("=", self.tree(left), self.tree(right)),))
+
+    def winner(self, node: Winner) -> Node:
+        bound = tuple(axis[0] for axis in node.axes)
+        best = Applied(
+            rf"\operatorname*{{arg\,max}}_{{{','.join(map(str, bound))}}}",
+            f"argmax_{','.join(map(str, bound))}",
+            (self.tree(node.body),),
+            bare=True,
+        )
+        at = [self.tree(i) for i in node.at]
+        here = at[0] if len(at) == 1 else Applied("", "", tuple(at))
+        return Iverson((Related("=", here, best),))
+
+    def relation(self, node: Relational) -> Node:
+        left, right = node.args
+        operator, mirrored = RELATIONS[type(node)]
+        if left.is_number and not right.is_number:
+            left, right, operator = right, left, mirrored
+        return Related(operator, self.tree(left), self.tree(right))
+
+    def reduction(self, node: Reduction) -> Node:
+        axes = tuple((str(i), str(n) if self.limits else "") for i, n in node.axes)
+        return Big("max" if isinstance(node, Max) else "sum", axes, self.tree(node.body))
+
+    def choice(self, node: Piecewise) -> Node:
+        best = extremum(node)
+        if best is not None:
+            return Applied(rf"\{best[0]}", best[0], tuple(self.tree(a) for a in best[1]))
+        first, *rest = node.args
+        if len(rest) == 1 and first[0] == 1 and rest[0][0] == 0:
+            return Iverson((self.tree(first[1]),))
+        branches = [
+            (self.tree(value), None if isinstance(condition, BooleanTrue) else self.tree(condition))
+            for value, condition in node.args
+        ]
+        return Choice(tuple(branches))
+
+    def add(self, node: Expr) -> Node:
+        """Write a sum; terms with the same small factor are gathered: λ (Σ W² + Σ V²)."""
+        written: list[tuple[bool, Node]] = []
+        for shared, run in common(terms(node, self.own)):
+            if len(run) > 1:
+                inner = Plus(tuple((False, self.tree(term)) for term in run))
+                written.append((bool(shared < 0), Times((number(abs(shared)), inner))))
+                continue
+            term = run[0] if shared == 1 else shared * run[0]
+            negative = factors(term).negative
+            written.append((negative, self.term(-term if negative else term)))
+        return Plus(tuple(written)) if len(written) > 1 or written[0][0] else written[0][1]
+
+    def term(self, node: Expr) -> Node:
+        """Write one term of a sum."""
+        return self.tree(node)
+
+    def product(self, node: Expr) -> Node:
+        if isinstance(node, Pow) and not _is_negative(node.exp):
+            return self.power(node)
+        found = factors(node)
+        over, under = [self.tree(f) for f in found.over], [self.tree(f) for f in found.under]
+        whole = is_whole(found.coefficient, found.over, found.under)
+        written = arrange(found.coefficient, over, under, _times, whole)
+        return Plus(((True, written),)) if found.negative else written
+
+    def power(self, node: Pow) -> Node:
+        if node.exp == sympy.S.Half:
+            return Root(self.tree(node.base))
+        base = output_first(node.base) if is_even(node) else node.base
+        return Raised(self.tree(base), self.tree(node.exp))
+
+
+def _is_negative(exponent: Expr) -> bool:
+    return bool(exponent.could_extract_minus_sign())
+
+
+def _times(nodes: Sequence[Node]) -> Node:
+    return nodes[0] if len(nodes) == 1 else Times(tuple(nodes))
+
+
+def arrange(
+    coefficient: Rational,
+    over: Sequence[Node],
+    under: Sequence[Node],
+    join: Callable[[Sequence[Node]], Node],
+    whole: bool,
+) -> Node:
+    """Write coefficient · over / under; ``whole``: as one fraction, else 1/N stands before what is long."""
+    if coefficient == 1 and not under:
+        return join(over) if over else ONE
+    plain = _is_decimal(coefficient)
+    top, bottom = (coefficient, sympy.S.One) if plain else (Integer(coefficient.p), Integer(coefficient.q))
+    denominator = [*([number(bottom)] if bottom != 1 else []), *under]
+    leading = [number(top)] if top != 1 else []
+    if denominator and (whole or not over):
+        numerator = [join(over)] if over else []
+        return Over(_times([*leading, *numerator]) if leading or numerator else ONE, _times(denominator))
+    if denominator:
+        leading = [Over(number(top), _times(denominator))]
+    if not over:
+        return leading[0]
+    body = join(over)
+    return _times([*leading, *(body.factors if isinstance(body, Times) else (body,))])
+
+
+def is_whole(coefficient: Rational, over: Sequence[Expr], under: Sequence[Expr]) -> bool:
+    """Whether a product is one fraction: tensors divide, or a single letter is divided."""
+    if any(factor.atoms(Indexed) for factor in under):
+        return True
+    return len(over) == 1 and abs(coefficient.p) == 1 and _is_letter(over[0])
+
+
+def _is_letter(factor: Expr) -> bool:
+    if isinstance(factor, Pow) and not isinstance(factor, exp):
+        factor = factor.base
+    return isinstance(factor, Symbol | Indexed) or bool(factor.is_number)
+
+
+def _is_decimal(value: Rational) -> bool:
+    rest = int(value.q)
+    if value.q in (2, 4, 8) and abs(value.p) < 10:
+        return False
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return rest == 1 and len(decimal(value)) <= 14
+
+
+def decimal(value: Rational) -> str:
+    """Return the finite decimal expansion of a number that has one."""
+    if value.q == 1:
+        return str(value.p)
+    places = next(d for d in range(1, 400) if (10**d) % int(value.q) == 0)
+    digits = str(abs(int(value * 10**places))).zfill(places + 1)
+    sign = "-" if value < 0 else ""
+    return f"{sign}{digits[:-places]}.{digits[-places:]}"
+
+
+def number(value: Rational) -> Node:
+    """Return what is written for a number: 3, 0.31, 10^{-4}, 55/31."""
+    if value < 0:
+        return Plus(((True, number(-value)),))
+    if not _is_decimal(value):
+        return Over(Leaf(str(value.p), str(value.p)), Leaf(str(value.q), str(value.q)))
+    plain = decimal(value)
+    zeros = len(str(value.q)) - 1
+    if value.p == 1 and value.q == 10**zeros and zeros >= 3:
+        return Leaf(rf"10^{{-{zeros}}}", plain if zeros <= 4 else f"1e-{zeros}")
+    return Leaf(plain, plain)
+
+
+def symbol(node: Symbol) -> Node:
+    """Return what is written for a constant, a size or an index."""
+    written = name(node.name)
+    latex = written.latex
+    if latex == node.name and len(latex) > 1:
+        letter, _, lower = latex.partition("_")
+        stem = letter.rstrip("0123456789")
+        lower = lower or letter[len(stem) :]
+        stem = stem if len(stem) == 1 else rf"\mathrm{{{stem}}}"
+        latex = rf"{stem}_{{{lower}}}" if lower else stem
+        latex = latex.replace("_{_", "_{")
+    return Leaf(latex, written.text)
+
+
+def extremum(node: Piecewise) -> tuple[str, tuple[Expr, Expr]] | None:
+    """Return max or min and its arguments where a choice is one: (a, a ≥ b), (b, otherwise)."""
+    if len(node.args) != 2:
+        return None
+    (first, condition), (second, _) = node.args
+    if not isinstance(condition, sympy.Ge | sympy.Gt | sympy.Le | sympy.Lt):
+        return None
+    if condition.args == (first, second):
+        greater = isinstance(condition, sympy.Ge | sympy.Gt)
+    elif condition.args == (second, first):
+        greater = isinstance(condition, sympy.Le | sympy.Lt)
+    else:
+        return None
+    pair = (second, first) if second.is_number and not first.is_number else (first, second)
+    return ("max" if greater else "min"), pair
+
+
+def exactly(writer: Writer) -> Writer:
+    """Return the writer of the computed form."""
+    return replace(writer, exact=True)

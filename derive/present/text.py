@@ -1,0 +1,150 @@
+"""Equations in plain text, for comments in programs and for terminals: δ2 = (W3ᵀ δ3) ⊙ a2 ⊙ (1 − a2)."""
+
+from __future__ import annotations
+
+from sympy import Expr
+
+from derive.index import Equation
+from derive.notation import name
+from derive.present import tree as t
+from derive.present.build import Writer
+from derive.present.matrix import NoMatrixForm, matrix_sides
+
+PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
+LOWER = {"n": "ₙ", "m": "ₘ", "k": "ₖ", "j": "ⱼ", "i": "ᵢ", "l": "ₗ"}
+UPPER = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+BIG = {"sum": "Σ", "max": "max"}
+
+
+def text(expression: Expr, own: str = "", exact: bool = False) -> str:
+    """Return an expression in index form; ``exact`` keeps the functions of the computed form."""
+    return write(Writer(own, exact=exact).tree(expression))
+
+
+def index_text(equation: Equation, exact: bool = False, sides: str = "both") -> str:
+    """Return an equation in index form; ``sides`` is "both" or "right"."""
+    right = text(equation.right, equation.name, exact)
+    return right if sides == "right" else f"{write(Writer().tree(equation.left))} = {right}"
+
+
+def matrix_text(equation: Equation, exact: bool = False, sides: str = "both") -> str:
+    """Return an equation in matrix form, one example's vectors as columns; in index form where it has none."""
+    try:
+        left, right = matrix_sides(equation, exact)
+    except NoMatrixForm:
+        return index_text(equation, exact, sides)
+    return write(right) if sides == "right" else f"{write(left)} = {write(right)}"
+
+
+def shape_text(equation: Equation) -> str:
+    """Return the shape of the left side: (N, 16), (16,) or ()."""
+    sizes = [str(size) for size in equation.left.base.shape]
+    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+def write(node: t.Node) -> str:
+    """Return the plain text of a tree."""
+    return _write(node)[0]
+
+
+def _at(node: t.Node, level: int) -> str:
+    """Return the text, in parentheses if it binds less than ``level``."""
+    written, binds = _write(node)
+    return written if binds >= level else f"({written})"
+
+
+def _write(node: t.Node) -> tuple[str, int]:
+    match node:
+        case t.Leaf(text=written):
+            return written, ATOM
+        case t.Ref():
+            return _reference(node)
+        case t.Plus(terms):
+            return _plus(terms), PLUS if len(terms) > 1 or terms[0][0] else HADAMARD
+        case t.Times(factors):
+            return _times(factors)
+        case t.Dot(factors):
+            return " ".join(_at(f, DOT) for f in factors), DOT
+        case t.Hadamard(factors):
+            return " ⊙ ".join(_at(f, POWER) for f in factors), HADAMARD
+        case t.Over(numerator, denominator):
+            return f"{_at(numerator, TIMES)}/{_at(denominator, POWER)}", TIMES
+        case t.Big(operator, indices, body):
+            return _big(operator, indices, body), HADAMARD
+        case _:
+            return _closed(node)
+
+
+def _closed(node: t.Node) -> tuple[str, int]:
+    match node:
+        case t.Raised(base, exponent):
+            power = write(exponent)
+            if power.lstrip("-").isdigit():
+                return f"{_at(base, ATOM)}{power.translate(UPPER)}", POWER
+            return f"{_at(base, ATOM)}^{_at(exponent, ATOM)}", POWER
+        case t.Exp(exponent):
+            return f"exp({write(exponent)})", ATOM
+        case t.Root(body):
+            return f"√{_at(body, ATOM)}", POWER
+        case t.Bars(body, norm, above, below):
+            bar = "‖" if norm else "|"
+            lower = "₁" if below else ""
+            return f"{bar}{write(body)}{bar}{lower}{above.translate(UPPER)}", ATOM
+        case t.Transposed(body):
+            return f"{_at(body, ATOM)}ᵀ", ATOM
+        case t.Applied(text=called, arguments=arguments):
+            return f"{called}({', '.join(write(a) for a in arguments)})", ATOM
+        case t.Related(operator, left, right):
+            return f"{write(left)} {operator} {write(right)}", 0
+        case t.Iverson(conditions):
+            return f"[{', '.join(write(c) for c in conditions)}]", ATOM
+        case t.Choice(branches):
+            return _choice(branches), ATOM
+        case _:
+            raise TypeError(f"no text for {type(node).__name__}")
+
+
+def _reference(node: t.Ref) -> tuple[str, int]:
+    written = name(node.symbol).text
+    if node.mark:
+        written += LOWER.get(node.mark, f"[{node.mark}]")
+    if node.subscripts:
+        written += f"[{','.join(write(s).replace(' ', '') for s in node.subscripts)}]"
+    return written, ATOM
+
+
+def _plus(terms: tuple[tuple[bool, t.Node], ...]) -> str:
+    written = ""
+    for negative, term in terms:
+        sign = "−" if negative else "+"
+        body = _at(term, HADAMARD)
+        written += f" {sign} {body}" if written else f"{sign if negative else ''}{body}"
+    return written
+
+
+def _times(factors: tuple[t.Node, ...]) -> tuple[str, int]:
+    first, *rest = factors
+    if isinstance(first, t.Over) and rest and not any(isinstance(f, t.Big) for f in rest):
+        if isinstance(first.numerator, t.Leaf) and first.numerator.text == "1":
+            above = _at(rest[0], POWER) if len(rest) == 1 else _times(tuple(rest))[0]
+            return f"{above}/{_at(first.denominator, POWER)}", TIMES
+    written = [f"({write(first)})" if isinstance(first, t.Over) else _at(first, TIMES)]
+    written += [_at(f, DOT) for f in rest[:-1]]
+    written += [_at(rest[-1], HADAMARD)] if rest else []
+    return " ".join(written), TIMES
+
+
+def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> str:
+    names = "".join(index for index, _ in indices)
+    if all(index in LOWER for index, _ in indices):
+        lower = "".join(LOWER[index] for index, _ in indices)
+    else:
+        lower = f"_{names}" if len(names) == len(indices) else f"_{{{','.join(i for i, _ in indices)}}}"
+    return f"{BIG[operator]}{lower} {_at(body, HADAMARD)}"
+
+
+def _choice(branches: tuple[tuple[t.Node, t.Node | None], ...]) -> str:
+    (value, condition), *rest = branches
+    if condition is None or not rest:
+        return write(value)
+    return f"where({write(condition)}, {write(value)}, {_choice(tuple(rest))})"

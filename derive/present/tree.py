@@ -1,0 +1,158 @@
+"""What stands on the page: a small tree that LaTeX and plain text are both written from.
+
+The order of terms and factors is settled when the tree is built, so that both read alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A number, a letter or a word."""
+
+    latex: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A tensor by its symbol, with subscripts (index form) or marked with the example it belongs to."""
+
+    symbol: str
+    subscripts: tuple[Node, ...] = ()
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Plus:
+    """A sum of terms, each with whether it is subtracted."""
+
+    terms: tuple[tuple[bool, Node], ...]
+
+
+@dataclass(frozen=True)
+class Times:
+    """A product of scalars; the last factor may be anything that a scalar multiplies."""
+
+    factors: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A product of matrices and vectors."""
+
+    factors: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Hadamard:
+    """A product element by element."""
+
+    factors: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Over:
+    """A fraction."""
+
+    numerator: Node
+    denominator: Node
+
+
+@dataclass(frozen=True)
+class Raised:
+    """A power."""
+
+    base: Node
+    exponent: Node
+
+
+@dataclass(frozen=True)
+class Exp:
+    """The exponential function."""
+
+    exponent: Node
+
+
+@dataclass(frozen=True)
+class Root:
+    """A square root."""
+
+    body: Node
+
+
+@dataclass(frozen=True)
+class Bars:
+    """An absolute value, or a norm with its mark (‖u‖² has mark 2 above, ‖u‖₁ mark 1 below)."""
+
+    body: Node
+    norm: bool = False
+    above: str = ""
+    below: str = ""
+
+
+@dataclass(frozen=True)
+class Transposed:
+    """A transpose."""
+
+    body: Node
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A function of its arguments; ``bare``: a single letter may stand without parentheses (log a)."""
+
+    latex: str
+    text: str
+    arguments: tuple[Node, ...]
+    bare: bool = False
+
+
+@dataclass(frozen=True)
+class Big:
+    """Σ or max over indices, each with its size ("" where limits are left out)."""
+
+    operator: str
+    indices: tuple[tuple[str, str], ...]
+    body: Node
+
+
+@dataclass(frozen=True)
+class Related:
+    """A comparison."""
+
+    operator: str
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True)
+class Iverson:
+    """1 where the condition holds, else 0."""
+
+    conditions: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Values by case; the last one without a condition."""
+
+    branches: tuple[tuple[Node, Node | None], ...]
+
+
+Node = (
+    Leaf | Ref | Plus | Times | Dot | Hadamard | Over | Raised | Exp | Root | Bars | Transposed | Applied | Big
+    | Related | Iverson | Choice
+)  # fmt: skip
+
+ONE = Leaf("1", "1")
+ONES = Leaf(r"\mathbf{1}", "𝟏")
+
+
+def negated(node: Node) -> Node:
+    """Return −node."""
+    if isinstance(node, Plus):
+        return Plus(tuple((not negative, term) for negative, term in node.terms))
+    return Plus(((True, node),))

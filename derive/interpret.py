@@ -9,6 +9,7 @@ from __future__ import annotations
 import cmath
 import itertools
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ from derive.functions import elementary
 from derive.index import Equation, Inside, Max, Sum, Winner, name_of
 
 Number = Any  # float or complex
-Bindings = dict[Symbol, int]
+Bindings = dict[Symbol, Any]  # an index or a size to an int, a constant to a number
 ELEMENTARY: dict[type, tuple[Callable[[float], float], Callable[[complex], complex] | None]] = {
     sympy.exp: (math.exp, cmath.exp),
     sympy.log: (math.log, cmath.log),
@@ -33,26 +34,44 @@ ELEMENTARY: dict[type, tuple[Callable[[float], float], Callable[[complex], compl
     sympy.tanh: (math.tanh, cmath.tanh),
     sympy.erf: (math.erf, None),
     sympy.Abs: (abs, None),
-    sympy.sign: (lambda v: float((v > 0) - (v < 0)), None),
+    sympy.sign: (lambda v: float(v > 0) - float(v < 0), None),
+}
+SELECTORS = (Inside, KroneckerDelta, Winner)  # 1 or 0
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
 }
 
 
 def evaluate(equation: Equation, tensors: Mapping[str, Any]) -> NDArray[Any]:
     """Return the left side's values, given an array for every tensor that the right side reads.
 
-    Symbolic sizes are read off the arrays; a size that no array shows must be a key of ``tensors`` too.
+    Symbolic sizes are read off the arrays; a size that no array shows must be a key of ``tensors`` too, as
+    must every constant that stands as a symbol.  A factor that is outside its tensor's box, or a guard or
+    delta that does not hold, makes its product 0 whatever the other factors are, a division by 0 included.
     Raises KeyError for a missing tensor, ValueError for shapes that contradict each other.
     """
     arrays = {name: np.asarray(value) for name, value in tensors.items()}
     right = elementary(equation.right)
     sizes = _sizes([equation.left.base, *equation.reads().values()], arrays)
+    constants = _constants(right, arrays)
     shape = [int(n.xreplace(sizes)) for n in equation.left.base.shape]
     complex_in = any(np.iscomplexobj(arrays[name]) for name in equation.reads())
     out = np.zeros(shape, dtype=complex if complex_in else float)
     for position in itertools.product(*map(range, shape)):
-        bindings = {**sizes, **dict(zip(equation.free, position, strict=True))}
+        bindings = {**constants, **sizes, **dict(zip(equation.free, position, strict=True))}
         out[position] = _value(right, arrays, bindings)
     return out
+
+
+def _constants(right: Expr, arrays: Mapping[str, NDArray[Any]]) -> Bindings:
+    """Return the values of symbols that are neither tensors nor indices: hyper-parameters and the like."""
+    scalars = {name: value.item() for name, value in arrays.items() if value.ndim == 0}
+    return {s: scalars[s.name] for s in right.free_symbols if type(s) is Symbol and s.name in scalars}
 
 
 def _sizes(bases: Iterable[IndexedBase], arrays: Mapping[str, NDArray[Any]]) -> Bindings:
@@ -78,10 +97,8 @@ def _value(node: Expr, arrays: Mapping[str, NDArray[Any]], bindings: Bindings) -
         case Symbol():
             return bindings[node]
         case Indexed():
-            array = arrays[name_of(node.base)]
-            at = tuple(int(_real(of(i))) for i in node.indices)
-            inside = all(0 <= i < n for i, n in zip(at, array.shape, strict=True))
-            return array[at] if inside else 0.0
+            at = _position(node, arrays, of)
+            return 0.0 if at is None else arrays[name_of(node.base)][at].item()
         case Sum() | Max() | Winner():
             ranges = [range(int(of(n))) for _, n in node.axes]
             bound = [s for s, _ in node.axes]
@@ -102,9 +119,15 @@ def _value(node: Expr, arrays: Mapping[str, NDArray[Any]], bindings: Bindings) -
         case sympy.Add():
             return sum(of(a) for a in node.args)
         case sympy.Mul():
-            return math.prod(of(a) for a in node.args)
+            if any(_excludes(a, arrays, of) for a in node.args):
+                return 0.0
+            return math.prod(of(a) for a in node.args if not isinstance(a, SELECTORS))
         case sympy.Pow():
-            return of(node.base) ** of(node.exp)
+            base, exponent = of(node.base), of(node.exp)
+            power = base**exponent
+            if isinstance(power, complex) and not isinstance(base + exponent, complex):
+                raise ValueError(f"{node}: {base} to the power {exponent} is not real")
+            return power
         case sympy.Piecewise():
             return next(of(branch) for branch, condition in node.args if _holds(condition, of))
     real, analytic = ELEMENTARY[type(node)]
@@ -116,6 +139,22 @@ def _value(node: Expr, arrays: Mapping[str, NDArray[Any]], bindings: Bindings) -
     return real(argument)
 
 
+def _position(
+    node: Indexed, arrays: Mapping[str, NDArray[Any]], of: Callable[[Expr], Number]
+) -> tuple[int, ...] | None:
+    """Return where an access reads, or None outside the tensor's box."""
+    at = tuple(int(_real(of(i))) for i in node.indices)
+    shape = arrays[name_of(node.base)].shape
+    return at if all(0 <= i < n for i, n in zip(at, shape, strict=True)) else None
+
+
+def _excludes(factor: Expr, arrays: Mapping[str, NDArray[Any]], of: Callable[[Expr], Number]) -> bool:
+    """Whether a factor is 0 by its place: outside its box, or a guard, delta or winner that does not hold."""
+    if isinstance(factor, Indexed):
+        return _position(factor, arrays, of) is None
+    return isinstance(factor, SELECTORS) and of(factor) == 0
+
+
 def _real(value: Number) -> float:
     return value.real if isinstance(value, complex) else value
 
@@ -123,6 +162,4 @@ def _real(value: Number) -> float:
 def _holds(condition: Any, of: Callable[[Expr], Number]) -> bool:
     if condition in (sympy.true, sympy.false):
         return bool(condition)
-    left, right = _real(of(condition.lhs)), _real(of(condition.rhs))
-    comparisons = {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}
-    return comparisons[condition.rel_op]
+    return COMPARISONS[condition.rel_op](_real(of(condition.lhs)), _real(of(condition.rhs)))

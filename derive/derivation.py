@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import sympy
 from sympy import Add, Expr, Indexed, IndexedBase, Symbol, log
@@ -25,8 +25,7 @@ from derive.index import (
 )
 from derive.library import OPTIMIZERS, Optimizer
 from derive.network import Instance, Network, build_network
-from derive.rewrites import ONE_HOT, one_hot_sums, rewrite, stable
-from derive.rewrites import LOG_OF_QUOTIENT, STABLE
+from derive.rewrites import LOG_OF_QUOTIENT, ONE_HOT, STABLE, one_hot_sums, rewrite, stable
 from derive.simplify import length, through_output, tidy
 from derive.spec.model import Spec
 
@@ -79,7 +78,7 @@ class Adjoint:
     rule: str
 
 
-@lru_cache(maxsize=None)
+@cache
 def adjoint(template: Equation, name: str) -> Adjoint:
     """Return the cotangent of a tensor that a template reads, in its best form.
 
@@ -100,7 +99,7 @@ def adjoint(template: Equation, name: str) -> Adjoint:
     return Adjoint(_named(Equation(raw.left, right)), ", ".join(("chain rule", *rules)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def computed(template: Equation) -> tuple[Equation, tuple[str, ...]]:
     """Return a forward template in its stable form, with the rewrites that gave it."""
     right, used = stable(template.right)

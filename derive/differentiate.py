@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import sympy
 from sympy import DiracDelta, Expr, Indexed, IndexedBase, KroneckerDelta, Symbol, Tuple
@@ -17,11 +17,11 @@ from derive.index import (
     Equation,
     Inside,
     Max,
-    Reduction,
     Sum,
     Winner,
     access,
     accesses,
+    apart,
     canonical_sums,
     fresh_index,
     index,
@@ -119,7 +119,7 @@ def _almost_everywhere(derivative: Expr) -> Expr:
     return derivative
 
 
-@lru_cache(maxsize=None)
+@cache
 def vjp(equation: Equation, name: str) -> Equation:
     """Return the equation of d{name}, the cotangent of the tensor ``name`` that the equation reads.
 
@@ -128,7 +128,7 @@ def vjp(equation: Equation, name: str) -> Equation:
     base = equation.reads()[name]
     seed = access(tensor(cotangent(equation.name), *equation.left.base.shape), *equation.free)
     fresh = {symbol: fresh_index(symbol) for symbol in equation.free}
-    right = equation.right.xreplace(fresh)
+    right = apart(equation.right).xreplace(fresh)  # no bound name can capture an index that a delta brings
     axes = tuple(Tuple(fresh[i], n) for i, n in equation.axes)
     wanted = tuple(sympy.Dummy(f"w{d}", integer=True) for d in range(len(base.shape)))
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 import sympy
 from sympy import Expr, IndexedBase, KroneckerDelta, Rational, Symbol
@@ -102,7 +102,7 @@ def formula_expression(formula: Formula, names: Mapping[str, Expr], options: Map
     return parse_formula(formula.text, {**names, **constants})
 
 
-@lru_cache(maxsize=None)
+@cache
 def _scalar_formula(text: str, constants: tuple[tuple[str, object], ...], names: tuple[str, ...]) -> Expr:
     symbols = {name: Symbol(name, real=True) for name in names}
     return formula_expression(Formula(text, dict(constants)), symbols, {})  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ _NUMBERED = re.compile(r"([A-Za-z]+?)(\d+)(?:_(\d+))?")
 
 @dataclass(frozen=True)
 class Parts:
-    """A symbol taken apart: its letter in LaTeX and in text, and the layer that stands above it ("" if none)."""
+    """A symbol taken apart: its letter in LaTeX and in text, and the layer that stands above it."""
 
     latex: str
     text: str

@@ -106,7 +106,7 @@ def _log1p(node: Expr) -> Expr:
 def _shift(node: Sum) -> Expr:
     """Take the greatest exponent out of a sum of exponentials."""
     exponents = [f for f in Mul.make_args(node.body) if isinstance(f, exp)]
-    if not exponents or isinstance(exponents[0].args[0], Add) and exponents[0].has(Max):
+    if not exponents or (isinstance(exponents[0].args[0], Add) and exponents[0].has(Max)):
         return node
     exponent = exponents[0].args[0]
     renamed = node.renamed()

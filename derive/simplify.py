@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import sympy
 from sympy import Expr, Indexed, Mul, Symbol
@@ -71,7 +71,7 @@ def _pull_constants(node: Expr) -> Expr:
     return Mul(*outside) * Sum(body, *node.axes)
 
 
-@lru_cache(maxsize=None)
+@cache
 def through_output(forward: Equation, derivative: Equation) -> Equation | None:
     """Return the derivative of y[free] = f(x[free]) written in y alone, or None where that is not algebraic.
 
@@ -91,7 +91,7 @@ def through_output(forward: Equation, derivative: Equation) -> Equation | None:
 
 
 def _substitute_solution(forward: Equation, branch: Expr, target: Expr, x: sympy.IndexedBase) -> Expr | None:
-    keys = {same_up_to_names(r): sympy.Dummy("R", positive=True) for r in reductions(branch)}
+    keys = {same_up_to_names(r): sympy.Dummy("R", real=True) for r in reductions(branch)}
     branch, target = _close_reductions(branch, keys), _close_reductions(target, keys)
     parts = {f for f in branch.atoms(sympy.Function, sympy.exp) if f.has(Indexed)}
     if len(parts) > 1:
@@ -102,13 +102,19 @@ def _substitute_solution(forward: Equation, branch: Expr, target: Expr, x: sympy
     solution = _solve(branch, part, forward.left)
     if solution is None:
         return None
-    (read,) = accesses(part, x)
+    own = accesses(part, x)
+    if len(own) != 1:
+        return None
+    read = own[0]
+    rows = {s for reduction, key in keys.items() if key in solution.free_symbols for s in reduction.free_symbols}
 
     def exchange(node: Expr) -> Expr:
         reads = accesses(node, x)
         if len(reads) != 1:
             return node
         mapping = dict(zip(read.indices, reads[0].indices, strict=True))
+        if any(mapping[s] != s for s in rows & set(mapping)):
+            return node  # elsewhere the solution holds another reduction
         moved = part.xreplace(mapping)
         if moved == node:
             return solution.xreplace(mapping)
@@ -149,7 +155,10 @@ def _piecewise_through_output(forward: Equation, derivative: Equation, x: sympy.
     if len(branches) != 2 or piece is None or [c for _, c in piece.args] != [c for _, c in branches]:
         return None
     condition = branches[0][1]
-    (read,) = accesses(forward.right, x)
+    reads = accesses(forward.right, x)
+    if len(reads) != 1:
+        return None
+    read = reads[0]
     if not _output_decides(branches[0][0], branches[1][0], condition, read):
         return None
     pieces = []

@@ -7,6 +7,7 @@ written out.  The value is worked out in floating point first, so that a constan
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from sympy import Expr
 
 MAX_DIGITS: Final = 64
 MAX_EXPONENT: Final = 1_000
+MAX_FRACTION: Final = 100_000
 MAX_SIZE: Final = 2_000
 MAX_CHOICES: Final = 64
 _LIMIT: Final = 10**MAX_DIGITS
+_TOO_MANY_CHOICES: Final = "too many choices inside one another (max, min, relu, where)"
 
 
 class FormulaValueError(ValueError):
@@ -38,10 +41,14 @@ class Comparison(NamedTuple):
 
 
 class Operand(NamedTuple):
-    """An expression, its value if it is a constant, and the nodes it has when it is written out."""
+    """An expression, the values of its cases, and the nodes it has when it is written out.
+
+    A constant has one value.  A choice (max, min, where) has those of all its cases, None for one that is no
+    constant.
+    """
 
     expression: Expr | Comparison
-    value: float | None
+    values: frozenset[float | None]
     size: int
 
 
@@ -70,15 +77,27 @@ def _choose(condition: Condition, left: Expr, right: Expr, a: Expr, b: Expr, bud
     """
     budget[0] -= 1
     if budget[0] < 0:
-        raise FormulaValueError("too many choices inside the conditions of others (max, min, relu, where)")
+        raise FormulaValueError(_TOO_MANY_CHOICES)
     inner = _outermost_choice(left) or _outermost_choice(right)
     if inner is None:
+        if left.is_number and right.is_number:
+            return a if _holds(condition, left, right) else b
         return sympy.Piecewise((a, condition(left, right)), (b, True))
     branches = []
     for value, case in inner.args:
         left_, right_, a_, b_ = (part.xreplace({inner: value}) for part in (left, right, a, b))
         branches.append((_choose(condition, left_, right_, a_, b_, budget), case))
     return sympy.Piecewise(*branches)
+
+
+def _holds(condition: Condition, left: Expr, right: Expr) -> bool:
+    """Return whether a condition on constants holds; SymPy itself may look for the difference for ever."""
+    difference = left - right
+    if not difference.is_Rational:
+        difference = difference.evalf(15, maxn=60)
+        if not difference.is_real or abs(difference) < 1e-30 * (1 + abs(left.evalf(15, maxn=60))):
+            raise FormulaValueError("a comparison of constants that are too close to tell which is greater")
+    return bool(condition(difference, 0))
 
 
 def _outermost_choice(expression: Expr) -> sympy.Piecewise | None:
@@ -126,7 +145,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "softplus": _one(
         lambda u: sympy.log(1 + sympy.exp(u)), lambda u: max(u, 0.0) + math.log1p(math.exp(-abs(u)))
     ),
-    "relu": _one(lambda u: _larger(sympy.Integer(0), u), lambda u: max(0.0, u), copies=2),
+    "relu": _one(lambda u: _larger(sympy.Integer(0), u), lambda u: max(0.0, u)),  # as max(0, u)
     "erf": _one(sympy.erf, math.erf),
     "where": Function(3, 3, _where, lambda condition, a, b: a if condition else b),
 }  # fmt: skip
@@ -163,12 +182,14 @@ class Bounds:
             raise FormulaValueError(f"{text[:20]} has more than {MAX_DIGITS} digits")
         power = int(exponent or "0") - len(fraction)
         value = sympy.Integer(int(digits or "0")) * sympy.Integer(10) ** power
-        return Operand(self.checked(value), float(value), 1)
+        return Operand(self.checked(value), frozenset([float(value)]), 1)
 
-    def given(self, expression: Expr) -> Operand:
-        """Return the operand for an expression of the caller."""
+    def given(self, expression: Expr, value: float | None) -> Operand:
+        """Return the operand for an expression of the caller, which may be known to have a value."""
         self._seen.update(sympy.preorder_traversal(expression))
-        return Operand(expression, float(expression) if expression.is_number else None, 1)
+        if value is None and expression.is_number:
+            value = float(expression)
+        return Operand(expression, frozenset([value]), 1)
 
     def checked(self, expression: sympy.Basic) -> Expr:
         """Return ``expression``; raise FormulaValueError where it is not finite, not real or too long."""
@@ -191,10 +212,14 @@ class Bounds:
             raise FormulaValueError("this is a complex number: a root or a logarithm of a negative number")
         if isinstance(node, sympy.Rational) and max(abs(node.p), node.q) >= _LIMIT:
             raise FormulaValueError(f"this gives a number of more than {MAX_DIGITS} digits")
+        if isinstance(node, (sympy.Pow, sympy.exp)):
+            _check_fractions(node.exp)
 
 
 def operate(operation: str, operands: tuple[Operand, ...], bounds: Bounds) -> Operand:
     """Return the value of an operator or function at its operands; raise FormulaValueError out of bounds."""
+    if operation == "relu":
+        return operate("max", (bounds.literal("0"), *operands), bounds)
     if operation in ("max", "min") and len(operands) > 2:
         return operate(operation, (operate(operation, operands[:-1], bounds), operands[-1]), bounds)
     if operation in FUNCTIONS:
@@ -205,38 +230,70 @@ def operate(operation: str, operands: tuple[Operand, ...], bounds: Bounds) -> Op
     size = 1 + copies * sum(operand.size for operand in operands)
     if size > MAX_SIZE:
         raise FormulaValueError(f"more than {MAX_SIZE:,} nodes when max, min and relu are written out")
-    value = _value(operation, to_value, operands)
+    values = _values(operation, to_value, operands)
     expressions = [operand.expression for operand in operands]
     _check_exponents(operation, expressions)
-    return Operand(bounds.checked(build(*expressions)), value, size)
+    try:
+        expression = bounds.checked(build(*expressions))
+    except (TypeError, ArithmeticError):  # SymPy compares what is infinite or complex in one of the cases
+        raise FormulaValueError("a case of this has no finite real value to compare") from None
+    except RecursionError:
+        raise FormulaValueError("this is too involved; write it in a simpler way") from None
+    if expression.is_Rational:
+        values = frozenset([float(expression)])
+    elif values == {0.0} and expression.is_number:
+        raise FormulaValueError("a constant too close to zero to tell it from zero")
+    return Operand(expression, values, size)
 
 
 def compare(operation: str, left: Operand, right: Operand) -> Operand:
-    """Return the condition ``left operation right``; with a value (1.0 or 0.0) for constants."""
+    """Return the condition ``left operation right``, with a value (1.0 or 0.0) for constants."""
     build, holds = _COMPARISONS[operation]
-    value = None
-    if left.value is not None and right.value is not None:
-        value = float(holds(left.value, right.value))
-    return Operand(Comparison(build, left.expression, right.expression), value, 1 + left.size + right.size)
+    pairs = itertools.product(left.values, right.values)
+    values = frozenset(None if a is None or b is None else float(holds(a, b)) for a, b in pairs)
+    return Operand(Comparison(build, left.expression, right.expression), values, 1 + left.size + right.size)
 
 
-def _value(operation: str, to_value: Callable[..., float], operands: tuple[Operand, ...]) -> float | None:
-    values = [operand.value for operand in operands]
-    if operation == "/" and values[1] == 0:
+def _values(
+    operation: str, to_value: Callable[..., float], operands: tuple[Operand, ...]
+) -> frozenset[float | None]:
+    """Return the values of the cases of an operation; raise FormulaValueError for one out of bounds."""
+    sets = [operand.values for operand in operands]
+    if operation == "where" and sets[0] not in ({0.0}, {1.0}):
+        result = sets[1] | sets[2]
+    elif operation in ("max", "min") and None in sets[0] | sets[1]:
+        result = sets[0] | sets[1]
+    elif math.prod(map(len, sets)) > MAX_CHOICES**2:
+        raise FormulaValueError(_TOO_MANY_CHOICES)
+    elif operation == "where":
+        result = sets[1] if sets[0] == {1.0} else sets[2]
+    else:
+        certain = all(len(values) == 1 for values in sets)
+        result = frozenset(_value(operation, to_value, case, certain) for case in itertools.product(*sets))
+    if len(result) > MAX_CHOICES:
+        raise FormulaValueError(_TOO_MANY_CHOICES)
+    return result
+
+
+def _value(
+    operation: str, to_value: Callable[..., float], case: tuple[float | None, ...], certain: bool
+) -> float | None:
+    """Return the value of one case; what is undefined is refused only if the case is certain to occur."""
+    if operation == "/" and case[1] == 0 and certain:
         raise FormulaValueError("a division by zero")
-    if any(value is None for value in values):
+    if None in case:
         return None
     try:
-        value = to_value(*values)
+        value = to_value(*case)
     except OverflowError:
         value = math.inf
-    except ZeroDivisionError:
-        raise FormulaValueError("a division by zero") from None
-    except ValueError:
-        raise FormulaValueError(_undefined(operation, values[0] or 0.0)) from None
+    except (ZeroDivisionError, ValueError):
+        if not certain:
+            return None
+        raise FormulaValueError(_undefined(operation, case[0] or 0.0)) from None
     if abs(value) >= _LIMIT:
         raise FormulaValueError(f"this gives a number of more than {MAX_DIGITS} digits")
-    underflow = value == 0 and bool(values[0]) and operation in ("exp", "sigmoid", "softplus", "**")
+    underflow = value == 0 and bool(case[0]) and operation in ("exp", "sigmoid", "softplus", "**")
     if underflow or 0 < abs(value) < 1 / _LIMIT:
         raise FormulaValueError(f"this gives a number below 1e-{MAX_DIGITS}")
     return value
@@ -253,14 +310,41 @@ def _undefined(operation: str, value: float) -> str:
 
 
 def _check_exponents(operation: str, expressions: list[Expr]) -> None:
-    """Refuse exponents with which SymPy would multiply out a power: 9**(10**9), exp(10**9 * log(9 * x))."""
+    """Refuse what SymPy would multiply out: 9**(x + 10**9), (3*x)**1000, exp(10**9 * log(9 * x))."""
     if operation == "**":
-        exponent = expressions[1]
-        if exponent.is_Rational and abs(exponent.p) > MAX_EXPONENT * exponent.q:
+        base, exponent = expressions
+        _check_fractions(exponent)
+        greatest = _greatest(exponent)
+        if greatest > MAX_EXPONENT:
             raise FormulaValueError(f"an exponent beyond {MAX_EXPONENT:,}")
+        constant = base.is_Rational and exponent.is_Rational  # its value has been looked at
+        if greatest * _digits(base) > MAX_DIGITS and not constant and not base.is_Add:
+            raise FormulaValueError(f"this power may give a number of more than {MAX_DIGITS} digits")
     elif operation in ("exp", "sigmoid", "softplus"):
         exponent = expressions[0]
-    else:
-        return
-    if exponent.has(sympy.log) and any(abs(r.p) > MAX_EXPONENT * r.q for r in exponent.atoms(sympy.Rational)):
-        raise FormulaValueError(f"an exponent with a logarithm and a number beyond {MAX_EXPONENT:,}")
+        _check_fractions(exponent)
+        if exponent.has(sympy.log) and _greatest(exponent) > MAX_EXPONENT:
+            raise FormulaValueError(f"an exponent with a logarithm and a number beyond {MAX_EXPONENT:,}")
+
+
+def _check_fractions(exponent: Expr) -> None:
+    """Refuse an exponent's number with a long numerator or denominator.
+
+    SymPy takes exp(1.5957691216 x) for a power of exp(x / 10**10), and would write out a polynomial in that.
+    """
+    if any(max(abs(number.p), number.q) > MAX_FRACTION for number in exponent.atoms(sympy.Rational)):
+        remedy = "give the number a name, as a constant beside the formula"
+        raise FormulaValueError(f"an exponent with a number of more than 5 digits; {remedy}")
+
+
+def _greatest(expression: Expr) -> float:
+    """Return the greatest absolute value of the numbers that stand in an expression."""
+    return max((abs(float(number)) for number in expression.atoms(sympy.Rational)), default=0.0)
+
+
+def _digits(expression: Expr) -> float:
+    """Return the digits of the longest number in an expression that is not an exponent."""
+    if expression.is_Rational:
+        return math.log10(max(abs(expression.p), expression.q))
+    parts = expression.args[:1] if expression.is_Pow else expression.args
+    return max(map(_digits, parts), default=0.0)

@@ -55,13 +55,16 @@ class _Token(NamedTuple):
     position: int
 
 
-def parse_formula(text: str, names: Mapping[str, sympy.Expr]) -> sympy.Expr:
+def parse_formula(
+    text: str, names: Mapping[str, sympy.Expr], values: Mapping[str, float] | None = None
+) -> sympy.Expr:
     """Return the expression of ``text``, each name standing for the expression that ``names`` gives it.
 
     Decimal literals are exact (1.5 is 3/2).  ``max`` and ``min`` are Piecewise, the first wins a tie.
+    ``values`` of names are not put into the expression; what is undefined at them is refused (1/beta at 0).
     Raises FormulaError for anything outside the grammar or the bounds of this module.
     """
-    return _Parser(text, names).parse()
+    return _Parser(text, names, values or {}).parse()
 
 
 def formula_names(text: str) -> set[str]:
@@ -125,9 +128,10 @@ def _character_message(character: str) -> str:
 class _Parser:
     """Precedence climbing over the tokens; builds the expression on the way, operation by operation."""
 
-    def __init__(self, text: str, names: Mapping[str, sympy.Expr]) -> None:
+    def __init__(self, text: str, names: Mapping[str, sympy.Expr], values: Mapping[str, float]) -> None:
         self.text = text
         self.names = names
+        self.values = values
         self.tokens = _tokens(text)
         self.at = 0
         self.nodes = 0
@@ -251,7 +255,7 @@ class _Parser:
         if expression is None and token.text == "pi":
             expression = sympy.pi
         if expression is not None:
-            return self.bounds.given(expression)
+            return self.bounds.given(expression, self.values.get(token.text))
         if token.text in FUNCTIONS:
             raise self.error(f"{token.text} is a function; write {token.text}(…)", token)
         if token.text.lower() in ("nan", "inf", "infinity"):

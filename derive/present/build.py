@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sympy
@@ -12,9 +12,9 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanTrue
 
 from derive import functions
-from derive.index import Inside, Max, Reduction, Winner, name_of
+from derive.index import Inside, Max, Reduction, Sum, Winner, name_of
 from derive.notation import name
-from derive.present.order import common, factors, is_even, output_first, terms
+from derive.present.order import common, content, factors, is_even, output_first, terms
 from derive.present.tree import (
     ONE,
     Applied,
@@ -62,6 +62,10 @@ RELATIONS: Final = {
 }
 
 
+class OnePlusErf(sympy.Function):
+    """1 + erf(u) in one piece, so that a number in front of it is not multiplied in."""
+
+
 class CannotPresent(TypeError):
     """An expression that no case writes; the message names its type."""
 
@@ -70,13 +74,11 @@ class CannotPresent(TypeError):
 class Writer:
     """Writes expressions in index form.
 
-    ``own`` is the tensor on the left side; ``limits``: sums carry their range; ``exact``: the functions of
-    the computed form keep their names (expm1, erfc), where the textbook form writes them out.
+    ``own`` is the tensor on the left side; ``limits``: sums carry their range.
     """
 
     own: str = ""
     limits: bool = False
-    exact: bool = False
 
     def tree(self, node: Any) -> Node:
         """Return what is written for an expression.  Raises CannotPresent."""
@@ -111,12 +113,10 @@ class Writer:
             return self.winner(node)
         if isinstance(node, sympy.Abs):
             return Bars(self.tree(output_first(node.args[0])))
-        if isinstance(node, sympy.Derivative):
-            return self.derivative(node)
+        if isinstance(node, OnePlusErf):
+            return Plus(((False, ONE), (False, self.tree(sympy.erf(node.args[0])))))
         if node is sympy.pi or node is sympy.E:
             return Leaf(r"\pi", "π") if node is sympy.pi else Leaf("e", "e")
-        if not self.exact:
-            node = self.textbook(node)
         for kind, (latex, text, bare) in CALLED.items():
             if isinstance(node, kind):
                 return Applied(latex, text, tuple(self.tree(a) for a in node.args), bare)
@@ -127,15 +127,8 @@ class Writer:
             return self.tree(node)
         raise CannotPresent(f"cannot present {type(node).__name__}")
 
-    def textbook(self, node: Expr) -> Expr:
-        """Write out the names that only a program needs: e^u − 1 for expm1, 1 − erf for erfc."""
-        return node
-
     def access(self, node: Indexed) -> Node:
         return Ref(name_of(node.base), tuple(self.tree(i) for i in node.indices))
-
-    def derivative(self, node: sympy.Derivative) -> Node:
-        raise CannotPresent("cannot present an unevaluated derivative")
 
     def kronecker(self, left: Expr, right: Expr) -> Node:
         if isinstance(left, Symbol) and isinstance(right, Symbol):
@@ -166,6 +159,12 @@ class Writer:
         return Related(operator, self.tree(left), self.tree(right))
 
     def reduction(self, node: Reduction) -> Node:
+        """Write a reduction; the number in a sum stands in front of it."""
+        if isinstance(node, Sum) and content(node.body)[0] != 1:
+            return self.product(node)
+        return self.reduce(node)
+
+    def reduce(self, node: Reduction) -> Node:
         axes = tuple((str(i), str(n) if self.limits else "") for i, n in node.axes)
         return Big("max" if isinstance(node, Max) else "sum", axes, self.tree(node.body))
 
@@ -215,8 +214,8 @@ class Writer:
         return Raised(self.tree(base), self.tree(node.exp))
 
 
-def _is_negative(exponent: Expr) -> bool:
-    return bool(exponent.could_extract_minus_sign())
+def _is_negative(expression: Expr) -> bool:
+    return bool(expression.could_extract_minus_sign())
 
 
 def _times(nodes: Sequence[Node]) -> Node:
@@ -325,6 +324,19 @@ def extremum(node: Piecewise) -> tuple[str, tuple[Expr, Expr]] | None:
     return ("max" if greater else "min"), pair
 
 
-def exactly(writer: Writer) -> Writer:
-    """Return the writer of the computed form."""
-    return replace(writer, exact=True)
+def textbook(expression: Expr) -> Expr:
+    """Write out what only a program needs a name for: e^u − 1 for expm1, 1 − σ(u) for σ(−u)."""
+    for kind in (functions.expm1, functions.log1p, functions.logcosh):
+        if expression.has(kind):
+            expression = expression.replace(kind, lambda u, kind=kind: kind(u).as_elementary())
+    if expression.has(functions.sigmoid):
+        expression = expression.replace(
+            lambda e: isinstance(e, functions.sigmoid) and _is_negative(e.args[0]),
+            lambda e: 1 - functions.sigmoid(-e.args[0]),
+        )
+    if expression.has(functions.erfc):
+        expression = expression.replace(
+            lambda e: isinstance(e, functions.erfc) and _is_negative(e.args[0]),
+            lambda e: OnePlusErf(-e.args[0]),
+        )
+    return expression

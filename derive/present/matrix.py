@@ -1,7 +1,7 @@
 """Matrix form, read off the subscripts: per example, columns as vectors, the example's index left out.
 
-Nothing here knows a layer: Σ_j W[k,j] a[j] is W a, Σ_k W[k,j] δ[k] is Wᵀ δ, δ[k] a[j] is δ aᵀ, and what shares
-all its subscripts is multiplied element by element.
+Nothing here knows a layer: Σ_j W[k,j] a[j] is W a, Σ_k W[k,j] δ[k] is Wᵀ δ, δ[k] a[j] is δ aᵀ, and what
+shares all its subscripts is multiplied element by element.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import sympy
 from sympy import Abs, Add, Expr, Indexed, KroneckerDelta, Mul, Pow, Symbol, exp
 
-from derive.index import Equation, Inside, Max, Reduction, Sum, Winner, name_of
-from derive.present.build import Writer, arrange, is_whole
+from derive.index import Equation, Inside, Max, Reduction, Sum, Winner, name_of, same_up_to_names
+from derive.present.build import Writer, arrange, is_whole, textbook
 from derive.present.order import BATCH, factors, output_first, per_example, terms
 from derive.present.tree import (
     ONES,
@@ -163,11 +163,11 @@ class MatrixWriter(Writer):
         (top,), (bottom,) = over, under
         if not isinstance(top, exp) or not isinstance(bottom, Sum) or len(bottom.axes) != 1:
             return None
-        if bottom.body.xreplace({bottom.bound[0]: self.free[0]}) != top or top.has(Reduction):
+        if same_up_to_names(bottom.body.xreplace({bottom.bound[0]: self.free[0]})) != same_up_to_names(top):
             return None
         return Applied(r"\operatorname{softmax}", "softmax", (self.tree(top.args[0]),))
 
-    def reduction(self, node: Reduction) -> Node:
+    def reduce(self, node: Reduction) -> Node:
         examples = [i for i, n in node.axes if n == BATCH]
         axes = tuple((i, n) for i, n in node.axes if n != BATCH)
         inner = replace(self, sizes=(*self.sizes, *axes))
@@ -177,7 +177,9 @@ class MatrixWriter(Writer):
                 raise NoMatrixForm
             return Applied(r"\max", "max", (inner.within(bound).tree(node.body),), bare=True)
         body = inner.contraction(node.body, bound) if bound else inner.tree(node.body)
-        return Big("sum", tuple((str(i), "N" if self.limits else "") for i in examples), body) if examples else body
+        if not examples:
+            return body
+        return Big("sum", tuple((str(i), "N" if self.limits else "") for i in examples), body)
 
     def contraction(self, body: Expr, bound: tuple[Symbol, ...]) -> Node:
         """Write Σ over ``bound`` of body."""
@@ -219,9 +221,8 @@ class MatrixWriter(Writer):
             return None
         if len(deltas) != 1 or len(self.free) != 1 or not others:
             raise NoMatrixForm
-        place = sympy.expand(deltas[0].args[0] - deltas[0].args[1])
-        place = sympy.expand((self.free[0] - place) if place.coeff(self.free[0]) == 1 else (place + self.free[0]))
-        if not self._is_place(place, bound):
+        left, right = deltas[0].args
+        if self.free[0] not in (left, right) or not self._is_place(left + right - self.free[0], bound):
             raise NoMatrixForm
         body = _hadamard([self.within(bound).tree(f) for f in others])
         return Applied(r"\operatorname{vec}", "vec", (body,))
@@ -275,10 +276,10 @@ def matrix_sides(equation: Equation, exact: bool = False, limits: bool = False) 
         raise NoMatrixForm
     example = left.indices[0] if per_example(left) else None
     free = tuple(left.indices)[1 if example is not None else 0 :]
-    right = equation.right if exact else LOGISTIC.apply(equation.right)
+    right = equation.right if exact else LOGISTIC.apply(textbook(equation.right))
     marked = any(n == BATCH for r in right.atoms(Reduction) for _, n in r.axes)
     sizes = tuple((i, n) for i, n in equation.axes)
-    writer = MatrixWriter(equation.name, limits, exact, free, example, marked, sizes)
+    writer = MatrixWriter(equation.name, limits, free, example, marked, sizes)
     body = writer.tree(right)
     mark = str(example) if marked and example is not None else ""
     return Ref(equation.name, (), mark), body

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import sympy
 from sympy import Add, Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Pow, Rational, Symbol, exp
 
-from derive.index import Inside, Max, Reduction, Sum, Winner, name_of
+from derive.functions import sigmoid
+from derive.index import Inside, Reduction, Sum, Winner, name_of
 from derive.notation import differentiated
 
 TARGETS = ("t", "T")
@@ -46,16 +47,17 @@ def factors(expression: Expr) -> Product:
         else:
             over.append(factor)
     coefficient, over, under = _roots(coefficient, over, under)
-    negative = bool(coefficient < 0)
-    return Product(negative, abs(coefficient), tuple(sorted(over, key=_rank)), tuple(sorted(under, key=_rank)))
+    over.sort(key=_rank)
+    under.sort(key=_rank)
+    return Product(bool(coefficient < 0), abs(coefficient), tuple(over), tuple(under))
 
 
 def _flat(expression: Expr) -> list[Expr]:
     found: list[Expr] = []
     for factor in Mul.make_args(expression):
         if isinstance(factor, Sum):
-            content, body = _content(factor.body)
-            found += [content, Sum(body, *factor.axes)] if content != 1 else [factor]
+            number, body = content(factor.body)
+            found += [number, Sum(body, *factor.axes)] if number != 1 else [factor]
         elif isinstance(factor, Piecewise):
             found += _bracket(factor)
         else:
@@ -63,14 +65,14 @@ def _flat(expression: Expr) -> list[Expr]:
     return found
 
 
-def _content(body: Expr) -> tuple[Rational, Expr]:
+def content(body: Expr) -> tuple[Rational, Expr]:
     """Return a number and the rest: what leaves a sum."""
     if isinstance(body, Add):
         if all(factors(term).negative for term in body.args):
             return sympy.S.NegativeOne, Add(*(-term for term in body.args))
         return sympy.S.One, body
     if isinstance(body, Sum):
-        inner, rest = _content(body.body)
+        inner, rest = content(body.body)
         return inner, Sum(rest, *body.axes)
     number, rest = body.as_coeff_Mul()
     return number, rest
@@ -81,9 +83,9 @@ def _bracket(node: Piecewise) -> list[Expr]:
     if len(node.args) != 2:
         return [node]
     (first, condition), (second, _) = node.args
-    if first == 0 and second != 0 and not set(condition.args) == {first, second}:
+    if first == 0 and second != 0 and set(condition.args) != {first, second}:
         value, holds = second, sympy.Not(condition)
-    elif second == 0 and first != 0 and not set(condition.args) == {first, second}:
+    elif second == 0 and first != 0 and set(condition.args) != {first, second}:
         value, holds = first, condition
     else:
         return [node]
@@ -100,11 +102,11 @@ def _roots(
 ) -> tuple[Rational, list[Expr], list[Expr]]:
     """Turn √2/2 into 1/√2, and √2 √π below a line into √(2π)."""
     for factor in list(over):
-        if isinstance(factor, Pow) and isinstance(factor.base, Integer) and factor.exp == sympy.S.Half:
-            if coefficient.q % int(factor.base) == 0:
-                over.remove(factor)
-                coefficient *= factor.base
-                under.append(factor)
+        is_root = isinstance(factor, Pow) and isinstance(factor.base, Integer) and factor.exp == sympy.S.Half
+        if is_root and coefficient.q % int(factor.base) == 0:
+            over.remove(factor)
+            coefficient *= factor.base
+            under.append(factor)
     roots = [f for f in under if isinstance(f, Pow) and f.exp == sympy.S.Half and f.base.is_number]
     if len(roots) > 1:
         under = [f for f in under if f not in roots]
@@ -133,13 +135,15 @@ def _kind(base: Expr) -> int:
         return 1
     if not base.atoms(Indexed, Reduction) and not base.has(sympy.Function):
         return 2
-    if isinstance(base, Add):
+    if isinstance(base, sigmoid):
         return 7
+    if isinstance(base, Add):
+        return 8
     if isinstance(base, KroneckerDelta | Inside | Winner):
         return 4
     if isinstance(base, Piecewise):
-        return 9
-    return 8
+        return 10
+    return 9
 
 
 def natural(text: str) -> str:
@@ -174,6 +178,8 @@ def terms(expression: Expr, own: str = "") -> list[Expr]:
     found = list(Add.make_args(expression))
     if len(found) == 1:
         return found
+    if all(s.is_integer for s in expression.free_symbols) and not expression.atoms(Indexed, Reduction):
+        return sorted(found, key=_place_key)
     numbers = [t for t in found if t.is_number]
     rest = [t for t in found if not t.is_number]
     examples = [t for t in rest if _reads_examples(t)]
@@ -194,6 +200,13 @@ def terms(expression: Expr, own: str = "") -> list[Expr]:
     if first.negative or (len(ordered) == 1 and _degree(ordered[0]) is None):
         return [number, *ordered]
     return [*ordered, number]
+
+
+def _place_key(term: Expr) -> tuple[object, ...]:
+    """Indices as a place is counted, 28 i + j: the longest stride first, then i, j, …, z, a, b, c."""
+    number, rest = term.as_coeff_Mul()
+    letters = "".join(chr((ord(c) - ord("i")) % 26 + ord("a")) if c.islower() else c for c in str(rest))
+    return rest == 1, number < 0, -abs(number), natural(letters)
 
 
 def _reads_examples(term: Expr) -> bool:
@@ -220,8 +233,9 @@ def _degree(term: Expr) -> int | None:
     for factor in Mul.make_args(term):
         if factor.is_number:
             continue
-        base, power = (factor.base, factor.exp) if isinstance(factor, Pow) and not isinstance(factor, exp) else (factor, 1)
-        if not isinstance(base, Symbol | Indexed) or not isinstance(power, int | Integer) or power < 0:
+        is_power = isinstance(factor, Pow) and not isinstance(factor, exp)
+        base, power = (factor.base, factor.exp) if is_power else (factor, sympy.S.One)
+        if not isinstance(base, Symbol | Indexed) or not isinstance(power, Integer) or power < 0:
             return None
         degree += int(power)
     return degree
@@ -240,6 +254,3 @@ def common(ordered: Iterable[Expr]) -> list[tuple[Rational, list[Expr]]]:
         else:
             runs.append((sympy.S.One, [term]))
     return runs
-
-
-__all__ = ["Max", "Product", "common", "factors", "is_even", "natural", "output_first", "per_example", "terms"]

@@ -7,7 +7,7 @@ from sympy import Expr
 from derive.index import Equation
 from derive.notation import name
 from derive.present import tree as t
-from derive.present.build import Writer
+from derive.present.build import Writer, textbook
 from derive.present.matrix import NoMatrixForm, matrix_sides
 
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
@@ -18,7 +18,7 @@ BIG = {"sum": "Σ", "max": "max"}
 
 def text(expression: Expr, own: str = "", exact: bool = False) -> str:
     """Return an expression in index form; ``exact`` keeps the functions of the computed form."""
-    return write(Writer(own, exact=exact).tree(expression))
+    return write(Writer(own).tree(expression if exact else textbook(expression)))
 
 
 def index_text(equation: Equation, exact: bool = False, sides: str = "both") -> str:
@@ -28,7 +28,7 @@ def index_text(equation: Equation, exact: bool = False, sides: str = "both") -> 
 
 
 def matrix_text(equation: Equation, exact: bool = False, sides: str = "both") -> str:
-    """Return an equation in matrix form, one example's vectors as columns; in index form where it has none."""
+    """Return an equation in matrix form, an example's vectors as columns; in index form where it has none."""
     try:
         left, right = matrix_sides(equation, exact)
     except NoMatrixForm:
@@ -91,7 +91,8 @@ def _closed(node: t.Node) -> tuple[str, int]:
             lower = "₁" if below else ""
             return f"{bar}{write(body)}{bar}{lower}{above.translate(UPPER)}", ATOM
         case t.Transposed(body):
-            return f"{_at(body, ATOM)}ᵀ", ATOM
+            inner = write(body)
+            return (f"({inner})ᵀ" if " " in inner or "/" in inner else f"{inner}ᵀ"), ATOM
         case t.Applied(text=called, arguments=arguments):
             return f"{called}({', '.join(write(a) for a in arguments)})", ATOM
         case t.Related(operator, left, right):
@@ -124,13 +125,14 @@ def _plus(terms: tuple[tuple[bool, t.Node], ...]) -> str:
 
 def _times(factors: tuple[t.Node, ...]) -> tuple[str, int]:
     first, *rest = factors
-    if isinstance(first, t.Over) and rest and not any(isinstance(f, t.Big) for f in rest):
-        if isinstance(first.numerator, t.Leaf) and first.numerator.text == "1":
-            above = _at(rest[0], POWER) if len(rest) == 1 else _times(tuple(rest))[0]
-            return f"{above}/{_at(first.denominator, POWER)}", TIMES
-    written = [f"({write(first)})" if isinstance(first, t.Over) else _at(first, TIMES)]
-    written += [_at(f, DOT) for f in rest[:-1]]
-    written += [_at(rest[-1], HADAMARD)] if rest else []
+    over_one = isinstance(first, t.Over) and first.numerator == t.ONE
+    if isinstance(first, t.Over) and over_one and rest and not any(isinstance(f, t.Big) for f in rest):
+        above = _at(rest[0], HADAMARD) if len(rest) == 1 else _times(tuple(rest))[0]
+        return f"{above}/{_at(first.denominator, POWER)}", TIMES
+    *before, last = factors
+    closed = (t.Over, t.Dot)
+    written = [f"({write(f)})" if isinstance(f, closed) else _at(f, TIMES) for f in before]
+    written.append(_at(last, HADAMARD))
     return " ".join(written), TIMES
 
 

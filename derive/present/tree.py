@@ -143,8 +143,8 @@ class Choice:
 
 
 Node = (
-    Leaf | Ref | Plus | Times | Dot | Hadamard | Over | Raised | Exp | Root | Bars | Transposed | Applied | Big
-    | Related | Iverson | Choice
+    Leaf | Ref | Plus | Times | Dot | Hadamard | Over | Raised | Exp | Root | Bars | Transposed | Applied
+    | Big | Related | Iverson | Choice
 )  # fmt: skip
 
 ONE = Leaf("1", "1")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import sympy
 
@@ -74,14 +74,12 @@ def _check_formula(reader: Reader, formula: Formula, path: Path, variables: tupl
     # Symbols get names of our own: no text of a user becomes a symbol's name.
     symbols = {name: sympy.Symbol(f"v{i}", real=True) for i, name in enumerate(variables)}
     unknowns = {name: sympy.Symbol(f"c{i}", real=True) for i, name in enumerate(formula.constants)}
-    values = {name: sympy.Rational(str(value)) for name, value in formula.constants.items()}
-    for constants in (unknowns, values):
-        error = _try(formula.text, {**symbols, **constants})
-        if error is not None:
-            offset = string_offset(reader.source.text, reader.positions.value(place), error.position)
-            hint = "with these constants" if constants is values else ""
-            reader.source.report("E301", offset, f"{label(place)}: {error.message}", hint=hint)
-            return False
+    try:
+        parse_formula(formula.text, symbols | unknowns, formula.constants)
+    except FormulaError as error:
+        offset = string_offset(reader.source.text, reader.positions.value(place), error.position)
+        reader.source.report("E301", offset, f"{label(place)}: {error.message}")
+        return False
     used = formula_names(formula.text)
     good = True
     for name in formula.constants:
@@ -94,11 +92,3 @@ def _check_formula(reader: Reader, formula: Formula, path: Path, variables: tupl
         message = f"{label(place)}: the formula does not use {variables[0]}, so nothing would train"
         reader.at_value("E303", place, message)
     return good
-
-
-def _try(text: str, names: Mapping[str, Any]) -> FormulaError | None:
-    try:
-        parse_formula(text, names)
-    except FormulaError as error:
-        return error
-    return None

@@ -1,0 +1,125 @@
+"""What a generated file says around its statements: identity, parameters, hyper-parameters, training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from derive.derivation import Derivation
+from derive.network import NetworkParameter
+from derive.spec.initializers import parse_initializer
+from derive.spec.model import InlineData
+
+
+@dataclass(frozen=True)
+class ParameterStart:
+    """A parameter, and how it starts: a kind with its numbers, or explicit values."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: str
+    fan_in: int
+    fan_out: int
+    kind: str
+    arguments: tuple[float, ...]
+    values: Any
+
+    @property
+    def count(self) -> int:
+        total = 1
+        for extent in self.shape:
+            total *= extent
+        return total
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Everything a target's file needs beside the statements."""
+
+    name: str
+    description: str
+    summary: str
+    spec_file: str
+    spec_hash: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    labels: bool
+    parameters: tuple[ParameterStart, ...]
+    constants: tuple[tuple[str, float, str], ...]
+    state: tuple[str, ...]
+    counts_steps: bool
+    optimizer: str
+    batch_size: int
+    epochs: int
+    seed: int
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(p.count for p in self.parameters)
+
+
+def frame(derivation: Derivation, constants: dict[str, str], state: tuple[str, ...], counts_steps: bool) -> Frame:
+    """Return the frame of a derivation's programs."""
+    network = derivation.network
+    spec = network.spec
+    options = spec.optimizer.options
+    return Frame(
+        name=spec.name,
+        description=spec.description,
+        summary=summary(derivation),
+        spec_file=spec.filename,
+        spec_hash=spec.sha256,
+        input_shape=spec.input_shape,
+        output_shape=network.output_shape,
+        labels=network.labels,
+        parameters=tuple(_start(p) for p in network.parameters),
+        constants=tuple((identifier, options[name], name) for name, identifier in constants.items()),
+        state=state,
+        counts_steps=counts_steps,
+        optimizer=spec.optimizer.type,
+        batch_size=spec.training.batch_size,
+        epochs=spec.training.epochs,
+        seed=spec.training.seed,
+    )
+
+
+def _start(parameter: NetworkParameter) -> ParameterStart:
+    kind, arguments, values = "values", (), parameter.initial
+    if isinstance(values, str):
+        initializer = parse_initializer(values)
+        kind, arguments, values = initializer.kind, initializer.arguments, None
+    return ParameterStart(
+        parameter.name,
+        parameter.shape,
+        parameter.role,
+        parameter.fan_in,
+        parameter.fan_out,
+        kind,
+        arguments,
+        values,
+    )
+
+
+def summary(derivation: Derivation) -> str:
+    """Return one line: 784-16-16-10, sigmoid, softmax; cross_entropy; adam; 13,002 parameters."""
+    network = derivation.network
+    widths = [_size(network.spec.input_shape)]
+    kinds: list[str] = []
+    for layer in network.layers:
+        if layer.parameters:
+            widths.append(_size(layer.output_shape))
+        elif layer.type not in ("identity", "flatten"):
+            kinds.append(layer.type)
+    shape = "-".join(widths) if len(widths) <= 8 else f"{widths[0]}-…-{widths[-1]} ({len(widths) - 1} layers)"
+    parts = [", ".join([shape, *dict.fromkeys(kinds)]), network.spec.loss.type, network.spec.optimizer.type]
+    return "; ".join([*parts, f"{network.parameter_count:,} parameters"])
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def table(derivation: Derivation) -> list[list[float]] | None:
+    """Return nothing where the data has a name, the rows of an inline table otherwise."""
+    data = derivation.network.spec.training.data
+    return [list(row) for row in data.inputs] if isinstance(data, InlineData) else None

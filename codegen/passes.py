@@ -1,0 +1,190 @@
+"""Passes over a program: absorb temporaries, then give every value its memory.
+
+No pass does mathematics; after each, ``verify`` holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sympy import Expr, Indexed, Symbol
+
+from codegen.program import (
+    Contract,
+    Load,
+    Map,
+    Program,
+    Reduce,
+    Reshape,
+    Shape,
+    Statement,
+    Value,
+    operands,
+    reads,
+    viewed,
+)
+from codegen.verify import verify
+
+TRAINING = ("forward", "loss", "backward", "input_gradient")
+
+
+def optimize(program: Program) -> Program:
+    """Return the program with fewer values and every value's memory chosen.  Raises VerificationError."""
+    verify(program, "lower")
+    for transform in (absorb_temporaries, assign_slots):
+        program = transform(program)
+        verify(program, transform.__name__)
+    return program
+
+
+def absorb_temporaries(program: Program) -> Program:
+    """Let the statement that makes a temporary write to the value that alone reads it, right after it."""
+    sections = {name: list(statements) for name, statements in program.sections.items()}
+    values = dict(program.values)
+    readers: dict[str, int] = {}
+    for statements in sections.values():
+        for statement in statements:
+            for name in reads(statement):
+                readers[name] = readers.get(name, 0) + 1
+    for statements in sections.values():
+        position = 0
+        while position < len(statements):
+            statement = statements[position]
+            source = _absorbable(statement, statements[:position], values, readers)
+            if source is not None:
+                made = next(i for i in range(position) if statements[i].out == source)
+                statements[made] = replace(statements[made], out=statement.out)
+                for later in range(made + 1, position + 1):
+                    statements[later] = _renamed(statements[later], source, statement.out)
+                del values[source]
+                readers[statement.out] = readers.get(statement.out, 0) + 1
+                if _is_copy(statements[position]):
+                    del statements[position]
+                    continue
+            position += 1
+    return replace(program, sections={n: tuple(s) for n, s in sections.items()}, values=values)
+
+
+def _absorbable(
+    statement: Statement, before: list[Statement], values: dict[str, Value], readers: dict[str, int]
+) -> str | None:
+    """Return a temporary of the same equation and shape that this map alone reads, at its own indices."""
+    if not isinstance(statement, Map) or statement.out in reads(statement) or not statement.indices:
+        return None
+    makers = {s.out: s for s in before if s.equation == statement.equation}
+    for read in sorted(statement.expression.atoms(Indexed), key=str):
+        name = str(read.base.label)
+        maker = makers.get(name)
+        if (
+            maker is not None
+            and readers[name] == 1
+            and read.indices == statement.indices == maker.indices
+            and isinstance(maker, Contract | Reduce)
+            and sum(str(r.base.label) == name for r in statement.expression.atoms(Indexed)) == 1
+            and values[name].kind == "local"
+        ):
+            return name
+    return None
+
+
+def _is_copy(statement: Statement) -> bool:
+    return (
+        isinstance(statement, Map)
+        and isinstance(statement.expression, Indexed)
+        and str(statement.expression.base.label) == statement.out
+    )
+
+
+def _renamed(statement: Statement, old: str, new: str) -> Statement:
+    def expression(e: Expr) -> Expr:
+        exchange = {
+            b: type(b)(Symbol(new, real=True), shape=b.shape)
+            for b in {a.base for a in e.atoms(Indexed)}
+            if str(b.label) == old
+        }
+        return e.xreplace(exchange)
+
+    def load(x: Load) -> Load:
+        return Load(new, x.indices) if x.name == old else x
+
+    match statement:
+        case Contract():
+            return replace(statement, left=load(statement.left), right=load(statement.right))
+        case Map():
+            return replace(statement, expression=expression(statement.expression))
+        case Reduce():
+            return replace(statement, body=expression(statement.body))
+        case Reshape():
+            return replace(statement, source=new if statement.source == old else statement.source)
+    return replace(statement, body=expression(statement.body))  # type: ignore[call-arg]
+
+
+def assign_slots(program: Program) -> Program:
+    """Choose whose memory each local value takes: an operand's that ends here (in place), or a dead value's."""
+    order = list(program.statements(*TRAINING))
+    last: dict[str, int] = {program.output: -1}
+    for position, statement in enumerate(order):
+        for name in {*reads(statement), statement.out}:
+            last[name] = position
+    values = dict(program.values)
+    owner: dict[str, str] = {}  # value -> the value whose memory it lives in
+    users: dict[str, set[str]] = {}  # memory -> values that live in it now
+    free: dict[Shape, list[str]] = {}
+
+    def release(position: int) -> None:
+        for memory, names in users.items():
+            dead = {n for n in names if last[n] < position}
+            if dead and dead == names and values[memory].kind == "local":
+                free.setdefault(values[memory].shape, []).append(memory)
+            names -= dead
+
+    for position, statement in enumerate(order):
+        name = statement.out
+        if name in owner or values[name].kind != "local":
+            continue
+        release(position)
+        source = viewed(statement)
+        if source is not None:
+            slot, memory = source, owner.get(source, source)
+        else:
+            slot = _overwritten(statement, values, owner, users, last, position)
+            pool = free.get(values[name].shape)
+            slot = memory = slot or (pool.pop() if pool else "")
+        owner[name] = memory or name
+        users.setdefault(owner[name], set()).add(name)
+        values[name] = replace(values[name], slot=slot)
+    return replace(program, values=values)
+
+
+def _overwritten(
+    statement: Statement,
+    values: dict[str, Value],
+    owner: dict[str, str],
+    users: dict[str, set[str]],
+    last: dict[str, int],
+    position: int,
+) -> str:
+    """Return the memory of an operand that ends with this map and may be overwritten by it, or ""."""
+    for candidate in _in_place_candidates(statement):
+        memory = owner.get(candidate, "")
+        if (
+            memory
+            and values[memory].kind == "local"
+            and users[memory] == {candidate}
+            and last[candidate] == position
+            and values[memory].shape == values[statement.out].shape
+        ):
+            return memory
+    return ""
+
+
+def _in_place_candidates(statement: Statement) -> list[str]:
+    """Return the operands that a map reads only at its own indices, and so may overwrite."""
+    if not isinstance(statement, Map):
+        return []
+    found: dict[str, bool] = {}
+    for operand in operands(statement):
+        for read in operand.atoms(Indexed):
+            name = str(read.base.label)
+            found[name] = found.get(name, True) and read.indices == statement.indices
+    return sorted(name for name, plain in found.items() if plain)

@@ -1,0 +1,157 @@
+"""The program between equations and source text: statements on named values with concrete shapes.
+
+Past this point there are no derivatives: a statement is a contraction of two tensors, an elementwise map, a
+reduction of one, a reshape, or (what fits none of them) a map over a whole index grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sympy import Expr, Indexed, Symbol
+
+Extent = int | str  # a number, or "N" for the batch
+Shape = tuple[Extent, ...]
+BATCH = "N"
+
+
+@dataclass(frozen=True)
+class Load:
+    """A tensor read at plain indices."""
+
+    name: str
+    indices: tuple[Symbol, ...]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """``out`` at ``indices`` is computed; ``equation`` is the number of the equation this belongs to."""
+
+    out: str
+    indices: tuple[Symbol, ...]
+    equation: int
+
+
+@dataclass(frozen=True)
+class Contract(Statement):
+    """out[indices] = Σ over every other index of left · right."""
+
+    left: Load
+    right: Load
+
+
+@dataclass(frozen=True)
+class Map(Statement):
+    """out[indices] = expression, whose accesses all have plain subscripts out of the indices."""
+
+    expression: Expr
+
+
+@dataclass(frozen=True)
+class Reduce(Statement):
+    """out[indices] = operation ("sum" or "max") of body over ``over``."""
+
+    operation: str
+    body: Expr
+    over: tuple[Symbol, ...]
+
+
+@dataclass(frozen=True)
+class Reshape(Statement):
+    """out = the values of source in another shape, the last index fastest."""
+
+    source: str
+
+
+@dataclass(frozen=True)
+class Grid(Statement):
+    """out[indices] = Σ over ``over`` of body, whose subscripts are any affine expressions: slow and right.
+
+    ``extents`` gives the range of every index.
+    """
+
+    body: Expr
+    over: tuple[Symbol, ...]
+    extents: tuple[tuple[Symbol, Extent], ...]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A named tensor of the program.
+
+    ``kind`` is input, target, parameter, gradient, state or local; ``identifier`` what programs call it,
+    ``slot`` the value whose memory it takes over ("" for its own), ``integer`` whether it holds labels.
+    """
+
+    name: str
+    shape: Shape
+    kind: str
+    identifier: str
+    slot: str = ""
+    integer: bool = False
+
+
+@dataclass(frozen=True)
+class EquationNote:
+    """What a comment says of an equation: its number, text, shape and role."""
+
+    number: int
+    role: str
+    symbol: str
+    text: str
+    shape: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """The statements of a training program by section, in the order in which they run.
+
+    Sections: ``forward``, ``loss``, ``backward``, ``input_gradient``, ``update``.  ``constants`` maps the
+    symbols that stand for hyper-parameters to their identifiers.
+    """
+
+    sections: dict[str, tuple[Statement, ...]]
+    values: dict[str, Value]
+    notes: dict[int, EquationNote]
+    output: str
+    constants: dict[str, str]
+
+    def statements(self, *sections: str) -> Iterator[Statement]:
+        for section in sections:
+            yield from self.sections[section]
+
+
+def operands(statement: Statement) -> list[Expr | Load]:
+    """Return what a statement reads: loads and expressions."""
+    match statement:
+        case Contract(left=left, right=right):
+            return [left, right]
+        case Map(expression=expression):
+            return [expression]
+        case Reduce(body=body) | Grid(body=body):
+            return [body]
+        case Reshape(source=source):
+            return [Load(source, ())]
+    raise TypeError(f"not a statement: {statement}")
+
+
+def reads(statement: Statement) -> set[str]:
+    """Return the names of the values that a statement reads."""
+    found: set[str] = set()
+    for operand in operands(statement):
+        if isinstance(operand, Load):
+            found.add(operand.name)
+        else:
+            found |= {str(a.base.label) for a in operand.atoms(Indexed)}
+    return found
+
+
+def viewed(statement: Statement) -> str | None:
+    """Return the value whose memory a statement only shows again (a reshape, or a copy), or None."""
+    if isinstance(statement, Reshape):
+        return statement.source
+    if isinstance(statement, Map) and isinstance(statement.expression, Indexed):
+        if statement.expression.indices == statement.indices:
+            return str(statement.expression.base.label)
+    return None

@@ -1,0 +1,219 @@
+"""The NumPy target: one file that needs NumPy and the standard library, to be read from top to bottom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import sympy
+from sympy import Expr, Indexed, Piecewise
+
+from codegen.frame import Frame, ParameterStart
+from codegen.program import BATCH, EquationNote, Map, Program, Reduce, Statement, Value, reads, viewed
+from codegen.targets.numpy_expressions import ExpressionPrinter
+from codegen.targets.numpy_helpers import HELPERS
+from codegen.targets.numpy_statements import Line, StatementPrinter
+
+FILENAME = "numpy_trainer.py"
+TEMPLATES = Path(__file__).parent.parent / "templates"
+COMMENT_COLUMN = 62
+TRAINING = ("forward", "loss", "backward", "input_gradient")
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A line of the workspace: a value, its memory or another value's, and its shape."""
+
+    name: str
+    text: str
+    shape: str
+
+
+def render(program: Program, frame: Frame) -> str:
+    """Return the text of the training program."""
+    sections = _Sections(program)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701  the output is Python; every text goes through `docstring`
+    )
+    environment.filters |= {"docstring": docstring, "number": repr}
+    text = environment.get_template("numpy_trainer.py.j2").render(
+        frame=frame,
+        forward=sections.text("forward"),
+        loss=sections.text("loss"),
+        backward=sections.text("backward"),
+        input_gradient=sections.text("input_gradient"),
+        update=sections.text("update"),
+        branches=sections.branches(),
+        buffers=sections.buffers(),
+        views_backward=sections.views(),
+        views_input=sections.views("input_gradient"),
+        starts=[_start(p) for p in frame.parameters],
+        helpers=[HELPERS[name] for name in sorted(sections.helpers)],
+        output=program.values[program.output].identifier,
+        real=sections.needs_real,
+    )
+    return text.rstrip() + "\n"
+
+
+def docstring(text: str) -> str:
+    """Return user text that cannot end a docstring or start an escape."""
+    kept = (c if c.isprintable() else " " for c in text)
+    return "".join(kept).replace("\\", "\\\\").replace('"""', "'''").strip().rstrip('"')
+
+
+class _Sections:
+    """The bodies of the generated functions."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.helpers: set[str] = set()
+        self.needs_real: dict[str, bool] = {}
+        self.texts = {name: self._section(name) for name in (*TRAINING, "update")}
+
+    def text(self, section: str) -> str:
+        return self.texts[section]
+
+    def _printer(self, section: str) -> StatementPrinter:
+        names, stored = {}, {}
+        for value in self.program.values.values():
+            names[value.name] = self._name(value)
+            if value.kind == "local" and value.shape:
+                stored[value.name] = f"w.{value.identifier}"
+                if section in ("backward", "input_gradient") or not self._made_in(value.name, section):
+                    names[value.name] = stored[value.name]
+            if value.kind == "gradient" and value.name != "g":
+                stored[value.name] = f'g["{value.identifier[1:]}"]'
+                names[value.name] = stored[value.name]
+            if value.kind == "state" or value.name in ("theta", "g"):
+                stored[value.name] = value.identifier
+        for statement in self.program.statements(*TRAINING):
+            source = viewed(statement)
+            if source is not None and self._shows_input(source):
+                names[statement.out] = self.program.values[statement.out].identifier
+                stored.pop(statement.out, None)
+        return StatementPrinter(self.program, names, stored.get)
+
+    def _shows_input(self, name: str) -> bool:
+        return self.program.values[name].kind == "input"
+
+    def _made_in(self, name: str, section: str) -> bool:
+        return any(s.out == name for s in self.program.sections[section])
+
+    def _name(self, value: Value) -> str:
+        if value.kind == "parameter" and value.name != "theta":
+            return f'p["{value.identifier}"]'
+        return value.identifier
+
+    def _section(self, section: str) -> str:
+        printer = self._printer(section)
+        lines: list[str] = []
+        seen: set[int] = set()
+        for statement in self.program.sections[section]:
+            for line in printer.lines(statement):
+                lines.append(annotated(line, self.program.notes[line.equation], line.equation in seen))
+                seen.add(line.equation)
+        self.helpers |= printer.helpers
+        self.needs_real[section] = printer.needs_real
+        return "\n".join(f"    {line}".rstrip() for line in lines)
+
+    def views(self, section: str = "backward") -> str:
+        """Return the views of the input that a section reads, made again."""
+        wanted = {n for s in self.program.sections[section] for n in reads(s)}
+        lines = []
+        printer = self._printer("forward")
+        for statement in self.program.sections["forward"]:
+            source = viewed(statement)
+            if source is not None and self._shows_input(source) and statement.out in wanted:
+                lines += [f"    {line.text}" for line in printer.lines(statement)]
+        return "\n".join(lines)
+
+    def buffers(self) -> list[Buffer]:
+        """Return the workspace's lines: every local value with a shape, in order of computation."""
+        result: list[Buffer] = []
+        done: set[str] = set()
+        for statement in self.program.statements(*TRAINING):
+            value = self.program.values[statement.out]
+            source = viewed(statement)
+            if value.name in done or value.kind != "local" or not value.shape:
+                continue
+            if source is not None and self._shows_input(source):
+                continue
+            done.add(value.name)
+            shape = ", ".join(str(e) for e in value.shape)
+            shape += "," if len(value.shape) == 1 else ""
+            if source is not None and value.slot == source:
+                text = f"self.{self.program.values[source].identifier}"
+                if self.program.values[source].shape != value.shape:
+                    text += f".reshape({shape})"
+            elif value.slot:
+                text = f"self.{self.program.values[value.slot].identifier}"
+            else:
+                text = f"np.empty(({shape}), dtype)"
+            result.append(Buffer(value.identifier, text, f"({shape})"))
+        return result
+
+    def branches(self) -> list[str]:
+        """Return, as texts, the conditions on which the derivatives depend: one for each kind of kink."""
+        printer = self._printer("input_gradient")
+        found: dict[str, None] = {}
+        for statement in self.program.statements("backward", "input_gradient"):
+            if not isinstance(statement, Map | Reduce):
+                continue
+            body = statement.expression if isinstance(statement, Map) else statement.body
+            over = statement.over if isinstance(statement, Reduce) else ()
+            indices = (*statement.indices, *over)
+            for condition in conditions(body):
+                texts = ExpressionPrinter(indices, printer.names, {}, self.program.constants)
+                found[texts.text(condition)] = None
+                for node in sympy.preorder_traversal(condition):
+                    if type(node).__name__ in HELPERS:
+                        self.helpers.add(type(node).__name__)
+        return list(found)
+
+
+def conditions(expression: Expr) -> list[Expr]:
+    """Return the comparisons in an expression that depend on its tensors: branches, signs, absolute values."""
+    found: dict[Expr, None] = {}
+    for node in sympy.preorder_traversal(expression):
+        if isinstance(node, Piecewise):
+            found |= {c: None for _, c in node.args if c.has(Indexed)}
+        elif isinstance(node, sympy.sign | sympy.Abs) and node.has(Indexed):
+            found[sympy.Gt(node.args[0], 0)] = None
+    return list(found)
+
+
+def annotated(line: Line, note: EquationNote, again: bool) -> str:
+    """Return a line of code with its equation's text, shape and number; the number alone where it goes on."""
+    comment = f"({note.number})" if again else f"{note.text}    {note.shape}    ({note.number})"
+    return f"{line.text:<{COMMENT_COLUMN}}  # {comment}"
+
+
+def _start(p: ParameterStart) -> str:
+    """Return the line that fills a parameter."""
+    shape = f"({p.shape[0]},)" if len(p.shape) == 1 else str(p.shape)
+    target = f'p["{p.name}"][...] ='
+    match p.kind:
+        case "values":
+            return f"{target} {p.values}"
+        case "zeros" | "ones":
+            return f"{target} {0 if p.kind == 'zeros' else 1}"
+        case "uniform":
+            low, high = p.arguments
+            return f"{target} rng.uniform({low!r}, {high!r}, {shape})"
+        case "normal":
+            mean, deviation = p.arguments
+            return f"{target} rng.normal({mean!r}, {deviation!r}, {shape})"
+    fan, law = p.kind.split("_")
+    spread = {"glorot": f"{{}} / ({p.fan_in} + {p.fan_out})", "he": f"{{}} / {p.fan_in}", "lecun": f"{{}} / {p.fan_in}"}
+    factor = {"glorot": (6, 2), "he": (6, 2), "lecun": (3, 1)}[fan][law == "normal"]
+    draw = f"rng.uniform(-1, 1, {shape})" if law == "uniform" else f"rng.standard_normal({shape})"
+    return f"{target} {draw} * math.sqrt({spread[fan].format(factor)})    # {p.kind}"
+
+
+__all__ = ["BATCH", "FILENAME", "Statement", "render"]

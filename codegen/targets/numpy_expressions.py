@@ -1,0 +1,238 @@
+"""Scalar expressions as NumPy text, broadcast over given indices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy
+from sympy import Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Pow, Rational, Symbol
+
+from codegen.program import BATCH, Extent
+
+COMPARE, ADD, MULTIPLY, UNARY, POWER, ATOM = range(6)
+
+# SymPy's functions and the computed forms' named ones, by the class's name.
+FUNCTIONS = {
+    "exp": "np.exp",
+    "log": "np.log",
+    "sin": "np.sin",
+    "cos": "np.cos",
+    "tan": "np.tan",
+    "sinh": "np.sinh",
+    "cosh": "np.cosh",
+    "tanh": "np.tanh",
+    "Abs": "np.abs",
+    "sign": "np.sign",
+    "expm1": "np.expm1",
+    "log1p": "np.log1p",
+    "sigmoid": "sigmoid",
+    "softplus": "softplus",
+    "logcosh": "logcosh",
+    "erf": "erf",
+    "erfc": "erfc",
+}
+RELATIONS = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "==": "=="}
+Text = tuple[str, int]
+
+
+class CannotPrint(ValueError):
+    """A node that has no NumPy form."""
+
+
+def number(value: Rational) -> Text:
+    """Return a number's shortest exact text."""
+    if value.is_Integer:
+        return str(value), ATOM if value >= 0 else UNARY
+    decimal = repr(float(value))
+    if Rational(decimal) == value and "e" not in decimal:
+        return decimal, ATOM if value > 0 else UNARY
+    if Rational(decimal) == value:
+        return decimal, ATOM if value > 0 else UNARY
+    return f"{value.p} / {value.q}", MULTIPLY
+
+
+class ExpressionPrinter:
+    """Prints expressions whose accesses have plain subscripts, broadcast to the axes ``indices``."""
+
+    def __init__(
+        self,
+        indices: tuple[Symbol, ...],
+        names: Mapping[str, str],
+        extents: Mapping[Symbol, Extent],
+        constants: Mapping[str, str],
+    ) -> None:
+        self.indices = indices
+        self.names = names
+        self.extents = extents
+        self.constants = constants
+        self.constant_branch = False  # whether a dtype is needed for a branch that is a number
+
+    def text(self, expression: Expr, above: int = COMPARE) -> str:
+        """Return the text, in parentheses where an operator of precedence ``above`` needs them."""
+        text, precedence = self._print(expression)
+        return f"({text})" if precedence < above else text
+
+    def _print(self, e: Expr) -> Text:
+        match e:
+            case Rational():
+                return number(e)
+            case sympy.NumberSymbol():
+                return {"pi": ("np.pi", ATOM), "E": ("np.e", ATOM)}[str(e)]
+            case Indexed():
+                return self._load(e), ATOM
+            case Symbol():
+                return self._symbol(e), ATOM
+            case sympy.Add():
+                return self._add(e), ADD
+            case Mul():
+                return self._multiply(e)
+            case Pow():
+                return self._power(e)
+            case Piecewise():
+                return self._piecewise(e)
+            case KroneckerDelta():
+                return f"{self.text(e.args[0], ADD)} == {self.text(e.args[1], ADD)}", COMPARE
+            case sympy.core.relational.Relational():
+                return f"{self.text(e.lhs, ADD)} {RELATIONS[e.rel_op]} {self.text(e.rhs, ADD)}", COMPARE
+        name = FUNCTIONS.get(type(e).__name__)
+        if name is None:
+            raise CannotPrint(f"no NumPy form for {type(e).__name__} in {e}")
+        return f"{name}({', '.join(self.text(a) for a in e.args)})", ATOM
+
+    def _symbol(self, symbol: Symbol) -> str:
+        if symbol.name in self.constants:
+            return self.constants[symbol.name]
+        if symbol in self.extents:
+            text = f"np.arange({self.extents[symbol]})"
+            return text + self._expand((symbol,))
+        return symbol.name
+
+    def _load(self, read: Indexed) -> str:
+        text = self.names[str(read.base.label)]
+        indices = tuple(read.indices)
+        wanted = tuple(i for i in self.indices if i in indices)
+        if wanted != indices:
+            if len(indices) == 2:
+                text += ".T"
+            else:
+                text += f".transpose({', '.join(str(indices.index(i)) for i in wanted)})"
+        return text + self._expand(wanted)
+
+    def _expand(self, present: tuple[Symbol, ...]) -> str:
+        """Return the subscript that lines axes up, "" where broadcasting does it alone."""
+        if not present:
+            return ""
+        first = self.indices.index(present[0])
+        slots = [":" if i in present else "None" for i in self.indices[first:]]
+        return "" if all(s == ":" for s in slots) else f"[{', '.join(slots)}]"
+
+    def _add(self, e: Expr) -> str:
+        terms = sorted(e.args, key=self._add_order)
+        parts = []
+        for term in terms:
+            negative = term.could_extract_minus_sign()
+            body = self.text(-term if negative else term, MULTIPLY if negative else ADD)
+            sign = ("-" if not parts else " - ") if negative else ("" if not parts else " + ")
+            parts.append(sign + body)
+        return "".join(parts)
+
+    def _add_order(self, term: Expr) -> tuple[object, ...]:
+        """Positive terms first, arrays before numbers; but 1 - a, not -a + 1."""
+        negative = term.could_extract_minus_sign()
+        return (negative, not term.has(Indexed), -len(term.atoms(Indexed)), sympy.default_sort_key(term))
+
+    def _multiply(self, e: Expr) -> Text:
+        top: list[Expr] = []
+        bottom: list[Expr] = []
+        coefficient, factors = e.as_coeff_mul()
+        for factor in factors:
+            base, power = factor.as_base_exp()
+            if power.is_negative and not isinstance(factor, sympy.exp):
+                bottom.append(Pow(base, -power))
+            else:
+                top.append(factor)
+        negative = coefficient < 0
+        coefficient = abs(coefficient)
+        if coefficient != 1:
+            text, precedence = number(coefficient)
+            if precedence == MULTIPLY or (coefficient.p == 1 and top):
+                if coefficient.p != 1:
+                    top.append(Integer(coefficient.p))
+                bottom.append(Integer(coefficient.q))
+            else:
+                top.append(coefficient)
+        scalars = [f for f in (*top, *bottom) if not f.has(Indexed)]
+        ordered = sorted(top, key=self._multiply_order)
+        leading = [f for f in ordered if f in scalars and not f.has(Indexed)]
+        arrays = [f for f in ordered if f.has(Indexed)]
+        divisors = sorted(bottom, key=lambda f: (f.has(Indexed), sympy.default_sort_key(f)))
+        early = [d for d in divisors if not d.has(Indexed)] if leading else []
+        late = [d for d in divisors if d not in early]
+        text = " * ".join(self.text(f, MULTIPLY) for f in leading)
+        text += "".join(f" / {self.text(d, UNARY)}" for d in early)
+        for factor in arrays:
+            text += (" * " if text else "") + self.text(factor, UNARY if text else MULTIPLY)
+        text = text or "1"
+        text += "".join(f" / {self.text(d, UNARY)}" for d in late)
+        return (f"-{text}", ADD) if negative else (text, MULTIPLY)
+
+    def _multiply_order(self, factor: Expr) -> tuple[object, ...]:
+        return (not factor.is_number, factor.has(Indexed), bool(factor.args) and not isinstance(factor, Indexed),
+                sympy.default_sort_key(factor))  # fmt: skip
+
+    def _power(self, e: Expr) -> Text:
+        base, power = e.args
+        if power == Rational(1, 2):
+            return f"np.sqrt({self.text(base)})", ATOM
+        if power.is_negative:
+            return f"1 / {self.text(Pow(base, -power), UNARY)}", MULTIPLY
+        return f"{self.text(base, ATOM)}**{self.text(power, POWER)}", POWER
+
+    def _piecewise(self, e: Expr) -> Text:
+        extreme = extremum(e)
+        if extreme is not None:
+            kind, first, second = extreme
+            ordered = sorted((first, second), key=lambda a: not a.has(Indexed))
+            return f"np.{kind}({', '.join(self.text(a) for a in ordered)})", ATOM
+        mask = indicator(e)
+        if mask is not None:
+            return self.text(mask), COMPARE
+        text = self._branch(e.args[-1][0])
+        for branch, condition in reversed(e.args[:-1]):
+            text = f"np.where({self.text(condition)}, {self._branch(branch)}, {text})"
+        return text, ATOM
+
+    def _branch(self, branch: Expr) -> str:
+        """A branch that is a number takes the program's dtype, which np.where would not give it."""
+        if branch.has(Indexed) or isinstance(branch, Piecewise):
+            return self.text(branch)
+        self.constant_branch = True
+        return f"real({self.text(branch)})"
+
+
+def extremum(e: Piecewise) -> tuple[str, Expr, Expr] | None:
+    """Recognise max(a, b) and min(a, b), the first on a tie."""
+    if len(e.args) != 2 or e.args[1][1] != True:  # noqa: E712
+        return None
+    (first, condition), (second, _) = e.args
+    if not isinstance(condition, sympy.core.relational.Relational):
+        return None
+    for relation in (condition, condition.reversed):
+        if (relation.lhs, relation.rhs) == (first, second):
+            return {">=": "maximum", "<=": "minimum", ">": "maximum", "<": "minimum"}[relation.rel_op], first, second
+    return None
+
+
+def indicator(e: Piecewise) -> Expr | None:
+    """Recognise a 0/1 branch: the condition under which the value is 1."""
+    if len(e.args) != 2:
+        return None
+    (first, condition), (second, _) = e.args
+    if (first, second) == (1, 0):
+        return condition
+    if (first, second) == (0, 1):
+        return sympy.Not(condition)
+    return None
+
+
+__all__ = ["BATCH", "CannotPrint", "ExpressionPrinter", "extremum", "indicator"]

@@ -1,0 +1,71 @@
+"""The general statement in NumPy: a map over a whole index grid, then a sum.  Slow and right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sympy import Expr, Indexed, Integer, KroneckerDelta, Symbol, expand
+
+from codegen.program import Grid, Program
+from codegen.targets.numpy_expressions import ADD, ATOM, COMPARE, ExpressionPrinter, Text
+
+
+class GridPrinter(ExpressionPrinter):
+    """Prints a grid statement's body with every index an open range, and subscripts of any affine form.
+
+    Tensors are zero outside their box: the helper ``read`` of the generated program sees to that.
+    """
+
+    def __init__(self, statement: Grid, program: Program, names: Mapping[str, str]) -> None:
+        grid = tuple(i for i, _ in statement.extents)
+        super().__init__(grid, names, dict(statement.extents), program.constants)
+        self.statement = statement
+        self.reads_outside = False
+
+    def text(self, expression: Expr | None = None, above: int = COMPARE) -> str:
+        """Return the whole right side, or the text of a part of it."""
+        if expression is not None:
+            return super().text(expression, above)
+        body = super().text(self.statement.body)
+        over = tuple(n for n, i in enumerate(self.indices) if i in self.statement.over)
+        if not over:
+            return body
+        shape = ", ".join(str(n) for _, n in self.statement.extents)
+        return f"np.broadcast_to({body}, ({shape})).sum(axis={over})"
+
+    def _print(self, e: Expr) -> Text:
+        match type(e).__name__:
+            case "Inside":
+                subscript = self.text(e.args[0], ADD)
+                return f"(({subscript} >= 0) & ({subscript} < {e.args[1]}))", ATOM
+            case "Winner":
+                return self._winner(e), ATOM
+        if isinstance(e, KroneckerDelta):
+            return f"({self.text(e.args[0], ADD)} == {self.text(e.args[1], ADD)})", ATOM
+        return super()._print(e)
+
+    def _winner(self, e: Expr) -> str:
+        """1 where ``at`` is the first place of the maximum over the winner's own axes."""
+        extents = (*self.statement.extents, *((i, int(n)) for i, n in e.axes))
+        wider = GridPrinter(replace(self.statement, extents=extents, over=()), self.program, self.names)
+        body = ExpressionPrinter.text(wider, e.body)
+        self.reads_outside |= wider.reads_outside
+        place: Expr = Integer(0)
+        for at, (_, size) in zip(e.at, e.axes, strict=True):
+            place = place * size + at
+        shape = ", ".join(str(n) for _, n in self.statement.extents)
+        first = f"np.broadcast_to({body}, ({shape}, {', '.join(str(n) for _, n in e.axes)}))"
+        return f"({first}.reshape({shape}, -1).argmax(axis=-1) == {self.text(expand(place), ADD)})"
+
+    def _symbol(self, symbol: Symbol) -> str:
+        if symbol in self.extents:
+            return f"np.arange({self.extents[symbol]})" + self._expand((symbol,))
+        return super()._symbol(symbol)
+
+    def _load(self, read: Indexed) -> str:
+        if all(isinstance(i, Symbol) for i in read.indices) and len(set(read.indices)) == len(read.indices):
+            return super()._load(read)
+        self.reads_outside = True
+        subscripts = ", ".join(self.text(i, ADD) for i in read.indices)
+        return f"read({self.names[str(read.base.label)]}, {subscripts})"

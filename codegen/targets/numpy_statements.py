@@ -1,0 +1,226 @@
+"""Statements as NumPy lines: each writes into the memory that the program chose for its value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr, Indexed, KroneckerDelta, Mul, Piecewise, Symbol
+
+from codegen.program import (
+    Contract,
+    Extent,
+    Grid,
+    Load,
+    Map,
+    Program,
+    Reduce,
+    Reshape,
+    Statement,
+    operands,
+    viewed,
+)
+from codegen.targets.numpy_expressions import FUNCTIONS, ExpressionPrinter, extremum
+from codegen.targets.numpy_grid import GridPrinter
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the generated program and the number of the equation that it implements."""
+
+    text: str
+    equation: int
+
+
+class StatementPrinter:
+    """Prints the statements of one function.
+
+    ``names`` says what each value is called there, ``buffer`` where its memory is found (None: allocate).
+    """
+
+    def __init__(
+        self, program: Program, names: Mapping[str, str], buffer: Callable[[str], str | None]
+    ) -> None:
+        self.program = program
+        self.names = names
+        self.buffer = buffer
+        self.helpers: set[str] = set()
+        self.needs_real = False
+
+    def lines(self, statement: Statement) -> list[Line]:
+        """Return the lines of a statement, in order."""
+        return [Line(text, statement.equation) for text in self._lines(statement)]
+
+    def _lines(self, statement: Statement) -> list[str]:
+        match statement:
+            case Contract():
+                return [self._contract(statement)]
+            case Reshape():
+                return [self._reshape(statement)]
+            case Reduce():
+                return [self._reduce(statement)]
+            case Grid():
+                printer = GridPrinter(statement, self.program, self.names)
+                self.helpers |= {"read"} if printer.reads_outside else set()
+                return self._store(statement.out, printer.text())
+            case Map():
+                return self._map(statement)
+        raise TypeError(f"not a statement: {statement}")
+
+    def _contract(self, s: Contract) -> str:
+        rows = tuple(i for i in s.indices if i in s.left.indices)
+        summed = tuple(i for i in s.left.indices if i not in s.indices)
+        left = self._oriented(s.left, (*rows, *summed))
+        right = self._oriented(s.right, (*summed, *(i for i in s.indices if i in s.right.indices)))
+        out = self.buffer(s.out)
+        name = self.names[s.out]
+        if out is None:
+            return f"{name} = {left} @ {right}"
+        return f"{self._assigned(s.out)}np.matmul({left}, {right}, out={out})"
+
+    def _assigned(self, value: str) -> str:
+        """Return "name = " where the value has a name of its own, "" where it is a buffer's."""
+        name, out = self.names[value], self.buffer(value)
+        return "" if name == out else f"{name} = "
+
+    def _oriented(self, load: Load, wanted: tuple[Symbol, ...]) -> str:
+        text = self.names[load.name]
+        return text if load.indices == wanted else f"{text}.T"
+
+    def _reshape(self, s: Reshape) -> str:
+        shape = ", ".join(str(e) for e in self.program.values[s.out].shape)
+        return f"{self.names[s.out]} = {self.names[s.source]}.reshape({shape})"
+
+    def _reduce(self, s: Reduce) -> str:
+        indices = (*s.indices, *s.over)
+        if isinstance(s.body, Indexed):
+            indices = tuple(s.body.indices)
+        axes = tuple(n for n, i in enumerate(indices) if i in s.over)
+        body = self._expression(s.body, indices, statement=s)
+        arguments = "" if len(axes) == len(indices) else f"axis={axes[0] if len(axes) == 1 else axes}"
+        out = self.buffer(s.out) if s.indices else None
+        if out is not None:
+            arguments += f", out={out}"
+        if isinstance(s.body, Indexed):
+            call = f"{body}.{s.operation}({arguments})"
+        else:
+            call = f"np.{s.operation}({body}{', ' if arguments else ''}{arguments})"
+        return f"{self.names[s.out]} = {call}" if out is None else f"{self._assigned(s.out)}{call}"
+
+    def _map(self, s: Map) -> list[str]:
+        e, out, name = s.expression, self.buffer(s.out), self.names[s.out]
+        source = viewed(s)
+        if source is not None and (out is None or self.program.values[s.out].slot == source):
+            return [f"{name} = {self.names[source]}"]
+        if s.out in {str(r.base.label) for r in e.atoms(Indexed)} and s.indices:
+            updated = self._augmented(s, name)
+            if updated is not None:
+                return updated
+        if out is None or not s.indices:
+            return [f"{name} = {self._expression(e, s.indices, statement=s)}"]
+        call = self._call(s, e, out)
+        if call is not None:
+            return [f"{self._assigned(s.out)}{call}"]
+        return self._store(s.out, self._expression(e, s.indices, statement=s))
+
+    def _store(self, value: str, text: str) -> list[str]:
+        name, out = self.names[value], self.buffer(value)
+        if out is None:
+            return [f"{name} = {text}"]
+        return [f"{out}[...] = {text}"] if name == out else [f"{name} = {out}", f"{name}[...] = {text}"]
+
+    def _augmented(self, s: Map, name: str) -> list[str] | None:
+        """Write y = y · rest and y = c·y + rest as updates in place."""
+        mine = [r for r in s.expression.atoms(Indexed) if str(r.base.label) == s.out]
+        if len(mine) != 1 or mine[0].indices != s.indices:
+            return None
+        (own,) = mine
+        if isinstance(s.expression, Mul):
+            line = self._scaled(s, name, own, s.expression)
+            return None if line is None else [line]
+        if not isinstance(s.expression, sympy.Add):
+            return None
+        with_own = [t for t in s.expression.args if t.has(own)]
+        rest = s.expression - sympy.Add(*with_own)
+        if len(with_own) != 1:
+            return None
+        lines = []
+        if with_own[0] != own:
+            line = self._scaled(s, name, own, with_own[0])
+            if line is None:
+                return None
+            lines.append(line)
+        negative = all(t.could_extract_minus_sign() for t in sympy.Add.make_args(rest))
+        text = self._expression(-rest if negative else rest, s.indices, statement=s)
+        return [*lines, f"{name} {'-' if negative else '+'}= {text}"]
+
+    def _scaled(self, s: Map, name: str, own: Indexed, product: Expr) -> str | None:
+        rest = product / own
+        if rest.has(own):
+            return None
+        numerator, denominator = sympy.fraction(rest)
+        if numerator == 1:
+            return f"{name} /= {self._expression(denominator, s.indices, statement=s)}"
+        return f"{name} *= {self._expression(rest, s.indices, statement=s)}"
+
+    def _call(self, s: Map, e: Expr, out: str) -> str | None:
+        """Print the outermost operation as a call that writes to ``out``."""
+
+        def text(part: Expr) -> str:
+            return self._expression(part, s.indices, statement=s)
+
+        extreme = extremum(e) if isinstance(e, Piecewise) else None
+        if extreme is not None:
+            kind, *sides = extreme
+            first, second = sorted(sides, key=lambda a: not a.has(Indexed), reverse=False)
+            return f"np.{kind}({text(first)}, {text(second)}, out={out})"
+        function = FUNCTIONS.get(type(e).__name__)
+        if function is not None:
+            self._helper(function)
+            return f"{function}({text(e.args[0])}, out={out})"
+        if isinstance(e, KroneckerDelta):
+            ordered = sorted(e.args, key=lambda a: not a.has(Indexed))
+            return f"np.equal({text(ordered[0])}, {text(ordered[1])}, out={out})"
+        if isinstance(e, Mul):
+            numerator, denominator = sympy.fraction(e)
+            if denominator != 1 and numerator.has(Indexed):
+                if isinstance(numerator, sympy.Add) and len(numerator.args) == 2 and not denominator.has(Indexed):
+                    pass
+                return f"np.divide({text(numerator)}, {text(denominator)}, out={out})"
+            factors = sorted(e.args, key=lambda a: (not isinstance(a, Indexed), sympy.default_sort_key(a)))
+            scalars = [f for f in factors if not f.has(Indexed)]
+            arrays = [f for f in factors if f.has(Indexed)]
+            if len(arrays) == 1 and scalars:
+                return f"np.multiply({text(Mul(*scalars))}, {text(arrays[0])}, out={out})"
+            first = Mul(*scalars, arrays[0])
+            return f"np.multiply({text(first)}, {text(Mul(*arrays[1:]))}, out={out})"
+        if isinstance(e, sympy.Add):
+            terms = list(sympy.Add.make_args(e))
+            negative = [t for t in terms if t.could_extract_minus_sign()]
+            positive = [t for t in terms if t not in negative]
+            if negative and positive:
+                return f"np.subtract({text(sympy.Add(*positive))}, {text(-sympy.Add(*negative))}, out={out})"
+            if positive and len(positive) > 1:
+                first, *others = sorted(positive, key=lambda t: (not t.has(Indexed), sympy.default_sort_key(t)))
+                return f"np.add({text(first)}, {text(sympy.Add(*others))}, out={out})"
+        return None
+
+    def _helper(self, function: str) -> None:
+        if not function.startswith("np."):
+            self.helpers.add(function)
+
+    def _expression(self, e: Expr, indices: tuple[Symbol, ...], statement: Statement) -> str:
+        for node in sympy.preorder_traversal(e):
+            self._helper(FUNCTIONS.get(type(node).__name__, "np."))
+        printer = ExpressionPrinter(indices, self.names, self._extents(statement), self.program.constants)
+        text = printer.text(e)
+        self.needs_real |= printer.constant_branch
+        return text
+
+    def _extents(self, statement: Statement) -> dict[Symbol, Extent]:
+        shape = self.program.values[statement.out].shape
+        return dict(zip(statement.indices, shape, strict=True))
+
+
+__all__ = ["Line", "StatementPrinter", "operands"]

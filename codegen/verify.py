@@ -1,0 +1,144 @@
+"""The verifier: what must hold of a program after every pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sympy import Indexed, KroneckerDelta
+
+from codegen.program import Contract, Extent, Grid, Map, Program, Reduce, Reshape, Statement, reads, viewed
+
+ORDER = ("forward", "loss", "backward", "input_gradient")
+GIVEN = ("input", "target", "parameter")
+
+
+@dataclass
+class Memory:
+    """What each memory holds as a program runs: ``held`` by its last writer, ``views`` show another value."""
+
+    held: dict[str, str] = field(default_factory=dict)
+    views: dict[str, str] = field(default_factory=dict)
+
+    def shown(self, name: str) -> str:
+        while name in self.views:
+            name = self.views[name]
+        return name
+
+
+class VerificationError(AssertionError):
+    """A program that a pass left wrong; the message names the pass, the statement and what is missing."""
+
+
+def verify(program: Program, after: str) -> None:
+    """Check names, shapes, integer use and memory of a program.  Raises VerificationError."""
+    defined = {v.name for v in program.values.values() if v.kind in GIVEN or v.kind == "state"} | {"g"}
+    memory = Memory()
+    for section in (*ORDER, "update"):
+        for statement in program.sections[section]:
+            where = f"after {after}: {section}, equation ({statement.equation}), {statement.out}"
+            missing = reads(statement) - defined - ({statement.out} if section == "update" else set())
+            if missing:
+                raise VerificationError(f"{where}: reads {sorted(missing)} before it is computed")
+            for name in {*reads(statement), statement.out}:
+                if name not in program.values:
+                    raise VerificationError(f"{where}: {name} is not declared")
+            _check_shapes(program, statement, where)
+            _check_labels(program, statement, where)
+            if section != "update":
+                _check_memory(program, statement, memory, where)
+            defined.add(statement.out)
+    _check_equations(program, after)
+
+
+def _check_equations(program: Program, after: str) -> None:
+    computed = {s.equation for s in program.statements(*ORDER, "update")}
+    lost = set(program.notes) - computed
+    if lost:
+        raise VerificationError(f"after {after}: equations {sorted(lost)} have no statement")
+
+
+def _check_shapes(program: Program, statement: Statement, where: str) -> None:
+    extents: dict[object, Extent] = {}
+    given = dict(statement.extents) if isinstance(statement, Grid) else {}
+
+    def bind(name: str, indices: tuple[object, ...]) -> None:
+        shape = program.values[name].shape
+        if len(indices) != len(shape):
+            raise VerificationError(f"{where}: {name} of shape {shape} is read with {len(indices)} indices")
+        for index, size in zip(indices, shape, strict=True):
+            if extents.setdefault(index, size) != size:
+                raise VerificationError(f"{where}: index {index} is {extents[index]} and, in {name}, {size}")
+
+    bind(statement.out, statement.indices)
+    match statement:
+        case Contract(left=left, right=right):
+            for load in (left, right):
+                bind(load.name, load.indices)
+            summed = (set(left.indices) | set(right.indices)) - set(statement.indices)
+            if not summed <= set(left.indices) & set(right.indices):
+                raise VerificationError(f"{where}: {summed} is summed but not shared by both factors")
+        case Map(expression=body) | Reduce(body=body):
+            for read in body.atoms(Indexed):
+                bind(str(read.base.label), tuple(read.indices))
+            over = statement.over if isinstance(statement, Reduce) else ()
+            loose = {i for i in extents if i not in {*statement.indices, *over}}
+            if loose:
+                raise VerificationError(f"{where}: index {sorted(map(str, loose))} is neither free nor summed")
+        case Grid():
+            for read in statement.body.atoms(Indexed):
+                loose = read.free_symbols - set(given) - set(read.base.free_symbols) - {read}
+                loose = {s for s in loose if getattr(s, "is_integer", False)}
+                if loose:
+                    raise VerificationError(f"{where}: index {sorted(map(str, loose))} has no extent")
+        case Reshape(source=source):
+            _check_reshape(program, statement.out, source, where)
+
+
+def _check_reshape(program: Program, out: str, source: str, where: str) -> None:
+    def volume(name: str) -> int:
+        total = 1
+        for size in program.values[name].shape[1:]:
+            total *= int(size)
+        return total
+
+    if volume(out) != volume(source):
+        raise VerificationError(f"{where}: {source} and {out} differ in size")
+
+
+def _check_labels(program: Program, statement: Statement, where: str) -> None:
+    """Integer labels may be compared with an index and nothing else."""
+    if not any(program.values[name].integer for name in reads(statement)):
+        return
+    if isinstance(statement, Contract | Reshape):
+        raise VerificationError(f"{where}: labels are numbered, not measured: they take no part in arithmetic")
+    body = statement.expression if isinstance(statement, Map) else statement.body  # type: ignore[attr-defined]
+    compared = {a for d in body.atoms(KroneckerDelta) for a in d.args if isinstance(a, Indexed)}
+    for read in body.atoms(Indexed):
+        if program.values[str(read.base.label)].integer and read not in compared:
+            raise VerificationError(f"{where}: labels are numbered, not measured: they take no part in arithmetic")
+
+
+def _check_memory(program: Program, statement: Statement, state: Memory, where: str) -> None:
+    """No value is read after its memory went to another, and nothing given is overwritten."""
+    for name in reads(statement):
+        holder = state.held.get(_root(program, name))
+        if program.values[name].kind == "local" and holder not in (None, state.shown(name)):
+            raise VerificationError(
+                f"{where}: reads {name}, whose memory already holds {holder}: assign_slots must keep it alive"
+            )
+    if program.values[statement.out].kind != "local":
+        return
+    source = viewed(statement)
+    if source is not None and program.values[statement.out].slot == source:
+        state.views[statement.out] = source
+        return
+    root = _root(program, statement.out)
+    if program.values[root].kind in GIVEN:
+        raise VerificationError(f"{where}: would overwrite {root}")
+    state.held[root] = statement.out
+
+
+def _root(program: Program, name: str) -> str:
+    while program.values[name].slot:
+        name = program.values[name].slot
+    return name

@@ -9,6 +9,9 @@ from sympy import Expr, Indexed, Mul, Symbol
 
 from derive.index import Equation, Inside, Reduction, Sum, Winner, accesses, reductions, same_up_to_names
 
+CONTINUOUS = (
+    sympy.exp, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos, sympy.erf, sympy.Abs,
+)  # fmt: skip
 OPAQUE = (Indexed, Reduction, Winner, Inside, sympy.KroneckerDelta, sympy.Piecewise)
 
 
@@ -102,11 +105,10 @@ def _substitute_solution(forward: Equation, branch: Expr, target: Expr, x: sympy
     solution = _solve(branch, part, forward.left)
     if solution is None:
         return None
-    own = accesses(part, x)
-    if len(own) != 1:
+    read = _only_read(part, x, forward)
+    if read is None:
         return None
-    read = own[0]
-    rows = {s for reduction, key in keys.items() if key in solution.free_symbols for s in reduction.free_symbols}
+    rows = {s for r, key in keys.items() if key in solution.free_symbols for s in r.free_symbols}
 
     def exchange(node: Expr) -> Expr:
         reads = accesses(node, x)
@@ -125,6 +127,13 @@ def _substitute_solution(forward: Equation, branch: Expr, target: Expr, x: sympy
     result = target.replace(lambda e: isinstance(e, part.func), exchange)
     result = tidy(result)
     return None if result.free_symbols & set(keys.values()) else result
+
+
+def _only_read(expression: Expr, x: sympy.IndexedBase, forward: Equation) -> Indexed | None:
+    """Return the one access to x, if it stands at the free indices: only then does y[…] tell x[…]."""
+    reads = accesses(expression, x)
+    plain = len(reads) == 1 and set(reads[0].indices) == set(forward.free)
+    return reads[0] if plain else None
 
 
 def _close_reductions(expression: Expr, keys: dict[Expr, Symbol]) -> Expr:
@@ -155,11 +164,8 @@ def _piecewise_through_output(forward: Equation, derivative: Equation, x: sympy.
     if len(branches) != 2 or piece is None or [c for _, c in piece.args] != [c for _, c in branches]:
         return None
     condition = branches[0][1]
-    reads = accesses(forward.right, x)
-    if len(reads) != 1:
-        return None
-    read = reads[0]
-    if not _output_decides(branches[0][0], branches[1][0], condition, read):
+    read = _only_read(forward.right, x, forward)
+    if read is None or not _output_decides(branches[0][0], branches[1][0], condition, read):
         return None
     pieces = []
     for (value, branch_condition), (local, _) in zip(branches, piece.args, strict=True):
@@ -173,14 +179,15 @@ def _piecewise_through_output(forward: Equation, derivative: Equation, x: sympy.
 def _output_decides(first: Expr, second: Expr, condition: Expr, read: Indexed) -> bool:
     """Whether "x REL a" holds exactly when "y REL a" does, for y = first where it holds, else second.
 
-    Both branches must pass through (a, a) and not fall away from it; where the relation excludes a, strictly.
+    Both branches must pass through (a, a), be continuous, and not fall away from it; where the relation
+    excludes a, strictly.
     """
     if not isinstance(condition, sympy.core.relational.Relational) or condition.lhs != read:
         return False
     edge = condition.rhs
     if edge.free_symbols:
         return False
-    step = sympy.Symbol("s", positive=True)
+    step, reach = sympy.Symbol("s", positive=True), sympy.Symbol("r", nonnegative=True)
     upward = condition.rel_op in (">", ">=")
     excludes = condition.rel_op in (">", "<")
     for value, holds in ((first, True), (second, False)):
@@ -189,8 +196,19 @@ def _output_decides(first: Expr, second: Expr, condition: Expr, read: Indexed) -
         curve = value.xreplace({read: at})
         if sympy.simplify(curve.subs(at, edge) - edge) != 0:
             return False
+        if not _is_continuous(curve.subs(at, edge + reach if above else edge - reach)):
+            return False
         slope = sympy.diff(curve, at).subs(at, edge + step if above else edge - step)
         strict = excludes == holds
         if not (slope.is_positive if strict else slope.is_nonnegative):
             return False
     return True
+
+
+def _is_continuous(curve: Expr) -> bool:
+    """Whether a curve surely has no jump and no pole, whatever the values of its symbols are."""
+    functions = all(
+        isinstance(f, CONTINUOUS) or (isinstance(f, sympy.log) and f.args[0].is_positive)
+        for f in curve.atoms(sympy.Function)
+    )
+    return functions and all(p.exp.is_nonnegative or p.base.is_nonzero for p in curve.atoms(sympy.Pow))

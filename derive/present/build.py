@@ -12,7 +12,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanTrue
 
 from derive import functions
-from derive.index import Inside, Max, Reduction, Sum, Winner, name_of
+from derive.index import Equation, Inside, Max, Reduction, Sum, Winner, name_of
 from derive.notation import name
 from derive.present.order import common, content, factors, is_even, output_first, terms
 from derive.present.tree import (
@@ -287,10 +287,20 @@ def number(value: Rational) -> Node:
     if not _is_decimal(value):
         return Over(Leaf(str(value.p), str(value.p)), Leaf(str(value.q), str(value.q)))
     plain = decimal(value)
-    zeros = len(str(value.q)) - 1
+    zeros = len(plain) - 2
     if value.p == 1 and value.q == 10**zeros and zeros >= 3:
         return Leaf(rf"10^{{-{zeros}}}", plain if zeros <= 4 else f"1e-{zeros}")
+    digits = plain.replace(".", "").lstrip("0")
+    if len(digits) == 1 and zeros >= 4 and value.q != 1:
+        return Leaf(rf"{digits} \cdot 10^{{-{zeros}}}", plain if zeros <= 4 else f"{digits}e-{zeros}")
     return Leaf(plain, plain)
+
+
+def plain_subscripts(equation: Equation) -> bool:
+    """Whether every subscript is an index by itself, so that it may as well count from 1."""
+    if equation.right.has(Inside) or any(d.has(Add, Mul) for d in equation.right.atoms(KroneckerDelta)):
+        return False
+    return all(isinstance(i, Symbol) for a in equation.right.atoms(Indexed) for i in a.indices)
 
 
 def symbol(node: Symbol) -> Node:

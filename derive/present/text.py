@@ -24,7 +24,13 @@ def text(expression: Expr, own: str = "", exact: bool = False) -> str:
 def index_text(equation: Equation, exact: bool = False, sides: str = "both") -> str:
     """Return an equation in index form; ``sides`` is "both" or "right"."""
     right = text(equation.right, equation.name, exact)
-    return right if sides == "right" else f"{write(Writer().tree(equation.left))} = {right}"
+    return (
+        right if sides == "right" else f"{write(Writer().tree(equation.left))} {_relation(equation)} {right}"
+    )
+
+
+def _relation(equation: Equation) -> str:
+    return "←" if equation.name in equation.reads() else "="
 
 
 def matrix_text(equation: Equation, exact: bool = False, sides: str = "both") -> str:
@@ -33,7 +39,7 @@ def matrix_text(equation: Equation, exact: bool = False, sides: str = "both") ->
         left, right = matrix_sides(equation, exact)
     except NoMatrixForm:
         return index_text(equation, exact, sides)
-    return write(right) if sides == "right" else f"{write(left)} = {write(right)}"
+    return write(right) if sides == "right" else f"{write(left)} {_relation(equation)} {write(right)}"
 
 
 def shape_text(equation: Equation) -> str:

@@ -1,0 +1,222 @@
+r"""Equations in LaTeX that KaTeX and a TeX document with amsmath both set."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Final
+
+from sympy import Expr
+
+from derive.index import Equation
+from derive.notation import differentiated, parts
+from derive.present import tree as t
+from derive.present.build import Writer, plain_subscripts, textbook
+from derive.present.matrix import NoMatrixForm, matrix_sides
+
+PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
+RELATIONS: Final = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne"}
+TALL: Final = (r"\frac", r"\sum", r"\begin", r"\max_", r"\sqrt")
+
+
+def latex(expression: Expr, own: str = "", exact: bool = False, limits: bool = False) -> str:
+    """Return an expression in index form; ``exact`` keeps the functions of the computed form."""
+    return write(Writer(own, limits).tree(expression if exact else textbook(expression)))
+
+
+def index_latex(equation: Equation, exact: bool = False, sides: str = "both", limits: bool = False) -> str:
+    """Return an equation in index form; ``sides`` is "both" or "right"."""
+    right = latex(equation.right, equation.name, exact, limits and plain_subscripts(equation))
+    if sides == "right":
+        return right
+    return f"{write(Writer().tree(equation.left))} {_relation(equation)} {right}"
+
+
+def _relation(equation: Equation) -> str:
+    return r"\leftarrow" if equation.name in equation.reads() else "="
+
+
+def matrix_latex(equation: Equation, exact: bool = False, sides: str = "both", limits: bool = False) -> str:
+    """Return an equation in matrix form, an example's vectors as columns; in index form where it has none."""
+    try:
+        left, right = matrix_sides(equation, exact, limits)
+    except NoMatrixForm:
+        return index_latex(equation, exact, sides, limits)
+    return write(right) if sides == "right" else f"{write(left)} {_relation(equation)} {write(right)}"
+
+
+def write(node: t.Node) -> str:
+    """Return the LaTeX of a tree."""
+    return _write(node)[0]
+
+
+def _at(node: t.Node, level: int) -> str:
+    """Return the LaTeX, in parentheses if it binds less than ``level``."""
+    written, binds = _write(node)
+    return written if binds >= level else _parentheses(written)
+
+
+def _parentheses(written: str) -> str:
+    if any(mark in written for mark in TALL):
+        return rf"\left({written}\right)"
+    return f"({written})"
+
+
+def _write(node: t.Node) -> tuple[str, int]:
+    match node:
+        case t.Leaf(latex=written):
+            return written, ATOM
+        case t.Ref():
+            return reference(node), ATOM
+        case t.Plus(terms):
+            return _plus(terms), PLUS if len(terms) > 1 or terms[0][0] else HADAMARD
+        case t.Times(factors):
+            return _times(factors), TIMES
+        case t.Dot(factors):
+            *before, last = factors
+            bare = isinstance(last, t.Applied) and last.bare
+            return " ".join((*(_at(f, DOT) for f in before), _at(last, TIMES if bare else DOT))), DOT
+        case t.Hadamard(factors):
+            return r" \odot ".join(_at(f, POWER) for f in factors), HADAMARD
+        case t.Over(numerator, denominator):
+            return rf"\frac{{{write(numerator)}}}{{{write(denominator)}}}", POWER
+        case t.Big(operator, indices, body):
+            return _big(operator, indices, body), HADAMARD
+        case _:
+            return _closed(node)
+
+
+def _closed(node: t.Node) -> tuple[str, int]:
+    match node:
+        case t.Raised(base, exponent):
+            return _raised(base, exponent), POWER
+        case t.Exp(exponent):
+            power = _exponent(exponent)
+            if any(mark in power for mark in (r"\sum", r"\begin", r"\frac{\partial")):
+                return rf"\exp\left({power}\right)", ATOM
+            return f"e^{{{power}}}", POWER
+        case t.Root(body):
+            return rf"\sqrt{{{write(body)}}}", POWER
+        case t.Bars(body, norm, above, below):
+            return _bars(write(body), norm, above, below), POWER if above else ATOM
+        case t.Transposed(body):
+            return _transposed(body), POWER
+        case t.Applied():
+            return _applied(node)
+        case t.Related(operator, left, right):
+            return f"{write(left)} {RELATIONS.get(operator, operator)} {write(right)}", 0
+        case t.Iverson(conditions):
+            inner = r",\; ".join(write(c) for c in conditions)
+            return (rf"\left[{inner}\right]" if any(m in inner for m in TALL) else f"[{inner}]"), ATOM
+        case t.Choice(branches):
+            return _choice(branches), ATOM
+        case _:
+            raise TypeError(f"no LaTeX for {type(node).__name__}")
+
+
+def reference(node: t.Ref, transposed: bool = False) -> str:
+    """Return a tensor with its layer above, its subscripts below; ∂E/∂W with both inside the denominator."""
+    of = None if node.symbol.startswith("dz") else differentiated(node.symbol)
+    found = parts(node.symbol if of is None else of)
+    upper = found.upper + (r"\top" if transposed and of is None else "")
+    lower = _subscripts(node.subscripts) or node.mark
+    written = found.latex + (f"^{{{upper}}}" if upper else "") + (f"_{{{lower}}}" if lower else "")
+    if of is None:
+        return written
+    fraction = rf"\frac{{\partial E}}{{\partial {written}}}"
+    return rf"\left({fraction}\right)^{{\top}}" if transposed else fraction
+
+
+def _subscripts(subscripts: tuple[t.Node, ...]) -> str:
+    written = [write(s).replace(" ", "") if isinstance(s, t.Plus) else write(s) for s in subscripts]
+    single = all(len(w) == 1 for w in written)
+    return ("" if single else ",").join(written)
+
+
+def _plus(terms: tuple[tuple[bool, t.Node], ...]) -> str:
+    written = ""
+    for negative, term in terms:
+        sign = "-" if negative else "+"
+        body = _at(term, HADAMARD)
+        written += f" {sign} {body}" if written else f"{sign if negative else ''}{body}"
+    return written
+
+
+def _times(factors: tuple[t.Node, ...]) -> str:
+    *before, last = factors
+    written = [_parentheses(write(f)) if _needs_closing(f) else _at(f, TIMES) for f in before]
+    written.append(_at(last, HADAMARD))
+    joined = written[0]
+    for left, right in itertools.pairwise(written):
+        touching = left[-1].isdigit() and right[0].isdigit()
+        joined += rf" \cdot {right}" if touching or right.startswith("10^") else f" {right}"
+    return joined
+
+
+def _needs_closing(factor: t.Node) -> bool:
+    return isinstance(factor, t.Dot) or (isinstance(factor, t.Applied) and factor.bare)
+
+
+def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> str:
+    below = ",".join(index for index, _ in indices)
+    inner = _at(body, HADAMARD)
+    if operator == "sum" and all(size for _, size in indices):
+        sums = " ".join(rf"\sum_{{{index}=1}}^{{{size}}}" for index, size in indices)
+        return f"{sums} {inner}"
+    return rf"\{operator}_{{{below}}} {inner}"
+
+
+def _raised(base: t.Node, exponent: t.Node) -> str:
+    power = _exponent(exponent)
+    if isinstance(base, t.Applied) and base.latex in (r"\tanh", r"\sin", r"\cos", r"\sinh", r"\cosh"):
+        return f"{base.latex}^{{{power}}}{_parentheses(write(base.arguments[0]))}"
+    written, binds = _write(base)
+    simple = binds >= ATOM and "^" not in written and r"\frac" not in written
+    if simple or isinstance(base, t.Applied | t.Iverson | t.Bars):
+        return f"{written}^{{{power}}}"
+    return f"{_parentheses(written)}^{{{power}}}"
+
+
+def _exponent(node: t.Node) -> str:
+    """Return an exponent, with a fraction in it on one line."""
+    if isinstance(node, t.Over) and not any(mark in write(node)[6:] for mark in TALL):
+        return f"{_at(node.numerator, TIMES)}/{_at(node.denominator, POWER)}"
+    if isinstance(node, t.Plus) and len(node.terms) == 1:
+        (negative, term) = node.terms[0]
+        return f"{'-' if negative else ''}{_exponent(term)}"
+    return write(node)
+
+
+def _bars(inner: str, norm: bool, above: str, below: str) -> str:
+    left, right = (r"\lVert ", r" \rVert") if norm else (r"\lvert ", r" \rvert")
+    if any(mark in inner for mark in TALL):
+        left, right = rf"\left{left}", rf" \right{right.strip()}"
+    lower = f"_{{{below}}}" if below else ""
+    upper = f"^{{{above}}}" if above else ""
+    return f"{left}{inner}{right}{lower}{upper}"
+
+
+def _transposed(body: t.Node) -> str:
+    if isinstance(body, t.Ref):
+        is_letter = body.symbol.startswith("dz") or differentiated(body.symbol) is None
+        if body.mark and is_letter and parts(body.symbol).upper:
+            return rf"({reference(body)})^{{\top}}"
+        return reference(body, transposed=True)
+    written, binds = _write(body)
+    if binds < ATOM or "^" in written:
+        written = _parentheses(written)
+    return rf"{written}^{{\top}}"
+
+
+def _applied(node: t.Applied) -> tuple[str, int]:
+    arguments = [write(a) for a in node.arguments]
+    if node.bare and isinstance(node.arguments[0], t.Ref | t.Leaf):
+        return f"{node.latex} {arguments[0]}", TIMES
+    return f"{node.latex}{_parentheses(', '.join(arguments))}", ATOM
+
+
+def _choice(branches: tuple[tuple[t.Node, t.Node | None], ...]) -> str:
+    rows = []
+    for value, condition in branches:
+        case = r"\text{otherwise}" if condition is None else rf"\text{{if }} {write(condition)}"
+        rows.append(f"{write(value)} & {case}")
+    return r"\begin{cases} " + r" \\ ".join(rows) + r" \end{cases}"

@@ -151,7 +151,7 @@ def test_random_expressions_have_pythons_value(text: str, value: float, slope: f
     try:
         expression = parse(text)
     except FormulaError as error:
-        assert "digits" in error.message or "below" in error.message or "choices" in error.message  # noqa: PT017
+        assert "digits" in error.message or "below" in error.message or "choices" in error.message
         return
     expected = eval(text, {"__builtins__": {}, **_PYTHON}, {"x": value, "beta": slope})  # noqa: S307
     found = complex(expression.subs({x: sympy.Rational(value), beta: sympy.Rational(slope)}).evalf(30))
@@ -165,7 +165,7 @@ def test_any_text_is_an_expression_or_a_formula_error(text: str) -> None:
     try:
         expression = parse(text)
     except FormulaError as error:
-        assert str(error)  # noqa: PT017
+        assert str(error)
     else:
         assert not expression.has(sympy.nan, sympy.zoo, sympy.oo, sympy.I)
 
@@ -346,6 +346,15 @@ def test_fault_1_good_formulas_run_nothing_either() -> None:
         "sqrt(9**9**9)",
         "sin(9**9**9)",
         "1 / 9**9**9",
+        "2**(1/10**60)",
+        "((x**1000)**1000)**1000",
+        "(x**0.3333)**0.3333",
+        "cosh(3**beta / sigmoid(10**60 / beta))",
+        "sin(1000)**((1/9)**(10**30 - beta))",
+        "9**9**max(x, 9)",
+        "max(9**9**max(x, 9), 1)",
+        "exp(exp(exp(where(x > 0, 100, x))))",
+        "(2 * x)**where(x > 0, 10**30, 1)",
     ],
 )
 def test_fault_2_huge_powers(text: str) -> None:
@@ -357,15 +366,14 @@ def test_fault_2_huge_powers(text: str) -> None:
     "text",
     [
         "2**0.5**0.5",
-        "2**(1/10**60)",
         "(10**60 + 7)**(1/3)",
         "sqrt(10**61 + 1)",
         "sin(10**60) * cos(10**50 * pi)",
         "where(exp(exp(4.9)) > 1, x, 1)",
-        "((x**1000)**1000)**1000",
+        "exp(-1.702 * x) + x**0.333 + cosh(exp(0.85 * x))",
         "(x + 1)**1000",
         "log(10**60 + 1) + tan(10**40) + erf(10**30) + tanh(10**60)",
-        "sigmoid(10**9) + softplus(10**9)",
+        "sigmoid(9999) + softplus(9999)",
     ],
 )
 def test_fault_2_what_is_long_but_bounded_is_quick(text: str) -> None:

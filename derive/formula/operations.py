@@ -18,7 +18,7 @@ from sympy import Expr
 
 MAX_DIGITS: Final = 64
 MAX_EXPONENT: Final = 1_000
-MAX_FRACTION: Final = 100_000
+MAX_FRACTION: Final = 10_000
 MAX_SIZE: Final = 2_000
 MAX_CHOICES: Final = 64
 _LIMIT: Final = 10**MAX_DIGITS
@@ -334,7 +334,7 @@ def _check_fractions(exponent: Expr) -> None:
     """
     if any(max(abs(number.p), number.q) > MAX_FRACTION for number in exponent.atoms(sympy.Rational)):
         remedy = "give the number a name, as a constant beside the formula"
-        raise FormulaValueError(f"an exponent with a number of more than 5 digits; {remedy}")
+        raise FormulaValueError(f"an exponent with a number of more than 4 digits; {remedy}")
 
 
 def _greatest(expression: Expr) -> float:

@@ -8,7 +8,6 @@ from typing import Any
 from derive.derivation import Derivation
 from derive.network import NetworkParameter
 from derive.spec.initializers import parse_initializer
-from derive.spec.model import InlineData
 
 
 @dataclass(frozen=True)
@@ -117,9 +116,3 @@ def summary(derivation: Derivation) -> str:
 
 def _size(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
-
-
-def table(derivation: Derivation) -> list[list[float]] | None:
-    """Return nothing where the data has a name, the rows of an inline table otherwise."""
-    data = derivation.network.spec.training.data
-    return [list(row) for row in data.inputs] if isinstance(data, InlineData) else None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sympy import Expr, Indexed, Integer, KroneckerDelta, Symbol, expand
 
 from codegen.program import Grid, Program
-from codegen.targets.numpy_expressions import ADD, ATOM, COMPARE, ExpressionPrinter, Text
+from codegen.targets.numpy.expressions import ADD, ATOM, COMPARE, ExpressionPrinter, Text
 
 
 class GridPrinter(ExpressionPrinter):

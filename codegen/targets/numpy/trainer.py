@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +11,16 @@ import sympy
 from sympy import Expr, Indexed, Piecewise
 
 from codegen.frame import Frame, ParameterStart
-from codegen.program import BATCH, EquationNote, Map, Program, Reduce, Statement, Value, reads, viewed
-from codegen.targets.numpy_expressions import ExpressionPrinter
-from codegen.targets.numpy_helpers import HELPERS
-from codegen.targets.numpy_statements import Line, StatementPrinter
+from codegen.program import EquationNote, Map, Program, Reduce, Value, reads, viewed
+from codegen.targets.numpy.expressions import ExpressionPrinter
+from codegen.targets.numpy.helpers import HELPERS
+from codegen.targets.numpy.statements import Line, StatementPrinter
 
 FILENAME = "numpy_trainer.py"
-TEMPLATES = Path(__file__).parent.parent / "templates"
-COMMENT_COLUMN = 62
+TEMPLATES = Path(__file__).parent.parent.parent / "templates"
+COMMENT_COLUMN = 66
+TEXT_WIDTH, SHAPE_WIDTH = 30, 12
+_NUMBER = re.compile(r" # .*\((\d+)\)$")
 TRAINING = ("forward", "loss", "backward", "input_gradient")
 
 
@@ -116,7 +119,7 @@ class _Sections:
         seen: set[int] = set()
         for statement in self.program.sections[section]:
             for line in printer.lines(statement):
-                lines.append(annotated(line, self.program.notes[line.equation], line.equation in seen))
+                lines += annotated(line, self.program.notes[line.equation], line.equation in seen)
                 seen.add(line.equation)
         self.helpers |= printer.helpers
         self.needs_real[section] = printer.needs_real
@@ -177,6 +180,16 @@ class _Sections:
         return list(found)
 
 
+def equation_lines(text: str, program: Program) -> dict[int, list[int]]:
+    """Return the lines (from 1) of a rendered file that implement each equation, by its number."""
+    lines: dict[int, list[int]] = {number: [] for number in program.notes}
+    for number, line in enumerate(text.splitlines(), 1):
+        found = _NUMBER.search(line)
+        if found is not None:
+            lines[int(found[1])].append(number)
+    return lines
+
+
 def conditions(expression: Expr) -> list[Expr]:
     """Return the comparisons in an expression that depend on its tensors: branches, signs, absolute values."""
     found: dict[Expr, None] = {}
@@ -188,10 +201,13 @@ def conditions(expression: Expr) -> list[Expr]:
     return list(found)
 
 
-def annotated(line: Line, note: EquationNote, again: bool) -> str:
+def annotated(line: Line, note: EquationNote, again: bool) -> list[str]:
     """Return a line of code with its equation's text, shape and number; the number alone where it goes on."""
-    comment = f"({note.number})" if again else f"{note.text}    {note.shape}    ({note.number})"
-    return f"{line.text:<{COMMENT_COLUMN}}  # {comment}"
+    number = f"({note.number})"
+    comment = number if again else f"{note.text:<{TEXT_WIDTH}} {note.shape:<{SHAPE_WIDTH}} {number}"
+    if len(line.text) <= COMMENT_COLUMN:
+        return [f"{line.text:<{COMMENT_COLUMN}}  # {comment}"]
+    return [f"# {comment}", line.text + f"  # {number}"] if not again else [f"{line.text}  # {number}"]
 
 
 def _start(p: ParameterStart) -> str:
@@ -216,4 +232,4 @@ def _start(p: ParameterStart) -> str:
     return f"{target} {draw} * math.sqrt({spread[fan].format(factor)})    # {p.kind}"
 
 
-__all__ = ["BATCH", "FILENAME", "Statement", "render"]
+__all__ = ["FILENAME", "render"]

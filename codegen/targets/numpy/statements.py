@@ -21,8 +21,8 @@ from codegen.program import (
     operands,
     viewed,
 )
-from codegen.targets.numpy_expressions import FUNCTIONS, ExpressionPrinter, extremum
-from codegen.targets.numpy_grid import GridPrinter
+from codegen.targets.numpy.expressions import FUNCTIONS, ExpressionPrinter, extremum
+from codegen.targets.numpy.grid import GridPrinter
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,116 @@
+"""What ``derive check`` shows: layers, shapes, parameters, floating-point operations and memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codegen.lower import count, lower
+from codegen.passes import optimize
+from codegen.program import BATCH, Contract, Grid, Map, Program, Reduce, Statement, Value
+from derive.derivation import Derivation, derive_network
+from derive.spec.model import Spec
+
+BYTES = 4  # float32
+
+
+def totals(spec: Spec) -> dict[str, Any]:
+    """Return layers, parameter counts, FLOPs a sample, and the bytes that training in float32 takes."""
+    derivation = derive_network(spec)
+    program = optimize(lower(derivation))
+    batch = spec.training.batch_size
+    parameters = derivation.network.parameter_count
+    state = sum(count(v.shape) for v in program.values.values() if v.kind == "state")
+    workspace = sum(count(v.shape, batch) for v in program.values.values() if _own_memory(v))
+    memory = {
+        "parameters": parameters * BYTES,
+        "gradients": parameters * BYTES,
+        "optimizer": state * BYTES,
+        "activations": workspace * BYTES,
+    }
+    return {
+        "name": spec.name,
+        "input": list(spec.input_shape),
+        "output": list(derivation.network.output_shape),
+        "layers": _layers(derivation),
+        "parameters": parameters,
+        "loss": spec.loss.type,
+        "optimizer": spec.optimizer.type,
+        "batch_size": batch,
+        "flops": {
+            "forward": sum(_flops(s, program) for s in program.statements("forward")),
+            "training": sum(_flops(s, program) for s in program.statements("forward", "loss", "backward")),
+        },
+        "memory": {**memory, "total": sum(memory.values())},
+    }
+
+
+def _own_memory(value: Value) -> bool:
+    return value.kind == "local" and bool(value.shape) and not value.slot
+
+
+def _layers(derivation: Derivation) -> list[dict[str, Any]]:
+    network = derivation.network
+    rows = [layer for layer in network.layers if not (layer.output == "a0" and layer.type == "identity")]
+    return [
+        {
+            "type": layer.type,
+            "name": layer.output,
+            "output": list(layer.output_shape),
+            "parameters": sum(p.count for p in layer.parameters),
+        }
+        for layer in rows
+    ]
+
+
+def _flops(statement: Statement, program: Program) -> int:
+    """Return the operations of a statement for one sample: 2 for each product that a contraction adds."""
+    extents = dict(zip(statement.indices, program.values[statement.out].shape, strict=True))
+    match statement:
+        case Contract(left=left, right=right):
+            for load in (left, right):
+                extents |= dict(zip(load.indices, program.values[load.name].shape, strict=True))
+            return 2 * count(tuple(extents.values()))
+        case Map(expression=body):
+            return int(body.count_ops()) * count(tuple(extents.values())) if BATCH in extents.values() else 0
+        case Reduce(body=body):
+            for read in body.atoms(type(body)) if not body.args else ():
+                extents |= dict(zip(read.indices, read.base.shape, strict=True))
+            return 0
+        case Grid():
+            return count(tuple(n for _, n in statement.extents))
+    return 0
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the totals as an aligned table."""
+    rows = [("layer", "name", "output", "parameters")]
+    rows.append(("input", "x", _shape(result["input"]), ""))
+    rows += [(r["type"], r["name"], _shape(r["output"]), f"{r['parameters']:,}") for r in result["layers"]]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = [
+        f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip() for a, b, c, d in rows
+    ]
+    lines.insert(1, "-" * (sum(widths) + 6))
+    memory = result["memory"]
+    parts = ", ".join(f"{name} {_bytes(memory[name])}" for name in memory if name != "total")
+    lines += [
+        "",
+        f"parameters  {result['parameters']:,}",
+        f"loss        {result['loss']}, optimizer {result['optimizer']}",
+        f"work        {result['flops']['forward']:,} FLOP forward, {result['flops']['training']:,} a training "
+        "step, for each sample",
+        f"memory      {_bytes(memory['total'])} in float32 at batch {result['batch_size']}: {parts}",
+    ]
+    return "\n".join(lines)
+
+
+def _shape(shape: list[int]) -> str:
+    return "(" + ", ".join(map(str, ["N", *shape])) + ")"
+
+
+def _bytes(value: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            break
+        value /= 1024
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

@@ -10,11 +10,11 @@ from sympy import Expr
 from derive.index import Equation
 from derive.notation import differentiated, parts
 from derive.present import tree as t
-from derive.present.build import Writer, plain_subscripts, textbook
-from derive.present.matrix import NoMatrixForm, matrix_sides
+from derive.present.build import Writer, textbook
+from derive.present.sides import Line, line
 
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
-RELATIONS: Final = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne"}
+RELATIONS: Final = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "←": r"\leftarrow", ":": r"{:}\;"}
 TALL: Final = (r"\frac", r"\sum", r"\begin", r"\max_", r"\sqrt")
 
 
@@ -25,23 +25,21 @@ def latex(expression: Expr, own: str = "", exact: bool = False, limits: bool = F
 
 def index_latex(equation: Equation, exact: bool = False, sides: str = "both", limits: bool = False) -> str:
     """Return an equation in index form; ``sides`` is "both" or "right"."""
-    right = latex(equation.right, equation.name, exact, limits and plain_subscripts(equation))
-    if sides == "right":
-        return right
-    return f"{write(Writer().tree(equation.left))} {_relation(equation)} {right}"
-
-
-def _relation(equation: Equation) -> str:
-    return r"\leftarrow" if equation.name in equation.reads() else "="
+    return _sides(line(equation, "index", exact, limits), sides)
 
 
 def matrix_latex(equation: Equation, exact: bool = False, sides: str = "both", limits: bool = False) -> str:
     """Return an equation in matrix form, an example's vectors as columns; in index form where it has none."""
-    try:
-        left, right = matrix_sides(equation, exact, limits)
-    except NoMatrixForm:
-        return index_latex(equation, exact, sides, limits)
-    return write(right) if sides == "right" else f"{write(left)} {_relation(equation)} {write(right)}"
+    return _sides(line(equation, "matrix", exact, limits), sides)
+
+
+def _sides(shown: Line, sides: str) -> str:
+    return write(shown.right) if sides == "right" else write_line(shown)
+
+
+def write_line(shown: Line, align: str = "") -> str:
+    """Return the LaTeX of both sides; ``align`` stands before the relation."""
+    return f"{write(shown.left)} {align}{RELATIONS.get(shown.relation, shown.relation)} {write(shown.right)}"
 
 
 def write(node: t.Node) -> str:

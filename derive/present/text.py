@@ -8,7 +8,7 @@ from derive.index import Equation
 from derive.notation import name
 from derive.present import tree as t
 from derive.present.build import Writer, textbook
-from derive.present.matrix import NoMatrixForm, matrix_sides
+from derive.present.sides import Line, line
 
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
 LOWER = {"n": "ₙ", "m": "ₘ", "k": "ₖ", "j": "ⱼ", "i": "ᵢ", "l": "ₗ"}
@@ -23,23 +23,21 @@ def text(expression: Expr, own: str = "", exact: bool = False) -> str:
 
 def index_text(equation: Equation, exact: bool = False, sides: str = "both") -> str:
     """Return an equation in index form; ``sides`` is "both" or "right"."""
-    right = text(equation.right, equation.name, exact)
-    return (
-        right if sides == "right" else f"{write(Writer().tree(equation.left))} {_relation(equation)} {right}"
-    )
-
-
-def _relation(equation: Equation) -> str:
-    return "←" if equation.name in equation.reads() else "="
+    return _sides(line(equation, "index", exact), sides)
 
 
 def matrix_text(equation: Equation, exact: bool = False, sides: str = "both") -> str:
     """Return an equation in matrix form, an example's vectors as columns; in index form where it has none."""
-    try:
-        left, right = matrix_sides(equation, exact)
-    except NoMatrixForm:
-        return index_text(equation, exact, sides)
-    return write(right) if sides == "right" else f"{write(left)} {_relation(equation)} {write(right)}"
+    return _sides(line(equation, "matrix", exact), sides)
+
+
+def _sides(shown: Line, sides: str) -> str:
+    return write(shown.right) if sides == "right" else write_line(shown)
+
+
+def write_line(shown: Line) -> str:
+    """Return the text of both sides."""
+    return f"{write(shown.left)} {shown.relation} {write(shown.right)}"
 
 
 def shape_text(equation: Equation) -> str:

@@ -1,0 +1,81 @@
+"""Text that is not ours (names, descriptions) made harmless in LaTeX, Markdown and HTML.
+
+Nothing of it is a command, a link or a tag any more; control characters become spaces.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from typing import Final
+
+_LATEX: Final = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "%": r"\%",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "`": r"\textasciigrave{}",
+}
+# Mathematics in names and rules.
+_SYMBOLS: Final = {
+    "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "η": r"\eta",
+    "θ": r"\theta", "λ": r"\lambda", "μ": r"\mu", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "Σ": r"\Sigma",
+    "∂": r"\partial", "−": "-", "×": r"\times", "·": r"\cdot", "≤": r"\le", "≥": r"\ge", "≠": r"\ne",
+    "←": r"\leftarrow", "→": r"\to", "⊙": r"\odot", "∞": r"\infty", "²": "^2", "³": "^3", "½": r"\frac12",
+    "¼": r"\frac14", "√": r"\surd", "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil",
+    "ᵀ": r"^{\top}", "′": "'", "‖": r"\Vert", "ŷ": r"\hat y", "Ŷ": r"\hat Y", "ₙ": "_n", "ₖ": "_k",
+    "ⱼ": "_j", "ᵢ": "_i", "₁": "_1", "₂": "_2", "ˡ": "^l", "ᴸ": "^L",
+}  # fmt: skip
+_PUNCTUATION: Final = {
+    "–": "--",
+    "—": "---",
+    "’": "'",
+    "‘": "`",
+    "“": "``",
+    "”": "''",
+    "…": r"\ldots{}",
+    " ": "~",
+}
+_MARKDOWN: Final = set("\\`*_{}[]()#+-.!|~>$:@/<&=^\"'")
+
+
+def plain(text: str) -> str:
+    """Return a text on one line, without control and formatting characters."""
+    kept = (" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text)
+    return " ".join("".join(kept).split())
+
+
+def latex(text: str) -> str:
+    """Return a text for LaTeX's text mode, known mathematical letters in mathematics."""
+    written = []
+    for character in plain(text):
+        if character in _SYMBOLS:
+            written.append(f"${_SYMBOLS[character]}$")
+        else:
+            written.append(_LATEX.get(character) or _PUNCTUATION.get(character) or character)
+    return "".join(written)
+
+
+def unknown(text: str) -> list[str]:
+    """Return the characters of an escaped text that pdfTeX has no letter for, in order."""
+    return sorted({c for c in text if ord(c) > 0xFF or 0x7F < ord(c) < 0xA1})
+
+
+def markdown(text: str) -> str:
+    """Return a text for Markdown: every character that could mean something is an HTML entity."""
+    return "".join(f"&#{ord(c)};" if c in _MARKDOWN else c for c in plain(text))
+
+
+def markup(text: str) -> str:
+    """Return a text for HTML, in an element or in a quoted attribute."""
+    return html.escape(plain(text), quote=True)

@@ -1,0 +1,161 @@
+"""Equations in MathML, which browsers set by themselves: no script, no font, no request."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+from derive.notation import differentiated, parts
+from derive.present import tree as t
+from derive.present.latex import ATOM, DOT, HADAMARD, PLUS, POWER, TIMES
+from derive.present.sides import Line
+
+FUNCTIONS: Final = {"max", "min", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
+NO_BREAK: Final = "\u2062"  # invisible times
+
+
+def write_line(shown: Line) -> str:
+    """Return both sides as the inside of a math element."""
+    return f"<mrow>{_at(shown.left, 0)}{_operator(shown.relation)}{_at(shown.right, 0)}</mrow>"
+
+
+def _operator(sign: str, **attributes: str) -> str:
+    written = "".join(f' {key}="{value}"' for key, value in attributes.items())
+    return f"<mo{written}>{escape(sign)}</mo>"
+
+
+def _row(*parts_: str) -> str:
+    return f"<mrow>{''.join(parts_)}</mrow>"
+
+
+def _closed(written: str) -> str:
+    return _row(_operator("("), written, _operator(")"))
+
+
+def _at(node: t.Node, level: int) -> str:
+    written, binds = _write(node)
+    return written if binds >= level else _closed(written)
+
+
+def _write(node: t.Node) -> tuple[str, int]:
+    match node:
+        case t.Leaf(latex=latex, text=text):
+            return _leaf(latex, text), ATOM
+        case t.Ref():
+            return _reference(node), ATOM
+        case t.Plus(terms):
+            return _plus(terms), PLUS if len(terms) > 1 or terms[0][0] else HADAMARD
+        case t.Times(factors) | t.Dot(factors):
+            return _product(factors, isinstance(node, t.Dot))
+        case t.Hadamard(factors):
+            return _row(_operator("⊙").join(_at(f, POWER) for f in factors)), HADAMARD
+        case t.Over(numerator, denominator):
+            return f"<mfrac>{_at(numerator, 0)}{_at(denominator, 0)}</mfrac>", POWER
+        case t.Big(operator, indices, body):
+            return _big(operator, indices, body), HADAMARD
+        case _:
+            return _rest(node)
+
+
+def _rest(node: t.Node) -> tuple[str, int]:
+    match node:
+        case t.Raised(base, exponent):
+            simple = isinstance(base, t.Leaf | t.Applied | t.Iverson) or (
+                isinstance(base, t.Ref) and not _upper(base)
+            )
+            written = _write(base)[0] if simple else _closed(_write(base)[0])
+            return f"<msup>{_row(written)}{_row(_at(exponent, 0))}</msup>", POWER
+        case t.Exp(exponent):
+            return f"<msup><mi>e</mi>{_row(_at(exponent, 0))}</msup>", POWER
+        case t.Root(body):
+            return f"<msqrt>{_at(body, 0)}</msqrt>", POWER
+        case t.Bars(body, norm, above, below):
+            bar = _operator("‖" if norm else "|", stretchy="true")
+            inner = _row(bar, _at(body, 0), bar)
+            if below:
+                inner = f"<msub>{inner}<mn>{below}</mn></msub>"
+            return (f"<msup>{inner}<mn>{above}</mn></msup>" if above else inner), POWER
+        case t.Transposed(body):
+            return (
+                f"<msup>{_row(_at(body, POWER if isinstance(body, t.Ref) else ATOM))}<mo>⊤</mo></msup>",
+                POWER,
+            )
+        case t.Applied(text=text, arguments=arguments):
+            inner = _operator(",").join(_at(a, 0) for a in arguments)
+            return _row(f"<mi>{escape(text)}</mi>", _operator("\u2061"), _closed(inner)), ATOM
+        case t.Related(operator, left, right):
+            return _row(_at(left, 0), _operator(operator), _at(right, 0)), 0
+        case t.Iverson(conditions):
+            inner = _operator(",").join(_at(c, 0) for c in conditions)
+            return _row(_operator("["), inner, _operator("]")), ATOM
+        case t.Choice(branches):
+            return _choice(branches), ATOM
+        case _:
+            raise TypeError(f"no MathML for {type(node).__name__}")
+
+
+def _leaf(latex: str, text: str) -> str:
+    if latex.startswith(r"\text{"):
+        return f"<mtext>{escape(text)}</mtext>"
+    if latex.startswith(r"\delta_{"):
+        return f"<msub><mi>δ</mi><mi>{escape(text[2:])}</mi></msub>"
+    return f"<mn>{escape(text)}</mn>" if text[0].isdigit() else f"<mi>{escape(text)}</mi>"
+
+
+def _upper(node: t.Ref) -> str:
+    return parts(node.symbol).upper
+
+
+def _reference(node: t.Ref) -> str:
+    of = None if node.symbol.startswith("dz") else differentiated(node.symbol)
+    found = parts(node.symbol if of is None else of)
+    letter = f"<mi>{escape(found.text)}</mi>"
+    lower = "".join(_at(s, 0) for s in node.subscripts) or (f"<mi>{node.mark}</mi>" if node.mark else "")
+    if found.upper and lower:
+        letter = f"<msubsup>{letter}{_row(lower)}<mn>{found.upper}</mn></msubsup>"
+    elif found.upper:
+        letter = f"<msup>{letter}<mn>{found.upper}</mn></msup>"
+    elif lower:
+        letter = f"<msub>{letter}{_row(lower)}</msub>"
+    if of is None:
+        return letter
+    return f"<mfrac>{_row('<mo>∂</mo><mi>E</mi>')}{_row('<mo>∂</mo>', letter)}</mfrac>"
+
+
+def _plus(terms: tuple[tuple[bool, t.Node], ...]) -> str:
+    written: list[str] = []
+    for negative, term in terms:
+        if written or negative:
+            written.append(_operator("−" if negative else "+"))
+        written.append(_at(term, HADAMARD))
+    return _row(*written)
+
+
+def _product(factors: tuple[t.Node, ...], dot: bool) -> tuple[str, int]:
+    *before, last = factors
+    written = [
+        _closed(_write(f)[0]) if isinstance(f, t.Dot) else _at(f, DOT if dot else TIMES) for f in before
+    ]
+    written.append(_at(last, DOT if dot else HADAMARD))
+    return _row(_operator(NO_BREAK).join(written)), DOT if dot else TIMES
+
+
+def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> str:
+    inner = _at(body, HADAMARD)
+    sign = "<mo>∑</mo>" if operator == "sum" else "<mo movablelimits='false'>max</mo>"
+    if operator == "sum" and all(size for _, size in indices):
+        ranges = [
+            f"<munderover>{sign}<mrow><mi>{i}</mi><mo>=</mo><mn>1</mn></mrow><mi>{size}</mi></munderover>"
+            for i, size in indices
+        ]
+        return _row(*ranges, inner)
+    below = _operator(",").join(f"<mi>{index}</mi>" for index, _ in indices)
+    return _row(f"<munder>{sign}{_row(below)}</munder>", inner)
+
+
+def _choice(branches: tuple[tuple[t.Node, t.Node | None], ...]) -> str:
+    rows = []
+    for value, condition in branches:
+        case = "<mtext>otherwise</mtext>" if condition is None else f"<mtext>if </mtext>{_at(condition, 0)}"
+        rows.append(f"<mtr><mtd>{_at(value, 0)}</mtd><mtd>{_row(case)}</mtd></mtr>")
+    return _row(_operator("{"), f"<mtable columnalign='left'>{''.join(rows)}</mtable>")

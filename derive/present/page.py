@@ -1,0 +1,158 @@
+"""A derivation laid out: sections of numbered lines with their reasons.  Every format writes this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import sympy
+
+from derive import functions
+from derive.notation import name
+from derive.present.build import Writer
+from derive.present.sides import Line, line
+from derive.present.text import shape_text
+from derive.present.tree import ONES, Applied, Dot, Exp, Hadamard, Iverson, Leaf, Node, Over, Transposed
+
+if TYPE_CHECKING:
+    from derive.derivation import Derivation, NumberedEquation
+
+HEADINGS = {
+    "definition": "Definitions",
+    "forward": "Forward",
+    "loss": "Loss",
+    "backward": "Backward",
+    "update": "Update",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A numbered line: what it says, its shape, and how it was found.
+
+    ``computed`` is the form in which programs compute it, where that differs; ``rewrites`` gave that form.
+    """
+
+    number: int
+    role: str
+    symbol: str
+    line: Line
+    shape: str
+    because: tuple[int, ...]
+    rule: str
+    computed: Line | None = None
+    rewrites: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Return "from (3), (7): chain rule"."""
+        numbers = ", ".join(f"({n})" for n in self.because)
+        return f"from {numbers}: {self.rule}" if numbers else self.rule
+
+
+@dataclass(frozen=True)
+class Section:
+    """Lines under a heading."""
+
+    heading: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A derivation to be shown: ``where`` explains what its lines use, ``notes`` and ``results`` close it."""
+
+    name: str
+    description: str
+    sections: tuple[Section, ...]
+    where: tuple[Line, ...] = ()
+    notes: tuple[str, ...] = ()
+    results: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        for section in self.sections:
+            yield from section.entries
+
+
+def page_of(derivation: Derivation, form: str = "index", steps: bool = False) -> Page:
+    """Return the page of a derivation; with ``steps`` sums carry their ranges and functions are explained."""
+    spec = derivation.network.spec
+    groups: dict[str, list[Entry]] = {role: [] for role in HEADINGS}
+    for equation in derivation.equations:
+        groups[equation.role].append(entry_of(equation, form, steps))
+    sections = tuple(Section(HEADINGS[role], tuple(entries)) for role, entries in groups.items() if entries)
+    page = Page(spec.name, spec.description, sections)
+    if not steps:
+        return page
+    return Page(spec.name, spec.description, sections, tuple(explanations(page)))
+
+
+def entry_of(numbered: NumberedEquation, form: str, limits: bool) -> Entry:
+    """Return the entry of a numbered equation."""
+    shown = line(numbered.equation, form, limits=limits)
+    computed = None
+    rule, rewrites = numbered.rule, ""
+    if numbered.computed != numbered.equation:
+        computed = line(numbered.computed, form, exact=True)
+        computed = None if computed == shown else computed
+        rule, _, rewrites = rule.partition(", ")
+    symbol = name(numbered.name).identifier
+    shape = shape_text(numbered.equation)
+    return Entry(
+        numbered.number, numbered.role, symbol, shown, shape, numbered.because, rule, computed, rewrites
+    )
+
+
+def explanations(page: Page) -> list[Line]:
+    """Return the definitions of the functions and signs that a page uses."""
+    used: set[type | str] = set()
+    for entry in page.entries:
+        for shown in filter(None, (entry.line, entry.computed)):
+            _collect(shown.left, used)
+            _collect(shown.right, used)
+    u = sympy.Symbol("u", real=True)
+    lines = []
+    for kind in functions.NAMED:
+        called = Writer().tree(kind(u))
+        if isinstance(called, Applied) and called.text in used:
+            lines.append(Line(called, "=", Writer().tree(kind(u).as_elementary())))
+    letter = Leaf("u", "u")
+    if "softmax" in used:
+        softmax = Applied(r"\operatorname{softmax}", "softmax", (letter,))
+        lines.append(Line(softmax, "=", Over(Exp(letter), Dot((Transposed(ONES), Exp(letter))))))
+    if Hadamard in used:
+        product = Hadamard((letter, Leaf("v", "v")))
+        lines.append(Line(product, ":", _words("product element by element")))
+    if Iverson in used:
+        lines.append(Line(Iverson((Leaf("P", "P"),)), "=", _words("1 where P holds, else 0")))
+    return lines
+
+
+def _words(text: str) -> Leaf:
+    return Leaf(rf"\text{{{text}}}", text)
+
+
+def _collect(node: Node, used: set[type | str]) -> None:
+    used.add(type(node))
+    if isinstance(node, Applied):
+        used.add(node.text)
+    for child in children(node):
+        _collect(child, used)
+
+
+def children(node: object) -> Iterator[Node]:
+    """Yield the nodes directly below a node."""
+    if isinstance(node, tuple):
+        for item in node:
+            if isinstance(item, tuple):
+                yield from children(item)
+            elif item is not None and not isinstance(item, bool | str):
+                yield item
+        return
+    for value in vars(node).values():
+        if isinstance(value, tuple):
+            yield from children(value)
+        elif not isinstance(value, str | bool):
+            yield value

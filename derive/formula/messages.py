@@ -36,8 +36,14 @@ def _blank(character: str) -> str:
     return "  " if unicodedata.east_asian_width(character) in "WF" else " "
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return "did you mean …?" for the name nearest to ``name``, or an empty text when none is near."""
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the name nearest to ``name``, or an empty text when none is near."""
     by_folded = {candidate.lower(): candidate for candidate in known}
     near = difflib.get_close_matches(name[:80].lower(), by_folded, n=1, cutoff=0.6)
-    return f"did you mean {by_folded[near[0]]}?" if near else ""
+    return by_folded[near[0]] if near else ""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean …?" for the name nearest to ``name``, or an empty text when none is near."""
+    near = nearest(name, known)
+    return f"did you mean {near}?" if near else ""

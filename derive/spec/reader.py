@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from derive.formula.messages import did_you_mean
+from derive.formula.messages import did_you_mean, nearest
 from derive.spec.fields import Field
 from derive.spec.kinds import KINDS, FieldError
 from derive.spec.model import Place
@@ -57,21 +57,22 @@ class Reader:
         if not isinstance(value, dict):
             self.wrong_table(value, path)
             return Table({}, False, path)
-        self.unknown_keys(value, path, [field.name for field in fields], also)
+        meant = self.unknown_keys(value, path, [field.name for field in fields], also)
         values = {}
         complete = True
         for field in fields:
             try:
-                values[field.name] = self.field(value, path, field)
+                values[field.name] = self.field(value, path, field, misspelt=field.name in meant)
             except _RefusedError:
                 complete = False
         return Table(values, complete, path)
 
-    def field(self, table: Mapping[str, Any], path: Path, field: Field) -> Any:
+    def field(self, table: Mapping[str, Any], path: Path, field: Field, *, misspelt: bool = False) -> Any:
         """Return one value of a table; raises _RefusedError after reporting."""
         if field.name not in table:
             if field.required:
-                self.missing(path, field.name, expected=f"{field.name}, {field.description}")
+                if not misspelt:
+                    self.missing(path, field.name, expected=f"{field.name}, {field.description}")
                 raise _RefusedError
             return default_value(field)
         place = (*path, field.name)
@@ -84,18 +85,23 @@ class Reader:
             report(error.code, inner, message, expected=error.expected, hint=error.hint)
             raise _RefusedError from None
 
-    def unknown_keys(self, value: dict[str, Any], path: Path, known: list[str], also: Iterable[str]) -> None:
-        """Report the keys of a table that nobody knows."""
+    def unknown_keys(
+        self, value: dict[str, Any], path: Path, known: list[str], also: Iterable[str]
+    ) -> set[str]:
+        """Report the keys of a table that nobody knows; return the keys that they were meant to be."""
         allowed = [*known, *also]
+        meant = set()
         for key in value:
             if key not in allowed:
                 inner = (*path, key)
                 hint = did_you_mean(key, allowed)
+                meant.add(nearest(key, allowed))
                 if path[:1] == ("layers",) and "activation" in value:
                     hint = hint or "give the activation a [[layers]] of its own to set its constants"
                 self.at_key(
                     "E101", inner, f"{label(inner)}: unknown key", expected=", ".join(allowed), hint=hint
                 )
+        return meant
 
     def wrong_table(self, value: object, path: Path) -> None:
         """Report that something other than a table stands where a table should."""

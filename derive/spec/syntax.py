@@ -36,7 +36,7 @@ def read_toml(source: Source) -> tuple[dict[str, Any], Positions, bool]:
                 source.report("E006", 0, "nested too deep")
                 source.refuse()
             except ValueError as error:
-                text = _without_error(source, text, error)
+                text = _without_error(source, text, error, positions)
                 recovered = True
     source.refuse()
     raise AssertionError("a refused text has problems")
@@ -58,17 +58,30 @@ def _without_duplicates(source: Source, text: str, positions: Positions) -> tupl
     return text, left_out
 
 
-def _without_error(source: Source, text: str, error: ValueError) -> str:
+def _without_error(source: Source, text: str, error: ValueError, positions: Positions) -> str:
     """Report a syntax error and return the text without its line; raises SpecError if that cannot help."""
     message, offset = _describe(source, text, error)
+    if message.startswith("unclosed") and positions.keys:  # show the value, not the line that ends it
+        source.report("E004", list(positions.keys.values())[-1], message)
+        source.refuse()
+    if positions.stop is not None and offset >= len(text.rstrip()):  # a text that was never ended
+        source.report("E004", positions.stop.offset, message)
+        source.refuse()
     source.report("E004", offset, message, hint=_remedy(text, offset))
     start = text.rfind("\n", 0, offset) + 1
     end = text.find("\n", offset)
     end = len(text) if end < 0 else end
-    line = text[start:end].strip()
-    if not line or line.startswith("[") or '"""' in line or "'''" in line:
+    if not _is_statement(text[start:end].strip()):
         source.refuse()
     return _blank(text, start, end)
+
+
+def _is_statement(line: str) -> bool:
+    """Return whether a line is one whole ``key = value``, so that the rest has its meaning without it."""
+    opened = any(line.count(a) != line.count(b) for a, b in ("[]", "{}"))
+    multiline = '"""' in line or "'''" in line
+    starts = re.match(r"""[\w."'-]+[ \t]*=|[^\[\]{},]+$""", line)
+    return starts is not None and not opened and not multiline
 
 
 def _describe(source: Source, text: str, error: ValueError) -> tuple[str, int]:

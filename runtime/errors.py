@@ -22,9 +22,13 @@ class DataError(RuntimeFault):
 
 
 class TrainingStopped(RuntimeFault):
-    """The loss became NaN or infinite; the parameters of the last good epoch are saved."""
+    """The loss became NaN or infinite; the last good parameters are saved, `result` has the rest."""
 
     exit_code = 1
+
+    def __init__(self, message: str, result: object = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class EditedProgramWarning(UserWarning):

@@ -1,0 +1,93 @@
+"""What a run leaves behind: its history, its scores, and where they lie."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.program import Parameters
+
+EXIT_CODES = {"finished": 0, "stopped": 1, "interrupted": 130}
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch: mean loss of its steps, accuracy on up to 5,000 training samples, held-out scores.
+
+    Accuracies are 0 … 1; None where there is nothing to measure.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+    def line(self, epochs: int, seconds: float) -> str:
+        """The epoch as one line of text."""
+        parts = [f"epoch {self.epoch}/{epochs}", f"loss {self.loss:.4g}"]
+        if self.accuracy is not None:
+            parts.append(f"accuracy {self.accuracy:.4f}")
+        if self.validation_loss is not None:
+            parts.append(f"validation loss {self.validation_loss:.4g}")
+        if self.validation_accuracy is not None:
+            parts.append(f"accuracy {self.validation_accuracy:.4f}")
+        return "  ".join([*parts, f"{seconds:.1f} s"])
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A run, done or cut short.  `history` holds every epoch, or some 500 of very many, the last included.
+
+    `seconds` is the time of training with its evaluations, `train_seconds` that of the steps alone.
+    """
+
+    name: str
+    spec_sha256: str
+    status: str  # "finished" | "stopped" | "interrupted"
+    run_dir: Path
+    parameters: Parameters
+    history: tuple[EpochRecord, ...]
+    settings: Mapping[str, Any]  # seed, epochs asked for, batch_size, validation_split
+    data: Mapping[str, Any]  # name, origin, number of samples
+    epochs: int
+    seconds: float
+    train_seconds: float
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+    problem: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 finished, 1 stopped by a bad loss, 130 interrupted."""
+        return EXIT_CODES[self.status]
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as JSON values; what is not finite becomes null."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "problem": self.problem,
+            "spec_sha256": self.spec_sha256,
+            "run": str(self.run_dir),
+            "settings": dict(self.settings),
+            "data": dict(self.data),
+            "parameters": sum(value.size for value in self.parameters.values()),
+            "epochs": self.epochs,
+            "seconds": round(self.seconds, 3),
+            "train_seconds": round(self.train_seconds, 3),
+            "test_loss": _finite(self.test_loss),
+            "test_accuracy": _finite(self.test_accuracy),
+            "history": [{key: _finite(value) for key, value in asdict(row).items()} for row in self.history],
+            "versions": {"python": platform.python_version(), "numpy": np.__version__},
+        }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None

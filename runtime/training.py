@@ -69,7 +69,7 @@ def train(
 
     The last, short batch of an epoch is used too.  On the first Ctrl-C or SIGTERM the step is finished and
     what there is is saved (status "interrupted").  Raises TrainingStopped when the loss becomes NaN or
-    infinite, after saving the parameters of the last good epoch; RunError for bad settings or a folder in use.
+    infinite, after saving the parameters of the last good epoch; RunError for bad settings or a used folder.
     """
     settings = Settings(epochs, batch_size, seed, validation_split)
     folder = run_dir if isinstance(run_dir, RunFolder) else claim_run_folder(run_dir, program.name)

@@ -136,6 +136,9 @@ def _fetch(url: str, limit: int, timeout: float) -> bytes:
         if thread.is_alive() and time.monotonic() - sink.last > 2 * timeout + 1:
             raise TimeoutError(f"nothing for {2 * timeout + 1:.0f} s")
     if failure:
+        response = getattr(failure[0], "response", None)
+        if response is not None:
+            response.close()
         raise failure[0]
     return bytes(sink.data)
 

@@ -638,6 +638,13 @@ def test_a_constant_that_is_not_used() -> None:
     assert at(only(text, "E302"), text) == "beta = 1"
 
 
+def test_formulas_and_constants_are_not_without_number() -> None:
+    many = "".join(f"[activations.own{i}]\nformula = 'x'\n" for i in range(51))
+    assert "at most 50" in only(GOOD + many, "E104").expected
+    constants = "".join(f"c{i} = 1\n" for i in range(20_000))
+    assert only(GOOD + "[activations.own]\nformula = 'x'\n" + constants, "E104")
+
+
 def test_a_formula_without_its_variable() -> None:
     assert only(GOOD + '[activations.sharp]\nformula = "2"\n', "E303")
     assert only(GOOD + '[losses.half]\nformula = "t"\n', "E303")

@@ -16,6 +16,7 @@ from derive.spec.reader import Reader, label
 from derive.spec.sections import FORMULA
 
 MOST_FORMULAS: Final = 50
+MOST_CONSTANTS: Final = 50
 
 
 def read_formulas(
@@ -52,6 +53,10 @@ def _read_formula(reader: Reader, table: object, path: Path, variables: tuple[st
     fields = [FORMULA]
     names_are_good = True
     if isinstance(table, dict):
+        if len(table) > MOST_CONSTANTS:
+            message = f"{label(path)} has {len(table)} keys"
+            reader.at_key("E104", path, message, expected=f"at most {MOST_CONSTANTS}")
+            return None
         constants: list[str] = []
         for key in table:
             if key == FORMULA.name:

@@ -162,4 +162,10 @@ def _real(value: Number) -> float:
 def _holds(condition: Any, of: Callable[[Expr], Number]) -> bool:
     if condition in (sympy.true, sympy.false):
         return bool(condition)
+    if isinstance(condition, sympy.And):
+        return all(_holds(c, of) for c in condition.args)
+    if isinstance(condition, sympy.Or):
+        return any(_holds(c, of) for c in condition.args)
+    if isinstance(condition, sympy.Not):
+        return not _holds(condition.args[0], of)
     return COMPARISONS[condition.rel_op](_real(of(condition.lhs)), _real(of(condition.rhs)))

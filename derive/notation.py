@@ -28,6 +28,7 @@ FIXED = {
     "N": Name("N", "N", "N"),
     "learning_rate": Name(r"\eta", "η", "LEARNING_RATE"),
     "momentum": Name(r"\mu", "μ", "MOMENTUM"),
+    "lambda": Name(r"\lambda", "λ", "LAMBDA"),
     "rho": Name(r"\rho", "ρ", "RHO"),
     "beta1": Name(r"\beta_1", "β1", "BETA1"),
     "beta2": Name(r"\beta_2", "β2", "BETA2"),
@@ -35,7 +36,7 @@ FIXED = {
 }
 GREEK = {"gamma": (r"\gamma", "γ"), "beta": (r"\beta", "β"), "mu": (r"\mu", "μ"), "xhat": (r"\hat{x}", "x̂")}
 DELTA = (r"\delta", "δ")
-_NUMBERED = re.compile(r"([A-Za-z]+?)(\d+)(?:_(\d+))?")
+_NUMBERED = re.compile(r"([A-Za-z]+?)(?:(\d+)(?:_(\d+))?|@(.+))")
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,16 @@ def differentiated(symbol: str) -> str | None:
 
 
 def parts(symbol: str) -> Parts:
-    """Return the letter and the layer of a symbol that is not a fraction ∂E/∂x."""
+    """Return the letter and the layer of a symbol that is no fraction ∂E/∂x: z1, or z@l for any layer l."""
     if symbol in FIXED:
         return Parts(FIXED[symbol].latex, FIXED[symbol].text)
     is_delta = symbol.startswith("dz")
     match = _NUMBERED.fullmatch(symbol[1:] if is_delta else symbol)
     if match is None:
         return Parts(*DELTA) if symbol == "dz" else Parts(*GREEK.get(symbol, (symbol, symbol)))
-    letter, number, step = match.groups()
+    letter, number, step, general = match.groups()
     latex, text = DELTA if is_delta else GREEK.get(letter, (letter, letter))
-    return Parts(latex, text, f"{number},{step}" if step else number)
+    return Parts(latex, text, general or (f"{number},{step}" if step else number))
 
 
 def name(symbol: str) -> Name:
@@ -78,4 +79,7 @@ def name(symbol: str) -> Name:
     found = parts(symbol)
     latex = f"{found.latex}^{{{found.upper}}}" if found.upper else found.latex
     identifier = f"delta{symbol[2:]}" if symbol.startswith("dz") else symbol
+    if "@" in symbol:
+        layer = f"({found.upper})" if len(found.upper) > 1 else found.upper
+        return Name(latex, f"{found.text}^{layer}", identifier.replace("@", "_"))
     return Name(latex, found.text + found.upper.replace(",", "_"), identifier)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from derive.derivation import Derivation
     from derive.present.page import Page
+    from derive.topics.topic import Topic
 
 FORMS = ("index", "matrix")
 FORMATS = ("latex", "text", "markdown", "html", "json")
 
 
 def present(
-    subject: Derivation | Page, form: str = "index", format: str = "latex", steps: bool = False
+    subject: Derivation | Topic | Page, form: str = "index", format: str = "latex", steps: bool = False
 ) -> str:
     """Return a derivation or a page in a form (FORMS) and a format (FORMATS).
 
@@ -31,7 +32,7 @@ def present(
     return WRITERS[format](_page(subject, form, steps), steps)
 
 
-def document(subject: Derivation | Page, form: str = "matrix", steps: bool = True) -> str:
+def document(subject: Derivation | Topic | Page, form: str = "matrix", steps: bool = True) -> str:
     """Return a LaTeX document of its own, the same bytes for the same derivation."""
     from derive.present.document import document_of
 
@@ -52,7 +53,10 @@ def records(derivation: Derivation) -> list[dict[str, Any]]:
     return found
 
 
-def _page(subject: Derivation | Page, form: str, steps: bool) -> Page:
+def _page(subject: Derivation | Topic | Page, form: str, steps: bool) -> Page:
+    from derive.derivation import Derivation
     from derive.present.page import Page, page_of
 
-    return subject if isinstance(subject, Page) else page_of(subject, form, steps)
+    if isinstance(subject, Derivation):
+        return page_of(subject, form, steps)
+    return subject if isinstance(subject, Page) else subject.page(steps)

@@ -175,6 +175,8 @@ class Writer:
         first, *rest = node.args
         if len(rest) == 1 and first[0] == 1 and rest[0][0] == 0:
             return Iverson((self.tree(first[1]),))
+        if len(rest) == 1 and first[0] == 0:  # what is not 0 comes first
+            node = Piecewise((rest[0][0], sympy.Not(first[1])), (first[0], True), evaluate=False)
         branches = [
             (self.tree(value), None if isinstance(condition, BooleanTrue) else self.tree(condition))
             for value, condition in node.args
@@ -192,6 +194,8 @@ class Writer:
             term = run[0] if shared == 1 else shared * run[0]
             negative = factors(term).negative
             written.append((negative, self.term(-term if negative else term)))
+        if len(written) > 1 and all(negative for negative, _ in written):
+            return Plus(((True, Plus(tuple((False, term) for _, term in written))),))
         return Plus(tuple(written)) if len(written) > 1 or written[0][0] else written[0][1]
 
     def term(self, node: Expr) -> Node:
@@ -215,6 +219,8 @@ class Writer:
 
 
 def _is_negative(expression: Expr) -> bool:
+    if isinstance(expression, Add):
+        return all(term.could_extract_minus_sign() for term in expression.args)
     return bool(expression.could_extract_minus_sign())
 
 

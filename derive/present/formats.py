@@ -12,6 +12,7 @@ from derive.present import text as plain
 from derive.present.page import Entry, Page
 
 COLUMN: Final = 60
+ROW: Final = "display: flex; align-items: center; gap: 2em"
 
 
 def as_latex(page: Page, steps: bool = False) -> str:
@@ -38,10 +39,9 @@ def latex_rows(entry: Entry, steps: bool) -> list[str]:
     shape = f"; shape {entry.shape}" if entry.shape else ""
     rows.append(rf"&\qquad\text{{{escape.latex(entry.reason + shape)}}}")
     if entry.computed:
-        by = f" ({entry.rewrites})" if entry.rewrites else ""
         rows.append(rf"&\qquad\text{{computed as }} {tex.write(entry.computed.right)}")
-        if by:
-            rows[-1] += rf"\text{{{escape.latex(by)}}}"
+        if entry.rewrites:
+            rows.append(rf"&\qquad\text{{by {escape.latex(entry.rewrites)}}}")
     return rows
 
 
@@ -100,8 +100,8 @@ def as_html(page: Page, steps: bool = False) -> str:
         if section.heading:
             out.append(f"<h3>{section.heading}</h3>")
         for entry in section.entries:
-            out.append(f'<div class="equation" id="equation-{entry.number}">{_math(entry.line, True)}')
-            out.append(f'<span class="number">({entry.number})</span></div>')
+            out.append(f'<div class="equation" id="equation-{entry.number}" style="{ROW}">')
+            out.append(f'{_math(entry.line, True)}<span class="number">({entry.number})</span></div>')
             if steps:
                 shape = f"; shape {entry.shape}" if entry.shape else ""
                 out.append(f'<p class="reason">{escape.markup(entry.reason + shape)}</p>')

@@ -105,6 +105,9 @@ def _closed(node: t.Node) -> tuple[str, int]:
         case t.Iverson(conditions):
             inner = r",\; ".join(write(c) for c in conditions)
             return (rf"\left[{inner}\right]" if any(m in inner for m in TALL) else f"[{inner}]"), ATOM
+        case t.Slope(of, by, total):
+            d = "d" if total else r"\partial"
+            return rf"\frac{{{d} {_at(of, POWER)}}}{{{d} {_at(by, POWER)}}}", POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
         case _:
@@ -157,8 +160,8 @@ def _needs_closing(factor: t.Node) -> bool:
 def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> str:
     below = ",".join(index for index, _ in indices)
     inner = _at(body, HADAMARD)
-    if operator == "sum" and all(size for _, size in indices):
-        sums = " ".join(rf"\sum_{{{index}=1}}^{{{size}}}" for index, size in indices)
+    if operator != "max" and all(size for _, size in indices):
+        sums = " ".join(rf"\{operator}_{{{index}=1}}^{{{size}}}" for index, size in indices)
         return f"{sums} {inner}"
     return rf"\{operator}_{{{below}}} {inner}"
 

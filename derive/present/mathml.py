@@ -11,6 +11,7 @@ from derive.present.latex import ATOM, DOT, HADAMARD, PLUS, POWER, TIMES
 from derive.present.sides import Line
 
 FUNCTIONS: Final = {"max", "min", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
+SIGNS: Final = {"sum": "<mo>∑</mo>", "prod": "<mo>∏</mo>", "max": "<mo movablelimits='false'>max</mo>"}
 NO_BREAK: Final = "\u2062"  # invisible times
 
 
@@ -28,8 +29,10 @@ def _row(*parts_: str) -> str:
     return f"<mrow>{''.join(parts_)}</mrow>"
 
 
-def _closed(written: str) -> str:
-    return _row(_operator("("), written, _operator(")"))
+def _closed(written: str, pair: str = "()") -> str:
+    """Return it in parentheses, which grow only around what is tall."""
+    tall = "true" if any(tag in written for tag in ("<mfrac", "<munder", "<mtable")) else "false"
+    return _row(_operator(pair[0], stretchy=tall), written, _operator(pair[1], stretchy=tall))
 
 
 def _at(node: t.Node, level: int) -> str:
@@ -70,16 +73,12 @@ def _rest(node: t.Node) -> tuple[str, int]:
         case t.Root(body):
             return f"<msqrt>{_at(body, 0)}</msqrt>", POWER
         case t.Bars(body, norm, above, below):
-            bar = _operator("‖" if norm else "|", stretchy="true")
-            inner = _row(bar, _at(body, 0), bar)
+            inner = _closed(_at(body, 0), "‖‖" if norm else "||")
             if below:
                 inner = f"<msub>{inner}<mn>{below}</mn></msub>"
             return (f"<msup>{inner}<mn>{above}</mn></msup>" if above else inner), POWER
         case t.Transposed(body):
-            return (
-                f"<msup>{_row(_at(body, POWER if isinstance(body, t.Ref) else ATOM))}<mo>⊤</mo></msup>",
-                POWER,
-            )
+            return _transposed(body), POWER
         case t.Applied(text=text, arguments=arguments):
             inner = _operator(",").join(_at(a, 0) for a in arguments)
             return _row(f"<mi>{escape(text)}</mi>", _operator("\u2061"), _closed(inner)), ATOM
@@ -87,7 +86,10 @@ def _rest(node: t.Node) -> tuple[str, int]:
             return _row(_at(left, 0), _operator(operator), _at(right, 0)), 0
         case t.Iverson(conditions):
             inner = _operator(",").join(_at(c, 0) for c in conditions)
-            return _row(_operator("["), inner, _operator("]")), ATOM
+            return _closed(inner, "[]"), ATOM
+        case t.Slope(of, by, total):
+            d = "<mi>d</mi>" if total else "<mo>∂</mo>"
+            return f"<mfrac>{_row(d, _at(of, POWER))}{_row(d, _at(by, POWER))}</mfrac>", POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
         case _:
@@ -99,6 +101,8 @@ def _leaf(latex: str, text: str) -> str:
         return f"<mtext>{escape(text)}</mtext>"
     if latex.startswith(r"\delta_{"):
         return f"<msub><mi>δ</mi><mi>{escape(text[2:])}</mi></msub>"
+    if len(text) == 2 and text[1].isdigit() and not text[0].isdigit():
+        return f"<msub><mi>{escape(text[0])}</mi><mn>{text[1]}</mn></msub>"
     return f"<mn>{escape(text)}</mn>" if text[0].isdigit() else f"<mi>{escape(text)}</mi>"
 
 
@@ -122,6 +126,18 @@ def _reference(node: t.Ref) -> str:
     return f"<mfrac>{_row('<mo>∂</mo><mi>E</mi>')}{_row('<mo>∂</mo>', letter)}</mfrac>"
 
 
+def _transposed(body: t.Node) -> str:
+    if isinstance(body, t.Ref) and (body.symbol.startswith("dz") or differentiated(body.symbol) is None):
+        found = parts(body.symbol)
+        if not body.mark:
+            upper = f"<mrow><mn>{found.upper}</mn><mo>⊤</mo></mrow>" if found.upper else "<mo>⊤</mo>"
+            return f"<msup><mi>{escape(found.text)}</mi>{upper}</msup>"
+        if not found.upper:
+            return f"<msubsup><mi>{escape(found.text)}</mi><mi>{body.mark}</mi><mo>⊤</mo></msubsup>"
+    simple = isinstance(body, t.Leaf)
+    return f"<msup>{_write(body)[0] if simple else _closed(_write(body)[0])}<mo>⊤</mo></msup>"
+
+
 def _plus(terms: tuple[tuple[bool, t.Node], ...]) -> str:
     written: list[str] = []
     for negative, term in terms:
@@ -142,8 +158,8 @@ def _product(factors: tuple[t.Node, ...], dot: bool) -> tuple[str, int]:
 
 def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> str:
     inner = _at(body, HADAMARD)
-    sign = "<mo>∑</mo>" if operator == "sum" else "<mo movablelimits='false'>max</mo>"
-    if operator == "sum" and all(size for _, size in indices):
+    sign = SIGNS[operator]
+    if operator != "max" and all(size for _, size in indices):
         ranges = [
             f"<munderover>{sign}<mrow><mi>{i}</mi><mo>=</mo><mn>1</mn></mrow><mi>{size}</mi></munderover>"
             for i, size in indices

@@ -11,9 +11,10 @@ from sympy import Add, Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, P
 
 from derive.functions import sigmoid
 from derive.index import Inside, Reduction, Sum, Winner, name_of
-from derive.notation import differentiated
+from derive.notation import differentiated, parts
 
 TARGETS = ("t", "T")
+PARAMETERS = ("W", "w", "b", r"\gamma", r"\beta")
 BATCH = Symbol("N", integer=True, positive=True)
 
 
@@ -25,6 +26,11 @@ class Product:
     coefficient: Rational
     over: tuple[Expr, ...]
     under: tuple[Expr, ...]
+
+
+def is_parameter(node: Indexed) -> bool:
+    """Whether a tensor is a weight or a bias by its letter."""
+    return parts(name_of(node.base)).latex in PARAMETERS and not per_example(node)
 
 
 def per_example(node: Indexed) -> bool:
@@ -47,9 +53,24 @@ def factors(expression: Expr) -> Product:
         else:
             over.append(factor)
     coefficient, over, under = _roots(coefficient, over, under)
+    if len(over) + len(under) > 1:
+        if sum(map(_less_one, (*over, *under))) % 2:
+            coefficient = -coefficient
+        over = [-f if _less_one(f) else f for f in over]
+        under = [-f if _less_one(f) else f for f in under]
     over.sort(key=_rank)
     under.sort(key=_rank)
     return Product(bool(coefficient < 0), abs(coefficient), tuple(over), tuple(under))
+
+
+def _less_one(factor: Expr) -> bool:
+    """Whether a factor is u − 1, which reads better as −(1 − u)."""
+    return (
+        isinstance(factor, Add)
+        and len(factor.args) == 2
+        and -1 in factor.args
+        and bool(factor.atoms(Indexed))
+    )
 
 
 def _flat(expression: Expr) -> list[Expr]:
@@ -94,6 +115,8 @@ def _bracket(node: Piecewise) -> list[Expr]:
 
 
 def _negative(exponent: Expr) -> bool:
+    if isinstance(exponent, Add):
+        return all(term.could_extract_minus_sign() for term in exponent.args)
     return bool(exponent.could_extract_minus_sign())
 
 
@@ -124,11 +147,9 @@ def _kind(base: Expr) -> int:
         return 0
     if isinstance(base, Indexed):
         name = name_of(base.base)
-        if differentiated(name) is not None:
-            return 5
-        if not per_example(base):
+        if is_parameter(base):
             return 3
-        return 6 if name not in TARGETS else 5
+        return 5 if name in TARGETS or differentiated(name) is not None else 6
     if isinstance(base, Reduction):
         return 4
     if isinstance(base, Symbol):
@@ -138,12 +159,20 @@ def _kind(base: Expr) -> int:
     if isinstance(base, sigmoid):
         return 7
     if isinstance(base, Add):
-        return 8
+        return _kind_of_sum(base)
     if isinstance(base, KroneckerDelta | Inside | Winner):
         return 4
     if isinstance(base, Piecewise):
         return 10
     return 9
+
+
+def _kind_of_sum(base: Expr) -> int:
+    """A sum like Σ w δ comes first, an error y − t before what it is multiplied by, 1 − a after it."""
+    reads = base.atoms(Indexed)
+    if any(map(is_parameter, reads)) and any(differentiated(name_of(a.base)) is not None for a in reads):
+        return 4
+    return 5 if _reads_target(base) else 8
 
 
 def natural(text: str) -> str:
@@ -210,7 +239,7 @@ def _place_key(term: Expr) -> tuple[object, ...]:
 
 
 def _reads_examples(term: Expr) -> bool:
-    return any(per_example(a) for a in term.atoms(Indexed))
+    return any(not is_parameter(a) for a in term.atoms(Indexed))
 
 
 def _term_key(term: Expr, own: str, polynomial: bool) -> tuple[object, ...]:
@@ -221,7 +250,7 @@ def _term_key(term: Expr, own: str, polynomial: bool) -> tuple[object, ...]:
         product.negative and not mine,
         not mine,
         degree,
-        not term.has(Reduction),
+        term.has(Reduction) == product.negative,
         0 if polynomial else int(term.count_ops()),
         natural(str(term)),
     )

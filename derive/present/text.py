@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from sympy import Expr
 
 from derive.index import Equation
@@ -13,7 +15,7 @@ from derive.present.sides import Line, line
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
 LOWER = {"n": "ₙ", "m": "ₘ", "k": "ₖ", "j": "ⱼ", "i": "ᵢ", "l": "ₗ"}
 UPPER = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-BIG = {"sum": "Σ", "max": "max"}
+BIG = {"sum": "Σ", "max": "max", "prod": "Π"}
 
 
 def text(expression: Expr, own: str = "", exact: bool = False) -> str:
@@ -103,6 +105,9 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return f"{write(left)} {operator} {write(right)}", 0
         case t.Iverson(conditions):
             return f"[{', '.join(write(c) for c in conditions)}]", ATOM
+        case t.Slope(of, by, total):
+            d = "d" if total else "∂"
+            return f"{d}{_at(of, POWER)}/{d}{_at(by, POWER)}", TIMES
         case t.Choice(branches):
             return _choice(branches), ATOM
         case _:
@@ -137,7 +142,10 @@ def _times(factors: tuple[t.Node, ...]) -> tuple[str, int]:
     closed = (t.Over, t.Dot)
     written = [f"({write(f)})" if isinstance(f, closed) else _at(f, TIMES) for f in before]
     written.append(_at(last, HADAMARD))
-    return " ".join(written), TIMES
+    joined = written[0]
+    for left, right in itertools.pairwise(written):
+        joined += f" · {right}" if left[-1].isdigit() and right[0].isdigit() else f" {right}"
+    return joined, TIMES
 
 
 def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> str:

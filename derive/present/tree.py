@@ -142,9 +142,18 @@ class Choice:
     branches: tuple[tuple[Node, Node | None], ...]
 
 
+@dataclass(frozen=True)
+class Slope:
+    """A derivative of one thing by another; ``total``: written with d, not ∂."""
+
+    of: Node
+    by: Node
+    total: bool = False
+
+
 Node = (
     Leaf | Ref | Plus | Times | Dot | Hadamard | Over | Raised | Exp | Root | Bars | Transposed | Applied
-    | Big | Related | Iverson | Choice
+    | Big | Related | Iverson | Choice | Slope
 )  # fmt: skip
 
 ONE = Leaf("1", "1")

@@ -1,0 +1,124 @@
+"""The squared error and its minimum: E = ½ Σ (y_k − t_k)²."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy
+from sympy import Expr, Rational, Symbol
+
+from derive.differentiate import vjp
+from derive.formula import formula_names, parse_formula
+from derive.index import Equation, Sum, access, index, size, tensor
+from derive.present.tree import Leaf, Node, Plus, Raised, Times
+from derive.topics.topic import Steps, Topic, TopicError, node, partial
+
+k, K = index("k"), size("K")
+y, t, E = tensor("y", K), tensor("t", K), tensor("E")
+LOSS = Equation(access(E), Sum((y[k] - t[k]) ** 2 / 2, (k, K)))
+EXAMPLE = {"y": "0.1*w, 0.5*w, 1 - 0.6*w", "t": "0, 1, 0"}
+
+
+def mse(given: Mapping[str, str]) -> Topic:
+    """Derive ∂E/∂y_k, and E(w) and dE/dw where y(w) and t are given."""
+    steps = Steps()
+    _loss(steps)
+    if given:
+        _along(steps, *_givens(given), minimum=False)
+    return steps.topic("mse", "the squared error")
+
+
+def mse_minimum(given: Mapping[str, str]) -> Topic:
+    """Derive the w at which E(w) is least."""
+    steps = Steps()
+    _loss(steps)
+    _along(steps, *_givens({**EXAMPLE, **given}), minimum=True)
+    return steps.topic("mse-minimum", "the minimum of the squared error")
+
+
+def _loss(steps: Steps) -> None:
+    one = steps.add("E", LOSS.right, "definition")
+    slope = vjp(LOSS, "y").right.xreplace({access(tensor("dE")): sympy.S.One})
+    steps.add(partial("E", y[k]), slope, "derivative of a sum, one term is left", (one,), "dE/dy_k")
+
+
+def _givens(given: Mapping[str, str]) -> tuple[list[Expr], list[Expr], Symbol]:
+    unknown = set(given) - {"y", "t"}
+    if unknown or set(given) != {"y", "t"}:
+        raise TopicError(f"give y and t, one value for each output (given: {', '.join(sorted(given))})")
+    names = set().union(*(formula_names(text) for text in split(given["y"])))
+    if len(names) != 1:
+        raise TopicError(f"y must depend on one unknown; it names {', '.join(sorted(names)) or 'none'}")
+    w = Symbol(names.pop(), real=True)
+    outputs = [parse_formula(text, {w.name: w}) for text in split(given["y"])]
+    targets = [parse_formula(text, {}) for text in split(given["t"])]
+    if len(outputs) != len(targets):
+        raise TopicError(f"y has {len(outputs)} values and t has {len(targets)}; they must be as many")
+    return outputs, targets, w
+
+
+def split(text: str) -> list[str]:
+    """Return the parts of a list, at the commas outside of parentheses."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def _along(steps: Steps, outputs: list[Expr], targets: list[Expr], w: Symbol, minimum: bool) -> None:
+    errors = [a - b for a, b in zip(outputs, targets, strict=True)]
+    squares = Plus(tuple((False, Raised(node(e), Leaf("2", "2"))) for e in errors))
+    inserted = steps.add("E", Times((node(Rational(1, 2)), squares)), "y and t put in", (1,))
+    total = sympy.Add(*(e**2 for e in errors)) / 2
+    error = sympy.expand(total)
+    expanded = steps.add("E", error, "multiplied out", (inserted,), "E")
+    steps.results["E"] = str(error)
+    chain = Plus(tuple(_link(e, sympy.diff(o, w)) for e, o in zip(errors, outputs, strict=True)))
+    letter = node(w)
+    slope = sympy.expand(sympy.diff(error, w))
+    chained = steps.add(partial("E", letter, True), chain, "chain rule: Σ ∂E/∂y_k dy_k/dw", (2, inserted))
+    name = f"dE/d{w.name}"
+    flat = steps.add(partial("E", letter, True), slope, "derivative", (expanded, chained), name)
+    steps.results[name] = str(slope)
+    if minimum:
+        _minimum(steps, error, slope, w, flat)
+
+
+def _link(error: Expr, slope: Expr) -> tuple[bool, Node]:
+    """Return the term (y − t) dy/dw of a chain, with its sign; a number stands in front."""
+    if slope.is_number:
+        return bool(slope < 0), Times((node(abs(slope)), node(error)))
+    return False, Times((node(error), node(slope)))
+
+
+def _minimum(steps: Steps, error: Expr, slope: Expr, w: Symbol, flat: int) -> None:
+    if not slope.is_polynomial(w) or slope.has(sympy.Piecewise):
+        raise TopicError("E(w) is not a polynomial: its minimum has no closed form here")
+    roots = sympy.Poly(slope, w).real_roots() if slope.has(w) else []
+    values = {root: sympy.N(error.subs(w, root), 30) for root in dict.fromkeys(roots)}
+    if not values:
+        raise TopicError(f"dE/d{w.name} is nowhere 0: E has no minimum")
+    least = min(values.values())
+    best = [root for root, value in values.items() if abs(value - least) < Rational(1, 10**20)]
+    curvature = sympy.diff(slope, w)
+    for root in best:
+        closed = root if not root.has(sympy.CRootOf) else sympy.N(root, 15)
+        bent = sympy.simplify(curvature.subs(w, closed))
+        rule = f"dE/d{w.name} = 0; the second derivative there is {bent}, so E is least"
+        exact = closed if closed.is_Rational else Leaf(sympy.latex(closed), str(closed))
+        number = steps.add(w, exact, rule, (flat,), w.name)
+        steps.results[w.name] = str(closed)
+        if not closed.is_Integer:
+            decimal = f"{float(closed):.6g}"
+            steps.add(w, Leaf(decimal, decimal), "as a decimal", (number,), relation="≈")
+    lowest = error.subs(w, best[0])
+    steps.results["minimum"] = str(lowest) if lowest.is_Rational else f"{float(least):.15g}"
+    if len(best) > 1:
+        steps.results[w.name] = ", ".join(str(root) for root in best)
+
+
+TOPICS = {"mse": mse, "mse-minimum": mse_minimum}

@@ -1,0 +1,80 @@
+"""A topic: numbered steps, each with the rule that gave it; what they come to; and the errata they settle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sympy import Expr
+
+from derive.present.build import Writer, textbook
+from derive.present.page import Entry, Page, Section, explanations
+from derive.present.sides import Line
+from derive.present.text import text
+from derive.present.tree import Leaf, Node, Slope
+
+
+class TopicError(ValueError):
+    """Givens that a topic cannot take."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A derived topic.  Entries of role "result" are what is shown without the steps."""
+
+    id: str
+    title: str
+    entries: tuple[Entry, ...]
+    notes: tuple[str, ...] = ()
+    results: Mapping[str, str] = field(default_factory=dict)
+
+    def page(self, steps: bool = False) -> Page:
+        """Return all steps, or the results alone."""
+        shown = tuple(e for e in self.entries if steps or e.role == "result")
+        page = Page(self.id, self.title, (Section("", shown),), (), self.notes, dict(self.results))
+        if not steps:
+            return page
+        where = tuple(explanations(page))
+        return Page(page.name, page.description, page.sections, where, page.notes, page.results)
+
+
+class Steps:
+    """Collects the steps of a topic as they are derived."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.results: dict[str, str] = {}
+
+    def add(
+        self,
+        left: Expr | Node | str,
+        right: Expr | Node,
+        rule: str,
+        because: tuple[int, ...] = (),
+        result: str = "",
+        relation: str = "=",
+    ) -> int:
+        """Add a step and return its number; ``result`` names it among the results."""
+        number = len(self.entries) + 1
+        shown = Line(node(left), relation, node(right))
+        role = "result" if result else "step"
+        self.entries.append(Entry(number, role, result or "step", shown, "", because, rule))
+        if result and isinstance(right, Expr):
+            self.results[result] = text(right)
+        return number
+
+    def topic(self, id: str, title: str, *notes: str, **results: str) -> Topic:
+        """Return the topic of the steps so far."""
+        return Topic(id, title, tuple(self.entries), notes, {**self.results, **results})
+
+
+def node(side: Expr | Node | str) -> Node:
+    """Return what is written for one side: a letter, an expression, or what is laid out already."""
+    if isinstance(side, str):
+        return Leaf(side, side)
+    return Writer().tree(textbook(side)) if isinstance(side, Expr) else side
+
+
+def partial(of: Expr | Node | str, by: Expr | Node | str, total: bool = False) -> Slope:
+    """Return ∂of/∂by, or d of/d by."""
+    return Slope(node(of), node(by), total)

@@ -360,7 +360,7 @@ def test_bad_mirror_is_passed_over(
     source = dataclasses.replace(source, mirrors=(f"{url}{kind}/", f"{url}good/"))
     out = io.StringIO()
     begin = time.monotonic()
-    paths = fetching.download(source, tmp_path / "m", timeout=0.5, stream=out)
+    paths = fetching.download(source, tmp_path / "m", timeout=0.2, stream=out)
     assert time.monotonic() - begin < 20
     assert "next mirror" in out.getvalue()
     for path, file in zip(paths, source.files, strict=True):
@@ -376,7 +376,7 @@ def test_nothing_unverified_is_cached(
     url, _, source = mirror
     source = dataclasses.replace(source, mirrors=(f"{url}{kind}/",))
     with pytest.raises(DataError) as caught:
-        fetching.download(source, tmp_path / "m", looked=["a folder"], timeout=0.5, stream=io.StringIO())
+        fetching.download(source, tmp_path / "m", looked=["a folder"], timeout=0.2, stream=io.StringIO())
     text = str(caught.value)
     assert text.index("1. a folder") < text.index(f"2. {url}{kind}/") and "--data-dir" in text
     assert not (tmp_path / "m").exists()

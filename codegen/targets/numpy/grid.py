@@ -51,6 +51,7 @@ class GridPrinter(ExpressionPrinter):
         wider = GridPrinter(replace(self.statement, extents=extents, over=()), self.program, self.names)
         body = ExpressionPrinter.text(wider, e.body)
         self.reads_outside |= wider.reads_outside
+        self.constant_branch |= wider.constant_branch
         place: Expr = Integer(0)
         for at, (_, size) in zip(e.at, e.axes, strict=True):
             place = place * size + at

@@ -61,12 +61,18 @@ class StatementPrinter:
             case Reduce():
                 return [self._reduce(statement)]
             case Grid():
-                printer = GridPrinter(statement, self.program, self.names)
-                self.helpers |= {"read"} if printer.reads_outside else set()
-                return self._store(statement.out, printer.text())
+                return self._store(statement.out, self._grid(statement))
             case Map():
                 return self._map(statement)
         raise TypeError(f"not a statement: {statement}")
+
+    def _grid(self, s: Grid) -> str:
+        self._register(s.body)
+        printer = GridPrinter(s, self.program, self.names)
+        text = printer.text()
+        self.helpers |= {"read"} if printer.reads_outside else set()
+        self.needs_real |= printer.constant_branch
+        return text
 
     def _contract(self, s: Contract) -> str:
         rows = tuple(i for i in s.indices if i in s.left.indices)
@@ -210,9 +216,12 @@ class StatementPrinter:
         if not function.startswith("np."):
             self.helpers.add(function)
 
-    def _expression(self, e: Expr, indices: tuple[Symbol, ...], statement: Statement) -> str:
+    def _register(self, e: Expr) -> None:
         for node in sympy.preorder_traversal(e):
             self._helper(FUNCTIONS.get(type(node).__name__, "np."))
+
+    def _expression(self, e: Expr, indices: tuple[Symbol, ...], statement: Statement) -> str:
+        self._register(e)
         printer = ExpressionPrinter(indices, self.names, self._extents(statement), self.program.constants)
         text = printer.text(e)
         self.needs_real |= printer.constant_branch

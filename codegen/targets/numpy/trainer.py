@@ -8,11 +8,12 @@ from pathlib import Path
 
 import jinja2
 import sympy
-from sympy import Expr, Indexed, Piecewise
+from sympy import Basic, Expr, Indexed, Piecewise
 
 from codegen.frame import Frame, ParameterStart
-from codegen.program import EquationNote, Map, Program, Reduce, Value, reads, viewed
+from codegen.program import EquationNote, Grid, Map, Program, Reduce, Value, reads, viewed
 from codegen.targets.numpy.expressions import ExpressionPrinter
+from codegen.targets.numpy.grid import GridPrinter
 from codegen.targets.numpy.helpers import HELPERS
 from codegen.targets.numpy.statements import Line, StatementPrinter
 
@@ -36,6 +37,7 @@ class Buffer:
 def render(program: Program, frame: Frame) -> str:
     """Return the text of the training program."""
     sections = _Sections(program)
+    branches, views_branches = sections.branches()
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
@@ -52,7 +54,8 @@ def render(program: Program, frame: Frame) -> str:
         backward=sections.text("backward"),
         input_gradient=sections.text("input_gradient"),
         update=sections.text("update"),
-        branches=sections.branches(),
+        branches=branches,
+        views_branches=views_branches,
         buffers=sections.buffers(),
         views_backward=sections.views(),
         views_input=sections.views("input_gradient"),
@@ -77,6 +80,7 @@ class _Sections:
         self.program = program
         self.helpers: set[str] = set()
         self.needs_real: dict[str, bool] = {}
+        self.input_views = self._input_views()
         self.texts = {name: self._section(name) for name in (*TRAINING, "update")}
 
     def text(self, section: str) -> str:
@@ -103,7 +107,17 @@ class _Sections:
         return StatementPrinter(self.program, names, stored.get)
 
     def _shows_input(self, name: str) -> bool:
-        return self.program.values[name].kind == "input"
+        """Whether a value is the input, or a view of it, or a view of such a view."""
+        return self.program.values[name].kind == "input" or name in self.input_views
+
+    def _input_views(self) -> dict[str, str]:
+        """Return the views of the input, each with the value that it shows."""
+        found: dict[str, str] = {}
+        for statement in self.program.statements(*TRAINING):
+            source = viewed(statement)
+            if source is not None and (source in found or self.program.values[source].kind == "input"):
+                found[statement.out] = source
+        return found
 
     def _made_in(self, name: str, section: str) -> bool:
         return any(s.out == name for s in self.program.sections[section])
@@ -127,7 +141,11 @@ class _Sections:
 
     def views(self, section: str = "backward") -> str:
         """Return the views of the input that a section reads, made again."""
-        wanted = {n for s in self.program.sections[section] for n in reads(s)}
+        return self._views({n for s in self.program.sections[section] for n in reads(s)})
+
+    def _views(self, wanted: set[str]) -> str:
+        for view, shown in reversed(self.input_views.items()):
+            wanted |= {shown} if view in wanted else set()
         lines = []
         printer = self._printer("forward")
         for statement in self.program.sections["forward"]:
@@ -161,23 +179,31 @@ class _Sections:
             result.append(Buffer(value.identifier, text, f"({shape})"))
         return result
 
-    def branches(self) -> list[str]:
-        """Return, as texts, the conditions on which the derivatives depend: one for each kind of kink."""
-        printer = self._printer("input_gradient")
+    def branches(self) -> tuple[list[str], str]:
+        """Return, as texts, the conditions on which the derivatives depend, one for each kind of kink.
+
+        With them come the lines that make the views of the input which they read.
+        """
+        names = self._printer("input_gradient").names
         found: dict[str, None] = {}
+        wanted: set[str] = set()
         for statement in self.program.statements("backward", "input_gradient"):
-            if not isinstance(statement, Map | Reduce):
+            if not isinstance(statement, Map | Reduce | Grid):
                 continue
             body = statement.expression if isinstance(statement, Map) else statement.body
             over = statement.over if isinstance(statement, Reduce) else ()
             indices = (*statement.indices, *over)
             for condition in conditions(body):
-                texts = ExpressionPrinter(indices, printer.names, {}, self.program.constants)
-                found[texts.text(condition)] = None
+                texts = ExpressionPrinter(indices, names, {}, self.program.constants)
+                if isinstance(statement, Grid):
+                    texts = GridPrinter(statement, self.program, names)
+                found[ExpressionPrinter.text(texts, condition)] = None
+                wanted |= {str(read.base.label) for read in condition.atoms(Indexed)}
+                self.helpers |= {"read"} if isinstance(texts, GridPrinter) and texts.reads_outside else set()
                 for node in sympy.preorder_traversal(condition):
                     if type(node).__name__ in HELPERS:
                         self.helpers.add(type(node).__name__)
-        return list(found)
+        return list(found), self._views(wanted)
 
 
 def equation_lines(text: str, program: Program) -> dict[int, list[int]]:
@@ -191,13 +217,24 @@ def equation_lines(text: str, program: Program) -> dict[int, list[int]]:
 
 
 def conditions(expression: Expr) -> list[Expr]:
-    """Return the comparisons in an expression that depend on its tensors: branches, signs, absolute values."""
+    """Return the comparisons in an expression that depend on its tensors.
+
+    They are those of branches, signs and absolute values, and who wins a maximum.
+    """
     found: dict[Expr, None] = {}
-    for node in sympy.preorder_traversal(expression):
+
+    def visit(node: Basic) -> None:
         if isinstance(node, Piecewise):
-            found |= {c: None for _, c in node.args if c.has(Indexed)}
+            found.update({c: None for _, c in node.args if c.has(Indexed)})
         elif isinstance(node, sympy.sign | sympy.Abs) and node.has(Indexed):
             found[sympy.Gt(node.args[0], 0)] = None
+        elif type(node).__name__ == "Winner":
+            found[node] = None
+            return
+        for argument in node.args:
+            visit(argument)
+
+    visit(expression)
     return list(found)
 
 

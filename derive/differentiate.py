@@ -73,8 +73,8 @@ def local_terms(expression: Expr, base: IndexedBase) -> list[LocalTerm]:
     direct = accesses(outside, base)
     slots |= {a: sympy.Dummy(name_of(base), real=True) for a in direct}
     scalar = outside.xreplace({a: slots[a] for a in direct})
-    _require_differentiable(scalar, frozenset(slots.values()))
     back = {slot: node for node, slot in slots.items()}
+    _require_differentiable(scalar, back)
 
     terms = []
     for node, slot in slots.items():
@@ -93,18 +93,25 @@ def local_terms(expression: Expr, base: IndexedBase) -> list[LocalTerm]:
     return terms
 
 
-def _require_differentiable(scalar: Expr, slots: frozenset[Symbol]) -> None:
+def _require_differentiable(scalar: Expr, back: dict[Symbol, Expr]) -> None:
+    """Raise CannotDifferentiate for what is not known; ``back`` tells what the symbols stand for."""
+
     def visit(node: Expr) -> None:
-        if node in slots or not node.free_symbols & slots:
+        if node in back or not node.free_symbols & back.keys():
             return
         if isinstance(node, sympy.Piecewise):
             for branch, condition in node.args:
-                if not isinstance(condition, sympy.core.relational.Relational | sympy.logic.boolalg.BooleanAtom):
-                    raise CannotDifferentiate(f"cannot differentiate the condition {condition}")
+                if not isinstance(
+                    condition, sympy.core.relational.Relational | sympy.logic.boolalg.BooleanAtom
+                ):
+                    raise CannotDifferentiate(
+                        f"cannot differentiate the condition {condition.xreplace(back)}"
+                    )
                 visit(branch)
             return
         if not isinstance(node, DIFFERENTIABLE):
-            raise CannotDifferentiate(f"cannot differentiate {type(node).__name__} in the sub-expression {node}")
+            kind, part = type(node).__name__, node.xreplace(back)
+            raise CannotDifferentiate(f"cannot differentiate {kind} in the sub-expression {part}")
         for argument in node.args:
             visit(argument)
 

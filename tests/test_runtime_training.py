@@ -218,8 +218,7 @@ def test_run_folders_are_numbered_and_claimed(tmp_path: Path) -> None:
 
 
 def exploding(p: Program, at: int, harm: str) -> Program:
-    """The program whose step number `at` (from 1) spoils a parameter, or whose inputs overflow."""
-    steps = 0
+    """The program whose step number `at` (from 1) makes the parameter `harm` infinite."""
 
     def train_step(parameters: Any, x: Any, t: Any, state: Any, seed: int | None = None) -> float:
         value = p.module.train_step(parameters, x, t, state, seed=seed)
@@ -228,7 +227,6 @@ def exploding(p: Program, at: int, harm: str) -> Program:
             parameters[harm][...] = np.inf
         return value
 
-    assert steps == 0
     return dataclasses.replace(p, module=SimpleNamespace(**{**vars(p.module), "train_step": train_step}))
 
 

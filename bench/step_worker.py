@@ -3,7 +3,7 @@
     python -m bench.step_worker CONTENDER CASE.npz
 
 The case holds the weights, batches and sizes (see ``bench.step``).  Commands: ``{"losses": n}`` takes n steps
-and answers with their losses; ``{"time": s}`` steps for s seconds and answers with a step's median, mean and least;
+and answers with their losses; ``{"time": s}`` steps for s seconds and answers with their median, mean and least;
 ``{"memory": true}`` with the peak resident MiB, and how far it lies above that of the import.
 """
 

@@ -88,7 +88,8 @@ def table(result: dict[str, Any]) -> str:
     rows += [(r["type"], r["name"], _shape(r["output"]), f"{r['parameters']:,}") for r in result["layers"]]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = [
-        f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip() for a, b, c, d in rows
+        f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip()
+        for a, b, c, d in rows
     ]
     lines.insert(1, "-" * (sum(widths) + 6))
     memory = result["memory"]

@@ -28,7 +28,9 @@ class DefaultGroup(click.Group):
         formatter.write_usage("derive", "COMMAND [ARGUMENTS] [OPTIONS]")
 
 
-@click.group(cls=DefaultGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=DefaultGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="chainrule", prog_name="derive")
 def derive() -> None:
     """Write the forward formula; everything else is derived.
@@ -48,22 +50,35 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as
 @click.option("--format", "form_at", type=click.Choice(FORMATS), default="latex", show_default=True)
 @click.option("--given", multiple=True, metavar="NAME=FORMULAS", help="Other givens for a worked example.")
 @JSON
-def show(
-    subject: str, steps: bool, form: str, form_at: str, given: tuple[str, ...], as_json: bool
-) -> None:
+def show(subject: str, steps: bool, form: str, form_at: str, given: tuple[str, ...], as_json: bool) -> None:
     """Print the equations of a topic or of a spec's network."""
+    from derive.present import present
+
     chosen = "json" if as_json else form_at
     if subject.endswith(".toml") or Path(subject).is_file():
         from derive.derivation import derive_network
-        from derive.present.derivation import present
 
         if given:
             raise click.UsageError("--given goes with a topic, not with a spec.")
         click.echo(present(derive_network(_spec(Path(subject))), form, chosen, steps))
         return
-    from derive.topics import present_topic, topic
+    from derive.topics import TOPICS, topic
 
-    click.echo(present_topic(topic(subject, given), form, chosen, steps))
+    if subject not in TOPICS:
+        raise click.UsageError(_unknown(subject, list(TOPICS)))
+    try:
+        found = topic(subject, given)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(present(found, form, chosen, steps))
+
+
+def _unknown(subject: str, topics: list[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(subject, [*topics, *derive.commands], n=3)
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    return f"{subject!r} is no topic, command or spec file (a spec ends in .toml).{hint} `derive list` names topics."
 
 
 @derive.command(name="list")
@@ -101,7 +116,9 @@ def check(spec: Path, as_json: bool) -> None:
 @click.argument("specs", nargs=-1, required=True, type=EXISTING)
 @click.option("--target", type=click.Choice(["numpy"]), default="numpy", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("generated"), show_default=True)
-@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 if a file is not up to date.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Write nothing; exit 1 if a file is not up to date."
+)
 @click.option("--force", is_flag=True, help="Write outside the current folder and over edited files.")
 @JSON
 def generate(
@@ -215,14 +232,16 @@ def _faults() -> tuple[type[Exception], ...]:
         "derive.spec.problems": ("SpecError",),
         "derive.formula.parser": ("FormulaError",),
         "derive.differentiate": ("CannotDifferentiate",),
-        "derive.topics": ("UnknownTopic",),
         "codegen.generate": ("OutputRefused",),
         "codegen.lower": ("LoweringError",),
         "runtime.errors": ("RuntimeFault",),
     }
     modules = {module: sys.modules[module] for module in names if module in sys.modules}
     return tuple(
-        getattr(module, name) for key, module in modules.items() for name in names[key] if hasattr(module, name)
+        getattr(module, name)
+        for key, module in modules.items()
+        for name in names[key]
+        if hasattr(module, name)
     )
 
 

@@ -1,0 +1,1 @@
+"""From numbered equations to source text."""

@@ -57,7 +57,9 @@ class Frame:
         return sum(p.count for p in self.parameters)
 
 
-def frame(derivation: Derivation, constants: dict[str, str], state: tuple[str, ...], counts_steps: bool) -> Frame:
+def frame(
+    derivation: Derivation, constants: dict[str, str], state: tuple[str, ...], counts_steps: bool
+) -> Frame:
     """Return the frame of a derivation's programs."""
     network = derivation.network
     spec = network.spec
@@ -83,7 +85,8 @@ def frame(derivation: Derivation, constants: dict[str, str], state: tuple[str, .
 
 
 def _start(parameter: NetworkParameter) -> ParameterStart:
-    kind, arguments, values = "values", (), parameter.initial
+    kind, values = "values", parameter.initial
+    arguments: tuple[float, ...] = ()
     if isinstance(values, str):
         initializer = parse_initializer(values)
         kind, arguments, values = initializer.kind, initializer.arguments, None

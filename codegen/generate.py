@@ -17,8 +17,7 @@ from codegen.passes import optimize
 from codegen.program import Map, Program
 from codegen.targets import numpy as numpy_target
 from derive.derivation import Derivation, derive_network
-from derive.present.document import document
-from derive.present.records import records
+from derive.present import document, records
 from derive.spec.model import InlineData, Spec
 
 MANIFEST = "manifest.json"
@@ -82,7 +81,9 @@ def stale(generated: Generated, output: Path) -> dict[str, str]:
 
 def _diff(old: str, new: str, name: str, most: int = 40) -> str:
     lines = list(
-        difflib.unified_diff(old.splitlines(), new.splitlines(), name, "what the spec gives", lineterm="", n=1)
+        difflib.unified_diff(
+            old.splitlines(), new.splitlines(), name, "what the spec gives", lineterm="", n=1
+        )
     )
     return "\n".join(lines[:most] + ([f"… {len(lines) - most} more lines"] if len(lines) > most else []))
 
@@ -134,7 +135,9 @@ def _counts_steps(program: Program) -> bool:
     return any(isinstance(s, Map) and step in s.expression.free_symbols for s in program.sections["update"])
 
 
-def _manifest(derivation: Derivation, program: Program, around: Frame, files: dict[str, str]) -> dict[str, Any]:
+def _manifest(
+    derivation: Derivation, program: Program, around: Frame, files: dict[str, str]
+) -> dict[str, Any]:
     spec = derivation.network.spec
     code = files[numpy_target.FILENAME]
     data: Any = spec.training.data
@@ -142,7 +145,8 @@ def _manifest(derivation: Derivation, program: Program, around: Frame, files: di
         data = {"inputs": [list(r) for r in data.inputs], "targets": [list(r) for r in data.targets]}
     lines = numpy_target.equation_lines(code, program)
     equations = [
-        {**record, "lines": {numpy_target.FILENAME: lines[record["number"]]}} for record in records(derivation)
+        {**record, "lines": {numpy_target.FILENAME: lines[record["number"]]}}
+        for record in records(derivation)
     ]
     named = isinstance(data, str) and data.split(":")[0] in CLASS_DATA
     return {

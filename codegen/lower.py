@@ -47,7 +47,13 @@ from derive.library import OPTIMIZERS
 from derive.network import N
 from derive.present.text import matrix_text, shape_text
 
-SECTION = {"definition": "loss", "forward": "forward", "loss": "loss", "backward": "backward", "update": "update"}
+SECTION = {
+    "definition": "loss",
+    "forward": "forward",
+    "loss": "loss",
+    "backward": "backward",
+    "update": "update",
+}
 
 
 class LoweringError(ValueError):
@@ -95,7 +101,9 @@ class _Lowering:
 
     def _declare(self, name: str, shape: Shape, kind: str) -> None:
         integer = kind == "target" and self.derivation.network.labels
-        self.values.setdefault(name, Value(name, shape, kind, notation.name(name).identifier, integer=integer))
+        self.values.setdefault(
+            name, Value(name, shape, kind, notation.name(name).identifier, integer=integer)
+        )
 
     def _lower(self, numbered: NumberedEquation, trained: set[str]) -> None:
         equation = numbered.computed

@@ -11,6 +11,7 @@ from sympy import Expr, Indexed, Symbol
 
 from codegen.program import (
     Contract,
+    Grid,
     Load,
     Map,
     Program,
@@ -19,7 +20,6 @@ from codegen.program import (
     Shape,
     Statement,
     Value,
-    operands,
     reads,
     viewed,
 )
@@ -116,7 +116,9 @@ def _renamed(statement: Statement, old: str, new: str) -> Statement:
             return replace(statement, body=expression(statement.body))
         case Reshape():
             return replace(statement, source=new if statement.source == old else statement.source)
-    return replace(statement, body=expression(statement.body))  # type: ignore[call-arg]
+        case Grid():
+            return replace(statement, body=expression(statement.body))
+    raise TypeError(f"not a statement: {statement}")
 
 
 def assign_slots(program: Program) -> Program:
@@ -183,8 +185,7 @@ def _in_place_candidates(statement: Statement) -> list[str]:
     if not isinstance(statement, Map):
         return []
     found: dict[str, bool] = {}
-    for operand in operands(statement):
-        for read in operand.atoms(Indexed):
-            name = str(read.base.label)
-            found[name] = found.get(name, True) and read.indices == statement.indices
+    for read in statement.expression.atoms(Indexed):
+        name = str(read.base.label)
+        found[name] = found.get(name, True) and read.indices == statement.indices
     return sorted(name for name, plain in found.items() if plain)

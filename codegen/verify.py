@@ -83,7 +83,9 @@ def _check_shapes(program: Program, statement: Statement, where: str) -> None:
             over = statement.over if isinstance(statement, Reduce) else ()
             loose = {i for i in extents if i not in {*statement.indices, *over}}
             if loose:
-                raise VerificationError(f"{where}: index {sorted(map(str, loose))} is neither free nor summed")
+                raise VerificationError(
+                    f"{where}: index {sorted(map(str, loose))} is neither free nor summed"
+                )
         case Grid():
             for read in statement.body.atoms(Indexed):
                 loose = read.free_symbols - set(given) - set(read.base.free_symbols) - {read}
@@ -110,12 +112,16 @@ def _check_labels(program: Program, statement: Statement, where: str) -> None:
     if not any(program.values[name].integer for name in reads(statement)):
         return
     if isinstance(statement, Contract | Reshape):
-        raise VerificationError(f"{where}: labels are numbered, not measured: they take no part in arithmetic")
+        raise VerificationError(
+            f"{where}: labels are numbered, not measured: they take no part in arithmetic"
+        )
     body = statement.expression if isinstance(statement, Map) else statement.body  # type: ignore[attr-defined]
     compared = {a for d in body.atoms(KroneckerDelta) for a in d.args if isinstance(a, Indexed)}
     for read in body.atoms(Indexed):
         if program.values[str(read.base.label)].integer and read not in compared:
-            raise VerificationError(f"{where}: labels are numbered, not measured: they take no part in arithmetic")
+            raise VerificationError(
+                f"{where}: labels are numbered, not measured: they take no part in arithmetic"
+            )
 
 
 def _check_memory(program: Program, statement: Statement, state: Memory, where: str) -> None:

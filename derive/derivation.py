@@ -265,7 +265,9 @@ class _Derivation:
         mapping = dict(instance.mapping)
         for base in (equation.left.base, *equation.reads().values()):
             if base not in mapping:  # a cotangent: named after the tensor it belongs to
-                origin = {cotangent(name_of(b)): target for b, target in instance.bases.items()}[name_of(base)]
+                origin = {cotangent(name_of(b)): target for b, target in instance.bases.items()}[
+                    name_of(base)
+                ]
                 mapping[base] = tensor(cotangent(name_of(origin)), *origin.shape)
         return equation.replace(mapping)
 

@@ -40,10 +40,10 @@ class Reduction(Expr):
     is_extended_real = True
 
     def __new__(cls, body: object, *axes: object) -> Expr:
-        body = sympy.sympify(body)
+        body = sympy.sympify(body, strict=True)
         if not axes:
             return body
-        return Expr.__new__(cls, body, *(Tuple(*axis) for axis in axes))
+        return Expr.__new__(cls, body, *[Tuple(*axis) for axis in axes])
 
     @property
     def body(self) -> Expr:
@@ -223,7 +223,9 @@ def canonical_sums(
         if not node.args or isinstance(node, Indexed):
             return node
         arguments = [visit(a, used) for a in node.args]
-        return node if all(a is b for a, b in zip(arguments, node.args, strict=True)) else node.func(*arguments)
+        return (
+            node if all(a is b for a, b in zip(arguments, node.args, strict=True)) else node.func(*arguments)
+        )
 
     return visit(apart(expression), frozenset(s.name for s in taken))
 

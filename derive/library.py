@@ -68,9 +68,7 @@ def _decay(name: str, default: float, description: str) -> Field:
 
 
 def _epsilon(default: float) -> Field:
-    return Field(
-        "epsilon", "float", "added to the denominator", default, minimum=0, exclusive=("minimum",)
-    )
+    return Field("epsilon", "float", "added to the denominator", default, minimum=0, exclusive=("minimum",))
 
 
 OPTIMIZERS: dict[str, Optimizer] = {

@@ -133,7 +133,7 @@ def layer_forward(layer: LayerSpec, spec: Spec, shape: tuple[int, ...]) -> Forwa
 
 
 def _written_out(spec: Spec) -> list[LayerSpec]:
-    """Return the layers with what is implied: a0 (x itself or flattened) and flattening before a lower rank."""
+    """Return the layers with what is implied: a0 (x, or x flattened), and flattening before a lower rank."""
     layers, rank = [], len(spec.input_shape)
     for layer in spec.layers:
         kind = LAYERS.get(layer.type)

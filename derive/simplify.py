@@ -29,7 +29,7 @@ def tidy(expression: Expr) -> Expr:
                 return close(node)
         if isinstance(node, sympy.Piecewise):
             node = sympy.Piecewise(*((tidy(branch), condition) for branch, condition in node.args))
-        if isinstance(node, OPAQUE) or isinstance(node, sympy.Function):
+        if isinstance(node, (*OPAQUE, sympy.Function)):
             return slots.setdefault(node, sympy.Dummy(f"s{len(slots)}", real=True))
         if not node.args:
             return node
@@ -63,7 +63,8 @@ def _pull_constants(node: Expr) -> Expr:
     if not isinstance(node, Sum):
         return node
     bound = set(node.bound)
-    inside, outside = [], []
+    inside: list[Expr] = []
+    outside: list[Expr] = []
     for factor in Mul.make_args(node.body):
         (inside if factor.free_symbols & bound else outside).append(factor)
     if not outside:
@@ -139,9 +140,7 @@ def _only_read(expression: Expr, x: sympy.IndexedBase, forward: Equation) -> Ind
 def _close_reductions(expression: Expr, keys: dict[Expr, Symbol]) -> Expr:
     if not keys:
         return expression
-    return expression.replace(
-        lambda e: isinstance(e, Reduction), lambda e: keys.get(same_up_to_names(e), e)
-    )
+    return expression.replace(lambda e: isinstance(e, Reduction), lambda e: keys.get(same_up_to_names(e), e))
 
 
 def _solve(right: Expr, part: Expr, left: Indexed) -> Expr | None:
@@ -172,7 +171,9 @@ def _piecewise_through_output(forward: Equation, derivative: Equation, x: sympy.
         moved = local if not local.has(Indexed) else _substitute_solution(forward, value, local, x)
         if moved is None:
             return None
-        pieces.append((tidy(moved), branch_condition.xreplace({read: y}) if branch_condition != True else True))  # noqa: E712
+        pieces.append(
+            (tidy(moved), branch_condition.xreplace({read: y}) if branch_condition != True else True)
+        )  # noqa: E712
     return derivative.right.xreplace({piece: sympy.Piecewise(*pieces)})
 
 

@@ -1,0 +1,1 @@
+"""Targets: each package renders a program in one language."""

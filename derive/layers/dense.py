@@ -34,10 +34,13 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     """Return the equations of a dense layer on samples of shape (fan_in,)."""
     inputs, units = shape[0], options["units"]
     weights, biases = options.get("weights"), options.get("biases")
-    _require_shape("weights", np.shape(weights), (units, inputs), weights)
-    _require_shape("biases", np.shape(biases), (units,), biases)
+    _require_shape("weights", weights, (units, inputs))
+    _require_shape("biases", biases, (units,))
+    start = options["init"] if weights is None else weights
     parameters = [
-        Parameter("W", (units, inputs), "weight", inputs, units, options["init"] if weights is None else weights)
+        Parameter(
+            "W", (units, inputs), "weight", inputs, units, options["init"] if weights is None else weights
+        )
     ]
     if options["bias"]:
         start = options["bias_init"] if biases is None else biases
@@ -46,12 +49,14 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     return Forward((equation,), {fan_in: inputs, fan_out: units}, tuple(parameters))
 
 
-def _require_shape(key: str, found: tuple[int, ...], wanted: tuple[int, ...], value: object) -> None:
-    if value is not None and found != wanted:
+def _require_shape(key: str, values: object, wanted: tuple[int, ...]) -> None:
+    if values is None:
+        return
+    found = np.shape(np.array(values))
+    if found != wanted:
+        need = f"{wanted[0]} units" + (f" on {wanted[1]} inputs" if len(wanted) > 1 else "")
         raise ShapeError(
-            f"{key} has shape {found}, but {wanted[0]} units"
-            + (f" on {wanted[1]} inputs" if len(wanted) > 1 else "")
-            + f" need {wanted}",
+            f"{key} has shape {found}, but {need} need {wanted}",
             f"give {key} as {' x '.join(map(str, wanted))} numbers, one row a unit",
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import sympy
 from sympy import Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Pow, Rational, Symbol
@@ -73,6 +73,8 @@ class ExpressionPrinter:
         return f"({text})" if precedence < above else text
 
     def _print(self, e: Expr) -> Text:
+        if e.is_number and isinstance(e, Pow | sympy.Function | sympy.exp):
+            return self._number(e)
         match e:
             case Rational():
                 return number(e)
@@ -98,6 +100,14 @@ class ExpressionPrinter:
         if name is None:
             raise CannotPrint(f"no NumPy form for {type(e).__name__} in {e}")
         return f"{name}({', '.join(self.text(a) for a in e.args)})", ATOM
+
+    def _number(self, e: Expr) -> Text:
+        """A constant that is no plain number is a Python float, which leaves an array's dtype alone."""
+        if isinstance(e, Pow) and e.exp == Rational(1, 2):
+            return f"math.sqrt({self.text(e.base)})", ATOM
+        if isinstance(e, Pow) and e.exp == Rational(-1, 2):
+            return f"1 / math.sqrt({self.text(e.base)})", MULTIPLY
+        return repr(float(e)), ATOM if e >= 0 else UNARY
 
     def _symbol(self, symbol: Symbol) -> str:
         if symbol.name in self.constants:
@@ -128,7 +138,7 @@ class ExpressionPrinter:
 
     def _add(self, e: Expr) -> str:
         terms = sorted(e.args, key=self._add_order)
-        parts = []
+        parts: list[str] = []
         for term in terms:
             negative = term.could_extract_minus_sign()
             body = self.text(-term if negative else term, MULTIPLY if negative else ADD)
@@ -142,15 +152,10 @@ class ExpressionPrinter:
         return (negative, not term.has(Indexed), -len(term.atoms(Indexed)), sympy.default_sort_key(term))
 
     def _multiply(self, e: Expr) -> Text:
-        top: list[Expr] = []
-        bottom: list[Expr] = []
-        coefficient, factors = e.as_coeff_mul()
-        for factor in factors:
-            base, power = factor.as_base_exp()
-            if power.is_negative and not isinstance(factor, sympy.exp):
-                bottom.append(Pow(base, -power))
-            else:
-                top.append(factor)
+        coefficient, product = e.as_coeff_Mul()
+        numerator, denominator = quotient(product)
+        top = [f for f in Mul.make_args(numerator) if f != 1]
+        bottom = [f for f in Mul.make_args(denominator) if f != 1]
         negative = coefficient < 0
         coefficient = abs(coefficient)
         if coefficient != 1:
@@ -210,6 +215,29 @@ class ExpressionPrinter:
         return f"real({self.text(branch)})"
 
 
+def quotient(e: Expr) -> tuple[Expr, Expr]:
+    """Return numerator and denominator; exp(−u) stays above the line, where it cannot divide by 0."""
+    over, under = [], []
+    for factor in Mul.make_args(e):
+        base, power = factor.as_base_exp()
+        if power.is_negative and not isinstance(factor, sympy.exp) and not base.is_number:
+            under.append(Pow(base, -power))
+        elif factor.is_Rational and factor.p == 1 and len(Mul.make_args(e)) > 1:
+            under.append(Integer(factor.q))
+        else:
+            over.append(factor)
+    return Mul(*over), Mul(*under)
+
+
+def arrays_first(parts: Iterable[Expr]) -> list[Expr]:
+    """Return operands in the order in which they read well: tensors, then what is made of them, then numbers."""
+
+    def key(part: Expr) -> tuple[object, ...]:
+        return not part.has(Indexed), not isinstance(part, Indexed), sympy.default_sort_key(part)
+
+    return sorted(parts, key=key)
+
+
 def extremum(e: Piecewise) -> tuple[str, Expr, Expr] | None:
     """Recognise max(a, b) and min(a, b), the first on a tie."""
     if len(e.args) != 2 or e.args[1][1] != True:  # noqa: E712
@@ -219,7 +247,11 @@ def extremum(e: Piecewise) -> tuple[str, Expr, Expr] | None:
         return None
     for relation in (condition, condition.reversed):
         if (relation.lhs, relation.rhs) == (first, second):
-            return {">=": "maximum", "<=": "minimum", ">": "maximum", "<": "minimum"}[relation.rel_op], first, second
+            return (
+                {">=": "maximum", "<=": "minimum", ">": "maximum", "<": "minimum"}[relation.rel_op],
+                first,
+                second,
+            )
     return None
 
 

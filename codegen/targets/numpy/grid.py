@@ -20,6 +20,7 @@ class GridPrinter(ExpressionPrinter):
     def __init__(self, statement: Grid, program: Program, names: Mapping[str, str]) -> None:
         grid = tuple(i for i, _ in statement.extents)
         super().__init__(grid, names, dict(statement.extents), program.constants)
+        self.program = program
         self.statement = statement
         self.reads_outside = False
 

@@ -18,10 +18,9 @@ from codegen.program import (
     Reduce,
     Reshape,
     Statement,
-    operands,
     viewed,
 )
-from codegen.targets.numpy.expressions import FUNCTIONS, ExpressionPrinter, extremum
+from codegen.targets.numpy.expressions import FUNCTIONS, ExpressionPrinter, arrays_first, extremum, quotient
 from codegen.targets.numpy.grid import GridPrinter
 
 
@@ -165,52 +164,44 @@ class StatementPrinter:
         rest = product / own
         if rest.has(own):
             return None
-        numerator, denominator = sympy.fraction(rest)
+        numerator, denominator = quotient(rest)
         if numerator == 1:
             return f"{name} /= {self._expression(denominator, s.indices, statement=s)}"
         return f"{name} *= {self._expression(rest, s.indices, statement=s)}"
 
     def _call(self, s: Map, e: Expr, out: str) -> str | None:
-        """Print the outermost operation as a call that writes to ``out``."""
+        """Print the outermost operation as a call that writes to ``out``, None where NumPy has none."""
+        operation = self._operation(e)
+        if operation is None:
+            return None
+        function, arguments = operation
+        self._helper(function)
+        texts = [self._expression(a, s.indices, statement=s) for a in arguments]
+        return f"{function}({', '.join([*texts, f'out={out}'])})"
 
-        def text(part: Expr) -> str:
-            return self._expression(part, s.indices, statement=s)
-
-        extreme = extremum(e) if isinstance(e, Piecewise) else None
-        if extreme is not None:
-            kind, *sides = extreme
-            first, second = sorted(sides, key=lambda a: not a.has(Indexed), reverse=False)
-            return f"np.{kind}({text(first)}, {text(second)}, out={out})"
+    def _operation(self, e: Expr) -> tuple[str, list[Expr]] | None:
+        """Return the outermost operation of an expression as a NumPy function and its arguments."""
+        match e:
+            case Piecewise():
+                extreme = extremum(e)
+                return None if extreme is None else (f"np.{extreme[0]}", arrays_first(extreme[1:]))
+            case KroneckerDelta():
+                return "np.equal", arrays_first(e.args)
+            case Mul():
+                numerator, denominator = quotient(e)
+                if denominator != 1:
+                    return ("np.divide", [numerator, denominator]) if numerator.has(Indexed) else None
+                first, *others = arrays_first(e.args)
+                return "np.multiply", [first, Mul(*others)]
+            case sympy.Add():
+                negative = [t for t in e.args if t.could_extract_minus_sign()]
+                positive = [t for t in e.args if t not in negative]
+                if negative and positive:
+                    return "np.subtract", [sympy.Add(*positive), -sympy.Add(*negative)]
+                first, *others = arrays_first(e.args)
+                return "np.add", [first, sympy.Add(*others)]
         function = FUNCTIONS.get(type(e).__name__)
-        if function is not None:
-            self._helper(function)
-            return f"{function}({text(e.args[0])}, out={out})"
-        if isinstance(e, KroneckerDelta):
-            ordered = sorted(e.args, key=lambda a: not a.has(Indexed))
-            return f"np.equal({text(ordered[0])}, {text(ordered[1])}, out={out})"
-        if isinstance(e, Mul):
-            numerator, denominator = sympy.fraction(e)
-            if denominator != 1 and numerator.has(Indexed):
-                if isinstance(numerator, sympy.Add) and len(numerator.args) == 2 and not denominator.has(Indexed):
-                    pass
-                return f"np.divide({text(numerator)}, {text(denominator)}, out={out})"
-            factors = sorted(e.args, key=lambda a: (not isinstance(a, Indexed), sympy.default_sort_key(a)))
-            scalars = [f for f in factors if not f.has(Indexed)]
-            arrays = [f for f in factors if f.has(Indexed)]
-            if len(arrays) == 1 and scalars:
-                return f"np.multiply({text(Mul(*scalars))}, {text(arrays[0])}, out={out})"
-            first = Mul(*scalars, arrays[0])
-            return f"np.multiply({text(first)}, {text(Mul(*arrays[1:]))}, out={out})"
-        if isinstance(e, sympy.Add):
-            terms = list(sympy.Add.make_args(e))
-            negative = [t for t in terms if t.could_extract_minus_sign()]
-            positive = [t for t in terms if t not in negative]
-            if negative and positive:
-                return f"np.subtract({text(sympy.Add(*positive))}, {text(-sympy.Add(*negative))}, out={out})"
-            if positive and len(positive) > 1:
-                first, *others = sorted(positive, key=lambda t: (not t.has(Indexed), sympy.default_sort_key(t)))
-                return f"np.add({text(first)}, {text(sympy.Add(*others))}, out={out})"
-        return None
+        return None if function is None else (function, [e.args[0]])
 
     def _helper(self, function: str) -> None:
         if not function.startswith("np."):
@@ -230,6 +221,3 @@ class StatementPrinter:
     def _extents(self, statement: Statement) -> dict[Symbol, Extent]:
         shape = self.program.values[statement.out].shape
         return dict(zip(statement.indices, shape, strict=True))
-
-
-__all__ = ["Line", "StatementPrinter", "operands"]

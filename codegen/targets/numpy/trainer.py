@@ -263,7 +263,11 @@ def _start(p: ParameterStart) -> str:
             mean, deviation = p.arguments
             return f"{target} rng.normal({mean!r}, {deviation!r}, {shape})"
     fan, law = p.kind.split("_")
-    spread = {"glorot": f"{{}} / ({p.fan_in} + {p.fan_out})", "he": f"{{}} / {p.fan_in}", "lecun": f"{{}} / {p.fan_in}"}
+    spread = {
+        "glorot": f"{{}} / ({p.fan_in} + {p.fan_out})",
+        "he": f"{{}} / {p.fan_in}",
+        "lecun": f"{{}} / {p.fan_in}",
+    }
     factor = {"glorot": (6, 2), "he": (6, 2), "lecun": (3, 1)}[fan][law == "normal"]
     draw = f"rng.uniform(-1, 1, {shape})" if law == "uniform" else f"rng.standard_normal({shape})"
     return f"{target} {draw} * math.sqrt({spread[fan].format(factor)})    # {p.kind}"

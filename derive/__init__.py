@@ -1,0 +1,1 @@
+"""Mathematics: index equations, their derivatives, networks, derivations and how they are shown."""

@@ -1,0 +1,296 @@
+"""mnist_wide: 28x28x1-512-512-10, relu, softmax; cross_entropy; adam; 669,706 parameters.
+
+784-512-512-10, ReLU, softmax: handwritten digits with 669,706 parameters
+
+Generated from mnist_wide.toml (sha256 2ee448e7); change the spec, not this file.  Needs NumPy only.
+A comment carries the textbook equation of its line, the shape, and the number that it has in equations.tex.
+A value at (N, …) holds one sample a row; equations are for one sample.
+"""
+
+import argparse
+import functools
+import math  # noqa: F401
+
+import numpy as np
+
+# ---- Sizes and hyper-parameters --------------------------------------------------------------------
+PARAMETERS = {
+    "W1": (512, 784),
+    "b1": (512,),
+    "W2": (512, 512),
+    "b2": (512,),
+    "W3": (10, 512),
+    "b3": (10,),
+}
+STATISTICS = {}
+COUNT = 669706
+INPUT, OUTPUT = (28, 28, 1), (10,)
+BATCH_SIZE, EPOCHS = 128, 8
+LEARNING_RATE = 0.001
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-08
+
+
+# ---- Parameters: views into one flat vector --------------------------------------------------------
+def views(vector):
+    """Return the parts of a flat vector of COUNT values by name, each in its shape."""
+    parts, start = {}, 0
+    for name, shape in PARAMETERS.items():
+        stop = start + math.prod(shape)
+        parts[name] = vector[start:stop].reshape(shape)
+        start = stop
+    return parts
+
+
+def flat(parts):
+    """Return the flat vector that arrays are the views of, or None where they are arrays of their own."""
+    vector, start = next(iter(parts.values())).base, 0
+    if vector is None or vector.shape != (COUNT,) or not vector.flags.c_contiguous:
+        return None
+    origin = vector.__array_interface__["data"][0]
+    for name, shape in PARAMETERS.items():
+        part = parts[name]
+        if part.base is not vector or part.__array_interface__["data"][0] != origin + start * vector.itemsize:
+            return None
+        start += math.prod(shape)
+    return vector
+
+
+def init_parameters(seed=0, dtype=np.float32):
+    """Return starting parameters by name, drawn with a seed."""
+    rng = np.random.default_rng(seed)  # noqa: F841
+    p = views(np.empty(COUNT, dtype))
+    p["W1"][...] = rng.standard_normal((512, 784)) * math.sqrt(2 / 784)    # he_normal
+    p["b1"][...] = 0
+    p["W2"][...] = rng.standard_normal((512, 512)) * math.sqrt(2 / 512)    # he_normal
+    p["b2"][...] = 0
+    p["W3"][...] = rng.uniform(-1, 1, (10, 512)) * math.sqrt(6 / (512 + 10))    # glorot_uniform
+    p["b3"][...] = 0
+    return p
+
+
+# ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
+class Workspace:
+    def __init__(self, N, dtype):
+        self.real = np.dtype(dtype).type
+        self.gradient = np.empty(COUNT, dtype)
+        self.g = views(self.gradient)
+        self.z1 = np.empty((N, 512), dtype)    # (N, 512)
+        self.a1 = self.z1    # (N, 512)
+        self.z2 = np.empty((N, 512), dtype)    # (N, 512)
+        self.a2 = self.z2    # (N, 512)
+        self.z3 = np.empty((N, 10), dtype)    # (N, 10)
+        self.a3_max = np.empty((N,), dtype)    # (N,)
+        self.a3_exp = np.empty((N, 10), dtype)    # (N, 10)
+        self.a3_sum = np.empty((N,), dtype)    # (N,)
+        self.a3 = self.a3_exp    # (N, 10)
+        self.T = np.empty((N, 10), dtype)    # (N, 10)
+        self.delta3 = self.T    # (N, 10)
+        self.delta2 = np.empty((N, 512), dtype)    # (N, 512)
+        self.delta1 = self.z2    # (N, 512)
+        self.da0 = np.empty((N, 784), dtype)    # (N, 784)
+        self.dx = self.da0.reshape(N, 28, 28, 1)    # (N, 28, 28, 1)
+
+
+workspace = functools.lru_cache(maxsize=4)(Workspace)
+
+
+def prepare(p, x, t=None):
+    """Return inputs and targets in the parameters' dtype, and the workspace for them."""
+    dtype = next(iter(p.values())).dtype
+    x = np.asarray(x, dtype)
+    if x.shape[1:] != INPUT:
+        raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
+    if t is not None:
+        t = np.asarray(t)
+        if t.shape != x.shape[:1] or t.dtype.kind not in "iu":
+            raise ValueError(f"t has shape {t.shape} and dtype {t.dtype}; expected {x.shape[:1]} integer labels")
+    return x, t, workspace(len(x), dtype)
+
+
+# ---- Forward ---------------------------------------------------------------------------------------
+def forward(p, x, w):
+    N = len(x)  # noqa: F841
+    a0 = x.reshape(N, 784)                                              # a0 = vec(x)                    (N, 784)     (2)
+    z1 = np.matmul(a0, p["W1"].T, out=w.z1)                             # z1 = W1 a0 + b1                (N, 512)     (3)
+    z1 += p["b1"]                                                       # (3)
+    a1 = np.maximum(z1, 0, out=w.a1)                                    # a1 = max(0, z1)                (N, 512)     (4)
+    z2 = np.matmul(a1, p["W2"].T, out=w.z2)                             # z2 = W2 a1 + b2                (N, 512)     (5)
+    z2 += p["b2"]                                                       # (5)
+    a2 = np.maximum(z2, 0, out=w.a2)                                    # a2 = max(0, z2)                (N, 512)     (6)
+    z3 = np.matmul(a2, p["W3"].T, out=w.z3)                             # z3 = W3 a2 + b3                (N, 10)      (7)
+    z3 += p["b3"]                                                       # (7)
+    a3_max = z3.max(axis=1, out=w.a3_max)                               # a3 = softmax(z3)               (N, 10)      (8)
+    a3_exp = np.exp(z3 - a3_max[:, None], out=w.a3_exp)                 # (8)
+    a3_sum = a3_exp.sum(axis=1, out=w.a3_sum)                           # (8)
+    a3 = np.divide(a3_exp, a3_sum[:, None], out=w.a3)                   # (8)
+    return a3
+
+
+# ---- Loss ------------------------------------------------------------------------------------------
+def error(p, t, w):
+    N = len(t)  # noqa: F841
+    T = np.equal(t[:, None], np.arange(10), out=w.T)                    # T = onehot(t)                  (N, 10)      (1)
+    E_sum = np.sum(np.log(w.a3_sum))                                    # E = −(1/N) Σₙ Tₙᵀ log(a3ₙ)     ()           (9)
+    E_sum2 = np.sum(T * (w.a3_max[:, None] - w.z3))                     # (9)
+    E = (E_sum2 + E_sum) / N                                            # (9)
+    return E
+
+
+# ---- Backward: delta_l = dE/dz_l, and the gradient of every parameter ------------------------------
+def backward(p, x, t, w, g):
+    N = len(x)  # noqa: F841
+    a0 = x.reshape(N, 784)
+    np.divide(w.a3 - w.T, N, out=w.delta3)                              # δ3 = (a3 − T)/N                (N, 10)      (10)
+    np.matmul(w.delta3.T, w.a2, out=g["W3"])                            # ∂E/∂W3 = Σₙ δ3ₙ a2ₙᵀ           (10, 512)    (11)
+    w.delta3.sum(axis=0, out=g["b3"])                                   # ∂E/∂b3 = Σₙ δ3ₙ                (10,)        (12)
+    np.matmul(w.delta3, p["W3"], out=w.delta2)                          # δ2 = (W3ᵀ δ3) ⊙ [a2 > 0]       (N, 512)     (13)
+    w.delta2 *= w.a2 > 0                                                # (13)
+    np.matmul(w.delta2.T, w.a1, out=g["W2"])                            # ∂E/∂W2 = Σₙ δ2ₙ a1ₙᵀ           (512, 512)   (14)
+    w.delta2.sum(axis=0, out=g["b2"])                                   # ∂E/∂b2 = Σₙ δ2ₙ                (512,)       (15)
+    np.matmul(w.delta2, p["W2"], out=w.delta1)                          # δ1 = (W2ᵀ δ2) ⊙ [a1 > 0]       (N, 512)     (16)
+    w.delta1 *= w.a1 > 0                                                # (16)
+    np.matmul(w.delta1.T, a0, out=g["W1"])                              # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (512, 784)   (17)
+    w.delta1.sum(axis=0, out=g["b1"])                                   # ∂E/∂b1 = Σₙ δ1ₙ                (512,)       (18)
+
+
+# ---- Update: over all parameters as one vector -----------------------------------------------------
+def init_optimizer(parameters):
+    """Return the optimizer's state before the first step."""
+    dtype = next(iter(parameters.values())).dtype
+    return {
+        "step": 0,
+        "m": np.zeros(COUNT, dtype),
+        "v": np.zeros(COUNT, dtype),
+    }
+
+
+def descend(theta, g, state):
+    k = state["step"] = state["step"] + 1
+    m = state["m"]
+    v = state["v"]
+    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (669706,)    (21)
+    m += (1 - BETA1) * g                                                # (21)
+    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (669706,)    (22)
+    v += (1 - BETA2) * g**2                                             # (22)
+    # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (669706,)    (23)
+    theta -= LEARNING_RATE / (1 - BETA1**k) * m / (np.sqrt(v / (1 - BETA2**k)) + EPSILON)  # (23)
+
+
+# ---- What a user of this module calls --------------------------------------------------------------
+@np.errstate(over="ignore", under="ignore")
+def predict(parameters, x):
+    """Return the outputs, (N, 10), for inputs (N, 28, 28, 1)."""
+    x, _, w = prepare(parameters, x)
+    return forward(parameters, x, w).copy()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss(parameters, x, t):
+    """Return the loss of a batch."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w)
+    return error(parameters, t, w).item()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss_and_gradients(parameters, x, t, seed=None):
+    """Return the loss of a batch and its gradient by parameter; changes nothing."""
+    x, t, w = prepare(parameters, x, t)
+    g = views(np.empty_like(w.gradient))
+    forward(parameters, x, w)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, g)
+    return E.item(), g
+
+
+@np.errstate(over="ignore", under="ignore")
+def input_gradient(parameters, x, t, seed=None):
+    """Return the gradient of the loss with respect to the inputs, in their shape."""
+    x, t, w = prepare(parameters, x, t)
+    N, p, g = len(x), parameters, w.g  # noqa: F841
+    forward(p, x, w)
+    error(p, t, w)
+    backward(p, x, t, w, g)
+    np.matmul(w.delta1, p["W1"], out=w.da0)                             # ∂E/∂a0 = W1ᵀ δ1                (N, 784)     (19)
+    w.dx = w.da0.reshape(N, 28, 28, 1)                                  # ∂E/∂x = vec⁻¹(∂E/∂a0)          (N, 28, 28, 1) (20)
+    return w.dx.copy()
+
+
+@np.errstate(over="ignore", under="ignore")
+def branches(parameters, x, t):
+    """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
+    x, t, w = prepare(parameters, x, t)
+    p = parameters  # noqa: F841
+    forward(p, x, w)
+    sides = [
+        w.a2 <= 0,
+        w.a1 <= 0,
+    ]
+    return np.concatenate([side.ravel() for side in sides])
+
+
+def update(parameters, gradients, state):
+    """Change the parameters and the optimizer's state in place by one step."""
+    theta, g = flat(parameters), flat(gradients)
+    if theta is not None and g is not None:
+        descend(theta, g, state)
+        return
+    theta, g = (np.concatenate([a[name].ravel() for name in PARAMETERS]) for a in (parameters, gradients))
+    descend(theta, g, state)
+    for name, values in views(theta).items():
+        parameters[name][...] = values
+
+
+@np.errstate(over="ignore", under="ignore")
+def train_step(parameters, x, t, state, seed=None):
+    """Take one whole step on a batch, in place; return the loss before it."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, w.g)
+    theta = flat(parameters)
+    if theta is not None:
+        descend(theta, w.gradient, state)
+    else:
+        update(parameters, w.g, state)
+    return E.item()
+
+
+# ---- Training --------------------------------------------------------------------------------------
+def train(parameters, x, t, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0):
+    """Train in place on shuffled mini-batches; yield the mean loss of every epoch."""
+    rng, state = np.random.default_rng(seed), init_optimizer(parameters)
+    for _ in range(epochs):
+        order, total = rng.permutation(len(x)), 0.0
+        for start in range(0, len(x), batch_size):
+            batch = order[start : start + batch_size]
+            total += train_step(parameters, x[batch], t[batch], state) * len(batch)
+        yield total / len(x)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Train mnist_wide on x_train, t_train of an .npz file.")
+    parser.add_argument("--data", required=True, help="an .npz file: x_train, t_train and, if any, x_test, t_test")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    data = np.load(arguments.data, allow_pickle=False)
+    sets = {name: data[name] for name in data.files}
+    for name in ("x_train", "x_test"):
+        if name in sets:
+            sets[name] = np.asarray(sets[name], np.float32).reshape(-1, *INPUT)
+    parameters = init_parameters(arguments.seed)
+    losses = train(parameters, sets["x_train"], sets["t_train"], arguments.epochs, seed=arguments.seed)
+    for epoch, mean in enumerate(losses, 1):
+        line = f"epoch {epoch}: loss {mean:.4f}"
+        if "x_test" in sets:
+            line += f", test loss {loss(parameters, sets['x_test'], sets['t_test']):.4f}"
+            right = predict(parameters, sets["x_test"]).argmax(axis=1) == sets["t_test"]
+            line += f", test accuracy {right.mean():.2%}"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

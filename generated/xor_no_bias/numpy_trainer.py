@@ -1,0 +1,247 @@
+"""xor_no_bias: 2-3-1, sigmoid; mse; sgd; 9 parameters.
+
+XOR, 2-3-1, sigmoid, no biases: the summed squared error and 20,000 full-batch steps
+
+Generated from xor_no_bias.toml (sha256 b56b6e7c); change the spec, not this file.  Needs NumPy only.
+A comment carries the textbook equation of its line, the shape, and the number that it has in equations.tex.
+A value at (N, …) holds one sample a row; equations are for one sample.
+"""
+
+import argparse
+import functools
+import math  # noqa: F401
+
+import numpy as np
+
+# ---- Sizes and hyper-parameters --------------------------------------------------------------------
+PARAMETERS = {
+    "W1": (3, 2),
+    "W2": (1, 3),
+}
+STATISTICS = {}
+COUNT = 9
+INPUT, OUTPUT = (2,), (1,)
+BATCH_SIZE, EPOCHS = 4, 20000
+LEARNING_RATE = 0.1
+
+
+def sigmoid(u, out=None):
+    """σ(u) = 1 / (1 + e^−u); e^−u may overflow to infinity, where σ is 0."""
+    out = np.negative(u, out=out)
+    np.exp(out, out=out)
+    out += 1
+    return np.reciprocal(out, out=out)
+
+
+# ---- Parameters: views into one flat vector --------------------------------------------------------
+def views(vector):
+    """Return the parts of a flat vector of COUNT values by name, each in its shape."""
+    parts, start = {}, 0
+    for name, shape in PARAMETERS.items():
+        stop = start + math.prod(shape)
+        parts[name] = vector[start:stop].reshape(shape)
+        start = stop
+    return parts
+
+
+def flat(parts):
+    """Return the flat vector that arrays are the views of, or None where they are arrays of their own."""
+    vector, start = next(iter(parts.values())).base, 0
+    if vector is None or vector.shape != (COUNT,) or not vector.flags.c_contiguous:
+        return None
+    origin = vector.__array_interface__["data"][0]
+    for name, shape in PARAMETERS.items():
+        part = parts[name]
+        if part.base is not vector or part.__array_interface__["data"][0] != origin + start * vector.itemsize:
+            return None
+        start += math.prod(shape)
+    return vector
+
+
+def init_parameters(seed=0, dtype=np.float32):
+    """Return starting parameters by name, drawn with a seed."""
+    rng = np.random.default_rng(seed)  # noqa: F841
+    p = views(np.empty(COUNT, dtype))
+    p["W1"][...] = rng.uniform(0.0, 1.0, (3, 2))
+    p["W2"][...] = rng.uniform(0.0, 1.0, (1, 3))
+    return p
+
+
+# ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
+class Workspace:
+    def __init__(self, N, dtype):
+        self.real = np.dtype(dtype).type
+        self.gradient = np.empty(COUNT, dtype)
+        self.g = views(self.gradient)
+        self.z1 = np.empty((N, 3), dtype)    # (N, 3)
+        self.a1 = self.z1    # (N, 3)
+        self.z2 = np.empty((N, 1), dtype)    # (N, 1)
+        self.a2 = self.z2    # (N, 1)
+        self.delta2 = self.z2    # (N, 1)
+        self.delta1 = np.empty((N, 3), dtype)    # (N, 3)
+        self.dx = np.empty((N, 2), dtype)    # (N, 2)
+
+
+workspace = functools.lru_cache(maxsize=4)(Workspace)
+
+
+def prepare(p, x, t=None):
+    """Return inputs and targets in the parameters' dtype, and the workspace for them."""
+    dtype = next(iter(p.values())).dtype
+    x = np.asarray(x, dtype)
+    if x.shape[1:] != INPUT:
+        raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
+    if t is not None:
+        t = np.asarray(t, dtype)
+        if t.shape != (len(x), *OUTPUT):
+            raise ValueError(f"t has shape {t.shape}; expected {(len(x), *OUTPUT)}")
+    return x, t, workspace(len(x), dtype)
+
+
+# ---- Forward ---------------------------------------------------------------------------------------
+def forward(p, x, w):
+    N = len(x)  # noqa: F841
+    a0 = x                                                              # a0 = x                         (N, 2)       (1)
+    z1 = np.matmul(a0, p["W1"].T, out=w.z1)                             # z1 = W1 a0                     (N, 3)       (2)
+    a1 = sigmoid(z1, out=w.a1)                                          # a1 = σ(z1)                     (N, 3)       (3)
+    z2 = np.matmul(a1, p["W2"].T, out=w.z2)                             # z2 = W2 a1                     (N, 1)       (4)
+    a2 = sigmoid(z2, out=w.a2)                                          # a2 = σ(z2)                     (N, 1)       (5)
+    return a2
+
+
+# ---- Loss ------------------------------------------------------------------------------------------
+def error(p, t, w):
+    N = len(t)  # noqa: F841
+    E_sum = np.sum((w.a2 - t)**2 / 2)                                   # E = (1/2) Σₙ ‖a2ₙ − tₙ‖²       ()           (6)
+    E = E_sum                                                           # (6)
+    return E
+
+
+# ---- Backward: delta_l = dE/dz_l, and the gradient of every parameter ------------------------------
+def backward(p, x, t, w, g):
+    N = len(x)  # noqa: F841
+    a0 = x
+    np.multiply(w.a2, (1 - w.a2) * (w.a2 - t), out=w.delta2)            # δ2 = (a2 − t) ⊙ a2 ⊙ (1 − a2)  (N, 1)       (7)
+    np.matmul(w.delta2.T, w.a1, out=g["W2"])                            # ∂E/∂W2 = Σₙ δ2ₙ a1ₙᵀ           (1, 3)       (8)
+    np.matmul(w.delta2, p["W2"], out=w.delta1)                          # δ1 = (W2ᵀ δ2) ⊙ a1 ⊙ (1 − a1)  (N, 3)       (9)
+    w.delta1 *= w.a1 * (1 - w.a1)                                       # (9)
+    np.matmul(w.delta1.T, a0, out=g["W1"])                              # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (3, 2)       (10)
+
+
+# ---- Update: over all parameters as one vector -----------------------------------------------------
+def init_optimizer(parameters):
+    """Return the optimizer's state before the first step."""
+    return {}
+
+
+def descend(theta, g, state):
+    theta -= LEARNING_RATE * g                                          # θ ← θ − η g                    (9,)         (12)
+
+
+# ---- What a user of this module calls --------------------------------------------------------------
+@np.errstate(over="ignore", under="ignore")
+def predict(parameters, x):
+    """Return the outputs, (N, 1), for inputs (N, 2)."""
+    x, _, w = prepare(parameters, x)
+    return forward(parameters, x, w).copy()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss(parameters, x, t):
+    """Return the loss of a batch."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w)
+    return error(parameters, t, w).item()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss_and_gradients(parameters, x, t, seed=None):
+    """Return the loss of a batch and its gradient by parameter; changes nothing."""
+    x, t, w = prepare(parameters, x, t)
+    g = views(np.empty_like(w.gradient))
+    forward(parameters, x, w)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, g)
+    return E.item(), g
+
+
+@np.errstate(over="ignore", under="ignore")
+def input_gradient(parameters, x, t, seed=None):
+    """Return the gradient of the loss with respect to the inputs, in their shape."""
+    x, t, w = prepare(parameters, x, t)
+    N, p, g = len(x), parameters, w.g  # noqa: F841
+    forward(p, x, w)
+    error(p, t, w)
+    backward(p, x, t, w, g)
+    np.matmul(w.delta1, p["W1"], out=w.dx)                              # ∂E/∂x = W1ᵀ δ1                 (N, 2)       (11)
+    return w.dx.copy()
+
+
+@np.errstate(over="ignore", under="ignore")
+def branches(parameters, x, t):
+    """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
+    x, t, w = prepare(parameters, x, t)
+    return np.zeros(0, bool)
+
+
+def update(parameters, gradients, state):
+    """Change the parameters and the optimizer's state in place by one step."""
+    theta, g = flat(parameters), flat(gradients)
+    if theta is not None and g is not None:
+        descend(theta, g, state)
+        return
+    theta, g = (np.concatenate([a[name].ravel() for name in PARAMETERS]) for a in (parameters, gradients))
+    descend(theta, g, state)
+    for name, values in views(theta).items():
+        parameters[name][...] = values
+
+
+@np.errstate(over="ignore", under="ignore")
+def train_step(parameters, x, t, state, seed=None):
+    """Take one whole step on a batch, in place; return the loss before it."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, w.g)
+    theta = flat(parameters)
+    if theta is not None:
+        descend(theta, w.gradient, state)
+    else:
+        update(parameters, w.g, state)
+    return E.item()
+
+
+# ---- Training --------------------------------------------------------------------------------------
+def train(parameters, x, t, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0):
+    """Train in place on shuffled mini-batches; yield the mean loss of every epoch."""
+    rng, state = np.random.default_rng(seed), init_optimizer(parameters)
+    for _ in range(epochs):
+        order, total = rng.permutation(len(x)), 0.0
+        for start in range(0, len(x), batch_size):
+            batch = order[start : start + batch_size]
+            total += train_step(parameters, x[batch], t[batch], state) * len(batch)
+        yield total / len(x)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Train xor_no_bias on x_train, t_train of an .npz file.")
+    parser.add_argument("--data", required=True, help="an .npz file: x_train, t_train and, if any, x_test, t_test")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    data = np.load(arguments.data, allow_pickle=False)
+    sets = {name: data[name] for name in data.files}
+    for name in ("x_train", "x_test"):
+        if name in sets:
+            sets[name] = np.asarray(sets[name], np.float32).reshape(-1, *INPUT)
+    parameters = init_parameters(arguments.seed)
+    losses = train(parameters, sets["x_train"], sets["t_train"], arguments.epochs, seed=arguments.seed)
+    for epoch, mean in enumerate(losses, 1):
+        line = f"epoch {epoch}: loss {mean:.4f}"
+        if "x_test" in sets:
+            line += f", test loss {loss(parameters, sets['x_test'], sets['t_test']):.4f}"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -201,7 +201,8 @@ LOG_SIGMOID = Rewrite(
 LOG_COSH = Rewrite("log cosh", log(cosh(u)), logcosh(u), "always", LOG_NAMED.apply)
 
 NAMING = (LOGISTIC, ABSORB, COMPLEMENT, LOG_NAMED)
-STABLE = (LOG_OF_QUOTIENT, SHIFT, MERGE, *NAMING, EXPM1, LOG1P, ERFC)
+# Named functions first: what is then left of exponentials in a sum is worth shifting.
+STABLE = (LOG_OF_QUOTIENT, *NAMING, SHIFT, MERGE, EXPM1, LOG1P, ERFC)
 REWRITES = (*STABLE, LOG_SIGMOID, LOG_COSH)
 
 

@@ -98,8 +98,8 @@ def table(result: dict[str, Any]) -> str:
         "",
         f"parameters  {result['parameters']:,}",
         f"loss        {result['loss']}, optimizer {result['optimizer']}",
-        f"work        {result['flops']['forward']:,} FLOP forward, {result['flops']['training']:,} a training "
-        "step, for each sample",
+        f"work        {result['flops']['forward']:,} FLOP forward, "
+        f"{result['flops']['training']:,} a training step, for each sample",
         f"memory      {_bytes(memory['total'])} in float32 at batch {result['batch_size']}: {parts}",
     ]
     return "\n".join(lines)

@@ -78,7 +78,8 @@ def _unknown(subject: str, topics: list[str]) -> str:
 
     near = difflib.get_close_matches(subject, [*topics, *derive.commands], n=3)
     hint = f" Did you mean {', '.join(near)}?" if near else ""
-    return f"{subject!r} is no topic, command or spec file (a spec ends in .toml).{hint} `derive list` names topics."
+    kinds = "topic, command or spec file (a spec ends in .toml)"
+    return f"{subject!r} is no {kinds}.{hint} `derive list` names topics."
 
 
 @derive.command(name="list")

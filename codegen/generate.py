@@ -69,7 +69,7 @@ def write(generated: Generated, output: Path, force: bool = False) -> Path:
 
 
 def stale(generated: Generated, output: Path) -> dict[str, str]:
-    """Return, by path, how the files in ``output``/name differ from what would be generated; {} if none does."""
+    """Return, by path, how files in ``output``/name differ from what would be generated; {} if none does."""
     differences = {}
     for name, text in generated.files.items():
         path = output / generated.name / name

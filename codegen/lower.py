@@ -123,7 +123,7 @@ class _Lowering:
         self.sections[section].extend(statements)
 
     def _only_for_input(self, name: str, trained: set[str]) -> bool:
-        """Whether a cotangent leads to no trained parameter: it is computed for the input's gradient alone."""
+        """Whether a cotangent leads to no trained parameter, but only to the gradient of the input."""
         if name in trained:
             return False
         needed = getattr(self, "_needed", None)
@@ -208,7 +208,7 @@ class _EquationLowering:
         return Reshape(equation.name, free, self.number, name_of(source.base))
 
     def _shared_bodies(self, right: Expr) -> Expr:
-        """Compute once what a reduction's body and the expression around it have in common (softmax's exp)."""
+        """Compute once what a reduction's body and the expression around it share (softmax's exp)."""
         for reduction in reductions(right):
             if isinstance(reduction.body, Indexed) or len(reduction.bound) != 1:
                 continue
@@ -290,7 +290,7 @@ class _EquationLowering:
     def _product(
         self, body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...]
     ) -> tuple[Load, Load, Expr] | None:
-        """Split a product into a matrix product: two groups of factors whose indices differ, both summed over.
+        """Split a product into a matrix product: two groups of factors that share the summed index.
 
         Returns None where a broadcast reduction is as good: no group is smaller than the whole.
         """
@@ -340,10 +340,8 @@ def _plain(expression: Expr, indices: tuple[Symbol, ...]) -> bool:
     for read in expression.atoms(Indexed):
         if any(i not in indices for i in read.indices) or len(set(read.indices)) != len(read.indices):
             return False
-    for delta in expression.atoms(KroneckerDelta):
-        if not any(isinstance(a, Indexed) for a in delta.args):
-            return False
-    return True
+    deltas = expression.atoms(KroneckerDelta)
+    return all(any(isinstance(a, Indexed) for a in delta.args) for delta in deltas)
 
 
 def count(shape: Shape, batch: int = 1) -> int:

@@ -122,7 +122,7 @@ def _renamed(statement: Statement, old: str, new: str) -> Statement:
 
 
 def assign_slots(program: Program) -> Program:
-    """Choose whose memory each local value takes: an operand's that ends here (in place), or a dead value's."""
+    """Choose whose memory each local value takes: that of an operand that ends here, or of a dead value."""
     order = list(program.statements(*TRAINING))
     last: dict[str, int] = {program.output: -1}
     for position, statement in enumerate(order):

@@ -151,7 +151,7 @@ def viewed(statement: Statement) -> str | None:
     """Return the value whose memory a statement only shows again (a reshape, or a copy), or None."""
     if isinstance(statement, Reshape):
         return statement.source
-    if isinstance(statement, Map) and isinstance(statement.expression, Indexed):
-        if statement.expression.indices == statement.indices:
-            return str(statement.expression.base.label)
-    return None
+    if not isinstance(statement, Map) or not isinstance(statement.expression, Indexed):
+        return None
+    read = statement.expression
+    return str(read.base.label) if read.indices == statement.indices else None

@@ -1,4 +1,4 @@
-"""The derivation of a network: numbered equations, forward, loss, backward and update, each with its reason."""
+"""The derivation of a network: numbered equations from forward to update, each with its reason."""
 
 from __future__ import annotations
 
@@ -225,9 +225,9 @@ class _Derivation:
         for _, name in self._local_reads(instance):
             if name in self.trained:
                 total = self._collect(contributions.pop(name))
-                assert total is not None
-                equation, rule, because = total
-                self._add("backward", equation, equation, because, _rule(rule))
+                if total is not None:
+                    equation, rule, because = total
+                    self._add("backward", equation, equation, because, _rule(rule))
 
     def _needing_gradients(self) -> set[str]:
         """Tensors on the way from the input or a parameter to the loss."""

@@ -34,7 +34,7 @@ from derive.index import (
 # SymPy answers 0 for some things that it does not understand.
 DIFFERENTIABLE = (
     sympy.Add, sympy.Mul, sympy.Pow, sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.sinh,
-    sympy.cosh, sympy.tanh, sympy.erf, sympy.Abs, sympy.sign, sympy.Piecewise, sympy.functions.elementary.piecewise.ExprCondPair,
+    sympy.cosh, sympy.tanh, sympy.erf, sympy.Abs, sympy.sign, sympy.Piecewise,
 )  # fmt: skip
 BOUND_NAMES = ("k", "j", "i", "m", "l", "u", "v", "c", "o")
 FREE_NAMES = ("p", "q", "r", "s")
@@ -217,7 +217,7 @@ def _expand_subscripts(node: Indexed) -> Indexed:
 
 
 def _open_sums(product: Expr) -> tuple[Expr, tuple[Tuple, ...]]:
-    """Pull out of a product the sums that hold a Kronecker delta as a factor, so that it can be contracted."""
+    """Pull out of a product the sums with a Kronecker delta as a factor, so that it can be contracted."""
     axes: tuple[Tuple, ...] = ()
     factors = []
     for factor in sympy.Mul.make_args(product):

@@ -1,4 +1,4 @@
-"""Named functions of the computed forms: what a derived expression is written in once differentiation is over.
+"""Named functions of the computed forms: what an expression is written in once differentiation is over.
 
 They carry no derivative: differentiation comes first and meets only SymPy's own functions.
 """

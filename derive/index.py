@@ -39,7 +39,7 @@ class Reduction(Expr):
     is_commutative = True
     is_extended_real = True
 
-    def __new__(cls, body: object, *axes: object) -> Expr:
+    def __new__(cls, body: object, *axes: Iterable[object]) -> Expr:
         body = sympy.sympify(body, strict=True)
         if not axes:
             return body
@@ -88,7 +88,7 @@ class Winner(Expr):
     is_commutative = True
     is_extended_real = True
 
-    def __new__(cls, body: object, at: object, *axes: object) -> Expr:
+    def __new__(cls, body: object, at: Iterable[object], *axes: Iterable[object]) -> Expr:
         return Expr.__new__(cls, body, Tuple(*at), *(Tuple(*axis) for axis in axes))  # type: ignore[misc]
 
     @property

@@ -74,7 +74,7 @@ def _absorb(node: Mul) -> Expr:
     return node
 
 
-def _pairs(node: Add, kind: type, sign: int, merged: Callable[[Expr], Expr]) -> Expr:
+def _pairs(node: Add, kind: type[Expr], sign: int, merged: Callable[[Expr], Expr]) -> Expr:
     """Merge a constant ``sign``·c with a term c·f(u) of a sum into c·merged(u)."""
     constant, terms = node.as_coeff_add()
     if constant == 0:

@@ -171,9 +171,7 @@ def _piecewise_through_output(forward: Equation, derivative: Equation, x: sympy.
         moved = local if not local.has(Indexed) else _substitute_solution(forward, value, local, x)
         if moved is None:
             return None
-        pieces.append(
-            (tidy(moved), branch_condition.xreplace({read: y}) if branch_condition != True else True)
-        )  # noqa: E712
+        pieces.append((tidy(moved), branch_condition.xreplace({read: y})))
     return derivative.right.xreplace({piece: sympy.Piecewise(*pieces)})
 
 

@@ -182,8 +182,9 @@ class ExpressionPrinter:
         return (f"-{text}", ADD) if negative else (text, MULTIPLY)
 
     def _multiply_order(self, factor: Expr) -> tuple[object, ...]:
-        return (not factor.is_number, factor.has(Indexed), bool(factor.args) and not isinstance(factor, Indexed),
-                sympy.default_sort_key(factor))  # fmt: skip
+        """Numbers, then constants, then tensors, then what is made of them."""
+        compound = bool(factor.args) and not isinstance(factor, Indexed)
+        return not factor.is_number, factor.has(Indexed), compound, sympy.default_sort_key(factor)
 
     def _power(self, e: Expr) -> Text:
         base, power = e.args
@@ -230,7 +231,7 @@ def quotient(e: Expr) -> tuple[Expr, Expr]:
 
 
 def arrays_first(parts: Iterable[Expr]) -> list[Expr]:
-    """Return operands in the order in which they read well: tensors, then what is made of them, then numbers."""
+    """Return operands as they read well: tensors, then what is made of them, then numbers."""
 
     def key(part: Expr) -> tuple[object, ...]:
         return not part.has(Indexed), not isinstance(part, Indexed), sympy.default_sort_key(part)

@@ -255,7 +255,7 @@ def arrange(
 
 def is_whole(coefficient: Rational, over: Sequence[Expr], under: Sequence[Expr]) -> bool:
     """Whether a product is one fraction: tensors divide, or a single letter is divided."""
-    if any(factor.atoms(Indexed) for factor in under):
+    if any(factor.atoms(Indexed) or factor.has(exp, sympy.Function) for factor in under):
         return True
     return len(over) == 1 and abs(coefficient.p) == 1 and _is_letter(over[0])
 

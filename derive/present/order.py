@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import sympy
@@ -58,9 +58,18 @@ def factors(expression: Expr) -> Product:
             coefficient = -coefficient
         over = [-f if _less_one(f) else f for f in over]
         under = [-f if _less_one(f) else f for f in under]
-    over.sort(key=_rank)
-    under.sort(key=_rank)
+    over, under = _sorted(over, _rank), _sorted(under, _rank)
     return Product(bool(coefficient < 0), abs(coefficient), tuple(over), tuple(under))
+
+
+def _sorted(items: list[Expr], key: Callable[[Expr], object]) -> list[Expr]:
+    """Sort by a key, and where that does not decide by how the items are written, W2 before W10."""
+    if len(items) < 2:
+        return items
+    keys = {item: key(item) for item in items}
+    if len(set(keys.values())) == len(items):
+        return sorted(items, key=lambda item: keys[item])  # type: ignore[arg-type,return-value]
+    return sorted(items, key=lambda item: (keys[item], natural(str(item))))
 
 
 def _less_one(factor: Expr) -> bool:
@@ -137,9 +146,8 @@ def _roots(
     return coefficient, over, under
 
 
-def _rank(factor: Expr) -> tuple[int, str]:
-    base = factor.base if isinstance(factor, Pow) and not isinstance(factor, exp) else factor
-    return _kind(base), natural(str(factor))
+def _rank(factor: Expr) -> int:
+    return _kind(factor.base if isinstance(factor, Pow) and not isinstance(factor, exp) else factor)
 
 
 def _kind(base: Expr) -> int:
@@ -217,7 +225,7 @@ def terms(expression: Expr, own: str = "") -> list[Expr]:
     polynomial = all(_degree(t) is not None for t in found)
     ordered: list[Expr] = []
     for group in (examples, plain, others) if examples or plain else (others,):
-        ordered += sorted(group, key=lambda t: _term_key(t, own, polynomial))
+        ordered += _sorted(group, lambda t: _term_key(t, own, polynomial))
     if ordered and factors(ordered[0]).negative and not ordered[0].atoms(Sum):
         ordered.sort(key=lambda t: factors(t).negative)
     if not numbers:
@@ -235,7 +243,7 @@ def _place_key(term: Expr) -> tuple[object, ...]:
     """Indices as a place is counted, 28 i + j: the longest stride first, then i, j, …, z, a, b, c."""
     number, rest = term.as_coeff_Mul()
     letters = "".join(chr((ord(c) - ord("i")) % 26 + ord("a")) if c.islower() else c for c in str(rest))
-    return rest == 1, number < 0, -abs(number), natural(letters)
+    return bool(rest == 1), bool(number < 0), -abs(number), natural(letters)
 
 
 def _reads_examples(term: Expr) -> bool:
@@ -252,7 +260,6 @@ def _term_key(term: Expr, own: str, polynomial: bool) -> tuple[object, ...]:
         degree,
         term.has(Reduction) == product.negative,
         0 if polynomial else int(term.count_ops()),
-        natural(str(term)),
     )
 
 

@@ -67,7 +67,7 @@ def _topic(name: str) -> Callable[[Mapping[str, str]], Topic]:
 
 
 def _scalar(expression: Expr) -> Expr:
-    return sympy.sympify(expression).replace(lambda e: isinstance(e, Indexed), lambda e: SCALAR.get(e, e))
+    return expression.replace(lambda e: isinstance(e, Indexed), lambda e: SCALAR.get(e, e))
 
 
 NAMES = ("sigmoid", "tanh", "relu", "leaky-relu", "elu", "softplus", "gelu", "swish", "step")

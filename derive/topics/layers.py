@@ -49,8 +49,9 @@ def delta(given: Mapping[str, str]) -> Topic:
         "the delta rule",
         "Erratum: a slide writes ∂E/∂w on the right side of δ where ∂E/∂x (here ∂E/∂z) is meant.",
         "Erratum: a superscript l + k on a slide is l + 1.",
-        "Erratum: the slides use δ_k = (a_k − t_k) σ′(z_k) although their network ends in softmax. With softmax "
-        "the outputs depend on each other: the squared error takes the Jacobian, cross-entropy gives p − t.",
+        "Erratum: the slides use δ_k = (a_k − t_k) σ′(z_k) although their network ends in softmax. With "
+        "softmax the outputs depend on each other: the squared error takes the Jacobian, "
+        "cross-entropy gives p − t.",
     )
 
 

@@ -59,7 +59,7 @@ def softmax(given: Mapping[str, str]) -> Topic:
     y = forward.left.base
     number, found = _jacobian_steps(steps, forward)
     diagonal = found.xreplace({j: i})
-    steps.add(partial(y[i], z[i]), sympy.sympify(diagonal), "the case i = j", (number,), "dy_i/dz_i")
+    steps.add(partial(y[i], z[i]), diagonal, "the case i = j", (number,), "dy_i/dz_i")
     off = found.xreplace({KroneckerDelta(i, j): sympy.S.Zero})
     steps.add(partial(y[i], z[j]), off, "the case i ≠ j", (number,), "dy_i/dz_j, i ≠ j")
     total = Sum(forward.right, (i, K))

@@ -2,10 +2,11 @@
 
     python -m bench.step [--rounds 40] [--seconds 0.1] [--only NETWORK] [--optimizer sgd|adam] [--output FILE]
 
-A step is everything from the batch to the loss as a Python number: forward, loss, backward, update.  Every
+A step is everything from the batch to the loss as a Python number: forward, loss, backward, update. Every
 contender runs in a process of its own with THREADS threads; the rounds of all of them are interleaved, in
-another order each round.  What is reported is the median over rounds of the median step of a round, and the
-median over rounds of the ratio within the round, so that load from elsewhere meets every contender alike.
+another order each round. The half of the rounds counts in which the machine interrupted the contenders
+least. Over these, the median of a round's median step is reported, and the median of the ratio within a
+round.
 """
 
 from __future__ import annotations
@@ -152,8 +153,16 @@ def _rounds(workers: list[Worker], rounds: int, seconds: float) -> dict[str, lis
     return timed
 
 
+def _undisturbed(timed: dict[str, list[dict[str, float]]]) -> list[int]:
+    """Return the half of the rounds in which the contenders, together, were interrupted least."""
+    rounds = range(len(timed["generated"]))
+    order = sorted(rounds, key=lambda n: sum(each[n]["interruptions"] for each in timed.values()))
+    return sorted(order[: (len(order) + 1) // 2])
+
+
 def _summary(timed: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    medians = {name: [r["median"] for r in rounds] for name, rounds in timed.items()}
+    kept = _undisturbed(timed)
+    medians = {name: [rounds[n]["median"] for n in kept] for name, rounds in timed.items()}
     step = {name: statistics.median(values) for name, values in medians.items()}
     best_torch = min((name for name in step if name.startswith("torch")), key=step.__getitem__)
     ours = medians["generated"]
@@ -162,7 +171,9 @@ def _summary(timed: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
         for name, values in medians.items()
     }
     return {
-        "rounds": len(ours),
+        "rounds": len(timed["generated"]),
+        "rounds_kept": kept,
+        "interruptions": {n: [r["interruptions"] for r in rounds] for n, rounds in timed.items()},
         "seconds_per_step": step,
         "mean_seconds_per_step": {n: statistics.median(r["mean"] for r in rs) for n, rs in timed.items()},
         "least_seconds_per_step": {n: min(r["least"] for r in rs) for n, rs in timed.items()},

@@ -2,9 +2,10 @@
 
     python -m bench.step_worker CONTENDER CASE.npz
 
-The case holds the weights, batches and sizes (see ``bench.step``).  Commands: ``{"losses": n}`` takes n steps
-and answers with their losses; ``{"time": s}`` steps for s seconds and answers with their median, mean and least;
-``{"memory": true}`` with the peak resident MiB, and how far it lies above that of the import.
+The case holds the weights, batches and sizes (see ``bench.step``). Commands: ``{"losses": n}`` takes n
+steps and answers with their losses; ``{"time": s}`` steps for s seconds and answers with the median, mean
+and least step, and how often the process was interrupted; ``{"memory": true}`` answers with the peak
+resident MiB, and how far it lies above that of the import.
 """
 
 from __future__ import annotations
@@ -149,6 +150,11 @@ def _timed(step: Step, batches: Any, seconds: float) -> list[float]:
     return times
 
 
+def _interruptions() -> int:
+    """How often the machine has taken the processor away from this process's threads."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
 def main() -> None:
     contender, path = sys.argv[1:]
     bind_to_cores()
@@ -169,9 +175,14 @@ def main() -> None:
         if "losses" in command:
             answer: Any = [step(*next(batches)) for _ in range(command["losses"])]
         elif "time" in command:
+            before = _interruptions()
             times = _timed(step, batches, command["time"])
-            median, mean = statistics.median(times), statistics.fmean(times)
-            answer = {"median": median, "mean": mean, "least": min(times)}
+            answer = {
+                "median": statistics.median(times),
+                "mean": statistics.fmean(times),
+                "least": min(times),
+                "interruptions": _interruptions() - before,
+            }
         else:
             answer = {"peak": peak(), "above_import": peak() - imported}
         print(json.dumps(answer), flush=True)

@@ -89,7 +89,7 @@ class Winner(Expr):
     is_extended_real = True
 
     def __new__(cls, body: object, at: Iterable[object], *axes: Iterable[object]) -> Expr:
-        return Expr.__new__(cls, body, Tuple(*at), *(Tuple(*axis) for axis in axes))  # type: ignore[misc]
+        return Expr.__new__(cls, body, Tuple(*at), *[Tuple(*axis) for axis in axes])
 
     @property
     def body(self) -> Expr:

@@ -14,7 +14,6 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 H = 1e-5
 BELOW = (1e-7, 1e-9)  # where ±1e-5 crosses a kink
@@ -23,7 +22,7 @@ WIDE = bool(np.finfo(np.longdouble).eps < 1e-18)
 NUMBER: type[np.floating[Any]] = np.longdouble if WIDE else np.float64
 
 Loss = Callable[[float], Any]  # offset along the coordinate → loss
-Branches = Callable[[float], NDArray[np.bool_]]  # offset → the side of every kink
+Moved = Callable[[float], bool]  # offset → whether a kink is crossed on the way
 
 
 @dataclass(frozen=True)
@@ -39,17 +38,14 @@ class Estimate:
     firm: bool = True
 
 
-def estimates(loss: Loss, branches: Branches | None, noise: float) -> Iterator[Estimate]:
+def estimates(loss: Loss, crossed: Moved | None, noise: float) -> Iterator[Estimate]:
     """Ever more careful estimates of dE/dθ, none at all where every step crosses a kink.
 
-    `noise` is the noise of one value of the loss, `branches` is None for smooth networks.
+    `noise` is the noise of one value of the loss, `crossed` is None for smooth networks.
     """
-    here = None if branches is None else branches(0.0)
 
     def crosses(h: float) -> bool:
-        if branches is None or here is None:
-            return False
-        return any(not np.array_equal(branches(side), here) for side in (h, -h))
+        return crossed is not None and (crossed(h) or crossed(-h))
 
     h = next((h for h in (H, *BELOW) if not crosses(h)), None)
     if h is None:

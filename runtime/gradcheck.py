@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,7 @@ def _check_point(
     analytic = gradients(program, point, np.float64)
     wide = gradients(program, point, NUMBER) if WIDE else analytic
     exact = point.cast(NUMBER)
-    smooth = program.module.branches(point.parameters, point.x, point.t).size == 0
+    here = _branches(program, point)
     noise = _noise(program, exact, seed)
     rows = []
     for name, gradient in analytic.items():
@@ -147,11 +148,13 @@ def _check_point(
         tally = Tally()
         for index in where:
             along = _along(program, exact, name, int(index), call_loss)
-            sides = None if smooth else _along(program, point, name, int(index), _branches)
+            crossed = None
+            if here.size:
+                crossed = _along(program, point, name, int(index), partial(_crossed, here))
             value = float(gradient.flat[index])
             # float64 rounding of the analytic gradient itself, seen by computing it again, wider
             rounding = 4 * abs(float(wide[name].flat[index] - gradient.flat[index]))
-            tally = _judge(tally, value, rounding, along, sides, noise, tolerance)
+            tally = _judge(tally, value, rounding, along, crossed, noise, tolerance)
         rows.append(
             GradientRow(
                 stage=stage,
@@ -175,13 +178,13 @@ def _judge(
     analytic: float,
     rounding: float,
     along: Callable[[float], Any],
-    sides: Callable[[float], Any] | None,
+    crossed: Callable[[float], bool] | None,
     noise: float,
     tolerance: float,
 ) -> Tally:
     """The tally with one more coordinate."""
     error, refuted, zero, tried = np.inf, False, False, False
-    for estimate in estimates(along, sides, noise):
+    for estimate in estimates(along, crossed, noise):
         tried = True
         gap = abs(analytic - estimate.value)
         size = abs(analytic) + abs(estimate.value)
@@ -232,6 +235,10 @@ def _along(
 
 def _branches(program: Program, point: Point) -> NDArray[np.bool_]:
     return np.asarray(program.module.branches(point.parameters, point.x, point.t))
+
+
+def _crossed(here: NDArray[np.bool_], program: Program, point: Point) -> bool:
+    return not np.array_equal(_branches(program, point), here)
 
 
 def _noise(program: Program, exact: Point, seed: int) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 
 from runtime.batches import Batches, split
 from runtime.datasets.dataset import Dataset
-from runtime.errors import RunError, TrainingStopped
+from runtime.errors import DataError, RunError, TrainingStopped
 from runtime.interrupt import Interrupt
 from runtime.metrics import Score, evaluate
 from runtime.parameters import save_parameters
@@ -69,9 +69,11 @@ def train(
 
     The last, short batch of an epoch is used too.  On the first Ctrl-C or SIGTERM the step is finished and
     what there is is saved (status "interrupted").  Raises TrainingStopped when the loss becomes NaN or
-    infinite, after saving the parameters of the last good epoch; RunError for bad settings or a used folder.
+    infinite, after saving the parameters of the last good epoch; RunError for bad settings or a used folder;
+    DataError for data of other shapes.
     """
     settings = Settings(epochs, batch_size, seed, validation_split)
+    _check_shapes(program, dataset)
     folder = run_dir if isinstance(run_dir, RunFolder) else claim_run_folder(run_dir, program.name)
     with Interrupt() as interrupt, np.errstate(all="ignore"):
         loop = _Loop(program, dataset, settings, folder, interrupt)
@@ -85,6 +87,20 @@ def train(
     if result.status == "stopped":
         raise TrainingStopped(f"{result.problem}; {_kept(result)}", result)
     return result
+
+
+def _check_shapes(program: Program, dataset: Dataset) -> None:
+    """Raises DataError when one sample or one target has not the shape that the program takes."""
+    wanted_t = () if program.target_kind == "labels" else program.output_shape
+    for what, array, wanted in (
+        ("input", dataset.train_x, program.input_shape),
+        ("target", dataset.train_t, wanted_t),
+    ):
+        if array.shape[1:] != wanted:
+            raise DataError(
+                f"{dataset.origin}: one {what} has shape {array.shape[1:]}, {program.name} takes {wanted}; "
+                "change the spec's shapes or its loss, or use other data"
+            )
 
 
 def _save(result: RunResult, folder: RunFolder, program: Program, plots: bool) -> None:

@@ -275,7 +275,7 @@ def test_smaller_steps_avoid_a_near_kink() -> None:
     found = list(
         estimates(
             lambda h: max(np.longdouble(h) + np.longdouble(1e-6), 0) * 3,
-            lambda h: np.array([h + 1e-6 > 0]),
+            lambda h: h + 1e-6 <= 0,
             1e-19 if WIDE else 1e-22,
         )
     )

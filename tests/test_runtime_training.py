@@ -21,7 +21,7 @@ from runtime import files as runtime_files
 from runtime.batches import Batches, split
 from runtime.datasets import load_dataset
 from runtime.datasets.dataset import Dataset
-from runtime.errors import EditedProgramWarning, RunError, TrainingStopped
+from runtime.errors import DataError, EditedProgramWarning, RunError, TrainingStopped
 from runtime.files import write_atomically
 from runtime.metrics import correct, evaluate
 from runtime.parameters import load_parameters, read_metadata, save_parameters
@@ -196,6 +196,12 @@ def test_bad_settings(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(RunError):
         run("xor", tmp_path / "r", **wrong)
     assert not (tmp_path / "r").exists()
+
+
+def test_targets_of_another_shape_are_refused(tmp_path: Path) -> None:
+    table = {"inputs": [[0, 0], [1, 1]], "targets": [[0, 1], [1, 0]]}
+    with pytest.raises(DataError, match=r"target has shape \(2,\), xor takes \(1,\)"):
+        run("xor", tmp_path / "r", table)
 
 
 def test_second_run_in_one_folder_is_refused(tmp_path: Path) -> None:

@@ -57,10 +57,10 @@ def differentiated(symbol: str) -> str | None:
 
 def parts(symbol: str) -> Parts:
     """Return the letter and the layer of a symbol that is no fraction ∂E/∂x: z1, or z@l for any layer l."""
-    if symbol in FIXED:
-        return Parts(FIXED[symbol].latex, FIXED[symbol].text)
     is_delta = symbol.startswith("dz")
     match = _NUMBERED.fullmatch(symbol[1:] if is_delta else symbol)
+    if match is None and symbol in FIXED:
+        return Parts(FIXED[symbol].latex, FIXED[symbol].text)
     if match is None:
         return Parts(*DELTA) if symbol == "dz" else Parts(*GREEK.get(symbol, (symbol, symbol)))
     letter, number, step, general = match.groups()

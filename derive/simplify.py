@@ -148,8 +148,11 @@ def _solve(right: Expr, part: Expr, left: Indexed) -> Expr | None:
     unknown, y = sympy.Dummy("unknown"), sympy.Dummy("y")
     slots = {a: sympy.Dummy("a") for a in accesses(right.xreplace({part: unknown}))}
     numerator, denominator = sympy.fraction(sympy.together(right.xreplace({part: unknown, **slots})))
-    polynomial = sympy.Poly(y * denominator - numerator, unknown) if not slots else None
-    if polynomial is None or polynomial.degree() != 1:
+    difference = y * denominator - numerator
+    if slots or not difference.is_polynomial(unknown):
+        return None
+    polynomial = sympy.Poly(difference, unknown)
+    if polynomial.degree() != 1:
         return None
     slope, constant = polynomial.all_coeffs()
     return (-constant / slope).xreplace({y: left})

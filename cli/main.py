@@ -202,7 +202,10 @@ def new(name: str, force: bool) -> None:
     from derive.spec import starter
 
     path = Path(f"{name}.toml")
-    text = starter(name)
+    try:
+        text = starter(name)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     if path.exists() and not force:
         raise click.UsageError(f"{path} exists; choose another name, or use --force.")
     path.write_text(text, encoding="utf-8")
@@ -249,7 +252,7 @@ def _faults() -> tuple[type[Exception], ...]:
 def main() -> NoReturn:
     """Run the command; a user's mistake is one message and an exit code, never a traceback."""
     try:
-        derive.main(standalone_mode=False)
+        derive.main(prog_name="derive", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

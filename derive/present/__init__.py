@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from derive.derivation import Derivation
     from derive.present.page import Page
-    from derive.topics.topic import Topic
+    from derive.topics.model import Topic
 
 FORMS = ("index", "matrix")
 FORMATS = ("latex", "text", "markdown", "html", "json")
@@ -34,7 +34,7 @@ def present(
 
 def document(subject: Derivation | Topic | Page, form: str = "matrix", steps: bool = True) -> str:
     """Return a LaTeX document of its own, the same bytes for the same derivation."""
-    from derive.present.document import document_of
+    from derive.present.tex import document_of
 
     return document_of(_page(subject, form, steps), steps)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from derive.topics.topic import Topic
+    from derive.topics.model import Topic
 
 _MODULES: dict[str, dict[str, str]] = {
     "squares": {

@@ -14,7 +14,7 @@ from derive.library import ACTIVATIONS
 from derive.network import formula_expression
 from derive.rewrites import stable
 from derive.simplify import tidy
-from derive.topics.topic import Steps, Topic, TopicError, partial
+from derive.topics.model import Steps, Topic, TopicError, partial
 
 k, K = index("k"), size("K")
 X, Y = tensor("x", K), tensor("y", K)

@@ -15,7 +15,7 @@ from derive.present.tree import Plus, Times
 from derive.rewrites import one_hot_sums
 from derive.simplify import tidy
 from derive.topics.softmaxes import in_output, jacobian, softmax_of
-from derive.topics.topic import Steps, Topic, TopicError, node, partial
+from derive.topics.model import Steps, Topic, TopicError, node, partial
 
 i, j, k = index("i"), index("j"), index("k")
 AFTER, J, K = size("I"), size("J"), size("K")

@@ -12,7 +12,7 @@ from derive.differentiate import cotangent, vjp
 from derive.index import Equation, Sum, access, accesses, index, size, tensor
 from derive.present.tree import Big, Leaf, Node, Plus, Times
 from derive.simplify import tidy
-from derive.topics.topic import Steps, Topic, TopicError, node, partial
+from derive.topics.model import Steps, Topic, TopicError, node, partial
 
 i, n = index("i"), size("n")
 x, y, S, z = (tensor(letter, n) for letter in "xySz")

@@ -11,7 +11,7 @@ from derive.differentiate import contract, cotangent, local_terms, vjp
 from derive.index import Equation, Sum, access, index, size, tensor
 from derive.rewrites import ONE_HOT, one_hot_sums
 from derive.simplify import tidy
-from derive.topics.topic import Steps, Topic, TopicError, partial
+from derive.topics.model import Steps, Topic, TopicError, partial
 
 i, j, k, K = index("i"), index("j"), index("k"), size("K")
 z, t, E = tensor("z", K), tensor("t", K), tensor("E")

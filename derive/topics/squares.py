@@ -11,7 +11,7 @@ from derive.differentiate import vjp
 from derive.formula import formula_names, parse_formula
 from derive.index import Equation, Sum, access, index, size, tensor
 from derive.present.tree import Leaf, Node, Plus, Raised, Times
-from derive.topics.topic import Steps, Topic, TopicError, node, partial
+from derive.topics.model import Steps, Topic, TopicError, node, partial
 
 k, K = index("k"), size("K")
 y, t, E = tensor("y", K), tensor("t", K), tensor("E")

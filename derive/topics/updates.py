@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from derive.derivation import update_equations
 from derive.library import OPTIMIZERS
 from derive.present.sides import line
-from derive.topics.topic import Steps, Topic, TopicError
+from derive.topics.model import Steps, Topic, TopicError
 
 
 def _topic(name: str) -> Callable[[Mapping[str, str]], Topic]:

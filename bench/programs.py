@@ -82,7 +82,13 @@ def machine() -> dict[str, Any]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return {"cpu": _cpu(), "cores": os.cpu_count(), "threads": THREADS, "versions": versions}
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "threads": THREADS,
+        "realtime": hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER,
+        "versions": versions,
+    }
 
 
 def _cpu() -> str:

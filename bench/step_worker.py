@@ -135,7 +135,7 @@ CONTENDERS: dict[str, Callable[[Arrays], tuple[Step, Callable[[np.ndarray], Any]
 
 
 def peak() -> float:
-    """Peak resident memory of this process so far, MiB (ru_maxrss would include the process that started it)."""
+    """Peak resident memory of this process so far, MiB (its ru_maxrss would count its parent's)."""
     status = Path("/proc/self/status")
     if status.is_file():
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))

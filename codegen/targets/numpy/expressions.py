@@ -75,6 +75,9 @@ class ExpressionPrinter:
     def _print(self, e: Expr) -> Text:
         if e.is_number and isinstance(e, Pow | sympy.Function | sympy.exp):
             return self._number(e)
+        if is_mask(e):  # truth values do not add up: True + True is True
+            self.constant_branch = True
+            return f"np.where({self.truth(e)}, real(1), real(0))", ATOM
         match e:
             case Rational():
                 return number(e)
@@ -92,14 +95,18 @@ class ExpressionPrinter:
                 return self._power(e)
             case Piecewise():
                 return self._piecewise(e)
-            case KroneckerDelta():
-                return f"{self.text(e.args[0], ADD)} == {self.text(e.args[1], ADD)}", COMPARE
             case sympy.core.relational.Relational():
                 return f"{self.text(e.lhs, ADD)} {RELATIONS[e.rel_op]} {self.text(e.rhs, ADD)}", COMPARE
         name = FUNCTIONS.get(type(e).__name__)
         if name is None:
             raise CannotPrint(f"no NumPy form for {type(e).__name__} in {e}")
         return f"{name}({', '.join(self.text(a) for a in e.args)})", ATOM
+
+    def truth(self, mask: Expr) -> str:
+        """Return the text of a mask as truth values: a factor beside an array of numbers, and no number."""
+        if isinstance(mask, KroneckerDelta):
+            return f"{self.text(mask.args[0], ADD)} == {self.text(mask.args[1], ADD)}"
+        return self.text(indicator(mask))
 
     def _number(self, e: Expr) -> Text:
         """A constant that is no plain number is a Python float, which leaves an array's dtype alone."""
@@ -175,8 +182,14 @@ class ExpressionPrinter:
         late = [d for d in divisors if d not in early]
         text = " * ".join(self.text(f, MULTIPLY) for f in leading)
         text += "".join(f" / {self.text(d, UNARY)}" for d in early)
+        masks = [f for f in arrays if is_mask(f)]
+        if len(masks) < len(arrays):
+            arrays = [f for f in arrays if f not in masks]
+        else:
+            masks = []
         for factor in arrays:
             text += (" * " if text else "") + self.text(factor, UNARY if text else MULTIPLY)
+        text += "".join(f" * ({self.truth(mask)})" for mask in masks)
         text = text or "1"
         text += "".join(f" / {self.text(d, UNARY)}" for d in late)
         return (f"-{text}", ADD) if negative else (text, MULTIPLY)
@@ -200,9 +213,6 @@ class ExpressionPrinter:
             kind, first, second = extreme
             ordered = sorted((first, second), key=lambda a: not a.has(Indexed))
             return f"np.{kind}({', '.join(self.text(a) for a in ordered)})", ATOM
-        mask = indicator(e)
-        if mask is not None:
-            return self.text(mask), COMPARE
         text = self._branch(e.args[-1][0])
         for branch, condition in reversed(e.args[:-1]):
             text = f"np.where({self.text(condition)}, {self._branch(branch)}, {text})"
@@ -256,9 +266,14 @@ def extremum(e: Piecewise) -> tuple[str, Expr, Expr] | None:
     return None
 
 
-def indicator(e: Piecewise) -> Expr | None:
+def is_mask(e: Expr) -> bool:
+    """Whether an expression is 1 where something holds and else 0."""
+    return type(e).__name__ in ("KroneckerDelta", "Inside", "Winner") or indicator(e) is not None
+
+
+def indicator(e: Expr) -> Expr | None:
     """Recognise a 0/1 branch: the condition under which the value is 1."""
-    if len(e.args) != 2:
+    if not isinstance(e, Piecewise) or len(e.args) != 2:
         return None
     (first, condition), (second, _) = e.args
     if (first, second) == (1, 0):

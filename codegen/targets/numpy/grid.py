@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sympy import Expr, Indexed, Integer, KroneckerDelta, Symbol, expand
+from sympy import Expr, Indexed, Integer, Symbol, expand
 
 from codegen.program import Grid, Program
-from codegen.targets.numpy.expressions import ADD, ATOM, COMPARE, ExpressionPrinter, Text
+from codegen.targets.numpy.expressions import ADD, COMPARE, ExpressionPrinter
 
 
 class GridPrinter(ExpressionPrinter):
@@ -35,16 +35,15 @@ class GridPrinter(ExpressionPrinter):
         shape = ", ".join(str(n) for _, n in self.statement.extents)
         return f"np.broadcast_to({body}, ({shape})).sum(axis={over})"
 
-    def _print(self, e: Expr) -> Text:
-        match type(e).__name__:
+    def truth(self, mask: Expr) -> str:
+        """Return the text of a mask, guards and winners among them, as truth values."""
+        match type(mask).__name__:
             case "Inside":
-                subscript = self.text(e.args[0], ADD)
-                return f"(({subscript} >= 0) & ({subscript} < {e.args[1]}))", ATOM
+                subscript = self.text(mask.args[0], ADD)
+                return f"({subscript} >= 0) & ({subscript} < {mask.args[1]})"
             case "Winner":
-                return self._winner(e), ATOM
-        if isinstance(e, KroneckerDelta):
-            return f"({self.text(e.args[0], ADD)} == {self.text(e.args[1], ADD)})", ATOM
-        return super()._print(e)
+                return self._winner(mask)
+        return super().truth(mask)
 
     def _winner(self, e: Expr) -> str:
         """1 where ``at`` is the first place of the maximum over the winner's own axes."""
@@ -58,7 +57,7 @@ class GridPrinter(ExpressionPrinter):
             place = place * size + at
         shape = ", ".join(str(n) for _, n in self.statement.extents)
         first = f"np.broadcast_to({body}, ({shape}, {', '.join(str(n) for _, n in e.axes)}))"
-        return f"({first}.reshape({shape}, -1).argmax(axis=-1) == {self.text(expand(place), ADD)})"
+        return f"{first}.reshape({shape}, -1).argmax(axis=-1) == {self.text(expand(place), ADD)}"
 
     def _symbol(self, symbol: Symbol) -> str:
         if symbol in self.extents:

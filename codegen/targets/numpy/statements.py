@@ -20,7 +20,14 @@ from codegen.program import (
     Statement,
     viewed,
 )
-from codegen.targets.numpy.expressions import FUNCTIONS, ExpressionPrinter, arrays_first, extremum, quotient
+from codegen.targets.numpy.expressions import (
+    FUNCTIONS,
+    ExpressionPrinter,
+    arrays_first,
+    extremum,
+    is_mask,
+    quotient,
+)
 from codegen.targets.numpy.grid import GridPrinter
 
 
@@ -167,7 +174,7 @@ class StatementPrinter:
         numerator, denominator = quotient(rest)
         if numerator == 1:
             return f"{name} /= {self._expression(denominator, s.indices, statement=s)}"
-        return f"{name} *= {self._expression(rest, s.indices, statement=s)}"
+        return f"{name} *= {self._expression(rest, s.indices, statement=s, factor=True)}"
 
     def _call(self, s: Map, e: Expr, out: str) -> str | None:
         """Print the outermost operation as a call that writes to ``out``, None where NumPy has none."""
@@ -176,7 +183,10 @@ class StatementPrinter:
             return None
         function, arguments = operation
         self._helper(function)
-        texts = [self._expression(a, s.indices, statement=s) for a in arguments]
+        texts = [
+            self._expression(a, s.indices, statement=s, factor=position > 0 and function == "np.multiply")
+            for position, a in enumerate(arguments)
+        ]
         return f"{function}({', '.join([*texts, f'out={out}'])})"
 
     def _operation(self, e: Expr) -> tuple[str, list[Expr]] | None:
@@ -192,6 +202,9 @@ class StatementPrinter:
                 if denominator != 1:
                     return ("np.divide", [numerator, denominator]) if numerator.has(Indexed) else None
                 first, *others = arrays_first(e.args)
+                masks = [f for f in e.args if is_mask(f)]
+                if masks and not all(is_mask(f) for f in e.args if f.has(Indexed)):
+                    return "np.multiply", [Mul(*(f for f in e.args if f != masks[0])), masks[0]]
                 return "np.multiply", [first, Mul(*others)]
             case sympy.Add():
                 negative = [t for t in e.args if t.could_extract_minus_sign()]
@@ -211,10 +224,13 @@ class StatementPrinter:
         for node in sympy.preorder_traversal(e):
             self._helper(FUNCTIONS.get(type(node).__name__, "np."))
 
-    def _expression(self, e: Expr, indices: tuple[Symbol, ...], statement: Statement) -> str:
+    def _expression(
+        self, e: Expr, indices: tuple[Symbol, ...], statement: Statement, factor: bool = False
+    ) -> str:
+        """Return the text of an expression; as a ``factor`` beside an array, a mask is its truth values."""
         self._register(e)
         printer = ExpressionPrinter(indices, self.names, self._extents(statement), self.program.constants)
-        text = printer.text(e)
+        text = printer.truth(e) if factor and is_mask(e) else printer.text(e)
         self.needs_real |= printer.constant_branch
         return text
 

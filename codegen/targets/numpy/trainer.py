@@ -12,7 +12,7 @@ from sympy import Basic, Expr, Indexed, Piecewise
 
 from codegen.frame import Frame, ParameterStart
 from codegen.program import EquationNote, Grid, Map, Program, Reduce, Value, reads, viewed
-from codegen.targets.numpy.expressions import ExpressionPrinter
+from codegen.targets.numpy.expressions import ExpressionPrinter, is_mask
 from codegen.targets.numpy.grid import GridPrinter
 from codegen.targets.numpy.helpers import HELPERS
 from codegen.targets.numpy.statements import Line, StatementPrinter
@@ -79,7 +79,7 @@ class _Sections:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.helpers: set[str] = set()
-        self.needs_real: dict[str, bool] = {}
+        self.needs_real: dict[str, bool] = {"branches": False}
         self.input_views = self._input_views()
         self.texts = {name: self._section(name) for name in (*TRAINING, "update")}
 
@@ -197,7 +197,9 @@ class _Sections:
                 texts = ExpressionPrinter(indices, names, {}, self.program.constants)
                 if isinstance(statement, Grid):
                     texts = GridPrinter(statement, self.program, names)
-                found[ExpressionPrinter.text(texts, condition)] = None
+                truth = texts.truth(condition) if is_mask(condition) else texts.text(condition)
+                found[truth] = None
+                self.needs_real["branches"] |= texts.constant_branch
                 wanted |= {str(read.base.label) for read in condition.atoms(Indexed)}
                 self.helpers |= {"read"} if isinstance(texts, GridPrinter) and texts.reads_outside else set()
                 for node in sympy.preorder_traversal(condition):

@@ -316,6 +316,11 @@ class _Derivation:
 
     def _update(self) -> None:
         options = self.network.spec.optimizer
+        for parameter in self.network.parameters:
+            if cotangent(parameter.name) not in self.number_of:
+                raise CannotDifferentiate(
+                    f"the loss does not depend on {parameter.name}: a formula after it is constant"
+                )
         gradients = [self.number_of[cotangent(p.name)] for p in self.network.parameters]
         for equation in update_equations(OPTIMIZERS[options.type], self.network.parameter_count):
             because = self._reads(equation) or gradients

@@ -82,7 +82,10 @@ def _choose(condition: Condition, left: Expr, right: Expr, a: Expr, b: Expr, bud
     if inner is None:
         if left.is_number and right.is_number:
             return a if _holds(condition, left, right) else b
-        return sympy.Piecewise((a, condition(left, right)), (b, True))
+        try:
+            return sympy.Piecewise((a, condition(left, right)), (b, True))
+        except RecursionError:  # SymPy's canonical form of q (t - y) >= (q - 1) (t - y) goes round for ever
+            return sympy.Piecewise((a, condition(sympy.expand(left - right), 0)), (b, True))
     branches = []
     for value, case in inner.args:
         left_, right_, a_, b_ = (part.xreplace({inner: value}) for part in (left, right, a, b))

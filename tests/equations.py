@@ -265,7 +265,7 @@ def affine(draw: Any, symbols: list[Symbol]) -> Expr:
 
 @st.composite
 def cases(draw: Any, kinds: tuple[str, ...], functions: Iterable[str] = tuple(FUNCTIONS)) -> Case:
-    """Draw an equation of one of the kinds: product, sum, max, nested, normalized."""
+    """Draw an equation of one of the kinds: product, sum, max, nested, deep, normalized."""
     rank = draw(st.integers(0, 3))
     free = [index(name) for name in INDICES[:rank]]
     bound = [index(name) for name in BOUND[: draw(st.integers(1, 2))]]
@@ -307,6 +307,10 @@ def cases(draw: Any, kinds: tuple[str, ...], functions: Iterable[str] = tuple(FU
     elif kind == "nested":
         inner = Sum(apply(product([*everything, index("w")])), (index("w"), new_size("Rw", 3)))
         right = Sum(apply(read("a", everything) - inner) * read("b", everything), *axes)
+    elif kind == "deep":  # a sum of maxima of sums
+        inner = Sum(product([*free, index("w"), index("v")]), (index("w"), new_size("Rw", 2)))
+        largest = Max(inner + read("b", [*free, index("u"), index("v")]), (index("v"), new_size("Rm", 3)))
+        right = Sum(apply(largest) * read("a", [*free, index("u")]), axes[0])
     else:
         total = Sum(exp(product(everything)), *axes)
         direct = read("a", free)

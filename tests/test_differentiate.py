@@ -69,9 +69,15 @@ def test_maxima(case: Case) -> None:
     check_case(case)
 
 
-@SLOW
+@settings(SLOW, max_examples=30)
 @given(cases(("nested",)))
 def test_nested_sums(case: Case) -> None:
+    check_case(case)
+
+
+@settings(SLOW, max_examples=30)
+@given(cases(("deep",)))
+def test_sums_of_maxima_of_sums(case: Case) -> None:
     check_case(case)
 
 

@@ -202,6 +202,31 @@ def test_every_loss(loss_name: str, end: str, reduction: str) -> None:
     check_gradients(derivation, given(derivation, 2))
 
 
+@pytest.mark.parametrize("loss_name", sorted(LOSSES))
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+def test_the_loss_is_what_the_spec_says(loss_name: str, reduction: str, l2: float) -> None:
+    """The same network in plain NumPy: Σ over outputs, Σ or mean over samples, l2 Σ W²."""
+    declared = spec([3, "tanh", 4, "softmax"], loss_name, reduction=reduction, l2=l2)
+    derivation = derive_network(declared)
+    arrays = given(derivation, 8)
+    hidden = np.tanh(arrays["x"] @ arrays["W1"].T + arrays["b1"])
+    logits = hidden @ arrays["W2"].T + arrays["b2"]
+    y = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    t = np.eye(4)[arrays["t"]] if loss_name == "cross_entropy" else arrays["t"]
+    terms = {
+        "mse": (y - t) ** 2 / 2,
+        "mae": np.abs(y - t),
+        "cross_entropy": -t * np.log(y),
+        "binary_cross_entropy": -(t * np.log(y) + (1 - t) * np.log(1 - y)),
+    }[loss_name]
+    decay = l2 * (np.sum(arrays["W1"] ** 2) + np.sum(arrays["W2"] ** 2))
+    expected = terms.sum() / (BATCH if reduction == "mean" else 1) + decay
+    values = run(derivation, arrays, "definition", "forward", "loss", computed=True)
+    np.testing.assert_allclose(values["a2"], y, rtol=1e-13)
+    np.testing.assert_allclose(values["E"], expected, rtol=1e-13)
+
+
 # ---- known forms -------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import sympy
-from sympy import Add, Expr, Indexed, IndexedBase, Mul, Pow, cosh, erf, exp, log
+from sympy import Add, Expr, Indexed, IndexedBase, Mul, Pow, cosh, erf, exp, log, sinh, tanh
 
 from derive.functions import erfc, expm1, log1p, logcosh, sigmoid, softplus
 from derive.index import Max, Sum, index, size, tensor
@@ -133,6 +133,13 @@ def _log_of_quotient(node: Expr) -> Expr:
     return Add(*terms)
 
 
+def _quotient_of_hyperbolics(node: Mul) -> Expr:
+    for factor in node.args:
+        if isinstance(factor, sinh) and 1 / cosh(factor.args[0]) in node.args:
+            return node * cosh(factor.args[0]) / factor * tanh(factor.args[0])
+    return node
+
+
 def _merge_exponentials(node: Mul) -> Expr:
     exponents = [f.args[0] for f in node.args if isinstance(f, exp)]
     if len(exponents) < 2 or not any(e.has(Max) for e in exponents):
@@ -191,6 +198,14 @@ ERFC = Rewrite(
     _everywhere(Add, lambda node: _pairs(node, erf, 1, lambda a: erfc(-a))),
 )
 
+TANH = Rewrite(
+    "sinh(u)/cosh(u) = tanh(u)",
+    sinh(u) / cosh(u),
+    tanh(u),
+    "definition of tanh; finite for large u",
+    _everywhere(Mul, _quotient_of_hyperbolics),
+)
+
 LOG_SIGMOID = Rewrite(
     "log σ(u) = −softplus(−u)",
     log(sigmoid(u)),
@@ -202,7 +217,7 @@ LOG_COSH = Rewrite("log cosh", log(cosh(u)), logcosh(u), "always", LOG_NAMED.app
 
 NAMING = (LOGISTIC, ABSORB, COMPLEMENT, LOG_NAMED)
 # Named functions first: what is then left of exponentials in a sum is worth shifting.
-STABLE = (LOG_OF_QUOTIENT, *NAMING, SHIFT, MERGE, EXPM1, LOG1P, ERFC)
+STABLE = (LOG_OF_QUOTIENT, *NAMING, SHIFT, MERGE, EXPM1, LOG1P, ERFC, TANH)
 REWRITES = (*STABLE, LOG_SIGMOID, LOG_COSH)
 
 

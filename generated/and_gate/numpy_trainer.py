@@ -9,7 +9,7 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 
 import argparse
 import functools
-import math  # noqa: F401
+import math
 
 import numpy as np
 
@@ -60,7 +60,6 @@ def flat(parts):
 
 def init_parameters(seed=0, dtype=np.float32):
     """Return starting parameters by name, drawn with a seed."""
-    rng = np.random.default_rng(seed)  # noqa: F841
     p = views(np.empty(COUNT, dtype))
     p["W1"][...] = ((-0.16, 0.44),)
     p["b1"][...] = (-0.99,)
@@ -88,6 +87,8 @@ def prepare(p, x, t=None):
     x = np.asarray(x, dtype)
     if x.shape[1:] != INPUT:
         raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
+    if t is not None and len(x) == 0:
+        raise ValueError("x has no samples, so there is no loss")
     if t is not None:
         t = np.asarray(t, dtype)
         if t.shape != (len(x), *OUTPUT):
@@ -97,7 +98,6 @@ def prepare(p, x, t=None):
 
 # ---- Forward ---------------------------------------------------------------------------------------
 def forward(p, x, w):
-    N = len(x)  # noqa: F841
     a0 = x                                                              # a0 = x                         (N, 2)       (1)
     z1 = np.matmul(a0, p["W1"].T, out=w.z1)                             # z1 = W1 a0 + b1                (N, 1)       (2)
     z1 += p["b1"]                                                       # (2)
@@ -107,7 +107,7 @@ def forward(p, x, w):
 
 # ---- Loss ------------------------------------------------------------------------------------------
 def error(p, t, w):
-    N = len(t)  # noqa: F841
+    N = len(t)
     E_sum = np.sum((w.a1 - t)**2 / 2)                                   # E = (1/(2 N)) Σₙ ‖a1ₙ − tₙ‖²   ()           (4)
     E = E_sum / N                                                       # (4)
     return E
@@ -115,7 +115,7 @@ def error(p, t, w):
 
 # ---- Backward: delta_l = dE/dz_l, and the gradient of every parameter ------------------------------
 def backward(p, x, t, w, g):
-    N = len(x)  # noqa: F841
+    N = len(x)
     a0 = x
     np.divide(w.a1 * (1 - w.a1) * (w.a1 - t), N, out=w.delta1)          # δ1 = (a1 − t) ⊙ a1 ⊙ (1 − a1)/N (N, 1)       (5)
     np.matmul(w.delta1.T, a0, out=g["W1"])                              # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (1, 2)       (6)
@@ -163,7 +163,7 @@ def loss_and_gradients(parameters, x, t, seed=None):
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
     x, t, w = prepare(parameters, x, t)
-    N, p, g = len(x), parameters, w.g  # noqa: F841
+    p, g = parameters, w.g
     forward(p, x, w)
     error(p, t, w)
     backward(p, x, t, w, g)

@@ -9,7 +9,7 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 
 import argparse
 import functools
-import math  # noqa: F401
+import math
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def flat(parts):
 
 def init_parameters(seed=0, dtype=np.float32):
     """Return starting parameters by name, drawn with a seed."""
-    rng = np.random.default_rng(seed)  # noqa: F841
+    rng = np.random.default_rng(seed)
     p = views(np.empty(COUNT, dtype))
     p["W1"][...] = rng.uniform(-1, 1, (16, 784)) * math.sqrt(6 / (784 + 16))    # glorot_uniform
     p["b1"][...] = 0
@@ -110,6 +110,8 @@ def prepare(p, x, t=None):
     x = np.asarray(x, dtype)
     if x.shape[1:] != INPUT:
         raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
+    if t is not None and len(x) == 0:
+        raise ValueError("x has no samples, so there is no loss")
     if t is not None:
         t = np.asarray(t)
         if t.shape != x.shape[:1] or t.dtype.kind not in "iu":
@@ -119,7 +121,7 @@ def prepare(p, x, t=None):
 
 # ---- Forward ---------------------------------------------------------------------------------------
 def forward(p, x, w):
-    N = len(x)  # noqa: F841
+    N = len(x)
     a0 = x.reshape(N, 784)                                              # a0 = vec(x)                    (N, 784)     (2)
     z1 = np.matmul(a0, p["W1"].T, out=w.z1)                             # z1 = W1 a0 + b1                (N, 16)      (3)
     z1 += p["b1"]                                                       # (3)
@@ -138,7 +140,7 @@ def forward(p, x, w):
 
 # ---- Loss ------------------------------------------------------------------------------------------
 def error(p, t, w):
-    N = len(t)  # noqa: F841
+    N = len(t)
     T = np.equal(t[:, None], np.arange(10), out=w.T)                    # T = onehot(t)                  (N, 10)      (1)
     E_sum = np.sum(np.log(w.a3_sum))                                    # E = −(1/N) Σₙ Tₙᵀ log(a3ₙ)     ()           (9)
     E_sum2 = np.sum(T * (w.a3_max[:, None] - w.z3))                     # (9)
@@ -148,7 +150,7 @@ def error(p, t, w):
 
 # ---- Backward: delta_l = dE/dz_l, and the gradient of every parameter ------------------------------
 def backward(p, x, t, w, g):
-    N = len(x)  # noqa: F841
+    N = len(x)
     a0 = x.reshape(N, 784)
     np.divide(w.a3 - w.T, N, out=w.delta3)                              # δ3 = (a3 − T)/N                (N, 10)      (10)
     np.matmul(w.delta3.T, w.a2, out=g["W3"])                            # ∂E/∂W3 = Σₙ δ3ₙ a2ₙᵀ           (10, 16)     (11)
@@ -217,10 +219,11 @@ def loss_and_gradients(parameters, x, t, seed=None):
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
     x, t, w = prepare(parameters, x, t)
-    N, p, g = len(x), parameters, w.g  # noqa: F841
+    p, g = parameters, w.g
     forward(p, x, w)
     error(p, t, w)
     backward(p, x, t, w, g)
+    N = len(x)
     np.matmul(w.delta1, p["W1"], out=w.da0)                             # ∂E/∂a0 = W1ᵀ δ1                (N, 784)     (19)
     w.dx = w.da0.reshape(N, 28, 28, 1)                                  # ∂E/∂x = vec⁻¹(∂E/∂a0)          (N, 28, 28, 1) (20)
     return w.dx.copy()

@@ -9,7 +9,7 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 
 import argparse
 import functools
-import math  # noqa: F401
+import math
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def flat(parts):
 
 def init_parameters(seed=0, dtype=np.float32):
     """Return starting parameters by name, drawn with a seed."""
-    rng = np.random.default_rng(seed)  # noqa: F841
+    rng = np.random.default_rng(seed)
     p = views(np.empty(COUNT, dtype))
     p["W1"][...] = rng.uniform(0.0, 1.0, (3, 2))
     p["W2"][...] = rng.uniform(0.0, 1.0, (1, 3))
@@ -91,6 +91,8 @@ def prepare(p, x, t=None):
     x = np.asarray(x, dtype)
     if x.shape[1:] != INPUT:
         raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
+    if t is not None and len(x) == 0:
+        raise ValueError("x has no samples, so there is no loss")
     if t is not None:
         t = np.asarray(t, dtype)
         if t.shape != (len(x), *OUTPUT):
@@ -100,7 +102,6 @@ def prepare(p, x, t=None):
 
 # ---- Forward ---------------------------------------------------------------------------------------
 def forward(p, x, w):
-    N = len(x)  # noqa: F841
     a0 = x                                                              # a0 = x                         (N, 2)       (1)
     z1 = np.matmul(a0, p["W1"].T, out=w.z1)                             # z1 = W1 a0                     (N, 3)       (2)
     a1 = sigmoid(z1, out=w.a1)                                          # a1 = σ(z1)                     (N, 3)       (3)
@@ -111,7 +112,6 @@ def forward(p, x, w):
 
 # ---- Loss ------------------------------------------------------------------------------------------
 def error(p, t, w):
-    N = len(t)  # noqa: F841
     E_sum = np.sum((w.a2 - t)**2 / 2)                                   # E = (1/2) Σₙ ‖a2ₙ − tₙ‖²       ()           (6)
     E = E_sum                                                           # (6)
     return E
@@ -119,7 +119,6 @@ def error(p, t, w):
 
 # ---- Backward: delta_l = dE/dz_l, and the gradient of every parameter ------------------------------
 def backward(p, x, t, w, g):
-    N = len(x)  # noqa: F841
     a0 = x
     np.multiply(w.a2, (1 - w.a2) * (w.a2 - t), out=w.delta2)            # δ2 = (a2 − t) ⊙ a2 ⊙ (1 − a2)  (N, 1)       (7)
     np.matmul(w.delta2.T, w.a1, out=g["W2"])                            # ∂E/∂W2 = Σₙ δ2ₙ a1ₙᵀ           (1, 3)       (8)
@@ -169,7 +168,7 @@ def loss_and_gradients(parameters, x, t, seed=None):
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
     x, t, w = prepare(parameters, x, t)
-    N, p, g = len(x), parameters, w.g  # noqa: F841
+    p, g = parameters, w.g
     forward(p, x, w)
     error(p, t, w)
     backward(p, x, t, w, g)

@@ -1,0 +1,203 @@
+"""The bodies of the generated functions: lines with their equations, and what the lines need around them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import sympy
+from sympy import Basic, Expr, Indexed, Piecewise
+
+from codegen.program import EquationNote, Grid, Map, Program, Reduce, Value, reads, viewed
+from codegen.targets.numpy.expressions import ExpressionPrinter, is_mask
+from codegen.targets.numpy.grid import GridPrinter
+from codegen.targets.numpy.helpers import HELPERS
+from codegen.targets.numpy.statements import Line, StatementPrinter
+
+COMMENT_COLUMN = 66
+TEXT_WIDTH, SHAPE_WIDTH = 30, 12
+TRAINING = ("forward", "loss", "backward", "input_gradient")
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A line of the workspace: a value, its memory or another value's, and its shape."""
+
+    name: str
+    text: str
+    shape: str
+
+
+class Sections:
+    """The bodies of the generated functions."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.helpers: set[str] = set()
+        self.needs_real: dict[str, bool] = {"branches": False}
+        self.input_views = self._input_views()
+        self.texts = {name: self._section(name) for name in (*TRAINING, "update")}
+        self.branches: list[str] = []
+        self.preambles: dict[str, list[str]] = {}
+        self._find_branches()
+        for name, texts in self.texts.items():
+            self._preamble(name, {n for s in program.sections[name] for n in reads(s)}, texts)
+
+    def _printer(self, section: str) -> StatementPrinter:
+        names, stored = {}, {}
+        for value in self.program.values.values():
+            names[value.name] = self._name(value)
+            if value.kind == "local" and value.shape:
+                stored[value.name] = f"w.{value.identifier}"
+                if section in ("backward", "input_gradient") or not self._made_in(value.name, section):
+                    names[value.name] = stored[value.name]
+            if value.kind == "gradient" and value.name != "g":
+                stored[value.name] = f'g["{value.identifier[1:]}"]'
+                names[value.name] = stored[value.name]
+            if value.kind == "state" or value.name in ("theta", "g"):
+                stored[value.name] = value.identifier
+        for statement in self.program.statements(*TRAINING):
+            source = viewed(statement)
+            if source is not None and self._shows_input(source):
+                names[statement.out] = self.program.values[statement.out].identifier
+                stored.pop(statement.out, None)
+        return StatementPrinter(self.program, names, stored.get)
+
+    def _shows_input(self, name: str) -> bool:
+        """Whether a value is the input, or a view of it, or a view of such a view."""
+        return self.program.values[name].kind == "input" or name in self.input_views
+
+    def _input_views(self) -> dict[str, str]:
+        """Return the views of the input, each with the value that it shows."""
+        found: dict[str, str] = {}
+        for statement in self.program.statements(*TRAINING):
+            source = viewed(statement)
+            if source is not None and (source in found or self.program.values[source].kind == "input"):
+                found[statement.out] = source
+        return found
+
+    def _made_in(self, name: str, section: str) -> bool:
+        return any(s.out == name for s in self.program.sections[section])
+
+    def _name(self, value: Value) -> str:
+        if value.kind == "parameter" and value.name != "theta":
+            return f'p["{value.identifier}"]'
+        return value.identifier
+
+    def _section(self, section: str) -> list[str]:
+        printer = self._printer(section)
+        lines: list[str] = []
+        seen: set[int] = set()
+        for statement in self.program.sections[section]:
+            for line in printer.lines(statement):
+                lines += annotated(line, self.program.notes[line.equation], line.equation in seen)
+                seen.add(line.equation)
+        self.helpers |= printer.helpers
+        self.needs_real[section] = printer.needs_real
+        return lines
+
+    def _views(self, wanted: set[str]) -> list[str]:
+        """Return the lines that make views of the input again, for a function that reads them."""
+        for view, shown in reversed(self.input_views.items()):
+            wanted |= {shown} if view in wanted else set()
+        lines = []
+        printer = self._printer("forward")
+        for statement in self.program.sections["forward"]:
+            source = viewed(statement)
+            if source is not None and self._shows_input(source) and statement.out in wanted:
+                lines += [line.text for line in printer.lines(statement)]
+        return lines
+
+    def buffers(self) -> list[Buffer]:
+        """Return the workspace's lines: every local value with a shape, in order of computation."""
+        result: list[Buffer] = []
+        done: set[str] = set()
+        for statement in self.program.statements(*TRAINING):
+            value = self.program.values[statement.out]
+            source = viewed(statement)
+            if value.name in done or value.kind != "local" or not value.shape:
+                continue
+            if source is not None and self._shows_input(source):
+                continue
+            done.add(value.name)
+            shape = ", ".join(str(e) for e in value.shape)
+            shape += "," if len(value.shape) == 1 else ""
+            if source is not None and value.slot == source:
+                text = f"self.{self.program.values[source].identifier}"
+                if self.program.values[source].shape != value.shape:
+                    text += f".reshape({shape})"
+            elif value.slot:
+                text = f"self.{self.program.values[value.slot].identifier}"
+            else:
+                text = f"np.empty(({shape}), dtype)"
+            result.append(Buffer(value.identifier, text, f"({shape})"))
+        return result
+
+    def _find_branches(self) -> None:
+        """Find the conditions on which the derivatives depend, as texts, one for each kind of kink."""
+        names = self._printer("input_gradient").names
+        found: dict[str, None] = {}
+        wanted: set[str] = set()
+        for statement in self.program.statements("backward", "input_gradient"):
+            if not isinstance(statement, Map | Reduce | Grid):
+                continue
+            body = statement.expression if isinstance(statement, Map) else statement.body
+            over = statement.over if isinstance(statement, Reduce) else ()
+            indices = (*statement.indices, *over)
+            for condition in conditions(body):
+                texts = ExpressionPrinter(indices, names, {}, self.program.constants)
+                if isinstance(statement, Grid):
+                    texts = GridPrinter(statement, self.program, names)
+                truth = texts.truth(condition) if is_mask(condition) else texts.text(condition)
+                found[truth] = None
+                self.needs_real["branches"] |= texts.constant_branch
+                wanted |= {str(read.base.label) for read in condition.atoms(Indexed)}
+                self.helpers |= {"read"} if isinstance(texts, GridPrinter) and texts.reads_outside else set()
+                for node in sympy.preorder_traversal(condition):
+                    if type(node).__name__ in HELPERS:
+                        self.helpers.add(type(node).__name__)
+        self.branches = list(found)
+        self._preamble("branches", wanted, self.branches)
+
+    def _preamble(self, function: str, wanted: set[str], texts: list[str]) -> None:
+        """Say what a function must fetch before its lines: sizes, the dtype, views of the input."""
+        lines = [] if function == "forward" else self._views(wanted)
+        batch = ["N = len(t)" if function == "loss" else "N = len(x)"]
+        code = [line.split("  # ")[0] for line in (*lines, *texts)]
+        self.preambles[function] = [
+            *(batch if any(re.search(r"\bN\b", line) for line in code) else []),
+            *(["p = parameters"] if function == "branches" and any('p["' in line for line in code) else []),
+            *(["real = w.real"] if self.needs_real[function] else []),
+            *lines,
+        ]
+
+
+def conditions(expression: Expr) -> list[Expr]:
+    """Return the comparisons in an expression that depend on its tensors.
+
+    They are those of branches, signs and absolute values, and who wins a maximum.
+    """
+    found: dict[Expr, None] = {}
+
+    def visit(node: Basic) -> None:
+        if isinstance(node, Piecewise):
+            found.update({c: None for _, c in node.args if c.has(Indexed)})
+        elif isinstance(node, sympy.sign | sympy.Abs) and node.has(Indexed):
+            found[sympy.Gt(node.args[0], 0)] = None
+        elif type(node).__name__ == "Winner":
+            found[node] = None
+            return
+        for argument in node.args:
+            visit(argument)
+
+    visit(expression)
+    return list(found)
+
+
+def annotated(line: Line, note: EquationNote, again: bool) -> list[str]:
+    """Return a line of code with its equation's text, shape and number; the number alone where it goes on."""
+    number = f"({note.number})"
+    comment = number if again else f"{note.text:<{TEXT_WIDTH}} {note.shape:<{SHAPE_WIDTH}} {number}"
+    if len(line.text) <= COMMENT_COLUMN:
+        return [f"{line.text:<{COMMENT_COLUMN}}  # {comment}"]
+    return [f"# {comment}", line.text + f"  # {number}"] if not again else [f"{line.text}  # {number}"]

@@ -2,9 +2,9 @@
 
     python -m bench.cost [--repeats 3] [--quick]
 
-Depths 2 to 200 at width 16, widths 16 to 4096 at depth 3; every measurement in a fresh process (cold), and once
-more in the same process (warm).  Growth exponents are slopes of log seconds by log size, over all of the sizes
-and over the last two.  Medians of the repeats; of ten runs for the command.
+Depths 2 to 200 at width 16, widths 16 to 4096 at depth 3; every measurement in a fresh process (cold), and
+once more in the same process (warm). Growth exponents are slopes of log seconds by log size, over all of
+the sizes and over the last two. Medians of the repeats; of ten runs for the command.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def measure(network: Network, repeats: int) -> dict[str, Any]:
     """Return a network's medians over fresh processes."""
     runs = []
     for _ in range(repeats):
-        done = subprocess.run(  # noqa: S603  our own module
+        done = subprocess.run(
             [sys.executable, "-m", "bench.cost", "--worker"],
             input=network.spec_text("adam"),
             capture_output=True,

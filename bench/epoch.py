@@ -2,9 +2,10 @@
 
     python -m bench.epoch [--epochs 3] [--samples 60000]
 
-Trains the shipped specs mnist_mlp and mnist_wide on synthetic images with ``runtime.training.train``; every call
-of train_step is timed within the run itself.  The overhead is what the epoch takes beside them (shuffling,
-gathering batches, the running loss, the check of the parameters); the whole run holds the scores, too.
+Trains the shipped specs mnist_mlp and mnist_wide on synthetic images with ``runtime.training.train``; every
+call of train_step is timed within the run itself. The overhead is what the epoch takes beside them
+(shuffling, gathering batches, the running loss, the check of the parameters); the whole run holds the
+scores, too.
 """
 
 from __future__ import annotations

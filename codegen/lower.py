@@ -77,6 +77,7 @@ def extent(size: Expr) -> Extent:
 class _Lowering:
     def __init__(self, derivation: Derivation) -> None:
         self.derivation = derivation
+        self.parameters = {p.name for p in derivation.network.parameters}
         self.values: dict[str, Value] = {}
         self.sections: dict[str, list[Statement]] = {
             name: [] for name in ("forward", "loss", "backward", "input_gradient", "update")
@@ -101,9 +102,10 @@ class _Lowering:
 
     def _declare(self, name: str, shape: Shape, kind: str) -> None:
         integer = kind == "target" and self.derivation.network.labels
-        self.values.setdefault(
-            name, Value(name, shape, kind, notation.name(name).identifier, integer=integer)
-        )
+        identifier = notation.name(name).identifier
+        if name.removeprefix("d") in self.parameters:  # a name that an optimizer may use too
+            identifier = name
+        self.values.setdefault(name, Value(name, shape, kind, identifier, integer=integer))
 
     def _lower(self, numbered: NumberedEquation, trained: set[str]) -> None:
         equation = numbered.computed

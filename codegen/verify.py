@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sympy import Indexed, KroneckerDelta
+from sympy.core.numbers import One
 
 from codegen.program import Contract, Extent, Grid, Map, Program, Reduce, Reshape, Statement, reads, viewed
+from derive.index import Winner
 
 ORDER = ("forward", "loss", "backward", "input_gradient")
 GIVEN = ("input", "target", "parameter")
@@ -87,8 +89,9 @@ def _check_shapes(program: Program, statement: Statement, where: str) -> None:
                     f"{where}: index {sorted(map(str, loose))} is neither free nor summed"
                 )
         case Grid():
+            bound = {s for winner in statement.body.atoms(Winner) for s, _ in winner.axes}
             for read in statement.body.atoms(Indexed):
-                loose = read.free_symbols - set(given) - set(read.base.free_symbols) - {read}
+                loose = read.free_symbols - set(given) - bound - set(read.base.free_symbols) - {read}
                 loose = {s for s in loose if getattr(s, "is_integer", False)}
                 if loose:
                     raise VerificationError(f"{where}: index {sorted(map(str, loose))} has no extent")
@@ -116,9 +119,9 @@ def _check_labels(program: Program, statement: Statement, where: str) -> None:
             f"{where}: labels are numbered, not measured: they take no part in arithmetic"
         )
     body = statement.expression if isinstance(statement, Map) else statement.body  # type: ignore[attr-defined]
-    compared = {a for d in body.atoms(KroneckerDelta) for a in d.args if isinstance(a, Indexed)}
-    for read in body.atoms(Indexed):
-        if program.values[str(read.base.label)].integer and read not in compared:
+    measured = body.replace(lambda e: isinstance(e, KroneckerDelta), lambda _: One())
+    for read in measured.atoms(Indexed):
+        if program.values[str(read.base.label)].integer:
             raise VerificationError(
                 f"{where}: labels are numbered, not measured: they take no part in arithmetic"
             )

@@ -114,7 +114,8 @@ class ExpressionPrinter:
             return f"math.sqrt({self.text(e.base)})", ATOM
         if isinstance(e, Pow) and e.exp == Rational(-1, 2):
             return f"1 / math.sqrt({self.text(e.base)})", MULTIPLY
-        return repr(float(e)), ATOM if e >= 0 else UNARY
+        value = float(e.replace(lambda f: hasattr(f, "as_elementary"), lambda f: f.as_elementary()))
+        return repr(value), ATOM if value >= 0 else UNARY
 
     def _symbol(self, symbol: Symbol) -> str:
         if symbol.name in self.constants:

@@ -228,15 +228,14 @@ def terms(expression: Expr, own: str = "") -> list[Expr]:
         ordered += _sorted(group, lambda t: _term_key(t, own, polynomial))
     if ordered and factors(ordered[0]).negative and not ordered[0].atoms(Sum):
         ordered.sort(key=lambda t: factors(t).negative)
-    if not numbers:
-        return ordered
-    (number,) = numbers
-    if number.is_negative:
-        return [*ordered, number] if not factors(ordered[0]).negative else [number, *ordered]
+    if not numbers or not ordered:
+        return [*ordered, *numbers]
+    if numbers[0].is_negative:
+        return [*ordered, *numbers] if not factors(ordered[0]).negative else [*numbers, *ordered]
     first = factors(ordered[0])
     if first.negative or (len(ordered) == 1 and _degree(ordered[0]) is None):
-        return [number, *ordered]
-    return [*ordered, number]
+        return [*numbers, *ordered]
+    return [*ordered, *numbers]
 
 
 def _place_key(term: Expr) -> tuple[object, ...]:

@@ -33,7 +33,7 @@ OWN_LOSSES = {
     "huberish": Formula("sqrt(1 + (y - t)**2) - 1"),
     "quartic": Formula("(y - t)**4 / 4"),
     "logcosh": Formula("log(cosh(y - t))"),
-    "pinball": Formula("where(t > y, q * (t - y), (q - 1) * (t - y))", {"q": 0.3}),
+    "pinball": Formula("max(q * (t - y), (q - 1) * (t - y))", {"q": 0.3}),
 }
 
 # ---- evaluating a derivation -------------------------------------------------------------------------------
@@ -259,7 +259,6 @@ def test_a_step_in_the_way_is_an_error() -> None:
         derive_network(spec([2, "step", 1]))
 
 
-@pytest.mark.xfail(raises=KeyError, reason="the update asks for gradients that nothing gave")
 @pytest.mark.parametrize("text", ["3 - 1", "0 * x", "x - x"])
 def test_an_activation_that_forgets_its_input_is_an_error(text: str) -> None:
     with pytest.raises(CannotDifferentiate):

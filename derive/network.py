@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -156,11 +157,12 @@ def build_network(spec: Spec) -> Network:
     shape, current = spec.input_shape, tensor("x", N, *spec.input_shape)
     layers: list[Layer] = []
     number, outputs = 0, 0
+    taken = {"x", "t", "T", "E"}
     for declared in _written_out(spec):
         forward = layer_forward(declared, spec, shape)
         number, outputs = (number + 1, 0) if forward.parameters else (number, outputs + 1)
         name = f"z{number}" if outputs == 0 else f"a{number}" if outputs == 1 else f"a{number}_{outputs}"
-        layers.append(_instantiate(declared.type, forward, current, shape, name, number))
+        layers.append(_instantiate(declared.type, forward, current, shape, name, number, taken))
         shape = layers[-1].output_shape
         current = tensor(name, N, *shape)
     losses, definitions, labels = _losses(spec, current, shape, [p for x in layers for p in x.parameters])
@@ -168,8 +170,15 @@ def build_network(spec: Spec) -> Network:
 
 
 def _instantiate(
-    kind: str, forward: Forward, x: IndexedBase, shape: tuple[int, ...], name: str, number: int
+    kind: str,
+    forward: Forward,
+    x: IndexedBase,
+    shape: tuple[int, ...],
+    name: str,
+    number: int,
+    taken: set[str],
 ) -> Layer:
+    """Put a layer's equations into the network, under names that are not taken; these become taken too."""
     sizes = {symbol: sympy.Integer(value) for symbol, value in forward.sizes.items()}
     last = forward.equations[-1].left.base
     parameters = tuple(
@@ -178,16 +187,30 @@ def _instantiate(
     )
     local = {p.name: q.name for p, q in zip(forward.parameters, parameters, strict=True)}
     local |= {"x": name_of(x), name_of(last): name}
+    taken |= set(local.values())
+    for equation in forward.equations[:-1]:
+        local[equation.name] = _free_name(f"{equation.name}{number}", taken)
     instances = []
     for equation in forward.equations:
         read = [equation.left.base, *equation.reads().values()]
-        bases = {
-            b: tensor(local.get(name_of(b), f"{name_of(b)}{number}"), *(s.xreplace(sizes) for s in b.shape))
-            for b in read
-        }
+        bases = {b: tensor(local[name_of(b)], *(s.xreplace(sizes) for s in b.shape)) for b in read}
         instances.append(Instance(equation, bases, sizes))
     output_shape = tuple(int(s.xreplace(sizes)) for s in last.shape[1:])
     return Layer(kind, shape, output_shape, name, tuple(instances), parameters)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """Return the name, or name_2, name_3 …: the first that is not taken; it is taken then.
+
+    z and a belong to the outputs of layers, so an inner tensor of that name is called h.
+    """
+    name = re.sub(r"^[za](?=\d+$)", "h", name)
+    found, count = name, 1
+    while found in taken:
+        count += 1
+        found = f"{name}_{count}"
+    taken.add(found)
+    return found
 
 
 def _losses(

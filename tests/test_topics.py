@@ -14,7 +14,7 @@ import sympy
 from derive.formula import parse_formula
 from derive.present import FORMATS, document, present
 from derive.topics import TOPICS, topic
-from derive.topics.topic import Topic
+from derive.topics.model import Topic
 
 DEBRIS = re.compile(r"Piecewise|KroneckerDelta|Dummy|Sum\(|True|False|Indexed|\+ *[-−]|[-−] *[-−]")
 

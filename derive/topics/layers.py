@@ -14,8 +14,8 @@ from derive.network import N, n
 from derive.present.tree import Plus, Times
 from derive.rewrites import one_hot_sums
 from derive.simplify import tidy
-from derive.topics.softmaxes import in_output, jacobian, softmax_of
 from derive.topics.model import Steps, Topic, TopicError, node, partial
+from derive.topics.softmaxes import in_output, jacobian, softmax_of
 
 i, j, k = index("i"), index("j"), index("k")
 AFTER, J, K = size("I"), size("J"), size("K")

@@ -10,6 +10,7 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 import argparse
 import functools
 import math
+import operator
 
 import numpy as np
 
@@ -84,6 +85,8 @@ class Workspace:
         self.real = np.dtype(dtype).type
         self.gradient = np.empty(COUNT, dtype)
         self.g = views(self.gradient)
+        self.parts, self.theta = (None,) * len(PARAMETERS), None
+        self.ones = np.ones(N, dtype)
         self.z1 = np.empty((N, 16), dtype)    # (N, 16)
         self.a1 = self.z1    # (N, 16)
         self.z2 = np.empty((N, 16), dtype)    # (N, 16)
@@ -102,6 +105,7 @@ class Workspace:
 
 
 workspace = functools.lru_cache(maxsize=4)(Workspace)
+scratch = functools.lru_cache(maxsize=2)(np.empty)
 
 
 def prepare(p, x, t=None):
@@ -123,13 +127,13 @@ def prepare(p, x, t=None):
 def forward(p, x, w):
     N = len(x)
     a0 = x.reshape(N, 784)                                              # a0 = vec(x)                    (N, 784)     (2)
-    z1 = np.matmul(a0, p["W1"].T, out=w.z1)                             # z1 = W1 a0 + b1                (N, 16)      (3)
+    z1 = np.dot(a0, p["W1"].T, out=w.z1)                                # z1 = W1 a0 + b1                (N, 16)      (3)
     z1 += p["b1"]                                                       # (3)
     a1 = sigmoid(z1, out=w.a1)                                          # a1 = σ(z1)                     (N, 16)      (4)
-    z2 = np.matmul(a1, p["W2"].T, out=w.z2)                             # z2 = W2 a1 + b2                (N, 16)      (5)
+    z2 = np.dot(a1, p["W2"].T, out=w.z2)                                # z2 = W2 a1 + b2                (N, 16)      (5)
     z2 += p["b2"]                                                       # (5)
     a2 = sigmoid(z2, out=w.a2)                                          # a2 = σ(z2)                     (N, 16)      (6)
-    z3 = np.matmul(a2, p["W3"].T, out=w.z3)                             # z3 = W3 a2 + b3                (N, 10)      (7)
+    z3 = np.dot(a2, p["W3"].T, out=w.z3)                                # z3 = W3 a2 + b3                (N, 10)      (7)
     z3 += p["b3"]                                                       # (7)
     a3_max = z3.max(axis=1, out=w.a3_max)                               # a3 = softmax(z3)               (N, 10)      (8)
     a3_exp = np.exp(z3 - a3_max[:, None], out=w.a3_exp)                 # (8)
@@ -142,8 +146,8 @@ def forward(p, x, w):
 def error(p, t, w):
     N = len(t)
     T = np.equal(t[:, None], np.arange(10), out=w.T)                    # T = onehot(t)                  (N, 10)      (1)
-    E_sum = np.sum(np.log(w.a3_sum))                                    # E = −(1/N) Σₙ Tₙᵀ log(a3ₙ)     ()           (9)
-    E_sum2 = np.sum(T * (w.a3_max[:, None] - w.z3))                     # (9)
+    E_sum = np.log(w.a3_sum).sum()                                      # E = −(1/N) Σₙ Tₙᵀ log(a3ₙ)     ()           (9)
+    E_sum2 = np.vdot(T, w.a3_max[:, None] - w.z3)                       # (9)
     E = (E_sum2 + E_sum) / N                                            # (9)
     return E
 
@@ -153,16 +157,16 @@ def backward(p, x, t, w, g):
     N = len(x)
     a0 = x.reshape(N, 784)
     np.divide(w.a3 - w.T, N, out=w.delta3)                              # δ3 = (a3 − T)/N                (N, 10)      (10)
-    np.matmul(w.delta3.T, w.a2, out=g["W3"])                            # ∂E/∂W3 = Σₙ δ3ₙ a2ₙᵀ           (10, 16)     (11)
-    w.delta3.sum(axis=0, out=g["b3"])                                   # ∂E/∂b3 = Σₙ δ3ₙ                (10,)        (12)
-    np.matmul(w.delta3, p["W3"], out=w.delta2)                          # δ2 = (W3ᵀ δ3) ⊙ a2 ⊙ (1 − a2)  (N, 16)      (13)
+    np.dot(w.delta3.T, w.a2, out=g["W3"])                               # ∂E/∂W3 = Σₙ δ3ₙ a2ₙᵀ           (10, 16)     (11)
+    np.dot(w.ones, w.delta3, out=g["b3"])                               # ∂E/∂b3 = Σₙ δ3ₙ                (10,)        (12)
+    np.dot(w.delta3, p["W3"], out=w.delta2)                             # δ2 = (W3ᵀ δ3) ⊙ a2 ⊙ (1 − a2)  (N, 16)      (13)
     w.delta2 *= w.a2 * (1 - w.a2)                                       # (13)
-    np.matmul(w.delta2.T, w.a1, out=g["W2"])                            # ∂E/∂W2 = Σₙ δ2ₙ a1ₙᵀ           (16, 16)     (14)
-    w.delta2.sum(axis=0, out=g["b2"])                                   # ∂E/∂b2 = Σₙ δ2ₙ                (16,)        (15)
-    np.matmul(w.delta2, p["W2"], out=w.delta1)                          # δ1 = (W2ᵀ δ2) ⊙ a1 ⊙ (1 − a1)  (N, 16)      (16)
+    np.dot(w.delta2.T, w.a1, out=g["W2"])                               # ∂E/∂W2 = Σₙ δ2ₙ a1ₙᵀ           (16, 16)     (14)
+    np.dot(w.ones, w.delta2, out=g["b2"])                               # ∂E/∂b2 = Σₙ δ2ₙ                (16,)        (15)
+    np.dot(w.delta2, p["W2"], out=w.delta1)                             # δ1 = (W2ᵀ δ2) ⊙ a1 ⊙ (1 − a1)  (N, 16)      (16)
     w.delta1 *= w.a1 * (1 - w.a1)                                       # (16)
-    np.matmul(w.delta1.T, a0, out=g["W1"])                              # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (16, 784)    (17)
-    w.delta1.sum(axis=0, out=g["b1"])                                   # ∂E/∂b1 = Σₙ δ1ₙ                (16,)        (18)
+    np.dot(w.delta1.T, a0, out=g["W1"])                                 # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (16, 784)    (17)
+    np.dot(w.ones, w.delta1, out=g["b1"])                               # ∂E/∂b1 = Σₙ δ1ₙ                (16,)        (18)
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------
@@ -180,12 +184,19 @@ def descend(theta, g, state):
     k = state["step"] = state["step"] + 1
     m = state["m"]
     v = state["v"]
+    s = scratch(COUNT, theta.dtype)
     m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (13002,)     (21)
-    m += (1 - BETA1) * g                                                # (21)
+    m += np.multiply(1 - BETA1, g, out=s)                               # (21)
     v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (13002,)     (22)
-    v += (1 - BETA2) * g**2                                             # (22)
-    # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (13002,)     (23)
-    theta -= LEARNING_RATE / (1 - BETA1**k) * m / (np.sqrt(v / (1 - BETA2**k)) + EPSILON)  # (23)
+    np.square(g, out=s)                                                 # (22)
+    s *= 1 - BETA2                                                      # (22)
+    v += s                                                              # (22)
+    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (13002,)     (23)
+    np.sqrt(s, out=s)                                                   # (23)
+    s += EPSILON                                                        # (23)
+    np.divide(m, s, out=s)                                              # (23)
+    s *= LEARNING_RATE / (1 - BETA1**k)                                 # (23)
+    theta -= s                                                          # (23)
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
@@ -224,7 +235,7 @@ def input_gradient(parameters, x, t, seed=None):
     error(p, t, w)
     backward(p, x, t, w, g)
     N = len(x)
-    np.matmul(w.delta1, p["W1"], out=w.da0)                             # ∂E/∂a0 = W1ᵀ δ1                (N, 784)     (19)
+    np.dot(w.delta1, p["W1"], out=w.da0)                                # ∂E/∂a0 = W1ᵀ δ1                (N, 784)     (19)
     w.dx = w.da0.reshape(N, 28, 28, 1)                                  # ∂E/∂x = vec⁻¹(∂E/∂a0)          (N, 28, 28, 1) (20)
     return w.dx.copy()
 
@@ -255,9 +266,10 @@ def train_step(parameters, x, t, state, seed=None):
     forward(parameters, x, w)
     E = error(parameters, t, w)
     backward(parameters, x, t, w, w.g)
-    theta = flat(parameters)
-    if theta is not None:
-        descend(theta, w.gradient, state)
+    if not all(map(operator.is_, parameters.values(), w.parts)):
+        w.parts, w.theta = tuple(parameters.values()), flat(parameters)
+    if w.theta is not None:
+        descend(w.theta, w.gradient, state)
     else:
         update(parameters, w.g, state)
     return E.item()

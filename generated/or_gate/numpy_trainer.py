@@ -10,6 +10,7 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 import argparse
 import functools
 import math
+import operator
 
 import numpy as np
 
@@ -72,6 +73,8 @@ class Workspace:
         self.real = np.dtype(dtype).type
         self.gradient = np.empty(COUNT, dtype)
         self.g = views(self.gradient)
+        self.parts, self.theta = (None,) * len(PARAMETERS), None
+        self.ones = np.ones(N, dtype)
         self.z1 = np.empty((N, 1), dtype)    # (N, 1)
         self.a1 = self.z1    # (N, 1)
         self.delta1 = self.z1    # (N, 1)
@@ -79,6 +82,7 @@ class Workspace:
 
 
 workspace = functools.lru_cache(maxsize=4)(Workspace)
+scratch = functools.lru_cache(maxsize=2)(np.empty)
 
 
 def prepare(p, x, t=None):
@@ -99,7 +103,7 @@ def prepare(p, x, t=None):
 # ---- Forward ---------------------------------------------------------------------------------------
 def forward(p, x, w):
     a0 = x                                                              # a0 = x                         (N, 2)       (1)
-    z1 = np.matmul(a0, p["W1"].T, out=w.z1)                             # z1 = W1 a0 + b1                (N, 1)       (2)
+    z1 = np.dot(a0, p["W1"].T, out=w.z1)                                # z1 = W1 a0 + b1                (N, 1)       (2)
     z1 += p["b1"]                                                       # (2)
     a1 = sigmoid(z1, out=w.a1)                                          # a1 = σ(z1)                     (N, 1)       (3)
     return a1
@@ -118,8 +122,8 @@ def backward(p, x, t, w, g):
     N = len(x)
     a0 = x
     np.divide(w.a1 * (1 - w.a1) * (w.a1 - t), N, out=w.delta1)          # δ1 = (a1 − t) ⊙ a1 ⊙ (1 − a1)/N (N, 1)       (5)
-    np.matmul(w.delta1.T, a0, out=g["W1"])                              # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (1, 2)       (6)
-    w.delta1.sum(axis=0, out=g["b1"])                                   # ∂E/∂b1 = Σₙ δ1ₙ                (1,)         (7)
+    np.dot(w.delta1.T, a0, out=g["W1"])                                 # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (1, 2)       (6)
+    np.dot(w.ones, w.delta1, out=g["b1"])                               # ∂E/∂b1 = Σₙ δ1ₙ                (1,)         (7)
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------
@@ -129,7 +133,8 @@ def init_optimizer(parameters):
 
 
 def descend(theta, g, state):
-    theta -= LEARNING_RATE * g                                          # θ ← θ − η g                    (3,)         (9)
+    s = scratch(COUNT, theta.dtype)
+    theta -= np.multiply(LEARNING_RATE, g, out=s)                       # θ ← θ − η g                    (3,)         (9)
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
@@ -167,7 +172,7 @@ def input_gradient(parameters, x, t, seed=None):
     forward(p, x, w)
     error(p, t, w)
     backward(p, x, t, w, g)
-    np.matmul(w.delta1, p["W1"], out=w.dx)                              # ∂E/∂x = W1ᵀ δ1                 (N, 2)       (8)
+    np.dot(w.delta1, p["W1"], out=w.dx)                                 # ∂E/∂x = W1ᵀ δ1                 (N, 2)       (8)
     return w.dx.copy()
 
 
@@ -197,9 +202,10 @@ def train_step(parameters, x, t, state, seed=None):
     forward(parameters, x, w)
     E = error(parameters, t, w)
     backward(parameters, x, t, w, w.g)
-    theta = flat(parameters)
-    if theta is not None:
-        descend(theta, w.gradient, state)
+    if not all(map(operator.is_, parameters.values(), w.parts)):
+        w.parts, w.theta = tuple(parameters.values()), flat(parameters)
+    if w.theta is not None:
+        descend(w.theta, w.gradient, state)
     else:
         update(parameters, w.g, state)
     return E.item()

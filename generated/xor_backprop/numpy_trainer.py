@@ -10,6 +10,7 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 import argparse
 import functools
 import math
+import operator
 
 import numpy as np
 
@@ -74,6 +75,8 @@ class Workspace:
         self.real = np.dtype(dtype).type
         self.gradient = np.empty(COUNT, dtype)
         self.g = views(self.gradient)
+        self.parts, self.theta = (None,) * len(PARAMETERS), None
+        self.ones = np.ones(N, dtype)
         self.z1 = np.empty((N, 3), dtype)    # (N, 3)
         self.a1 = self.z1    # (N, 3)
         self.z2 = np.empty((N, 1), dtype)    # (N, 1)
@@ -84,6 +87,7 @@ class Workspace:
 
 
 workspace = functools.lru_cache(maxsize=4)(Workspace)
+scratch = functools.lru_cache(maxsize=2)(np.empty)
 
 
 def prepare(p, x, t=None):
@@ -104,10 +108,10 @@ def prepare(p, x, t=None):
 # ---- Forward ---------------------------------------------------------------------------------------
 def forward(p, x, w):
     a0 = x                                                              # a0 = x                         (N, 2)       (1)
-    z1 = np.matmul(a0, p["W1"].T, out=w.z1)                             # z1 = W1 a0 + b1                (N, 3)       (2)
+    z1 = np.dot(a0, p["W1"].T, out=w.z1)                                # z1 = W1 a0 + b1                (N, 3)       (2)
     z1 += p["b1"]                                                       # (2)
     a1 = sigmoid(z1, out=w.a1)                                          # a1 = σ(z1)                     (N, 3)       (3)
-    z2 = np.matmul(a1, p["W2"].T, out=w.z2)                             # z2 = W2 a1                     (N, 1)       (4)
+    z2 = np.dot(a1, p["W2"].T, out=w.z2)                                # z2 = W2 a1                     (N, 1)       (4)
     a2 = sigmoid(z2, out=w.a2)                                          # a2 = σ(z2)                     (N, 1)       (5)
     return a2
 
@@ -123,11 +127,11 @@ def error(p, t, w):
 def backward(p, x, t, w, g):
     a0 = x
     np.multiply(w.a2, (1 - w.a2) * (w.a2 - t), out=w.delta2)            # δ2 = (a2 − t) ⊙ a2 ⊙ (1 − a2)  (N, 1)       (7)
-    np.matmul(w.delta2.T, w.a1, out=g["W2"])                            # ∂E/∂W2 = Σₙ δ2ₙ a1ₙᵀ           (1, 3)       (8)
-    np.matmul(w.delta2, p["W2"], out=w.delta1)                          # δ1 = (W2ᵀ δ2) ⊙ a1 ⊙ (1 − a1)  (N, 3)       (9)
+    np.dot(w.delta2.T, w.a1, out=g["W2"])                               # ∂E/∂W2 = Σₙ δ2ₙ a1ₙᵀ           (1, 3)       (8)
+    np.dot(w.delta2, p["W2"], out=w.delta1)                             # δ1 = (W2ᵀ δ2) ⊙ a1 ⊙ (1 − a1)  (N, 3)       (9)
     w.delta1 *= w.a1 * (1 - w.a1)                                       # (9)
-    np.matmul(w.delta1.T, a0, out=g["W1"])                              # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (3, 2)       (10)
-    w.delta1.sum(axis=0, out=g["b1"])                                   # ∂E/∂b1 = Σₙ δ1ₙ                (3,)         (11)
+    np.dot(w.delta1.T, a0, out=g["W1"])                                 # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (3, 2)       (10)
+    np.dot(w.ones, w.delta1, out=g["b1"])                               # ∂E/∂b1 = Σₙ δ1ₙ                (3,)         (11)
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------
@@ -137,7 +141,8 @@ def init_optimizer(parameters):
 
 
 def descend(theta, g, state):
-    theta -= LEARNING_RATE * g                                          # θ ← θ − η g                    (12,)        (13)
+    s = scratch(COUNT, theta.dtype)
+    theta -= np.multiply(LEARNING_RATE, g, out=s)                       # θ ← θ − η g                    (12,)        (13)
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
@@ -175,7 +180,7 @@ def input_gradient(parameters, x, t, seed=None):
     forward(p, x, w)
     error(p, t, w)
     backward(p, x, t, w, g)
-    np.matmul(w.delta1, p["W1"], out=w.dx)                              # ∂E/∂x = W1ᵀ δ1                 (N, 2)       (12)
+    np.dot(w.delta1, p["W1"], out=w.dx)                                 # ∂E/∂x = W1ᵀ δ1                 (N, 2)       (12)
     return w.dx.copy()
 
 
@@ -205,9 +210,10 @@ def train_step(parameters, x, t, state, seed=None):
     forward(parameters, x, w)
     E = error(parameters, t, w)
     backward(parameters, x, t, w, w.g)
-    theta = flat(parameters)
-    if theta is not None:
-        descend(theta, w.gradient, state)
+    if not all(map(operator.is_, parameters.values(), w.parts)):
+        w.parts, w.theta = tuple(parameters.values()), flat(parameters)
+    if w.theta is not None:
+        descend(w.theta, w.gradient, state)
     else:
         update(parameters, w.g, state)
     return E.item()

@@ -35,6 +35,7 @@ class Sections:
         self.program = program
         self.helpers: set[str] = set()
         self.needs_real: dict[str, bool] = {"branches": False}
+        self.needs_ones = False
         self.input_views = self._input_views()
         self.texts = {name: self._section(name) for name in (*TRAINING, "update")}
         self.branches: list[str] = []
@@ -61,7 +62,8 @@ class Sections:
             if source is not None and self._shows_input(source):
                 names[statement.out] = self.program.values[statement.out].identifier
                 stored.pop(statement.out, None)
-        return StatementPrinter(self.program, names, stored.get)
+        scratch = "s" if section == "update" else ""
+        return StatementPrinter(self.program, names, stored.get, scratch)
 
     def _shows_input(self, name: str) -> bool:
         """Whether a value is the input, or a view of it, or a view of such a view."""
@@ -94,6 +96,7 @@ class Sections:
                 seen.add(line.equation)
         self.helpers |= printer.helpers
         self.needs_real[section] = printer.needs_real
+        self.needs_ones |= printer.needs_ones
         return lines
 
     def _views(self, wanted: set[str]) -> list[str]:
@@ -168,8 +171,13 @@ class Sections:
             *(batch if any(re.search(r"\bN\b", line) for line in code) else []),
             *(["p = parameters"] if function == "branches" and any('p["' in line for line in code) else []),
             *(["real = w.real"] if self.needs_real[function] else []),
+            *(["s = scratch(COUNT, theta.dtype)"] if function == "update" and _uses_scratch(code) else []),
             *lines,
         ]
+
+
+def _uses_scratch(code: list[str]) -> bool:
+    return any(re.search(r"\bs\b", line) for line in code)
 
 
 def conditions(expression: Expr) -> list[Expr]:

@@ -9,6 +9,7 @@ import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Mul, Piecewise, Symbol
 
 from codegen.program import (
+    BATCH,
     Contract,
     Extent,
     Grid,
@@ -29,6 +30,7 @@ from codegen.targets.numpy.expressions import (
     quotient,
 )
 from codegen.targets.numpy.grid import GridPrinter
+from codegen.targets.numpy.scratch import steps
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,24 @@ class Line:
 class StatementPrinter:
     """Prints the statements of one function.
 
-    ``names`` says what each value is called there, ``buffer`` where its memory is found (None: allocate).
+    ``names`` says what each value is called there, ``buffer`` where its memory is found (None: allocate),
+    ``scratch`` a vector for what comes between, if there is one.
     """
 
     def __init__(
-        self, program: Program, names: Mapping[str, str], buffer: Callable[[str], str | None]
+        self,
+        program: Program,
+        names: Mapping[str, str],
+        buffer: Callable[[str], str | None],
+        scratch: str = "",
     ) -> None:
+        self.scratch = scratch
         self.program = program
         self.names = names
         self.buffer = buffer
         self.helpers: set[str] = set()
         self.needs_real = False
+        self.needs_ones = False
 
     def lines(self, statement: Statement) -> list[Line]:
         """Return the lines of a statement, in order."""
@@ -89,7 +98,7 @@ class StatementPrinter:
         name = self.names[s.out]
         if out is None:
             return f"{name} = {left} @ {right}"
-        return f"{self._assigned(s.out)}np.matmul({left}, {right}, out={out})"
+        return f"{self._assigned(s.out)}np.dot({left}, {right}, out={out})"
 
     def _assigned(self, value: str) -> str:
         """Return "name = " where the value has a name of its own, "" where it is a buffer's."""
@@ -109,16 +118,36 @@ class StatementPrinter:
         if isinstance(s.body, Indexed):
             indices = tuple(s.body.indices)
         axes = tuple(n for n, i in enumerate(indices) if i in s.over)
-        body = self._expression(s.body, indices, statement=s)
-        arguments = "" if len(axes) == len(indices) else f"axis={axes[0] if len(axes) == 1 else axes}"
         out = self.buffer(s.out) if s.indices else None
-        if out is not None:
-            arguments += f", out={out}"
-        if isinstance(s.body, Indexed):
-            call = f"{body}.{s.operation}({arguments})"
-        else:
-            call = f"np.{s.operation}({body}{', ' if arguments else ''}{arguments})"
+        call = self._dot(s, indices)
+        if call is None:
+            body = self._expression(s.body, indices, statement=s)
+            arguments = [] if len(axes) == len(indices) else [f"axis={axes[0] if len(axes) == 1 else axes}"]
+            arguments += [] if out is None else [f"out={out}"]
+            method = isinstance(s.body, Indexed) or type(s.body).__name__ in FUNCTIONS
+            given = ", ".join(arguments if method else [body, *arguments])
+            call = f"{body}.{s.operation}({given})" if method else f"np.{s.operation}({given})"
         return f"{self.names[s.out]} = {call}" if out is None else f"{self._assigned(s.out)}{call}"
+
+    def _dot(self, s: Reduce, indices: tuple[Symbol, ...]) -> str | None:
+        """A sum over the batch as 1ᵀ a, a sum of all products as an inner product: BLAS does these faster."""
+        if s.operation != "sum":
+            return None
+        out = self.buffer(s.out)
+        if isinstance(s.body, Indexed) and len(indices) == 2 and s.over == indices[:1] and out is not None:
+            shape = self.program.values[str(s.body.base.label)].shape
+            if shape[0] == BATCH:
+                self.needs_ones = True
+                return f"np.dot(w.ones, {self.names[str(s.body.base.label)]}, out={out})"
+        factors = arrays_first(Mul.make_args(s.body))
+        if s.indices or len(factors) != 2 or len(indices) < 2:
+            return None
+        whole = [f for f in factors if isinstance(f, Indexed) and f.indices == indices]
+        other = [f for f in factors if f not in whole[:1]]
+        if not whole or len(other) != 1 or not _covers(other[0], indices):
+            return None
+        texts = [self._expression(f, indices, statement=s) for f in (whole[0], other[0])]
+        return f"np.vdot({', '.join(texts)})"
 
     def _map(self, s: Map) -> list[str]:
         e, out, name = s.expression, self.buffer(s.out), self.names[s.out]
@@ -164,8 +193,21 @@ class StatementPrinter:
                 return None
             lines.append(line)
         negative = all(t.could_extract_minus_sign() for t in sympy.Add.make_args(rest))
-        text = self._expression(-rest if negative else rest, s.indices, statement=s)
-        return [*lines, f"{name} {'-' if negative else '+'}= {text}"]
+        rest = -rest if negative else rest
+        before = self._steps(s, rest)
+        text = before.pop() if before else self._expression(rest, s.indices, statement=s)
+        return [*lines, *before, f"{name} {'-' if negative else '+'}= {text}"]
+
+    def _steps(self, s: Map, e: Expr) -> list[str]:
+        """Return the lines that compute an expression in scratch memory and, last, the text of its value."""
+
+        def text(part: Expr) -> str:
+            return self._expression(part, s.indices, statement=s)
+
+        lines = steps(e, text, self.scratch) if self.scratch and not isinstance(e, Indexed) else None
+        if not lines:
+            return []
+        return lines if len(lines) == 1 else [*lines, self.scratch]
 
     def _scaled(self, s: Map, name: str, own: Indexed, product: Expr) -> str | None:
         rest = product / own
@@ -237,3 +279,8 @@ class StatementPrinter:
     def _extents(self, statement: Statement) -> dict[Symbol, Extent]:
         shape = self.program.values[statement.out].shape
         return dict(zip(statement.indices, shape, strict=True))
+
+
+def _covers(e: Expr, indices: tuple[Symbol, ...]) -> bool:
+    """Whether an elementwise expression has the full shape by itself, without being broadcast."""
+    return any(read.indices == indices for read in e.atoms(Indexed))

@@ -37,6 +37,7 @@ def render(program: Program, frame: Frame) -> str:
         branches=sections.branches,
         buffers=sections.buffers(),
         starts=starts,
+        ones=sections.needs_ones,
         draws=any("rng." in line for line in starts),
         helpers=[HELPERS[name] for name in sorted(sections.helpers)],
         output=program.values[program.output].identifier,

@@ -13,7 +13,9 @@ from derive.differentiate import CannotDifferentiate, cotangent, vjp
 from derive.formula import parse_formula
 from derive.index import (
     Equation,
+    Reduction,
     Sum,
+    Winner,
     access,
     accesses,
     apart,
@@ -276,7 +278,10 @@ class _Derivation:
         found = adjoint(instance.template, local)
         target = self._instantiate(found.equation, instance)
         base = seed.left.base
-        reads = accesses(target.right, base)
+        right = apart(target.right)
+        reads = accesses(right, base)
+        if not all(_stays_inside(read, target, right) for read in reads):
+            return None  # outside its box a cotangent is 0, and its formula need not be
         if len(reads) == 1 and reads[0].indices == target.free:
             right = target.at(seed.free).xreplace({access(base, *seed.free): seed.right})
             if not reductions(seed.right):
@@ -285,8 +290,7 @@ class _Derivation:
             return _named(Equation(left, right)), found.rule
         if reductions(seed.right):
             return None
-        right = apart(target.right)
-        exchange = {read: seed.at(read.indices) for read in accesses(right, base)}
+        exchange = {read: seed.at(read.indices) for read in reads}
         before = tidy(right.xreplace(exchange))
         right = tidy(self._one_hot(before))
         if length(right) > length(target.right) + length(seed.right):
@@ -325,6 +329,13 @@ class _Derivation:
         for equation in update_equations(OPTIMIZERS[options.type], self.network.parameter_count):
             because = self._reads(equation) or gradients
             self._add("update", equation, equation, because, options.type)
+
+
+def _stays_inside(read: Indexed, equation: Equation, right: Expr) -> bool:
+    """Whether every subscript is an index that runs over just the axis that it reads."""
+    bound = [axis for node in right.atoms(Reduction, Winner) for axis in node.axes]
+    sizes = {i: n for i, n in (*equation.axes, *bound)}
+    return all(sizes.get(i) == n for i, n in zip(read.indices, read.base.shape, strict=True))
 
 
 def _rule(text: str) -> str:

@@ -1,6 +1,6 @@
 """Makes equations_and_code.png: the derivation of mnist_mlp beside the program generated from it.
 
-    python docs/make_picture.py        needs the project installed, and chromium on the path
+python docs/make_picture.py        needs the project installed, and chromium on the path
 """
 
 import html
@@ -14,13 +14,19 @@ from derive.present import present
 from derive.spec import load_spec
 
 ROOT = Path(__file__).parent.parent
-SIZE = (1500, 1000)
+SIZE = (1330, 950)
 STYLE = """
 body { margin: 0; font: 15px/1.45 'DejaVu Sans', sans-serif; display: flex; gap: 28px; padding: 18px 24px; }
-.derivation { width: 430px; flex: none; } h2 { margin: 0 0 2px; font-size: 19px; } h3 { margin: 12px 0 2px; font-size: 14px; color: #666; }
+.derivation { width: 430px; flex: none; }
 .derivation > p { margin: 0; color: #666; font-size: 12px; }
-.equation { display: flex !important; justify-content: space-between; gap: 1em !important; padding: 3px 0; font-size: 16px; }
-.number { color: #06c; } pre { margin: 34px 0 0; font: 11.2px/1.62 'DejaVu Sans Mono', monospace; } .c { color: #777; } b { color: #06c; font-weight: normal; }
+h2 { margin: 0 0 2px; font-size: 19px; }
+h3 { margin: 12px 0 2px; font-size: 14px; color: #666; }
+.equation { display: flex !important; justify-content: space-between; gap: 1em !important;
+            padding: 3px 0; font-size: 16px; }
+.number { color: #06c; }
+pre { margin: 34px 0 0; font: 11.2px/1.62 'DejaVu Sans Mono', monospace; }
+.c { color: #777; }
+b { color: #06c; font-weight: normal; }
 """
 
 
@@ -31,7 +37,8 @@ def code() -> str:
     lines = []
     for line in text[start:stop].rstrip().splitlines():
         line = re.sub(r"-{20,}$", "-" * 20, line)
-        line = html.escape(re.sub(r"(?<=\S) {6,}# ", lambda m: " " * (len(m[0]) - 8) + "# ", line), quote=False)
+        line = re.sub(r"(?<=\S) {9,}# ", lambda m: " " * (len(m[0]) - 8) + "# ", line)
+        line = html.escape(line, quote=False)
         line = re.sub(r"#.*", lambda m: f'<span class="c">{m[0]}</span>', line)
         lines.append(re.sub(r"(\(\d+\))(</span>)$", r"<b>\1</b>\2", line))
     return "\n".join(lines)

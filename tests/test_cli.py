@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from cli.main import main
 
 ROOT = Path(__file__).parent.parent
@@ -100,7 +101,9 @@ def test_spec_with_problems_lists_them_all(derive, tmp_path):
 def test_list_names_everything(derive):
     found = json.loads(derive("list", "--json")[1])
     assert {"topics", "layers", "activations", "losses", "optimizers", "specs"} <= set(found)
-    assert "mse-minimum" in found["topics"] and "gelu" in found["activations"] and "adam" in found["optimizers"]
+    assert "mse-minimum" in found["topics"]
+    assert "gelu" in found["activations"]
+    assert "adam" in found["optimizers"]
 
 
 def test_check_counts_the_lecture_network(derive):

@@ -199,6 +199,16 @@ def test_a_pool_of_overlapping_windows(kind: str, width: int, stride: int) -> No
 
 
 @pytest.mark.usefixtures("new_layers")
+@pytest.mark.parametrize("kind", ("max_pool1d", "avg_pool1d"))
+@pytest.mark.parametrize("formula", ("y", "exp(y) - t * y", "abs(y - t) + y"))
+def test_cotangents_are_zero_outside_their_box(kind: str, formula: str) -> None:
+    """Windows at the edge read the loss's derivative where there is no output; its formula is not 0 there."""
+    tail = f'\n[losses.own]\nformula = "{formula}"\n'
+    one = build(stack([6, 2], layer("conv1d"), layer(kind, width=3), loss="own", tail=tail))
+    assert_gradients(one, kinks=kind == "max_pool1d" or "abs" in formula)
+
+
+@pytest.mark.usefixtures("new_layers")
 def test_the_first_of_equals_wins_a_window() -> None:
     one = build(stack([4, 1], layer("max_pool1d", width=3), DENSE))
     module = one.program.module

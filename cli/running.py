@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from codegen.generate import generate, write
 from derive.spec.model import InlineData, Spec
 from runtime.datasets import load_dataset
+from runtime.errors import RunError
 from runtime.program import Program, load_program
 from runtime.result import RunResult
 from runtime.runfolder import claim_run_folder
@@ -75,6 +77,8 @@ def train_spec(
     """Train a spec's program in a new run folder.  Raises the faults of runtime."""
     generated = generate(spec)
     declared: Any = data or spec.training.data
+    if declared is None:
+        raise RunError(f'{spec.filename} names no data: add data = "mnist" under [training], or use --data')
     if isinstance(declared, InlineData):
         declared = {"inputs": declared.inputs, "targets": declared.targets}
     with tempfile.TemporaryDirectory() as scratch:
@@ -99,6 +103,6 @@ def train_spec(
         seed=training.seed if seed is None else seed,
         validation_split=training.validation_split,
         run_dir=folder,
-        progress=not quiet,
+        stream=io.StringIO() if quiet else None,
     )
     return TrainingReport(result, program.directory / "numpy_trainer.py")

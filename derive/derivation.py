@@ -249,11 +249,24 @@ class _Derivation:
         for local, name in self._local_reads(instance):
             if name not in wanted:
                 continue
-            found = adjoint(instance.template, local)
+            found = self._adjoint(instance, local)
             equation = self._instantiate(found.equation, instance)
             equation = Equation(equation.left, equation.right.xreplace({SEED: sympy.S.One}))
             origin = (*self._reads(equation), *([self.number_of[LOSS]] if instance.output == LOSS else ()))
             self._put(contributions, name, (equation, found.rule, origin))
+
+    def _adjoint(self, instance: Instance, local: str) -> Adjoint:
+        """Return the adjoint of an instance; an error names the equation as the derivation shows it."""
+        try:
+            return adjoint(instance.template, local)
+        except CannotDifferentiate as error:
+            from derive.present.text import index_text
+
+            number = self.number_of[instance.output]
+            why = str(error).removeprefix(f"{instance.template}: ")
+            raise CannotDifferentiate(
+                f"equation ({number}), {index_text(instance.equation)}: {why}"
+            ) from None
 
     @staticmethod
     def _put(
@@ -275,7 +288,7 @@ class _Derivation:
 
     def _merge(self, seed: Equation, instance: Instance, local: str) -> tuple[Equation, str] | None:
         """Put a cotangent's equation into the adjoint that alone reads it; None where that does not pay."""
-        found = adjoint(instance.template, local)
+        found = self._adjoint(instance, local)
         target = self._instantiate(found.equation, instance)
         base = seed.left.base
         right = apart(target.right)

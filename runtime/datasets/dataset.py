@@ -102,11 +102,19 @@ def _targets(t: Array, labels: bool, wanted: Wanted, where: str) -> Array:
 
 
 def checked_labels(t: Array, classes: int, where: str) -> Array:
-    """Labels (N,) int64 in 0 … classes−1.  Raises DataError with the index of the first that is not."""
+    """Labels (N,) int64 in 0 … classes−1, from whole numbers or one-hot rows.
+
+    Raises DataError with the index of the first that is not.
+    """
     if t.ndim == 2 and t.shape[1] == 1:
         t = t[:, 0]
+    elif t.ndim == 2 and t.shape[1] == classes and _one_hot(t):
+        t = t.argmax(axis=1)
     if t.ndim != 1:
-        raise DataError(f"{where} labels: shape {_shape(t.shape)}; one whole number a sample is needed")
+        raise DataError(
+            f"{where} labels: shape {_shape(t.shape)}; one whole number a sample is needed, "
+            f"or a row of {classes} with one 1 and else 0"
+        )
     if not np.issubdtype(t.dtype, np.integer):
         whole = np.issubdtype(t.dtype, np.floating) and bool(np.all(np.isfinite(t) & (t == np.floor(t))))
         if not whole:
@@ -119,6 +127,10 @@ def checked_labels(t: Array, classes: int, where: str) -> Array:
             f"({bad.size} such); the network has {classes} classes"
         )
     return np.ascontiguousarray(t, dtype=np.int64)
+
+
+def _one_hot(t: Array) -> bool:
+    return bool(np.all((t == 0) | (t == 1)) and np.all(t.sum(axis=1) == 1))
 
 
 def _finite(values: Array, where: str) -> None:

@@ -262,11 +262,11 @@ class _Derivation:
         except CannotDifferentiate as error:
             from derive.present.text import index_text
 
-            number = self.number_of[instance.output]
+            shown = f"equation ({self.number_of[instance.output]}), {index_text(instance.equation)}"
             why = str(error).removeprefix(f"{instance.template}: ")
-            raise CannotDifferentiate(
-                f"equation ({number}), {index_text(instance.equation)}: {why}"
-            ) from None
+            name = name_of(instance.bases[instance.template.reads()[local]])
+            why = why.replace(f"with respect to {local} ", f"with respect to {name} ")
+            raise CannotDifferentiate(f"{shown}: {why}") from None
 
     @staticmethod
     def _put(

@@ -87,6 +87,8 @@ class _Lowering:
 
     def program(self) -> Program:
         network = self.derivation.network
+        if not network.parameters:
+            raise LoweringError("no layer has parameters, so there is nothing to train; add a dense layer")
         self._declare("x", (BATCH, *network.spec.input_shape), "input")
         self._declare("t", (BATCH,) if network.labels else (BATCH, *network.output_shape), "target")
         for parameter in network.parameters:

@@ -242,6 +242,31 @@ def test_a_kinked_activation_between_grids() -> None:
     assert_gradients(one, kinks=True)
 
 
+FLATTEN, SOFTMAX, IDENTITY = 'type = "flatten"', 'type = "softmax"', 'type = "identity"'
+
+
+@pytest.mark.parametrize(
+    ("shape", "layers", "loss"),
+    (
+        ([3], (DENSE, FLATTEN), "mse"),
+        ([2, 2], (FLATTEN, FLATTEN, DENSE), "mse"),
+        ([3], (DENSE, IDENTITY, IDENTITY, IDENTITY), "mse"),
+        ([2, 3], (IDENTITY, SOFTMAX, DENSE), "mse"),
+        ([3], (DENSE, SOFTMAX, SOFTMAX), "cross_entropy"),
+        ([3], (DENSE, SOFTMAX, FLATTEN), "cross_entropy"),
+        ([3], (DENSE, SOFTMAX), "binary_cross_entropy"),
+        ([2, 1, 2, 1, 2, 1], (RELU, 'type = "gelu"', DENSE), "mae"),
+        ([3], (DENSE, 'type = "leaky_relu"\nslope = -1.5', 'type = "elu"\nalpha = -2'), "mse"),
+        ([3], (DENSE, 'type = "leaky_relu"\nslope = 1e-30', 'type = "elu"\nalpha = 2'), "mse"),
+    ),
+    ids=str,
+)
+def test_unusual_stacks(shape: list[int], layers: tuple[str, ...], loss: str) -> None:
+    one = build(stack(shape, *layers, loss=loss))
+    report = check_gradients(one.program, samples=8, batch=3)
+    assert report.passed, report.to_text()
+
+
 # ---- Deep networks ---------------------------------------------------------------------------------
 
 
@@ -469,6 +494,11 @@ def test_sizes_must_be_numbers() -> None:
     assert extent(sympy.Integer(3)) == 3 and extent(N) == "N"
     with pytest.raises(LoweringError, match="is not a number"):
         extent(size("fan_in"))
+
+
+def test_a_network_without_parameters_is_refused() -> None:
+    with pytest.raises(LoweringError, match="nothing to train"):
+        build(stack([3], TANH))
 
 
 def test_grids_need_extents() -> None:

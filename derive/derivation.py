@@ -295,6 +295,8 @@ class _Derivation:
         reads = accesses(right, base)
         if not all(_stays_inside(read, target, right) for read in reads):
             return None  # outside its box a cotangent is 0, and its formula need not be
+        if any(not i.is_Symbol for a in accesses(_outside_reductions(seed.right)) for i in a.indices):
+            return None  # a reshape is a view by itself, a gather inside a map
         if len(reads) == 1 and reads[0].indices == target.free:
             right = target.at(seed.free).xreplace({access(base, *seed.free): seed.right})
             if not reductions(seed.right):
@@ -349,6 +351,10 @@ def _stays_inside(read: Indexed, equation: Equation, right: Expr) -> bool:
     bound = [axis for node in right.atoms(Reduction, Winner) for axis in node.axes]
     sizes = {i: n for i, n in (*equation.axes, *bound)}
     return all(sizes.get(i) == n for i, n in zip(read.indices, read.base.shape, strict=True))
+
+
+def _outside_reductions(expression: Expr) -> Expr:
+    return expression.xreplace({r: sympy.S.One for r in reductions(expression)})
 
 
 def _rule(text: str) -> str:

@@ -14,7 +14,7 @@ from derive.present import present
 from derive.spec import load_spec
 
 ROOT = Path(__file__).parent.parent
-SIZE = (1330, 950)
+SIZE = (1330, 985)
 STYLE = """
 body { margin: 0; font: 15px/1.45 'DejaVu Sans', sans-serif; display: flex; gap: 28px; padding: 18px 24px; }
 .derivation { width: 430px; flex: none; }

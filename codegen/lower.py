@@ -83,7 +83,7 @@ class _Lowering:
             name: [] for name in ("forward", "loss", "backward", "input_gradient", "update")
         }
         self.known: dict[Expr, Indexed] = {}  # reductions already computed
-        self.taken: set[str] = set()
+        self.needed = self._needed()
 
     def program(self) -> Program:
         network = self.derivation.network
@@ -120,24 +120,23 @@ class _Lowering:
         self._declare(equation.name, tuple(map(extent, equation.left.base.shape)), kind)
         before = set(self.known)
         statements = _EquationLowering(self, equation, numbered.number).statements()
-        if section == "backward" and self._only_for_input(equation.name, trained):
+        if section == "backward" and self._only_for_input(equation.name):
             section = "input_gradient"
             for key in set(self.known) - before:
                 del self.known[key]
         self.sections[section].extend(statements)
 
-    def _only_for_input(self, name: str, trained: set[str]) -> bool:
+    def _needed(self) -> set[str]:
+        """Return the cotangents on the way to the gradient of a parameter."""
+        needed = {f"d{name}" for name in self.parameters}
+        for later in reversed(self.derivation.role("backward")):
+            if later.name in needed:
+                needed |= set(later.computed.reads())
+        return needed
+
+    def _only_for_input(self, name: str) -> bool:
         """Whether a cotangent leads to no trained parameter, but only to the gradient of the input."""
-        if name in trained:
-            return False
-        needed = getattr(self, "_needed", None)
-        if needed is None:
-            needed = set(trained)
-            for later in reversed(self.derivation.role("backward")):
-                if later.name in needed:
-                    needed |= set(later.computed.reads())
-            self._needed = needed
-        return name not in needed
+        return name not in self.needed
 
     def temporary(self, name: str, shape: Shape) -> str:
         """Return a fresh name for an intermediate value."""

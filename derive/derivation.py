@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -200,7 +201,9 @@ class _Derivation:
         gradients_needed = self._needing_gradients()
         for instance in self.network.losses:
             self._contribute(instance, contributions, gradients_needed)
+        waiting = Counter(name for i in self.network.forward for _, name in self._local_reads(i))
         for instance in reversed(self.network.forward):
+            waiting.subtract(name for _, name in self._local_reads(instance))
             total = self._collect(contributions.pop(instance.output, []))
             if total is None:
                 continue
@@ -215,17 +218,21 @@ class _Derivation:
                     continue
             self._add("backward", equation, equation, because, _rule(rule))
             self._contribute(instance, contributions, gradients_needed)
-            self._finish_parameters(instance, contributions)
+            self._finish_parameters(instance, contributions, waiting)
         total = self._collect(contributions.pop("x", []))
         if total is not None:
             equation, rule, because = total
             self._add("backward", equation, equation, because, _rule(rule))
 
     def _finish_parameters(
-        self, instance: Instance, contributions: dict[str, list[tuple[Equation, str, tuple[int, ...]]]]
+        self,
+        instance: Instance,
+        contributions: dict[str, list[tuple[Equation, str, tuple[int, ...]]]],
+        waiting: Counter[str],
     ) -> None:
+        """Give the gradients of parameters that no equation before this one reads: they are complete."""
         for _, name in self._local_reads(instance):
-            if name in self.trained:
+            if name in self.trained and not waiting[name]:
                 total = self._collect(contributions.pop(name))
                 if total is not None:
                     equation, rule, because = total

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import sympy
 from sympy import Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Pow, Rational, Symbol
 
-from codegen.program import BATCH, Extent
+from codegen.program import Extent
 
 COMPARE, ADD, MULTIPLY, UNARY, POWER, ATOM = range(6)
 
@@ -282,6 +282,3 @@ def indicator(e: Expr) -> Expr | None:
     if (first, second) == (0, 1):
         return sympy.Not(condition)
     return None
-
-
-__all__ = ["BATCH", "CannotPrint", "ExpressionPrinter", "extremum", "indicator"]

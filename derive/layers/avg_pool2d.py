@@ -1,0 +1,8 @@
+"""Mean of every window: y[n,i,j,k] = Σ_{u,v} x[n, i·s + u, j·s + v, k] / (K_h K_w)."""
+
+from __future__ import annotations
+
+from derive.index import Sum
+from derive.layers.pooling import WINDOW, pool, window_height, window_width
+
+LAYER = pool("avg_pool2d", "mean of every window", lambda x: Sum(x, *WINDOW) / (window_height * window_width))

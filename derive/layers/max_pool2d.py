@@ -1,0 +1,8 @@
+"""Greatest value of every window: y[n,i,j,k] = max_{u,v} x[n, i·s + u, j·s + v, k]."""
+
+from __future__ import annotations
+
+from derive.index import Max
+from derive.layers.pooling import WINDOW, pool
+
+LAYER = pool("max_pool2d", "greatest value of every window", lambda x: Max(x, *WINDOW))

@@ -11,15 +11,19 @@ from sympy import Expr, Indexed, Symbol
 
 from codegen.program import (
     Contract,
+    First,
     Grid,
     Load,
     Map,
+    Pad,
     Program,
     Reduce,
     Reshape,
+    Scatter,
     Shape,
     Statement,
     Value,
+    Window,
     reads,
     viewed,
 )
@@ -114,8 +118,12 @@ def _renamed(statement: Statement, old: str, new: str) -> Statement:
             return replace(statement, expression=expression(statement.expression))
         case Reduce():
             return replace(statement, body=expression(statement.body))
-        case Reshape():
+        case Reshape() | Pad() | Window():
             return replace(statement, source=new if statement.source == old else statement.source)
+        case Scatter():
+            return replace(statement, source=load(statement.source))
+        case First():
+            return replace(statement, source=load(statement.source), best=load(statement.best))
         case Grid():
             return replace(statement, body=expression(statement.body))
     raise TypeError(f"not a statement: {statement}")
@@ -131,13 +139,13 @@ def assign_slots(program: Program) -> Program:
     values = dict(program.values)
     owner: dict[str, str] = {}  # value -> the value whose memory it lives in
     users: dict[str, set[str]] = {}  # memory -> values that live in it now
-    free: dict[Shape, list[str]] = {}
+    free: dict[tuple[Shape, bool], list[str]] = {}
 
     def release(position: int) -> None:
         for memory, names in users.items():
             dead = {n for n in names if last[n] < position}
-            if dead and dead == names and values[memory].kind == "local":
-                free.setdefault(values[memory].shape, []).append(memory)
+            if dead and dead == names and values[memory].kind == "local" and not values[memory].zeroed:
+                free.setdefault(_kind(values[memory]), []).append(memory)
             names -= dead
 
     for position, statement in enumerate(order):
@@ -150,12 +158,17 @@ def assign_slots(program: Program) -> Program:
             slot, memory = source, owner.get(source, source)
         else:
             slot = _overwritten(statement, values, owner, users, last, position)
-            pool = free.get(values[name].shape)
+            pool = [] if values[name].zeroed else free.get(_kind(values[name]))
             slot = memory = slot or (pool.pop() if pool else "")
         owner[name] = memory or name
         users.setdefault(owner[name], set()).add(name)
         values[name] = replace(values[name], slot=slot)
     return replace(program, values=values)
+
+
+def _kind(value: Value) -> tuple[Shape, bool]:
+    """Return what two values must share to share memory."""
+    return value.shape, value.truth
 
 
 def _overwritten(
@@ -174,7 +187,8 @@ def _overwritten(
             and values[memory].kind == "local"
             and users[memory] == {candidate}
             and last[candidate] == position
-            and values[memory].shape == values[statement.out].shape
+            and _kind(values[memory]) == _kind(values[statement.out])
+            and not values[memory].zeroed
         ):
             return memory
     return ""

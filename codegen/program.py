@@ -1,7 +1,8 @@
 """The program between equations and source text: statements on named values with concrete shapes.
 
 Past this point there are no derivatives: a statement is a contraction of two tensors, an elementwise map, a
-reduction of one, a reshape, or (what fits none of them) a map over a whole index grid.
+reduction of one, a reshape, windows of a tensor or their sum at its places, or (what fits none of them) a map
+over a whole index grid.
 """
 
 from __future__ import annotations
@@ -65,6 +66,47 @@ class Reshape(Statement):
 
 
 @dataclass(frozen=True)
+class Pad(Statement):
+    """out = source with zeros around it: ``before`` and ``after`` say how many on each axis."""
+
+    source: str
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Window(Statement):
+    """out[indices] = source[subscripts], affine and within its box: in new memory, or (no ``copy``) a view."""
+
+    source: str
+    subscripts: tuple[Expr, ...]
+    copy: bool
+
+
+@dataclass(frozen=True)
+class Scatter(Statement):
+    """out[subscripts] += source at its own indices and those of ``extents``; out is zero elsewhere.
+
+    ``zero`` says that some place gets nothing, ``add`` that some place gets more than one value.
+    """
+
+    source: Load
+    subscripts: tuple[Expr, ...]
+    extents: tuple[tuple[Symbol, Extent], ...]
+    zero: bool
+    add: bool
+
+
+@dataclass(frozen=True)
+class First(Statement):
+    """out[indices] = whether source is the first along ``over`` that equals best: who won a maximum."""
+
+    source: Load
+    best: Load
+    over: tuple[Symbol, ...]
+
+
+@dataclass(frozen=True)
 class Grid(Statement):
     """out[indices] = Σ over ``over`` of body, whose subscripts are any affine expressions: slow and right.
 
@@ -81,7 +123,8 @@ class Value:
     """A named tensor of the program.
 
     ``kind`` is input, target, parameter, gradient, state or local; ``identifier`` what programs call it,
-    ``slot`` the value whose memory it takes over ("" for its own), ``integer`` whether it holds labels.
+    ``slot`` the value whose memory it takes over ("" for its own), ``integer`` whether it holds labels,
+    ``truth`` whether it holds truth values, ``zeroed`` whether it starts as zeros (some of which stay).
     """
 
     name: str
@@ -90,6 +133,8 @@ class Value:
     identifier: str
     slot: str = ""
     integer: bool = False
+    truth: bool = False
+    zeroed: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,8 +176,12 @@ def operands(statement: Statement) -> list[Expr | Load]:
             return [expression]
         case Reduce(body=body) | Grid(body=body):
             return [body]
-        case Reshape(source=source):
+        case Reshape(source=source) | Pad(source=source) | Window(source=source):
             return [Load(source, ())]
+        case Scatter(source=source):
+            return [source]
+        case First(source=source, best=best):
+            return [source, best]
     raise TypeError(f"not a statement: {statement}")
 
 
@@ -148,10 +197,15 @@ def reads(statement: Statement) -> set[str]:
 
 
 def viewed(statement: Statement) -> str | None:
-    """Return the value whose memory a statement only shows again (a reshape, or a copy), or None."""
-    if isinstance(statement, Reshape):
+    """Return the value whose memory a statement only shows again (a reshape, a view, a copy), or None."""
+    if isinstance(statement, Reshape) or (isinstance(statement, Window) and not statement.copy):
         return statement.source
     if not isinstance(statement, Map) or not isinstance(statement.expression, Indexed):
         return None
     read = statement.expression
     return str(read.base.label) if read.indices == statement.indices else None
+
+
+def padded_shape(sizes: Shape, before: tuple[int, ...], after: tuple[int, ...]) -> Shape:
+    """Return the shape of a tensor with zeros around it."""
+    return tuple(n if n == BATCH else int(n) + b + a for n, b, a in zip(sizes, before, after, strict=True))

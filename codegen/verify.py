@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sympy import Indexed, KroneckerDelta
+from sympy import Expr, Indexed, KroneckerDelta, Symbol
 from sympy.core.numbers import One
 
-from codegen.program import Contract, Extent, Grid, Map, Program, Reduce, Reshape, Statement, reads, viewed
+from codegen.affine import bounds
+from codegen.program import (
+    BATCH,
+    Contract,
+    Extent,
+    First,
+    Grid,
+    Map,
+    Pad,
+    Program,
+    Reduce,
+    Reshape,
+    Scatter,
+    Shape,
+    Statement,
+    Window,
+    padded_shape,
+    reads,
+    viewed,
+)
 from derive.index import Winner
 
 ORDER = ("forward", "loss", "backward", "input_gradient")
@@ -60,10 +79,10 @@ def _check_equations(program: Program, after: str) -> None:
 
 
 def _check_shapes(program: Program, statement: Statement, where: str) -> None:
-    extents: dict[object, Extent] = {}
+    extents: dict[Symbol, Extent] = {}
     given = dict(statement.extents) if isinstance(statement, Grid) else {}
 
-    def bind(name: str, indices: tuple[object, ...]) -> None:
+    def bind(name: str, indices: tuple[Symbol, ...]) -> None:
         shape = program.values[name].shape
         if len(indices) != len(shape):
             raise VerificationError(f"{where}: {name} of shape {shape} is read with {len(indices)} indices")
@@ -77,6 +96,7 @@ def _check_shapes(program: Program, statement: Statement, where: str) -> None:
             for load in (left, right):
                 bind(load.name, load.indices)
             summed = (set(left.indices) | set(right.indices)) - set(statement.indices)
+            summed = {i for i in summed if extents[i] != 1}
             if not summed <= set(left.indices) & set(right.indices):
                 raise VerificationError(f"{where}: {summed} is summed but not shared by both factors")
         case Map(expression=body) | Reduce(body=body):
@@ -95,8 +115,33 @@ def _check_shapes(program: Program, statement: Statement, where: str) -> None:
                 loose = {s for s in loose if getattr(s, "is_integer", False)}
                 if loose:
                     raise VerificationError(f"{where}: index {sorted(map(str, loose))} has no extent")
+        case Window(source=source, subscripts=subscripts):
+            _check_box(subscripts, program.values[source].shape, extents, where)
+        case Scatter(source=source):
+            bind(source.name, source.indices)
+            extents |= dict(statement.extents)
+            _check_box(statement.subscripts, program.values[statement.out].shape, extents, where)
+        case First(source=source, best=best):
+            bind(source.name, source.indices)
+            bind(best.name, best.indices)
+        case Pad(source=source, before=before, after=after):
+            wanted = padded_shape(program.values[source].shape, before, after)
+            if program.values[statement.out].shape != wanted:
+                raise VerificationError(f"{where}: {source} padded has shape {wanted}")
         case Reshape(source=source):
             _check_reshape(program, statement.out, source, where)
+
+
+def _check_box(subscripts: tuple[Expr, ...], shape: Shape, extents: dict[Symbol, Extent], where: str) -> None:
+    """Every subscript stays within its axis."""
+    for subscript, size in zip(subscripts, shape, strict=True):
+        if size == BATCH:
+            if extents.get(subscript) != size:
+                raise VerificationError(f"{where}: {subscript} does not run over an axis of {size}")
+            continue
+        found = bounds(subscript, extents)
+        if found is None or found[0] < 0 or found[1] >= int(size):
+            raise VerificationError(f"{where}: {subscript} leaves its axis of {size}: {found}")
 
 
 def _check_reshape(program: Program, out: str, source: str, where: str) -> None:

@@ -126,8 +126,10 @@ class ExpressionPrinter:
         return symbol.name
 
     def _load(self, read: Indexed) -> str:
-        text = self.names[str(read.base.label)]
-        indices = tuple(read.indices)
+        return self.spread(self.names[str(read.base.label)], tuple(read.indices))
+
+    def spread(self, text: str, indices: tuple[Symbol, ...]) -> str:
+        """Return a tensor over some of the indices with an axis for each of them all, in their order."""
         wanted = tuple(i for i in self.indices if i in indices)
         if wanted != indices:
             if len(indices) == 2:

@@ -8,7 +8,22 @@ from dataclasses import dataclass
 import sympy
 from sympy import Basic, Expr, Indexed, Piecewise
 
-from codegen.program import EquationNote, Grid, Map, Program, Reduce, Value, reads, viewed
+from codegen.program import (
+    Contract,
+    EquationNote,
+    First,
+    Grid,
+    Map,
+    Pad,
+    Program,
+    Reduce,
+    Scatter,
+    Statement,
+    Value,
+    Window,
+    reads,
+    viewed,
+)
 from codegen.targets.numpy.expressions import ExpressionPrinter, is_mask
 from codegen.targets.numpy.grid import GridPrinter
 from codegen.targets.numpy.helpers import HELPERS
@@ -59,11 +74,22 @@ class Sections:
                 stored[value.name] = value.identifier
         for statement in self.program.statements(*TRAINING):
             source = viewed(statement)
-            if source is not None and self._shows_input(source):
+            if self._fills(statement):
+                names[statement.out] = stored.get(statement.out, names[statement.out])
+            elif source is not None and (isinstance(statement, Window) or self._shows_input(source)):
                 names[statement.out] = self.program.values[statement.out].identifier
                 stored.pop(statement.out, None)
         scratch = "s" if section == "update" else ""
         return StatementPrinter(self.program, names, stored.get, scratch)
+
+    def _fills(self, statement: Statement) -> bool:
+        """Whether a statement fills memory rather than giving an array of the value's shape."""
+        match statement:
+            case Contract(indices=indices):
+                return len(indices) > 2
+            case Window(copy=copy):
+                return copy
+        return isinstance(statement, Pad | Scatter | First)
 
     def _shows_input(self, name: str) -> bool:
         """Whether a value is the input, or a view of it, or a view of such a view."""
@@ -74,6 +100,8 @@ class Sections:
         found: dict[str, str] = {}
         for statement in self.program.statements(*TRAINING):
             source = viewed(statement)
+            if isinstance(statement, Window):
+                continue
             if source is not None and (source in found or self.program.values[source].kind == "input"):
                 found[statement.out] = source
         return found
@@ -120,7 +148,7 @@ class Sections:
             source = viewed(statement)
             if value.name in done or value.kind != "local" or not value.shape:
                 continue
-            if source is not None and self._shows_input(source):
+            if source is not None and (isinstance(statement, Window) or self._shows_input(source)):
                 continue
             done.add(value.name)
             shape = ", ".join(str(e) for e in value.shape)
@@ -132,7 +160,8 @@ class Sections:
             elif value.slot:
                 text = f"self.{self.program.values[value.slot].identifier}"
             else:
-                text = f"np.empty(({shape}), dtype)"
+                fill = "zeros" if value.zeroed else "empty"
+                text = f"np.{fill}(({shape}), {'bool' if value.truth else 'dtype'})"
             result.append(Buffer(value.identifier, text, f"({shape})"))
         return result
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Mul, Piecewise, Symbol
 
+from codegen.contraction import arranged, blocks
 from codegen.program import (
     BATCH,
     Contract,
     Extent,
+    First,
     Grid,
     Load,
     Map,
+    Pad,
     Program,
     Reduce,
     Reshape,
+    Scatter,
     Statement,
+    Window,
     viewed,
 )
 from codegen.targets.numpy.expressions import (
@@ -31,6 +37,8 @@ from codegen.targets.numpy.expressions import (
 )
 from codegen.targets.numpy.grid import GridPrinter
 from codegen.targets.numpy.scratch import steps
+from codegen.targets.numpy.windows import looped, pattern, slices
+from codegen.verify import VerificationError
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,14 @@ class StatementPrinter:
                 return [self._contract(statement)]
             case Reshape():
                 return [self._reshape(statement)]
+            case Pad():
+                return [self._pad(statement)]
+            case Window():
+                return [self._window(statement)]
+            case Scatter():
+                return self._scatter(statement)
+            case First():
+                return [self._first(statement)]
             case Reduce():
                 return [self._reduce(statement)]
             case Grid():
@@ -90,24 +106,115 @@ class StatementPrinter:
         return text
 
     def _contract(self, s: Contract) -> str:
-        rows = tuple(i for i in s.indices if i in s.left.indices)
-        summed = tuple(i for i in s.left.indices if i not in s.indices)
-        left = self._oriented(s.left, (*rows, *summed))
-        right = self._oriented(s.right, (*summed, *(i for i in s.indices if i in s.right.indices)))
-        out = self.buffer(s.out)
-        name = self.names[s.out]
+        extents = self._loaded_extents(s)
+        units = {i for i, n in extents.items() if n == 1}
+        found = blocks(s.indices, s.left.indices, s.right.indices, units)
+        left = self._matrix(s.left, found.left(), extents)
+        right = self._matrix(s.right, found.right(), extents)
+        out, name = self.buffer(s.out), self.names[s.out]
+        product = "np.matmul" if found.batch else "np.dot"
         if out is None:
             return f"{name} = {left} @ {right}"
-        return f"{self._assigned(s.out)}np.dot({left}, {right}, out={out})"
+        into = self._matrix(Load(s.out, s.indices), found.out(), extents, out)
+        return f"{self._assigned(s.out)}{product}({left}, {right}, out={into})"
+
+    def _loaded_extents(self, s: Contract) -> dict[Symbol, Extent]:
+        extents = self._extents(s)
+        for load in (s.left, s.right):
+            extents |= dict(zip(load.indices, self.program.values[load.name].shape, strict=True))
+        return extents
+
+    def _matrix(
+        self,
+        load: Load,
+        wanted: tuple[tuple[Symbol, ...], ...],
+        extents: Mapping[Symbol, Extent],
+        text: str | None = None,
+    ) -> str:
+        """Return a value as a matrix (batch, first, second), each block of indices one axis."""
+        text = text or self.names[load.name]
+        units = {i for i, n in extents.items() if n == 1}
+        starts = arranged(load.indices, wanted, units)
+        if starts is None:
+            raise VerificationError(f"{load.name}: {load.indices} does not consist of the blocks {wanted}")
+        order = [b for start in starts for b in wanted if b and b[0] == start]
+        order += [b for b in wanted[1:] if not b]
+        if len(load.indices) != len(order) or any(len(b) != 1 for b in order):
+            sizes = [math.prod(-1 if extents[i] == BATCH else int(extents[i]) for i in b) for b in order]
+            if not any(n < 0 for n in sizes):
+                sizes[-1 if len(order) > 1 else 0] = -1
+            text += f".reshape({', '.join(str(n if n > 0 else -1) for n in sizes)})"
+        used = [b for b in wanted if b in order]
+        if order == used:
+            return text
+        if len(order) == 2:
+            return f"{text}.T"
+        return f"{text}.transpose({', '.join(str(order.index(b)) for b in used)})"
+
+    def _pad(self, s: Pad) -> str:
+        sides = [
+            ":" if not (b or a) else f"{b or ''}:{-a or ''}" for b, a in zip(s.before, s.after, strict=True)
+        ]
+        while sides[-1] == ":":
+            sides.pop()
+        return f"{self._memory(s.out)}[{', '.join(sides)}] = {self.names[s.source]}"
+
+    def _memory(self, value: str) -> str:
+        """Return what holds a value's memory, or raise: only values with memory can be filled."""
+        out = self.buffer(value)
+        if out is None:
+            raise VerificationError(f"{value} has no memory to be filled")
+        return out
+
+    def _window(self, s: Window) -> str:
+        source, shape = self.names[s.source], self.program.values[s.source].shape
+        text = self._windows(source, s.subscripts, shape, s.indices, self._extents(s))
+        return f"np.copyto({self._memory(s.out)}, {text})" if s.copy else f"{self.names[s.out]} = {text}"
+
+    def _windows(
+        self,
+        source: str,
+        subscripts: tuple[Expr, ...],
+        shape: tuple[Extent, ...],
+        order: tuple[Symbol, ...],
+        extents: Mapping[Symbol, Extent],
+    ) -> str:
+        cut = slices(subscripts, shape, order, extents)
+        if cut is not None:
+            return source + cut
+        self.helpers.add("windows")
+        return f"windows({source}, {pattern(subscripts, shape, order, extents)})"
+
+    def _scatter(self, s: Scatter) -> list[str]:
+        memory, extents = self._memory(s.out), dict(s.extents)
+        order = tuple(extents)
+        places = self._windows(memory, s.subscripts, self.program.values[s.out].shape, order, extents)
+        values = self._spread(s.source, order)
+        lines = [f"{memory}[...] = 0"] if s.zero else []
+        if not s.add:
+            return [
+                *lines,
+                f"{places}{'' if places.endswith(']') and places != memory else '[...]'} = {values}",
+            ]
+        self.helpers.add("add_windows")
+        return [*lines, f"add_windows({places}, {values}, axes={looped(s.subscripts, order, extents)})"]
+
+    def _spread(self, load: Load, order: tuple[Symbol, ...]) -> str:
+        """Return a value with an axis for every index of ``order``, in that order."""
+        printer = ExpressionPrinter(order, self.names, {}, self.program.constants)
+        return printer.spread(self.names[load.name], load.indices)
+
+    def _first(self, s: First) -> str:
+        self.helpers.add("first")
+        axes = tuple(n for n, i in enumerate(s.indices) if i in s.over)
+        values = self._spread(s.source, s.indices)
+        best = self._spread(s.best, tuple(i for i in s.indices if i not in s.over))
+        return f"first({values}, {best}, axes={axes}, out={self._memory(s.out)})"
 
     def _assigned(self, value: str) -> str:
         """Return "name = " where the value has a name of its own, "" where it is a buffer's."""
         name, out = self.names[value], self.buffer(value)
         return "" if name == out else f"{name} = "
-
-    def _oriented(self, load: Load, wanted: tuple[Symbol, ...]) -> str:
-        text = self.names[load.name]
-        return text if load.indices == wanted else f"{text}.T"
 
     def _reshape(self, s: Reshape) -> str:
         shape = ", ".join(str(e) for e in self.program.values[s.out].shape)

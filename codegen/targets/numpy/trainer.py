@@ -40,6 +40,7 @@ def render(program: Program, frame: Frame) -> str:
         ones=sections.needs_ones,
         draws=any("rng." in line for line in starts),
         helpers=[HELPERS[name] for name in sorted(sections.helpers)],
+        patterns="windows" in sections.helpers,
         output=program.values[program.output].identifier,
     )
     return text.rstrip() + "\n"

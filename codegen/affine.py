@@ -1,0 +1,271 @@
+"""Sums with affine subscripts, brought to plain ones: what is read as windows, and what is added to places.
+
+A body such as W[o, u, c] a[n, 2i + u − 1, c] has one access that is not plain.  Read as a *window* a[n, i, u, c],
+it leaves an ordinary product.  The adjoint, Σ_{i,o} W[o, p − 2i + 1, c] δ[n, i, o] for da[n, p, c], can be written
+with a new index u = p − 2i + 1 instead of p: then every access is plain, and the sum goes *to* the places
+p = 2i + u − 1 of the output.  Both are exact; the smaller tensor of windows decides.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr, Indexed, KroneckerDelta, Mul, Symbol, Tuple
+
+from codegen.program import BATCH, Extent
+from derive.index import Inside, Winner, access, fresh_index
+
+NOMINAL_BATCH = 64  # for comparing sizes only
+MOST_SUBSETS = 6  # free indices that are tried as places
+SCATTER_COST = 2  # adding to places costs about two copies,
+PRODUCT_COST = 0.2  # a product in a matrix product a fraction of one
+
+Extents = Mapping[Symbol, Extent]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A sum of ``body`` over ``over``, added up at ``places`` of the output (by free index; {} for none).
+
+    Every access is a window at worst: no delta, guard or winner stands at an affine expression any more.
+    """
+
+    body: Expr
+    over: tuple[Symbol, ...]
+    places: dict[Symbol, Expr]
+    extents: dict[Symbol, Extent]
+
+
+def is_plain(read: Indexed, extents: Extents) -> bool:
+    """Whether an access has distinct subscripts that run over just the axes they read."""
+    pairs = zip(read.indices, read.base.shape, strict=True)
+    whole = all(isinstance(i, Symbol) and extents.get(i) == _extent(n) for i, n in pairs)
+    return whole and len(set(read.indices)) == len(read.indices)
+
+
+def bounds(expression: Expr, extents: Extents) -> tuple[int, int] | None:
+    """Return the least and greatest value of an affine expression, None where an index has no number."""
+    constant, terms = expression.as_coeff_add()
+    low = high = int(constant)
+    for term in terms:
+        slope, symbol = term.as_coeff_Mul()
+        extent = extents.get(symbol)
+        if not isinstance(extent, int) or not slope.is_Integer:
+            return None
+        reach = int(slope) * (extent - 1)
+        low, high = low + min(0, reach), high + max(0, reach)
+    return low, high
+
+
+def volume(indices: Iterable[Symbol], extents: Extents) -> int:
+    """Return the number of points of some indices, for a batch of nominal size."""
+    sizes = (extents[i] for i in indices)
+    return math.prod(NOMINAL_BATCH if e == BATCH else int(e) for e in sizes)
+
+
+def plain_forms(
+    body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...], extents: Extents
+) -> Plain | None:
+    """Return the cheapest plain form of Σ_over body at the free indices, or None where there is none."""
+    found: list[tuple[float, int, Plain]] = []
+    movable = [i for i in free if _stands_in_affine(i, body) and extents[i] != BATCH][:MOST_SUBSETS]
+    for chosen in _subsets(movable):
+        form = _with_places(body, chosen, over, dict(extents))
+        if form is not None:
+            found.append((_cost(form, free), len(found), form))
+    return min(found, key=lambda entry: entry[:2])[2] if found else None
+
+
+def _subsets(symbols: list[Symbol]) -> Iterator[tuple[Symbol, ...]]:
+    for count in range(len(symbols) + 1):
+        yield from itertools.combinations(symbols, count)
+
+
+def affine_parts(body: Expr) -> Iterator[tuple[Expr, Extent]]:
+    """Give every expression that stands as a subscript, guard or winner's place, with its extent."""
+    for node in sympy.preorder_traversal(body):
+        if isinstance(node, Indexed):
+            yield from zip(node.indices, map(_extent, node.base.shape), strict=True)
+        elif isinstance(node, Inside):
+            yield node.expression, _extent(node.size)
+        elif isinstance(node, Winner):
+            yield from zip(node.at, (_extent(n) for _, n in node.axes), strict=True)
+
+
+def _extent(size: Expr) -> Extent:
+    return int(size) if size.is_Integer else BATCH
+
+
+def _stands_in_affine(index: Symbol, body: Expr) -> bool:
+    parts = [e for e, _ in affine_parts(body)]
+    parts += [d.args[0] - d.args[1] for d in body.atoms(KroneckerDelta) if not d.has(Indexed)]
+    return any(index in e.free_symbols and e != index for e in parts)
+
+
+def _with_places(
+    body: Expr, chosen: tuple[Symbol, ...], over: tuple[Symbol, ...], extents: dict[Symbol, Extent]
+) -> Plain | None:
+    """Exchange each chosen free index for the index of an axis that it reads."""
+    places: dict[Symbol, Expr] = {}
+    for index in chosen:
+        solved = _solve(body, index, extents)
+        if solved is None:
+            return None
+        solution, fresh, extent = solved
+        if fresh is not None:
+            extents[fresh] = extent
+            over = (*over, fresh)
+        body = _expanded(body, {index: solution})
+        places = {p: sympy.expand(e.xreplace({index: solution})) for p, e in places.items()}
+        places[index] = solution
+        if index in body.free_symbols:
+            return None
+    body = _without_implied(body, extents)
+    body = _unit_indices_dropped(body, extents)
+    body = _reflected(body, over, extents)
+    if body.has(Inside) or any(not d.has(Indexed) for d in body.atoms(KroneckerDelta)):
+        return None
+    for winner in body.atoms(Winner):  # whose window it is must not depend on the place in it
+        places_in = set(winner.at)
+        if not all(isinstance(i, Symbol) for i in places_in) or places_in & winner.body.free_symbols:
+            return None
+    return Plain(body, over, places, extents)
+
+
+def _solve(body: Expr, index: Symbol, extents: Extents) -> tuple[Expr, Symbol | None, Extent] | None:
+    """Solve an affine part for a free index: (its value, the new index that this takes, its extent)."""
+    for delta in sorted(body.atoms(KroneckerDelta), key=str):
+        argument = sympy.expand(delta.args[0] - delta.args[1])
+        slope = argument.coeff(index)
+        if slope in (1, -1) and not delta.has(Indexed):
+            return sympy.expand(index - argument / slope), None, 1
+    parts = {e: n for e, n in affine_parts(body) if e != index and index in e.free_symbols}
+    for part in sorted(parts, key=lambda e: (len(e.free_symbols), str(e))):
+        slope = part.coeff(index)
+        if slope in (1, -1) and all(s in extents for s in part.free_symbols):
+            fresh = fresh_index(index)
+            return sympy.expand((fresh - (part - slope * index)) / slope), fresh, parts[part]
+    return None
+
+
+def _expanded(body: Expr, replace: Mapping[Symbol, Expr]) -> Expr:
+    """Substitute in a body, affine parts multiplied out, deltas that hold dropped."""
+    body = body.xreplace(dict(replace))
+
+    def tidy(node: Expr) -> Expr:
+        if isinstance(node, Indexed):
+            return access(node.base, *(sympy.expand(i) for i in node.indices))
+        if isinstance(node, Inside):
+            return Inside(sympy.expand(node.expression), node.size)
+        if isinstance(node, Winner):
+            return Winner(node.body, [sympy.expand(e) for e in node.at], *node.axes)
+        return KroneckerDelta(sympy.expand(node.args[0] - node.args[1]), 0)
+
+    def wanted(node: Expr) -> bool:
+        return isinstance(node, Indexed | Inside | Winner) or (
+            isinstance(node, KroneckerDelta) and not node.has(Indexed)
+        )
+
+    return body.replace(wanted, tidy)
+
+
+def _without_implied(body: Expr, extents: Extents) -> Expr:
+    """Drop the guards that hold for every value of their indices."""
+
+    def rule(guard: Inside) -> Expr:
+        if isinstance(guard.expression, Symbol) and extents.get(guard.expression) == _extent(guard.size):
+            return sympy.S.One
+        found = bounds(guard.expression, extents)
+        if found is not None and guard.size.is_Integer and found[0] >= 0 and found[1] < int(guard.size):
+            return sympy.S.One
+        return guard
+
+    return body.replace(lambda e: isinstance(e, Inside), rule)
+
+
+def _unit_indices_dropped(body: Expr, extents: Extents) -> Expr:
+    """An index with one value is 0 in a subscript that has others; winners keep theirs, as their maximum does."""
+    zero = dict.fromkeys((i for i, n in extents.items() if n == 1), sympy.S.Zero)
+    closed = {w: sympy.Dummy() for w in body.atoms(Winner)}
+
+    def rule(read: Indexed) -> Expr:
+        return access(read.base, *(e if e in zero else e.xreplace(zero) for e in read.indices))
+
+    dropped = body.xreplace(closed).replace(lambda e: isinstance(e, Indexed), rule)
+    return dropped.xreplace({slot: winner for winner, slot in closed.items()})
+
+
+def _reflected(body: Expr, over: tuple[Symbol, ...], extents: Extents) -> Expr:
+    """Count summed indices so that the largest window runs forwards: u ↦ size − 1 − u is only another order."""
+    windows = [r for r in body.atoms(Indexed) if not is_plain(r, extents)]
+    if not windows or body.has(Winner):
+        return body
+    largest = max(windows, key=lambda r: (volume(r.free_symbols & extents.keys(), extents), str(r)))
+    replace = {
+        i: sympy.Integer(int(extents[i]) - 1) - i
+        for e in largest.indices
+        for i in e.free_symbols
+        if i in over and extents[i] != BATCH and e.coeff(i).is_negative and e != i
+    }
+    return _expanded(body, replace) if replace else body
+
+
+def _cost(form: Plain, free: tuple[Symbol, ...]) -> float:
+    """Return how many values are copied to windows and added to places, and a share of the products."""
+    total = PRODUCT_COST * volume(form.body.free_symbols & form.extents.keys(), form.extents)
+    for read in form.body.atoms(Indexed):
+        if not is_plain(read, form.extents):
+            total += volume(read.free_symbols & form.extents.keys(), form.extents)
+    if form.places:
+        total += SCATTER_COST * volume(place_indices(form, free), form.extents)
+    return total
+
+
+def place_indices(form: Plain, free: tuple[Symbol, ...]) -> tuple[Symbol, ...]:
+    """Return the indices of the tensor that is added to places, outermost first."""
+    order: list[Symbol] = []
+    inner: list[Symbol] = []
+    for index in free:
+        if index not in form.places:
+            (inner if inner else order).append(index)
+            continue
+        symbols = sorted(
+            form.places[index].free_symbols & form.extents.keys(), key=lambda s: _stride(form, index, s)
+        )
+        order += [s for s in symbols[:1] if s not in order]
+        inner += [s for s in symbols[1:] if s not in inner]
+    return tuple(dict.fromkeys((*order, *inner)))
+
+
+def _stride(form: Plain, index: Symbol, symbol: Symbol) -> tuple[object, ...]:
+    """Positions come before the places in a window: the wider stride, the larger extent."""
+    slope = int(form.places[index].coeff(symbol))
+    return -abs(slope), -int(form.extents[symbol]), symbol.name
+
+
+def mixed_radix(expression: Expr, extents: Extents) -> tuple[Symbol, ...] | None:
+    """Return the indices (i, j, …) of (i·J + j)·… : a position in row-major order; None if it is none."""
+    terms = [t.as_coeff_Mul() for t in sympy.Add.make_args(sympy.expand(expression))]
+    if any(not isinstance(s, Symbol) or s not in extents or extents[s] == BATCH for _, s in terms):
+        return None
+    ordered = sorted(terms, key=lambda t: (-int(t[0]), -int(extents[t[1]])))
+    step = 1
+    for slope, symbol in reversed(ordered):
+        if slope != step:
+            return None
+        step *= int(extents[symbol])
+    return tuple(s for _, s in ordered)
+
+
+def factors(body: Expr) -> tuple[Expr, ...]:
+    """Return the factors of a product."""
+    return tuple(Mul.make_args(body))
+
+
+def sized(indices: Iterable[Symbol], extents: Extents) -> tuple[Tuple, ...]:
+    """Return indices with their sizes, as SymPy tuples."""
+    return tuple(Tuple(i, sympy.Integer(extents[i])) for i in indices)

@@ -1,0 +1,448 @@
+"""One equation, from the inside out: its reductions first, then the map that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import sympy
+from sympy import Expr, Indexed, KroneckerDelta, Mul, Symbol
+
+from codegen.affine import Plain, factors, is_plain, mixed_radix, place_indices, plain_forms
+from codegen.contraction import arranged
+from codegen.emitter import Emitter, extent
+from codegen.program import (
+    BATCH,
+    Contract,
+    Extent,
+    First,
+    Grid,
+    Load,
+    Map,
+    Reduce,
+    Reshape,
+    Scatter,
+    Shape,
+    Statement,
+    Window,
+    padded_shape,
+)
+from derive.index import (
+    Equation,
+    Inside,
+    Max,
+    Reduction,
+    Sum,
+    Winner,
+    access,
+    name_of,
+    reductions,
+    same_up_to_names,
+    tensor,
+)
+
+
+@dataclass
+class Known:
+    """The reductions that values hold already, by a form in which names do not matter."""
+
+    reductions: dict[Expr, Indexed] = field(default_factory=dict)
+    maxima: dict[Expr, tuple[tuple[Symbol, ...], Indexed]] = field(default_factory=dict)
+
+    def copy(self) -> Known:
+        """Return what is known so far, to be added to apart."""
+        return Known(dict(self.reductions), dict(self.maxima))
+
+    def remember(self, reduction: Reduction, value: Indexed) -> None:
+        self.reductions[same_up_to_names(reduction)] = value
+        if isinstance(reduction, Max):
+            form, order = _anonymous(reduction)
+            self.maxima[form] = order, value
+
+    def maximum(self, reduction: Max) -> Indexed | None:
+        """Return the value that holds a maximum, at the indices that this one has."""
+        form, order = _anonymous(reduction)
+        if form not in self.maxima:
+            return None
+        names, value = self.maxima[form]
+        return value.xreplace(dict(zip(names, order, strict=True)))
+
+
+def _anonymous(reduction: Reduction) -> tuple[Expr, tuple[Symbol, ...]]:
+    """Return a reduction with its free indices numbered by first appearance, and these indices."""
+    order: list[Symbol] = []
+    for read in sorted(reduction.body.atoms(Indexed), key=lambda r: (name_of(r.base), len(r.indices))):
+        for subscript in read.indices:
+            free = subscript.free_symbols - set(reduction.bound)
+            order += sorted((s for s in free if s not in order), key=lambda s: s.name)
+    numbered = {s: Symbol(f"free{d}", integer=True) for d, s in enumerate(order)}
+    return same_up_to_names(reduction.xreplace(numbered)), tuple(order)
+
+
+class EquationLowering(Emitter):
+    """Turns one equation into statements."""
+
+    def __init__(self, equation: Equation, number: int, fresh: Callable[..., str], known: Known) -> None:
+        super().__init__(number, fresh)
+        self.equation = equation
+        self.known = known
+        self.extents.update((i, extent(n)) for i, n in equation.axes)
+
+    def statements(self) -> list[Statement]:
+        """Return the equation's statements, in order."""
+        equation = self.equation
+        reshape = self._reshape()
+        if reshape is not None:
+            return [reshape]
+        right, free = equation.right, equation.free
+        if isinstance(right, Reduction) and set(free) <= right.free_symbols and not self._is_known(right):
+            self._compute(equation.name, free, right)
+            self.known.remember(right, equation.left)
+            return self.out
+        rest = self._shared_bodies(right)
+        rest = self._without_reductions(rest, free)
+        self._assign(equation.name, free, rest)
+        return self.out
+
+    def _plain(self, expression: Expr, indices: tuple[Symbol, ...]) -> bool:
+        """Whether every access is plain, and no guard or winner is left."""
+        if expression.has(Inside, Winner):
+            return False
+        extents = {i: self.extents[i] for i in indices}
+        if not all(is_plain(read, extents) for read in expression.atoms(Indexed)):
+            return False
+        deltas = expression.atoms(KroneckerDelta)
+        return all(any(isinstance(a, Indexed) for a in delta.args) for delta in deltas)
+
+    # ---- Maps ------------------------------------------------------------------------------------
+
+    def _assign(self, name: str, free: tuple[Symbol, ...], expression: Expr) -> None:
+        """Compute an expression without reductions."""
+        if self._plain(expression, free):
+            self.out.append(Map(name, free, self.number, expression))
+            return
+        form = plain_forms(expression, free, (), self.extents)
+        if form is None:
+            self.out.append(Grid(name, free, self.number, expression, (), self._ranges(free)))
+            return
+        self.extents |= form.extents
+        if form.places:
+            self._scatter(name, free, form)
+        elif isinstance(form.body, Indexed):
+            self.window_as(name, form.body, free, copy=True)
+        else:
+            self.out.append(Map(name, free, self.number, self._complete(form.body, free, ())))
+
+    def _complete(self, body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...]) -> Expr:
+        """Return a body in which every access is plain and every free index stands, if only to be 0."""
+        reads = sorted(body.atoms(Indexed), key=lambda r: (-len(r.free_symbols), str(r)))
+        missing = [i for i in (*free, *over) if i not in body.free_symbols]
+        if missing and reads:
+            wanted = {*reads[0].free_symbols, *missing}
+            order = tuple(i for i in (*free, *over) if i in wanted)
+            body = body.xreplace({reads[0]: self.window(reads[0], order, copy=False)})
+        return self.views(body, (*free, *over))
+
+    def _ranges(self, indices: Iterable[Symbol]) -> tuple[tuple[Symbol, Extent], ...]:
+        return tuple((i, self.extents[i]) for i in indices)
+
+    def _reshape(self) -> Reshape | None:
+        """Recognise an exchange of axes for one, or one for several, in row-major order."""
+        equation = self.equation
+        right, free = equation.right, equation.free
+        if isinstance(right, Indexed):
+            extents = self.extents
+            source, wanted = right, free
+            parts = list(right.indices)
+        elif isinstance(right, Sum):
+            extents = {**self.extents, **{i: extent(n) for i, n in right.axes}}
+            parts_of = factors(right.body)
+            deltas = [f for f in parts_of if isinstance(f, KroneckerDelta) and not f.has(Indexed)]
+            reads = [f for f in parts_of if isinstance(f, Indexed)]
+            if len(reads) != 1 or len(deltas) + 1 != len(parts_of) or not is_plain(reads[0], extents):
+                return None
+            (source,), wanted = reads, tuple(reads[0].indices)
+            place = {i: d.args[0] + d.args[1] - i for d in deltas for i in d.args if i in free}
+            parts = [place.get(i, i) for i in free]
+        else:
+            return None
+        order: list[Symbol] = []
+        for part in parts:
+            decoded = (part,) if isinstance(part, Symbol) else mixed_radix(part, extents)
+            if decoded is None:
+                return None
+            order += decoded
+        if tuple(order) != tuple(wanted) or all(isinstance(p, Symbol) for p in parts):
+            return None
+        return Reshape(equation.name, free, self.number, name_of(source.base))
+
+    def _shared_bodies(self, right: Expr) -> Expr:
+        """Compute once what a reduction's body and the expression around it share (softmax's exp)."""
+        for reduction in reductions(right):
+            if isinstance(reduction.body, Indexed) or len(reduction.bound) != 1:
+                continue
+            outside = right.xreplace({reduction: sympy.Dummy("r")})
+            (bound,) = reduction.bound
+            for free, size in self.equation.axes:
+                if size != reduction.axes[0][1]:
+                    continue
+                here = _rename_bound(reduction.body, bound, free)
+                match = next((e for e in outside.atoms(type(here)) if _same(e, here)), None)
+                if match is None:
+                    continue
+                inner = self._without_reductions(here, self.equation.free)
+                suffix = type(here).__name__.lower()
+                name = self.temporary(f"{self.equation.name}_{suffix}", self.equation.free)
+                self._assign(name, self.equation.free, inner)
+                shared = tensor(name, *self.equation.left.base.shape)
+                read = access(shared, *self.equation.free)
+                total = reduction.func(read.xreplace({free: bound}), *reduction.axes)
+                self.known.remember(reduction, self._reduce(total, self.equation.free))
+                return right.xreplace({reduction: total, match: read})
+        return right
+
+    # ---- Reductions ------------------------------------------------------------------------------
+
+    def _without_reductions(self, expression: Expr, scope: tuple[Symbol, ...]) -> Expr:
+        """Replace every reduction by an access to a value that holds it."""
+        found = reductions(expression)
+        return expression.xreplace({r: self._reduce(r, scope) for r in found}) if found else expression
+
+    def _is_known(self, reduction: Reduction) -> bool:
+        return same_up_to_names(reduction) in self.known.reductions
+
+    def _reduce(self, reduction: Reduction, scope: tuple[Symbol, ...]) -> Indexed:
+        key = same_up_to_names(reduction)
+        if key in self.known.reductions:
+            return self.known.reductions[key]
+        free = tuple(i for i in scope if i in reduction.free_symbols)
+        operation = type(reduction).__name__.lower()
+        name = self.temporary(f"{self.equation.name}_{operation}", free)
+        self._compute(name, free, reduction)
+        value = self.read(name, free)
+        self.known.remember(reduction, value)
+        return value
+
+    def _compute(self, name: str, free: tuple[Symbol, ...], reduction: Reduction) -> None:
+        """Emit the statements of a reduction whose free indices are ``free``."""
+        for index, size in reduction.axes:
+            self.extents[index] = extent(size)
+        over = reduction.bound
+        body = self._without_reductions(reduction.body, (*free, *over))
+        if isinstance(reduction, Max):
+            self._max(name, free, over, body)
+            return
+        if self._plain(body, (*free, *over)):
+            self._sum(name, free, over, body)
+            return
+        form = plain_forms(body, free, over, self.extents)
+        if form is None:
+            self.out.append(Grid(name, free, self.number, body, over, self._ranges((*free, *over))))
+            return
+        self.extents |= form.extents
+        if form.places:
+            self._scatter(name, free, form)
+        else:
+            self._sum(name, free, form.over, form.body)
+
+    def _max(self, name: str, free: tuple[Symbol, ...], over: tuple[Symbol, ...], body: Expr) -> None:
+        if not self._plain(body, (*free, *over)):
+            form = plain_forms(body, (), over, self.extents)
+            if form is not None:
+                body = self._complete(form.body, free, over)
+            else:
+                shape = (*free, *over)
+                grid = self.temporary(f"{name}_window", shape)
+                self.out.append(Grid(grid, shape, self.number, body, (), self._ranges(shape)))
+                body = self.read(grid, shape)
+        self.out.append(Reduce(name, free, self.number, "max", body, over))
+
+    def _sum(self, name: str, free: tuple[Symbol, ...], over: tuple[Symbol, ...], body: Expr) -> None:
+        """Emit a sum whose accesses are plain, or windows."""
+        body = self._winners(body, (*free, *over))
+        product = self._product(body, free, over)
+        if product is None:
+            self.out.append(Reduce(name, free, self.number, "sum", self._complete(body, free, over), over))
+            return
+        left, right, scale = product
+        self.out.append(Contract(name, free, self.number, left, right))
+        if scale != 1:
+            self.out.append(Map(name, free, self.number, scale * self.read(name, free)))
+
+    def _scatter(self, name: str, free: tuple[Symbol, ...], form: Plain) -> None:
+        """Emit what is summed at places of the output: first the tensor of windows, then its places."""
+        inner = place_indices(form, free)
+        body = self._winners(form.body, tuple(dict.fromkeys((*inner, *form.over))))
+        held = tuple(i for i in inner if i in body.free_symbols)
+        summed = tuple(i for i in form.over if i not in inner)
+        if summed:
+            held = self._product_order(body, held, summed)
+            value = self.temporary(f"{name}_windows", held)
+            self._sum(value, held, summed, body)
+            source = self.read(value, held)
+        else:
+            source = self.materialize(body, held, f"{name}_windows")
+        subscripts = tuple(form.places.get(i, i) for i in free)
+        sizes = self.shape(free)
+        before, after = self.overhang(subscripts, sizes)
+        overlaps = not all(_distinct(e, self.extents) for e in subscripts)
+        filled = not overlaps and self._volume(inner) == self._volume(free)
+        load = Load(name_of(source.base), tuple(source.indices))
+        if not any((*before, *after)):
+            ranges = self._ranges(inner)
+            self.out.append(Scatter(name, free, self.number, load, subscripts, ranges, not filled, overlaps))
+            return
+        wider = self.fresh(f"{name}_padded", padded_shape(sizes, before, after))
+        moved = tuple(e + b for e, b in zip(subscripts, before, strict=True))
+        axes = tuple(Symbol(f"axis{d}", integer=True) for d in range(len(free)))
+        self.out.append(Scatter(wider, axes, self.number, load, moved, self._ranges(inner), True, overlaps))
+        cropped = tuple(i + b for i, b in zip(free, before, strict=True))
+        self.out.append(Window(name, free, self.number, wider, cropped, copy=True))
+
+    def _volume(self, indices: Iterable[Symbol]) -> int:
+        total = 1
+        for i in indices:
+            total *= 1 if self.extents[i] == BATCH else int(self.extents[i])
+        return total
+
+    def _winners(self, body: Expr, scope: tuple[Symbol, ...]) -> Expr:
+        """Replace who wins a maximum by truth values that hold it."""
+        for winner in sorted(body.atoms(Winner), key=str):
+            bound = tuple(s for s, _ in winner.axes)
+            whole = Max(winner.body, *winner.axes)
+            best = self.known.maximum(whole)
+            outer = tuple(i for i in scope if i in winner.free_symbols and i not in winner.at)
+            if best is None:
+                best = self._reduce(whole, outer)
+            at = tuple(winner.at)
+            here = winner.body.xreplace(dict(zip(bound, at, strict=True)))
+            order = self.native(here) if isinstance(here, Indexed) else (*outer, *at)
+            order = order if set(order) >= set(at) else (*outer, *at)
+            source = self.views(here)
+            if not isinstance(source, Indexed):
+                source = self.materialize(source, order, f"{self.equation.name}_candidates")
+            name = self.temporary(f"{self.equation.name}_winner", order, truth=True)
+            loads = [Load(name_of(r.base), tuple(r.indices)) for r in (source, best)]
+            self.out.append(First(name, order, self.number, loads[0], loads[1], at))
+            body = body.xreplace({winner: self.read(name, order)})
+        return body
+
+    # ---- Products --------------------------------------------------------------------------------
+
+    def _product(
+        self, body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...]
+    ) -> tuple[Load, Load, Expr] | None:
+        """Split a product into a matrix product: two groups of factors that share the summed indices.
+
+        Returns None where a broadcast reduction is as good: no group is smaller than the whole.
+        """
+        units = self.units()
+        groups, scale = self._groups(body, free, over)
+        if len(groups) != 2:
+            return None
+        first, second = groups
+        summed = {i for i in over if i not in units}
+        if not summed or not summed <= first & second or first <= second or second <= first:
+            return None
+        wanted = [i for i in free if i not in units]
+        if wanted and next(i for i in wanted if i not in first & second) not in first:
+            first, second = second, first
+        batch = tuple(i for i in wanted if i in first & second)
+        rows, columns = (
+            tuple(i for i in wanted if i in one - other) for one, other in ((first, second), (second, first))
+        )
+        one, other = (Mul(*groups[g]) for g in (first, second))
+        inner = self._summed_order(one, other, summed)
+        blocks = (batch, rows, columns)
+        if arranged(wanted, blocks, units) is None or (batch == () and wanted[: len(rows)] != list(rows)):
+            return None
+        left = self._operand(one, (rows, batch, inner))
+        right = self._operand(other, (columns, batch, inner))
+        return left, right, scale
+
+    def _product_order(
+        self, body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...]
+    ) -> tuple[Symbol, ...]:
+        """Return the free indices in an order in which a matrix product can give them, where one can."""
+        groups = self._groups(body, free, over)[0]
+        if len(groups) != 2:
+            return free
+        first, second = sorted(groups, key=lambda g: (free[0] not in g, sorted(map(str, g))))
+        return tuple(sorted(free, key=lambda i: (i in second) + (i in second and i not in first)))
+
+    def _groups(
+        self, body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...]
+    ) -> tuple[dict[frozenset[Symbol], list[Expr]], Expr]:
+        """Return the factors of a product by their indices, and the factor without any."""
+        units = self.units()
+        groups: dict[frozenset[Symbol], list[Expr]] = {}
+        scale: Expr = sympy.S.One
+        for factor in factors(body):
+            indices = frozenset(i for i in (*free, *over) if i in factor.free_symbols and i not in units)
+            if not indices:
+                scale *= factor
+            else:
+                groups.setdefault(indices, []).append(factor)
+        _merge_smaller(groups)
+        return groups, scale
+
+    def _summed_order(self, one: Expr, other: Expr, summed: set[Symbol]) -> tuple[Symbol, ...]:
+        """Return the order of the summed indices that copies least: that of a plain factor, or the larger."""
+
+        def order(e: Expr) -> tuple[Symbol, ...]:
+            indices = self.native(e) if isinstance(e, Indexed) else tuple(self.extents)
+            return tuple(i for i in indices if i in summed)
+
+        def key(e: Expr) -> tuple[bool, int]:
+            volume = 1
+            for i in e.free_symbols & self.extents.keys():
+                volume *= 64 if self.extents[i] == BATCH else int(self.extents[i])
+            return not (isinstance(e, Indexed) and is_plain(e, self.extents)), -volume
+
+        return order(min((one, other), key=key))
+
+    def _operand(self, factor: Expr, blocks: tuple[tuple[Symbol, ...], ...]) -> Load:
+        """Return a factor as a load whose indices are whole blocks, copied to that order where they are not."""
+        own, batch, inner = blocks
+        units = self.units()
+        if isinstance(factor, Indexed) and is_plain(factor, self.extents):
+            if arranged(factor.indices, blocks, units) is not None:
+                return Load(name_of(factor.base), tuple(factor.indices))
+        leading = inner if any(self.extents[i] == BATCH for i in inner) else own
+        trailing = own if leading is inner else inner
+        order = (*leading, *batch, *trailing)
+        read = self.materialize(factor, order, f"{self.equation.name}_factor")
+        return Load(name_of(read.base), tuple(read.indices))
+
+
+def _merge_smaller(groups: dict[frozenset[Symbol], list[Expr]]) -> None:
+    """Let factors over fewer indices join a group that has them all, until two groups are left."""
+    while len(groups) > 2:
+        pairs = [(a, b) for a in groups for b in groups if a < b]
+        if not pairs:
+            return
+        small, large = min(
+            pairs, key=lambda p: (len(p[1]), len(p[0]), sorted(map(str, p[0])), sorted(map(str, p[1])))
+        )
+        groups[large] += groups.pop(small)
+
+
+def _distinct(expression: Expr, extents: dict[Symbol, Extent]) -> bool:
+    """Whether an affine expression has another value for every value of its indices."""
+    reach = 0
+    terms = [t.as_coeff_Mul() for t in expression.as_coeff_add()[1]]
+    if len(terms) == 1:
+        return True
+    for slope, symbol in sorted(terms, key=lambda t: abs(int(t[0]))):
+        if abs(int(slope)) <= reach:
+            return False
+        reach += abs(int(slope)) * (int(extents[symbol]) - 1)
+    return True
+
+
+def _rename_bound(body: Expr, bound: Symbol, free: Symbol) -> Expr:
+    return body.xreplace({bound: free}) if free not in body.free_symbols else body
+
+
+def _same(one: Expr, other: Expr) -> bool:
+    return bool(same_up_to_names(one) == same_up_to_names(other))

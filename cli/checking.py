@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from codegen.lower import count, lower
+from codegen.lower import lower
 from codegen.passes import optimize
-from codegen.program import BATCH, Contract, Grid, Map, Program, Reduce, Statement, Value
+from codegen.program import BATCH, Contract, Grid, Map, Program, Reduce, Statement, Value, count
 from derive.derivation import Derivation, derive_network
 from derive.spec.model import Spec
 

@@ -22,7 +22,8 @@ from derive.index import Inside, Winner, access, fresh_index
 NOMINAL_BATCH = 64  # for comparing sizes only
 MOST_SUBSETS = 6  # free indices that are tried as places
 SCATTER_COST = 2  # adding to places costs about two copies,
-PRODUCT_COST = 0.2  # a product in a matrix product a fraction of one
+PRODUCT_COST = 0.2  # a product in a matrix product a fraction of one;
+PARTIAL_COST = 1.5  # windows in one direction and places in the other read worse than they run
 
 Extents = Mapping[Symbol, Extent]
 
@@ -76,7 +77,8 @@ def plain_forms(
     for chosen in _subsets(movable):
         form = _with_places(body, chosen, over, dict(extents))
         if form is not None:
-            found.append((_cost(form, free), len(found), form))
+            mixed = PARTIAL_COST if 0 < len(chosen) < len(movable) else 1
+            found.append((mixed * _cost(form, free), len(found), form))
     return min(found, key=lambda entry: entry[:2])[2] if found else None
 
 

@@ -127,12 +127,12 @@ def _sha256(text: str) -> str:
 
 
 def _state(program: Program) -> tuple[str, ...]:
-    return tuple(s.out for s in program.sections["update"] if program.values[s.out].kind == "state")
+    return tuple(s.out for s in program.statements("update") if program.values[s.out].kind == "state")
 
 
 def _counts_steps(program: Program) -> bool:
     step = sympy.Symbol("k", integer=True, positive=True)
-    return any(isinstance(s, Map) and step in s.expression.free_symbols for s in program.sections["update"])
+    return any(isinstance(s, Map) and step in s.expression.free_symbols for s in program.statements("update"))
 
 
 def _manifest(

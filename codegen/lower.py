@@ -8,8 +8,6 @@ whole index grid.
 
 from __future__ import annotations
 
-import math
-
 from codegen.emitter import LoweringError, extent
 from codegen.equation import EquationLowering, Known
 from codegen.program import BATCH, EquationNote, Program, Shape, Statement, Value
@@ -112,9 +110,4 @@ def _note(numbered: NumberedEquation) -> EquationNote:
     )
 
 
-def count(shape: Shape, batch: int = 1) -> int:
-    """Return the number of values of a shape, for a batch of that size."""
-    return math.prod(batch if e == BATCH else int(e) for e in shape)
-
-
-__all__ = ["LoweringError", "count", "extent", "lower"]
+__all__ = ["LoweringError", "lower"]

@@ -9,18 +9,20 @@ from dataclasses import replace
 
 from sympy import Expr, Indexed, Symbol
 
+from codegen.pieces import loop_over_pieces
 from codegen.program import (
+    BATCH,
     Contract,
     First,
     Grid,
     Load,
+    Loop,
     Map,
     Pad,
     Program,
     Reduce,
     Reshape,
     Scatter,
-    Shape,
     Statement,
     Value,
     Window,
@@ -35,7 +37,7 @@ TRAINING = ("forward", "loss", "backward", "input_gradient")
 def optimize(program: Program) -> Program:
     """Return the program with fewer values and every value's memory chosen.  Raises VerificationError."""
     verify(program, "lower")
-    for transform in (absorb_temporaries, assign_slots):
+    for transform in (absorb_temporaries, loop_over_pieces, assign_slots):
         program = transform(program)
         verify(program, transform.__name__)
     return program
@@ -43,7 +45,7 @@ def optimize(program: Program) -> Program:
 
 def absorb_temporaries(program: Program) -> Program:
     """Let the statement that makes a temporary write to the value that alone reads it, right after it."""
-    sections = {name: list(statements) for name, statements in program.sections.items()}
+    sections = {name: list(program.statements(name)) for name in program.sections}
     values = dict(program.values)
     readers: dict[str, int] = {}
     for statements in sections.values():
@@ -132,14 +134,11 @@ def _renamed(statement: Statement, old: str, new: str) -> Statement:
 def assign_slots(program: Program) -> Program:
     """Choose whose memory each local value takes: that of an operand that ends here, or of a dead value."""
     order = list(program.statements(*TRAINING))
-    last: dict[str, int] = {program.output: -1}
-    for position, statement in enumerate(order):
-        for name in {*reads(statement), statement.out}:
-            last[name] = position
+    last = _last_uses(program)
     values = dict(program.values)
     owner: dict[str, str] = {}  # value -> the value whose memory it lives in
     users: dict[str, set[str]] = {}  # memory -> values that live in it now
-    free: dict[tuple[Shape, bool], list[str]] = {}
+    free: dict[tuple[object, ...], list[str]] = {}
 
     def release(position: int) -> None:
         for memory, names in users.items():
@@ -166,9 +165,25 @@ def assign_slots(program: Program) -> Program:
     return replace(program, values=values)
 
 
-def _kind(value: Value) -> tuple[Shape, bool]:
+def _last_uses(program: Program) -> dict[str, int]:
+    """Return where each value is used last; what a loop reads anew for every piece lives until its end."""
+    last: dict[str, int] = {}
+    position = 0
+    for section in TRAINING:
+        for entry in program.sections[section]:
+            statements = entry.statements if isinstance(entry, Loop) else (entry,)
+            end = position + len(statements) - 1
+            for statement in statements:
+                for name in (*reads(statement), statement.out):
+                    whole = isinstance(entry, Loop) and program.values[name].shape[:1] != (BATCH,)
+                    last[name] = max(last.get(name, -1), end if whole else position)
+                position += 1
+    return last
+
+
+def _kind(value: Value) -> tuple[object, ...]:
     """Return what two values must share to share memory."""
-    return value.shape, value.truth
+    return value.shape, value.truth, value.piece
 
 
 def _overwritten(

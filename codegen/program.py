@@ -7,6 +7,7 @@ over a whole index grid.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -119,12 +120,24 @@ class Grid(Statement):
 
 
 @dataclass(frozen=True)
+class Loop:
+    """Statements for one piece of the batch after the other, ``size`` samples at a time.
+
+    ``sums`` names what they add up from piece to piece.
+    """
+
+    statements: tuple[Statement, ...]
+    size: int
+    sums: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Value:
     """A named tensor of the program.
 
     ``kind`` is input, target, parameter, gradient, state or local; ``identifier`` what programs call it,
     ``slot`` the value whose memory it takes over ("" for its own), ``integer`` whether it holds labels,
-    ``truth`` whether it holds truth values, ``zeroed`` whether it starts as zeros (some of which stay).
+    ``piece`` how many samples it holds at a time (0: all), ``truth`` whether it holds truth values, ``zeroed`` whether it starts as zeros (some of which stay).
     """
 
     name: str
@@ -133,6 +146,7 @@ class Value:
     identifier: str
     slot: str = ""
     integer: bool = False
+    piece: int = 0
     truth: bool = False
     zeroed: bool = False
 
@@ -156,15 +170,17 @@ class Program:
     symbols that stand for hyper-parameters to their identifiers.
     """
 
-    sections: dict[str, tuple[Statement, ...]]
+    sections: dict[str, tuple[Statement | Loop, ...]]
     values: dict[str, Value]
     notes: dict[int, EquationNote]
     output: str
     constants: dict[str, str]
 
     def statements(self, *sections: str) -> Iterator[Statement]:
+        """Give the statements of some sections in order, those of loops among them."""
         for section in sections:
-            yield from self.sections[section]
+            for entry in self.sections[section]:
+                yield from entry.statements if isinstance(entry, Loop) else (entry,)
 
 
 def operands(statement: Statement) -> list[Expr | Load]:
@@ -209,3 +225,8 @@ def viewed(statement: Statement) -> str | None:
 def padded_shape(sizes: Shape, before: tuple[int, ...], after: tuple[int, ...]) -> Shape:
     """Return the shape of a tensor with zeros around it."""
     return tuple(n if n == BATCH else int(n) + b + a for n, b, a in zip(sizes, before, after, strict=True))
+
+
+def count(shape: Shape, batch: int = 1) -> int:
+    """Return the number of values of a shape, for a batch of that size."""
+    return math.prod(batch if e == BATCH else int(e) for e in shape)

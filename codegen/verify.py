@@ -55,7 +55,7 @@ def verify(program: Program, after: str) -> None:
     defined = {v.name for v in program.values.values() if v.kind in GIVEN or v.kind == "state"} | {"g"}
     memory = Memory()
     for section in (*ORDER, "update"):
-        for statement in program.sections[section]:
+        for statement in program.statements(section):
             where = f"after {after}: {section}, equation ({statement.equation}), {statement.out}"
             missing = reads(statement) - defined - ({statement.out} if section == "update" else set())
             if missing:

@@ -31,6 +31,10 @@ HELPERS = {
         inside = inside & (i >= 0) & (i < extent)
     nearest = tuple(np.clip(i, 0, extent - 1) for i, extent in zip(at, a.shape, strict=True))
     return np.where(inside, a[nearest], a.dtype.type(0))''',
+    "pieces": '''def pieces(N, size):
+    """Yield the batch in pieces: which samples, and how many."""
+    for start in range(0, N, size):
+        yield slice(start, min(start + size, N)), min(size, N - start)''',
     "windows": '''@functools.cache
 def layout(pattern):
     """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy
 from sympy import Basic, Expr, Indexed, Piecewise
 
 from codegen.program import (
+    BATCH,
     Contract,
     EquationNote,
     First,
     Grid,
+    Loop,
     Map,
     Pad,
     Program,
     Reduce,
+    Reshape,
     Scatter,
     Statement,
     Value,
@@ -50,16 +53,18 @@ class Sections:
         self.program = program
         self.helpers: set[str] = set()
         self.needs_real: dict[str, bool] = {"branches": False}
-        self.needs_ones = False
+        self.sums: set[tuple[int, int]] = set()
         self.input_views = self._input_views()
         self.texts = {name: self._section(name) for name in (*TRAINING, "update")}
+        self.output = self._printer("forward").names[program.output]
         self.branches: list[str] = []
         self.preambles: dict[str, list[str]] = {}
         self._find_branches()
         for name, texts in self.texts.items():
-            self._preamble(name, {n for s in program.sections[name] for n in reads(s)}, texts)
+            self._preamble(name, {n for s in program.statements(name) for n in reads(s)}, texts)
 
-    def _printer(self, section: str) -> StatementPrinter:
+    def _printer(self, section: str, loop: Loop | None = None) -> StatementPrinter:
+        """Return the printer of a function's statements, or of those of a loop in it."""
         names, stored = {}, {}
         for value in self.program.values.values():
             names[value.name] = self._name(value)
@@ -72,6 +77,7 @@ class Sections:
                 names[value.name] = stored[value.name]
             if value.kind == "state" or value.name in ("theta", "g"):
                 stored[value.name] = value.identifier
+        views: set[str] = set()
         for statement in self.program.statements(*TRAINING):
             source = viewed(statement)
             if self._fills(statement):
@@ -79,8 +85,27 @@ class Sections:
             elif source is not None and (isinstance(statement, Window) or self._shows_input(source)):
                 names[statement.out] = self.program.values[statement.out].identifier
                 stored.pop(statement.out, None)
+                views |= {statement.out} if isinstance(statement, Window) else set()
+        for made in self._made_in_loops():
+            names[made] = stored.get(made, names[made])
+        if loop is not None:
+            for value in self.program.values.values():
+                if value.shape[:1] == (BATCH,) and value.name not in views:
+                    part = "[:m]" if value.piece else "[s]"
+                    names[value.name] += part
+                    if value.name in stored:
+                        stored[value.name] += part
+            for statement in loop.statements:
+                if isinstance(statement, Reshape):  # a view that is named anew for every piece
+                    identifier = self.program.values[statement.out].identifier
+                    names[statement.out] = stored[statement.out] = identifier
         scratch = "s" if section == "update" else ""
-        return StatementPrinter(self.program, names, stored.get, scratch)
+        return StatementPrinter(self.program, names, stored.get, scratch, loop)
+
+    def _made_in_loops(self) -> set[str]:
+        """Return the values that loops make: what follows a loop finds them in the workspace."""
+        entries = [e for section in TRAINING for e in self.program.sections[section]]
+        return {s.out for e in entries if isinstance(e, Loop) for s in e.statements}
 
     def _fills(self, statement: Statement) -> bool:
         """Whether a statement fills memory rather than giving an array of the value's shape."""
@@ -107,7 +132,7 @@ class Sections:
         return found
 
     def _made_in(self, name: str, section: str) -> bool:
-        return any(s.out == name for s in self.program.sections[section])
+        return any(s.out == name for s in self.program.statements(section))
 
     def _name(self, value: Value) -> str:
         if value.kind == "parameter" and value.name != "theta":
@@ -115,16 +140,23 @@ class Sections:
         return value.identifier
 
     def _section(self, section: str) -> list[str]:
-        printer = self._printer(section)
         lines: list[str] = []
         seen: set[int] = set()
-        for statement in self.program.sections[section]:
-            for line in printer.lines(statement):
-                lines += annotated(line, self.program.notes[line.equation], line.equation in seen)
-                seen.add(line.equation)
-        self.helpers |= printer.helpers
-        self.needs_real[section] = printer.needs_real
-        self.needs_ones |= printer.needs_ones
+        whole = self._printer(section)
+        for entry in self.program.sections[section]:
+            printer, statements, indent = whole, (entry,), ""
+            if isinstance(entry, Loop):
+                printer, statements, indent = self._printer(section, entry), entry.statements, "    "
+                lines += printer.loop_head(entry)
+                self.helpers.add("pieces")
+            for statement in statements:
+                for line in printer.lines(statement):
+                    text = replace(line, text=indent + line.text)
+                    lines += annotated(text, self.program.notes[line.equation], line.equation in seen)
+                    seen.add(line.equation)
+            self.helpers |= printer.helpers
+            self.needs_real[section] = self.needs_real.get(section, False) or printer.needs_real
+            self.sums |= printer.sums
         return lines
 
     def _views(self, wanted: set[str]) -> list[str]:
@@ -133,9 +165,14 @@ class Sections:
             wanted |= {shown} if view in wanted else set()
         lines = []
         printer = self._printer("forward")
-        for statement in self.program.sections["forward"]:
+        for statement in self.program.statements("forward"):
             source = viewed(statement)
-            if source is not None and self._shows_input(source) and statement.out in wanted:
+            if (
+                source is not None
+                and not isinstance(statement, Window)
+                and self._shows_input(source)
+                and statement.out in wanted
+            ):
                 lines += [line.text for line in printer.lines(statement)]
         return lines
 
@@ -151,7 +188,10 @@ class Sections:
             if source is not None and (isinstance(statement, Window) or self._shows_input(source)):
                 continue
             done.add(value.name)
-            shape = ", ".join(str(e) for e in value.shape)
+            extents = [
+                f"min(N, {value.piece})" if e == BATCH and value.piece else str(e) for e in value.shape
+            ]
+            shape = ", ".join(extents)
             shape += "," if len(value.shape) == 1 else ""
             if source is not None and value.slot == source:
                 text = f"self.{self.program.values[source].identifier}"
@@ -164,6 +204,17 @@ class Sections:
                 text = f"np.{fill}(({shape}), {'bool' if value.truth else 'dtype'})"
             result.append(Buffer(value.identifier, text, f"({shape})"))
         return result
+
+    def ones(self) -> list[Buffer]:
+        """Return the workspace's vectors of ones: for a sum over samples, and for one over their places."""
+        wanted = [
+            f"{'N' if not piece else f'min(N, {piece})'} * {places}" for piece, places in sorted(self.sums)
+        ]
+        samples = Buffer("ones", "np.ones(N, dtype)", "(N,)")
+        wanted = [w for w in wanted if w != "N * 1"]
+        many = f"max({', '.join(wanted)})" if len(wanted) > 1 else "".join(wanted)
+        found = [samples] if (0, 1) in self.sums else []
+        return found + ([Buffer("places", f"np.ones({many}, dtype)", "")] if wanted else [])
 
     def _find_branches(self) -> None:
         """Find the conditions on which the derivatives depend, as texts, one for each kind of kink."""
@@ -237,4 +288,5 @@ def annotated(line: Line, note: EquationNote, again: bool) -> list[str]:
     comment = number if again else f"{note.text:<{TEXT_WIDTH}} {note.shape:<{SHAPE_WIDTH}} {number}"
     if len(line.text) <= COMMENT_COLUMN:
         return [f"{line.text:<{COMMENT_COLUMN}}  # {comment}"]
-    return [f"# {comment}", line.text + f"  # {number}"] if not again else [f"{line.text}  # {number}"]
+    indent = " " * (len(line.text) - len(line.text.lstrip()))
+    return [f"{indent}# {comment}", line.text + f"  # {number}"] if not again else [f"{line.text}  # {number}"]

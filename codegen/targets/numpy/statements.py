@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Mul, Piecewise, Symbol
 
-from codegen.contraction import arranged, blocks
+from codegen.contraction import Blocks, arranged, blocks
 from codegen.program import (
     BATCH,
     Contract,
@@ -17,6 +17,7 @@ from codegen.program import (
     First,
     Grid,
     Load,
+    Loop,
     Map,
     Pad,
     Program,
@@ -62,6 +63,7 @@ class StatementPrinter:
         names: Mapping[str, str],
         buffer: Callable[[str], str | None],
         scratch: str = "",
+        loop: Loop | None = None,
     ) -> None:
         self.scratch = scratch
         self.program = program
@@ -69,7 +71,9 @@ class StatementPrinter:
         self.buffer = buffer
         self.helpers: set[str] = set()
         self.needs_real = False
-        self.needs_ones = False
+        self.loop = loop
+        self.batch = "N" if loop is None else "m"
+        self.sums: set[tuple[int, int]] = set()  # (samples of a piece, places) of what ones are summed with
 
     def lines(self, statement: Statement) -> list[Line]:
         """Return the lines of a statement, in order."""
@@ -97,6 +101,16 @@ class StatementPrinter:
                 return self._map(statement)
         raise TypeError(f"not a statement: {statement}")
 
+    def loop_head(self, loop: Loop) -> list[str]:
+        """Return the lines before a loop's first statement: sums set to zero, and the loop."""
+        lines = [
+            f"{self._total(s)}[...] = 0" for s in loop.statements if s.out in loop.sums and not self._flat(s)
+        ]
+        for s in loop.statements:
+            if s.out in loop.sums and self._flat(s):
+                lines += [f"{self._flat(s)} = {self._total(s)}", f"{self._flat(s)}[...] = 0"]
+        return [*lines, f"for s, m in pieces(N, {loop.size}):"]
+
     def _grid(self, s: Grid) -> str:
         self._register(s.body)
         printer = GridPrinter(s, self.program, self.names)
@@ -106,17 +120,37 @@ class StatementPrinter:
         return text
 
     def _contract(self, s: Contract) -> str:
-        extents = self._loaded_extents(s)
-        units = {i for i, n in extents.items() if n == 1}
-        found = blocks(s.indices, s.left.indices, s.right.indices, units)
+        found, extents = self._blocks(s)
         left = self._matrix(s.left, found.left(), extents)
         right = self._matrix(s.right, found.right(), extents)
         out, name = self.buffer(s.out), self.names[s.out]
         product = "np.matmul" if found.batch else "np.dot"
+        if self.loop is not None and s.out in self.loop.sums:
+            return f"{self._flat(s) or name} += {product}({left}, {right})"
         if out is None:
             return f"{name} = {left} @ {right}"
         into = self._matrix(Load(s.out, s.indices), found.out(), extents, out)
         return f"{self._assigned(s.out)}{product}({left}, {right}, out={into})"
+
+    def _flat(self, s: Statement) -> str:
+        """Return the name of a sum's matrix form, "" where the value itself has that form."""
+        return (
+            ""
+            if not isinstance(s, Contract) or len(s.indices) == 2
+            else f"{self.program.values[s.out].identifier}_flat"
+        )
+
+    def _total(self, s: Statement) -> str:
+        """Return the memory of a sum, as a matrix where a product gives it."""
+        if not isinstance(s, Contract):
+            return self._memory(s.out)
+        found, extents = self._blocks(s)
+        return self._matrix(Load(s.out, s.indices), found.out(), extents, self._memory(s.out))
+
+    def _blocks(self, s: Contract) -> tuple[Blocks, dict[Symbol, Extent]]:
+        extents = self._loaded_extents(s)
+        units = {i for i, n in extents.items() if n == 1}
+        return blocks(s.indices, s.left.indices, s.right.indices, units), extents
 
     def _loaded_extents(self, s: Contract) -> dict[Symbol, Extent]:
         extents = self._extents(s)
@@ -217,7 +251,7 @@ class StatementPrinter:
         return "" if name == out else f"{name} = "
 
     def _reshape(self, s: Reshape) -> str:
-        shape = ", ".join(str(e) for e in self.program.values[s.out].shape)
+        shape = ", ".join(self.batch if e == BATCH else str(e) for e in self.program.values[s.out].shape)
         return f"{self.names[s.out]} = {self.names[s.source]}.reshape({shape})"
 
     def _reduce(self, s: Reduce) -> str:
@@ -226,26 +260,35 @@ class StatementPrinter:
             indices = tuple(s.body.indices)
         axes = tuple(n for n, i in enumerate(indices) if i in s.over)
         out = self.buffer(s.out) if s.indices else None
-        call = self._dot(s, indices)
+        adds = self.loop is not None and s.out in self.loop.sums
+        call = self._dot(s, indices, None if adds else out)
         if call is None:
             body = self._expression(s.body, indices, statement=s)
             arguments = [] if len(axes) == len(indices) else [f"axis={axes[0] if len(axes) == 1 else axes}"]
-            arguments += [] if out is None else [f"out={out}"]
+            arguments += [] if out is None or adds else [f"out={out}"]
             method = isinstance(s.body, Indexed) or type(s.body).__name__ in FUNCTIONS
             given = ", ".join(arguments if method else [body, *arguments])
             call = f"{body}.{s.operation}({given})" if method else f"np.{s.operation}({given})"
+        if adds:
+            return f"{self._memory(s.out)} += {call}"
         return f"{self.names[s.out]} = {call}" if out is None else f"{self._assigned(s.out)}{call}"
 
-    def _dot(self, s: Reduce, indices: tuple[Symbol, ...]) -> str | None:
+    def _dot(self, s: Reduce, indices: tuple[Symbol, ...], out: str | None) -> str | None:
         """A sum over the batch as 1ᵀ a, a sum of all products as an inner product: BLAS does these faster."""
         if s.operation != "sum":
             return None
-        out = self.buffer(s.out)
-        if isinstance(s.body, Indexed) and len(indices) == 2 and s.over == indices[:1] and out is not None:
-            shape = self.program.values[str(s.body.base.label)].shape
+        if isinstance(s.body, Indexed) and len(indices) > 1 and s.over == indices[:-1]:
+            name = str(s.body.base.label)
+            shape = self.program.values[name].shape
             if shape[0] == BATCH:
-                self.needs_ones = True
-                return f"np.dot(w.ones, {self.names[str(s.body.base.label)]}, out={out})"
+                places = math.prod(int(e) for e in shape[1:-1])
+                self.sums.add((self.loop.size if self.loop else 0, places))
+                ones, matrix = "w.ones", self.names[name]
+                if self.loop is not None or places > 1:
+                    count = f"{self.batch} * {places}" if places > 1 else self.batch
+                    ones = f"w.places[: {count}]"
+                    matrix += f".reshape(-1, {shape[-1]})" if len(shape) > 2 else ""
+                return f"np.dot({ones}, {matrix}{f', out={out}' if out else ''})"
         factors = arrays_first(Mul.make_args(s.body))
         if s.indices or len(factors) != 2 or len(indices) < 2:
             return None

@@ -37,11 +37,11 @@ def render(program: Program, frame: Frame) -> str:
         branches=sections.branches,
         buffers=sections.buffers(),
         starts=starts,
-        ones=sections.needs_ones,
+        ones=sections.ones(),
         draws=any("rng." in line for line in starts),
         helpers=[HELPERS[name] for name in sorted(sections.helpers)],
         patterns="windows" in sections.helpers,
-        output=program.values[program.output].identifier,
+        output=sections.output,
     )
     return text.rstrip() + "\n"
 

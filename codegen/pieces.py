@@ -1,0 +1,215 @@
+"""The pass that runs what is done to every sample alike in pieces of the batch that stay in the cache.
+
+Images are large, and a window copy is larger still by the size of the kernel.  A run of statements that treat
+samples alike becomes a loop over pieces of the batch; what only the loop uses has the memory of one piece.
+Sums over the batch add up from piece to piece.  Dense layers stay whole: their weights would be read anew for
+every piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from sympy import Indexed, Symbol
+
+from codegen.program import (
+    BATCH,
+    Contract,
+    First,
+    Load,
+    Loop,
+    Map,
+    Pad,
+    Program,
+    Reduce,
+    Reshape,
+    Scatter,
+    Statement,
+    Value,
+    Window,
+    count,
+    reads,
+    viewed,
+)
+
+LARGEST = 2**20  # values of the largest tensor of a piece: 4 MiB in float32
+LEAST = 2**12  # values of a sample from which on pieces pay
+LEAST_ROWS = 16  # rows of a matrix product that one sample gives
+
+
+def loop_over_pieces(program: Program) -> Program:
+    """Return the program with loops over pieces of the batch, and values that live in one piece only."""
+    sections = {name: _Runs(program).loops(program.statements(name)) for name in program.sections}
+    looped = replace(program, sections=sections)
+    return replace(looped, values=_piece_values(looped))
+
+
+@dataclass
+class _Run:
+    """Statements of a loop to be: what is computed before it, in it, and which sums it gives."""
+
+    before: list[Statement] = field(default_factory=list)
+    inside: list[Statement] = field(default_factory=list)
+    sums: set[str] = field(default_factory=set)
+
+
+class _Runs:
+    """Finds the runs of a section."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.out: list[Statement | Loop] = []
+        self.run = _Run()
+        self.input_views: set[str] = set()
+
+    def loops(self, statements: Iterable[Statement]) -> tuple[Statement | Loop, ...]:
+        for statement in statements:
+            self._place(statement)
+        self._close()
+        return tuple(self.out)
+
+    def _place(self, statement: Statement) -> None:
+        read = reads(statement)
+        if self._shows_input(statement) or (isinstance(statement, Reshape) and not self._made_here(read)):
+            self.run.before.append(statement)
+            return
+        if read & self.run.sums:
+            self._close()
+        if not self._batched(statement.out) and not any(map(self._batched, read)):
+            if self.run.inside and not self._made_here(read):
+                self.run.before.append(statement)
+            else:
+                self._close()
+                self.out.append(statement)
+        elif self._samplewise(statement):
+            self.run.inside.append(statement)
+        elif self._adds_up(statement):
+            self.run.inside.append(statement)
+            self.run.sums.add(statement.out)
+        else:
+            self._close()
+            self.out.append(statement)
+
+    def _made_here(self, names: set[str]) -> bool:
+        return bool(names & {s.out for s in self.run.inside})
+
+    def _close(self) -> None:
+        run, self.run = self.run, _Run()
+        after: list[Statement] = []
+        while run.inside and isinstance(run.inside[-1], Reshape):
+            after.insert(0, run.inside.pop())
+        self._emit(run)
+        self.out += after
+
+    def _emit(self, run: _Run) -> None:
+        touched = {name for s in run.inside for name in (*reads(s), s.out) if self._batched(name)}
+        largest = max((count(self.program.values[name].shape) for name in touched), default=0)
+        copies = any(not isinstance(s, Map | Reshape | Reduce) for s in run.inside)
+        self.out += run.before
+        if largest < LEAST or len(run.inside) < 2 or not copies:
+            self.out += run.inside
+            return
+        size = max(1, LARGEST // largest)
+        self.out.append(Loop(tuple(run.inside), size, frozenset(run.sums)))
+
+    def _shows_input(self, statement: Statement) -> bool:
+        """Whether a statement gives the input another name or shape."""
+        source = viewed(statement)
+        if source is None or isinstance(statement, Window):
+            return False
+        shown = self.program.values[source].kind == "input" or source in self.input_views
+        self.input_views |= {statement.out} if shown else set()
+        return shown
+
+    def _batched(self, name: str) -> bool:
+        return self.program.values[name].shape[:1] == (BATCH,)
+
+    def _samplewise(self, statement: Statement) -> bool:
+        """Whether sample n of the output is made from sample n of what is read, and from nothing batched."""
+        if not self._batched(statement.out):
+            return False
+        match statement:
+            case Pad() | Reshape():
+                return True
+            case Window(indices=indices, subscripts=subscripts):
+                return subscripts[0] == indices[0]
+            case Scatter(source=source, subscripts=subscripts):
+                return subscripts[0] == source.indices[0]
+            case First(indices=indices, source=source, best=best):
+                return source.indices[0] == best.indices[0] == indices[0]
+            case Contract(left=left, right=right):
+                return self._rows(statement) >= LEAST_ROWS and self._first(statement.indices[0], left, right)
+            case Map(expression=body) | Reduce(body=body):
+                return self._first(statement.indices[0], *body.atoms(Indexed))
+        return False
+
+    def _first(self, sample: Symbol, *loads: Load | Indexed) -> bool:
+        for load in loads:
+            name = load.name if isinstance(load, Load) else str(load.base.label)
+            indices = tuple(load.indices)
+            if self._batched(name) and (indices[0] != sample or sample in indices[1:]):
+                return False
+        return True
+
+    def _rows(self, statement: Contract) -> int:
+        """Return how many rows of a matrix one sample has in the operand that has samples."""
+        shape = self.program.values[statement.left.name].shape
+        load = statement.left
+        if shape[:1] != (BATCH,):
+            load, shape = statement.right, self.program.values[statement.right.name].shape
+        other = statement.right if load is statement.left else statement.left
+        rows = 1
+        for index, extent in zip(load.indices[1:], shape[1:], strict=True):
+            batched_sum = statement.indices[:1] != load.indices[:1]
+            shared = index in other.indices
+            rows *= (
+                int(extent) if shared == batched_sum and not (shared and index in statement.indices) else 1
+            )
+        return rows
+
+    def _adds_up(self, statement: Statement) -> bool:
+        """Whether the output is a tensor of sums over the batch."""
+        if self._batched(statement.out) or not statement.indices:
+            return False
+        match statement:
+            case Contract(left=left, right=right):
+                summed = left.indices[0]
+                return (
+                    summed == right.indices[0]
+                    and summed not in statement.indices
+                    and self._batched(left.name)
+                    and self._batched(right.name)
+                    and self._rows(statement) >= LEAST_ROWS
+                )
+            case Reduce(operation="sum", body=body, over=over):
+                batched = [r for r in body.atoms(Indexed) if self._batched(str(r.base.label))]
+                return (
+                    all(r.indices[0] == batched[0].indices[0] for r in batched)
+                    and batched[0].indices[0] in over
+                )
+        return False
+
+
+def _piece_values(program: Program) -> dict[str, Value]:
+    """Return the values, those that a single loop makes and reads marked with the size of its pieces."""
+    homes: dict[str, set[int]] = {}
+    sizes: dict[int, int] = {}
+    place = 0
+    for entries in program.sections.values():
+        for entry in entries:
+            place += 1
+            inner = entry.statements if isinstance(entry, Loop) else (entry,)
+            if isinstance(entry, Loop):
+                sizes[place] = entry.size
+            for statement in inner:
+                for name in (*reads(statement), statement.out):
+                    homes.setdefault(name, set()).add(place)
+    values = dict(program.values)
+    for name, found in homes.items():
+        value = values[name]
+        (home, *others) = found
+        alone = not others and home in sizes and value.kind == "local" and name != program.output
+        if alone and value.shape[:1] == (BATCH,):
+            values[name] = replace(value, piece=sizes[home])
+    return values

@@ -40,6 +40,7 @@ def derive() -> None:
     """
 
 
+DATA = "mnist, mnist_embedded, fashion_mnist, cifar10, folder:PATH or npz:PATH instead of the spec's."
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 
 
@@ -173,7 +174,7 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, as_json: bool) ->
 @derive.command()
 @click.argument("spec", type=EXISTING)
 @click.option("--target", type=click.Choice(["numpy"]), default="numpy", show_default=True)
-@click.option("--data", help="mnist, mnist_embedded, fashion_mnist or npz:PATH instead of the spec's.")
+@click.option("--data", help=DATA)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the data sets lie.")
 @click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the spec's.")

@@ -23,7 +23,7 @@ from derive.spec.model import InlineData, Spec
 MANIFEST = "manifest.json"
 EQUATIONS = "equations.tex"
 FORMAT = 1
-CLASS_DATA = ("mnist", "fashion_mnist", "cifar10", "mnist_embedded")
+CLASS_DATA = ("mnist", "fashion_mnist", "cifar10", "mnist_embedded", "folder")
 
 
 class OutputRefused(ValueError):

@@ -1,15 +1,21 @@
-"""Mini-batches: the validation split and the shuffled order, both functions of the seed alone."""
+"""Mini-batches: the validation split, the shuffled order and the augmentation, all functions of the seed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.augmentation import Augmentation
+from runtime.datasets.dataset import as_floats
+from runtime.preprocessing import Preprocessing
 from runtime.program import Array
 
-SPLIT, SHUFFLE = 1, 2  # separate streams of random numbers
+SPLIT, SHUFFLE, AUGMENT = 1, 2, 3  # separate streams of random numbers
+AHEAD = 2  # augmented batches that are made while another one is in use
 
 
 def split(x: Array, t: Array, fraction: float, seed: int) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
@@ -25,31 +31,76 @@ def split(x: Array, t: Array, fraction: float, seed: int) -> tuple[tuple[Array, 
 class Batches:
     """The mini-batches of an epoch: contiguous arrays of `size` samples, the last one what is left over.
 
-    Every sample is seen once an epoch.  A batch that holds all of the samples is not shuffled.  The
-    arrays handed out are reused by the next batch.
+    Every sample is seen once an epoch.  A batch that holds all of the samples is not shuffled.  Stored uint8
+    inputs become floats here, are augmented and then preprocessed.  The arrays handed out are reused by the
+    next batch.  What a batch holds depends on the seed, the epoch and the step, and on nothing else.
     """
 
-    def __init__(self, x: Array, t: Array, size: int, seed: int) -> None:
+    def __init__(
+        self,
+        x: Array,
+        t: Array,
+        size: int,
+        seed: int,
+        preprocessing: Preprocessing | None = None,
+        augmentation: Augmentation | None = None,
+    ) -> None:
         self.x, self.t, self.seed = np.ascontiguousarray(x), np.ascontiguousarray(t), seed
         self.size = min(size, len(x))
         self.steps = -(-len(x) // self.size)
-        self._buffer = np.empty((self.size, *x.shape[1:]), x.dtype)
+        self.preprocessing = preprocessing or Preprocessing()
+        self.augmentation = augmentation or Augmentation()
+        shape = (self.size, *x.shape[1:])
+        self._plain = x.dtype != np.uint8 and not self.preprocessing and not self.augmentation
+        self._stored = np.empty(shape, x.dtype)
+        floats = x.dtype if x.dtype != np.uint8 else np.float32
+        self._scratch = np.empty(shape, floats)
+        self._ready = [np.empty(shape, floats) for _ in range(AHEAD + 1 if self.augmentation else 1)]
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """The order of the samples in an epoch."""
         return np.random.default_rng([self.seed, SHUFFLE, epoch]).permutation(len(self.x))
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Array, Array]]:
-        """(inputs, targets) of every step of an epoch."""
-        x, t, size, buffer = self.x, self.t, self.size, self._buffer
-        if self.steps == 1:
-            yield x, t
-            return
-        order = self.order(epoch)
-        whole = len(order) - len(order) % size
-        for start in range(0, whole, size):
-            index = order[start : start + size]
-            yield x.take(index, 0, buffer, "clip"), t[index]
-        if whole < len(order):
-            index = order[whole:]
-            yield x.take(index, 0, buffer[: len(index)], "clip"), t[index]
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Array, Array]]:
+        """(inputs, targets) of the steps of an epoch, from `first_step` (from 0) on."""
+        order = self.order(epoch) if self.steps > 1 else None
+        steps = range(first_step, self.steps)
+
+        def make(step: int) -> tuple[Array, Array]:
+            return self._batch(epoch, step, order)
+
+        yield from _ahead(make, steps) if self.augmentation else map(make, steps)
+
+    def _batch(self, epoch: int, step: int, order: NDArray[np.int64] | None) -> tuple[Array, Array]:
+        """The batch of a step; its inputs lie in the buffer whose turn it is."""
+        x, t = self.x, self.t
+        if order is not None:
+            index = order[step * self.size : (step + 1) * self.size]
+            x, t = x.take(index, 0, self._stored[: len(index)], "clip"), t[index]
+        if self._plain:
+            return x, t
+        ready = self._ready[step % len(self._ready)][: len(t)]
+        if self.augmentation:
+            floats = as_floats(x, self._scratch[: len(t)])
+            self.augmentation.apply(floats, ready, np.random.default_rng([self.seed, AUGMENT, epoch, step]))
+        elif x.dtype == np.uint8:
+            as_floats(x, ready)
+        else:
+            np.copyto(ready, x)
+        return self.preprocessing.apply(ready), t
+
+
+def _ahead(make: Callable[[int], tuple[Array, Array]], steps: range) -> Iterator[tuple[Array, Array]]:
+    """What `make` gives for each step, made on another thread while the steps before are under way."""
+    with ThreadPoolExecutor(1, "batches") as pool:
+        pending: deque[Future[tuple[Array, Array]]] = deque()
+        try:
+            for step in steps[: AHEAD + 1]:
+                pending.append(pool.submit(make, step))
+            for step in steps:
+                yield pending.popleft().result()
+                if step + AHEAD + 1 in steps:
+                    pending.append(pool.submit(make, step + AHEAD + 1))
+        finally:
+            for waiting in pending:
+                waiting.cancel()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from runtime.datasets.dataset import as_floats
 from runtime.program import Array, Parameters, Program
 
 BATCH = 1000  # samples evaluated at a time
@@ -41,12 +42,14 @@ def evaluate(
     t: Array,
     *,
     batch: int = BATCH,
+    prepare: Callable[[Array], Array] = as_floats,
     stop: Callable[[], bool] | None = None,
 ) -> Score | None:
     """The score on x (N, …), t (N, …); None when there is nothing to score or `stop` says so between batches.
 
     The loss is the program's own `loss`, weight decay included: the mean over the samples, or, for a loss
     that is summed over the batch, the sum.  The accuracy is that of `predict`, in evaluation mode.
+    `prepare` makes of stored inputs what the network takes.
     """
     if len(x) == 0:
         return None
@@ -56,7 +59,7 @@ def evaluate(
         for start in range(0, len(x), batch):
             if stop is not None and stop():
                 return None
-            part_x, part_t = x[start : start + batch], t[start : start + batch]
+            part_x, part_t = prepare(x[start : start + batch]), t[start : start + batch]
             value = float(program.module.loss(parameters, part_x, part_t))
             total += value if summed else value * len(part_x)
             if program.classification:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from codegen.generate import generate, stale
 from derive.spec.load import load_spec
 from derive.spec.model import InlineData, Spec
-from runtime.datasets import load_dataset
+from runtime.datasets import as_floats, load_dataset
 from runtime.gradcheck import check_gradients
 from runtime.program import Program, load_program
 
@@ -218,8 +218,10 @@ def test_1875_steps_of_mnist_mlp() -> None:
     parameters = program("mnist_mlp").init_parameters(0)
     epochs = 60_000 // len(found.train_x)
     losses = list(
-        module.train(parameters, found.train_x, found.train_t, epochs=epochs, batch_size=32, seed=0)
+        module.train(
+            parameters, as_floats(found.train_x), found.train_t, epochs=epochs, batch_size=32, seed=0
+        )
     )
-    right = module.predict(parameters, found.test_x).argmax(axis=1) == found.test_t
+    right = module.predict(parameters, as_floats(found.test_x)).argmax(axis=1) == found.test_t
     assert right.mean() >= 0.80
     assert losses[-1] < 1.5

@@ -19,7 +19,7 @@ import pytest
 
 from runtime import files as runtime_files
 from runtime.batches import Batches, split
-from runtime.datasets import load_dataset
+from runtime.datasets import as_floats, load_dataset
 from runtime.datasets.dataset import Dataset
 from runtime.errors import DataError, EditedProgramWarning, RunError, TrainingStopped
 from runtime.files import write_atomically
@@ -144,7 +144,7 @@ def test_evaluation_in_batches_is_the_whole() -> None:
     p = program("digits_mlp")
     data = data_for(p, "embedded")
     parameters = p.init_parameters(0, np.float64)
-    x = data.test_x.astype(np.float64)
+    x = as_floats(data.test_x).astype(np.float64)
     whole = evaluate(p, parameters, x, data.test_t)
     parts = evaluate(p, parameters, x, data.test_t, batch=333)
     assert whole is not None and parts is not None

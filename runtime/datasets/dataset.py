@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,16 @@ from numpy.typing import NDArray
 from runtime.errors import DataError
 
 Array = NDArray[Any]
+
+
+class Parts(NamedTuple):
+    """Inputs and targets for training and for the test, and what the classes are called (may be empty)."""
+
+    train_x: Array
+    train_t: Array
+    test_x: Array
+    test_t: Array
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -25,13 +35,16 @@ class Raw:
     test_t: Array
     origin: str
     labels: bool
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Inputs (N, *input_shape) float32, uint8 sources scaled to [0, 1]; all arrays are contiguous.
+    """Inputs (N, *input_shape) as they are stored, float32 or uint8; all arrays are contiguous.
 
-    Targets are int64 labels (N,) or float32 values (N, …).  `origin` says where the data came from.
+    uint8 inputs stand for 0 … 1 in steps of 1/255: `as_floats` gives what a network takes, a batch at a time,
+    so that images need a quarter of the memory.  Targets are int64 labels (N,) or float32 values (N, …).
+    `origin` says where the data came from, `class_names` what labels mean (empty where nobody says).
     """
 
     name: str
@@ -40,6 +53,17 @@ class Dataset:
     test_x: Array
     test_t: Array
     origin: str
+    class_names: tuple[str, ...] = ()
+
+
+def as_floats(x: Array, out: Array | None = None) -> Array:
+    """Inputs as a network takes them: uint8 as float32 in 0 … 1, into `out` if given; floats unchanged."""
+    if x.dtype != np.uint8:
+        return x
+    values = np.empty(x.shape, np.float32) if out is None else out
+    np.copyto(values, x)
+    values /= np.float32(255)
+    return values
 
 
 @dataclass(frozen=True)
@@ -65,7 +89,7 @@ def fitted(raw: Raw, wanted: Wanted) -> Dataset:
             raise DataError(f"{where}: no samples")
         parts += [_inputs(x, wanted, where), _targets(t, raw.labels, wanted, where)]
     train_x, train_t, test_x, test_t = parts
-    return Dataset(raw.name, train_x, train_t, test_x, test_t, raw.origin)
+    return Dataset(raw.name, train_x, train_t, test_x, test_t, raw.origin, raw.class_names)
 
 
 def _inputs(x: Array, wanted: Wanted, where: str) -> Array:
@@ -75,15 +99,12 @@ def _inputs(x: Array, wanted: Wanted, where: str) -> Array:
             f"{where} inputs: one sample has shape {_shape(sample)} = {prod(sample)} values, the network "
             f"takes {_shape(shape)} = {prod(shape)}; change [input] shape, or use other data"
         )
-    if x.dtype == np.uint8:
-        values = x.astype(np.float32)
-        values /= np.float32(255)
-    elif np.issubdtype(x.dtype, np.number) and not np.issubdtype(x.dtype, np.complexfloating):
-        values = x.astype(np.float32)
-    else:
-        raise DataError(f"{where} inputs: dtype {x.dtype}; numbers are needed")
-    _finite(values, f"{where} inputs")
-    return np.ascontiguousarray(values.reshape(len(x), *shape))
+    if x.dtype != np.uint8:
+        if not np.issubdtype(x.dtype, np.number) or np.issubdtype(x.dtype, np.complexfloating):
+            raise DataError(f"{where} inputs: dtype {x.dtype}; numbers are needed")
+        x = x.astype(np.float32)
+        _finite(x, f"{where} inputs")
+    return np.ascontiguousarray(x.reshape(len(x), *shape))
 
 
 def _targets(t: Array, labels: bool, wanted: Wanted, where: str) -> Array:

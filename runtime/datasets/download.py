@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
-from runtime.datasets.idx import unpacked
-from runtime.datasets.sources import IdxFile, Source
+from runtime.datasets.sources import File, Source
 from runtime.errors import DataError
 from runtime.files import write_atomically
 
@@ -32,7 +31,7 @@ def download(
     timeout: float = TIMEOUT,
     stream: TextIO | None = None,
 ) -> tuple[Path, ...]:
-    """Fetches the files of `source` that `folder` lacks; returns the paths of all four.
+    """Fetches the files of `source` that `folder` lacks; returns the paths of all.
 
     Every content is verified by SHA-256 before it gets its name.  Raises DataError, with what was `looked`
     for before and what each mirror answered, when no mirror gives a file.
@@ -56,7 +55,7 @@ def download(
     return tuple(paths)
 
 
-def _good(path: Path, file: IdxFile) -> bool:
+def _good(path: Path, file: File) -> bool:
     try:
         content = path.read_bytes()
         return len(content) == file.size and hashlib.sha256(content).hexdigest() == file.sha256
@@ -65,16 +64,16 @@ def _good(path: Path, file: IdxFile) -> bool:
 
 
 def _from_mirrors(
-    source: Source, file: IdxFile, dead: set[str], answers: list[str], timeout: float, out: TextIO
+    source: Source, file: File, dead: set[str], answers: list[str], timeout: float, out: TextIO
 ) -> bytes | None:
     """The verified content of one file, from the first mirror that has it; None when none has."""
     for mirror in source.mirrors:
         if mirror in dead:
             continue
-        url = f"{mirror}{file.name}.gz"
-        print(f"{source.name}: fetching {url}", file=out, flush=True)
+        url = f"{mirror}{file.remote}"
+        print(f"{source.name}: fetching {url} ({file.size / 1e6:,.1f} MB)", file=out, flush=True)
         try:
-            content = unpacked(_fetch(url, file.size + 65_536, timeout), file.size)
+            content = file.content(_fetch(url, file.size + 65_536, timeout))
             digest = hashlib.sha256(content).hexdigest()
             if digest != file.sha256:
                 raise _Refused(f"another content (sha256 {digest[:12]}…, {len(content)} bytes)")
@@ -148,10 +147,10 @@ def _first_line(error: BaseException) -> str:
     return text if len(text) <= 160 else f"{text[:157]}…"
 
 
-def _nowhere(source: Source, file: IdxFile, looked: Sequence[str], answers: Sequence[str]) -> str:
+def _nowhere(source: Source, file: File, looked: Sequence[str], answers: Sequence[str]) -> str:
     steps = "\n".join(f"  {number}. {line}" for number, line in enumerate((*looked, *answers), 1))
     return (
         f"{source.name}: {file.name} could not be had.  Looked for, in order:\n{steps}\n"
-        f"Put the four files {', '.join(f.name + '[.gz]' for f in source.files)} into a folder "
-        f"{source.folders[0]}/ and name the folder above it by --data-dir or $CHAINRULE_DATA."
+        f"Put {source.what} into a folder {source.folders[0]}/ and name the folder above it by --data-dir or "
+        "$CHAINRULE_DATA."
     )

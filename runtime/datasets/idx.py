@@ -6,6 +6,7 @@ import gzip
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -13,11 +14,25 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.datasets.dataset import Parts
 from runtime.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
 DEFLATE_RATIO = 1032  # deflate cannot do better than 1032 : 1
 CHUNK = 1 << 20
+
+
+def read_idx_set(paths: Sequence[Path]) -> Parts:
+    """The parts of a set of four files: training images, labels, test images, labels.  Raises DataError."""
+    train_x, train_t, test_x, test_t = (
+        read_idx(path, ndim=ndim) for path, ndim in zip(paths, (3, 1, 3, 1), strict=True)
+    )
+    for images, labels, path in ((train_x, train_t, paths[1]), (test_x, test_t, paths[3])):
+        if len(images) != len(labels):
+            raise DataError(
+                f"{path}: {len(labels)} labels for {len(images)} images; the files do not belong together"
+            )
+    return Parts(train_x, train_t, test_x, test_t)
 
 
 def read_idx(path: Path, *, ndim: int) -> NDArray[np.uint8]:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.datasets.idx import unpacked
-from runtime.datasets.sources import SOURCES, IdxFile, Source
+from runtime.datasets.sources import SOURCES, File, Source
 from runtime.errors import DataError
 
 DATA_VARIABLE = "CHAINRULE_DATA"
@@ -27,7 +26,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Found:
-    """The four files of a source, in its order, and the place they lie in."""
+    """The files of a source, in its order, and the place they lie in."""
 
     paths: tuple[Path, ...]
     place: Place
@@ -54,7 +53,7 @@ def places(data_dir: Path | None) -> Iterator[Place]:
 
 
 def locate(source: Source, data_dir: Path | None, looked: list[str]) -> Found | None:
-    """The first place with all four files of `source`; a line for every place without them goes to `looked`.
+    """The first place with all files of `source`; a line for every place without them goes to `looked`.
 
     A file of the cache whose content is not the published one is removed, and not used.
     """
@@ -64,6 +63,13 @@ def locate(source: Source, data_dir: Path | None, looked: list[str]) -> Found | 
             roots.append(place.folder)
         lacking = ""
         for root in roots:
+            if not place.cache and source.binary:
+                binary = [root / name for name in source.binary]
+                if absent := [path.name for path in binary if not path.is_file()]:
+                    if len(absent) < len(binary):
+                        lacking = f" ({root} lacks {', '.join(absent)})"
+                else:
+                    return Found(tuple(binary), place)
             paths = [_file(root, file) for file in source.files]
             complete = [path for path in paths if path is not None]
             if len(complete) == len(source.files):
@@ -82,7 +88,7 @@ def locate(source: Source, data_dir: Path | None, looked: list[str]) -> Found | 
     return None
 
 
-def _file(root: Path, file: IdxFile) -> Path | None:
+def _file(root: Path, file: File) -> Path | None:
     return next((root / name for name in file.names if (root / name).is_file()), None)
 
 
@@ -91,7 +97,7 @@ def _damaged(paths: list[Path], source: Source) -> list[Path]:
     damaged = []
     for path, file in zip(paths, source.files, strict=True):
         try:
-            good = hashlib.sha256(unpacked(path.read_bytes(), file.size)).hexdigest() == file.sha256
+            good = hashlib.sha256(file.content(path.read_bytes())).hexdigest() == file.sha256
         except (OSError, ValueError):
             good = False
         if not good:
@@ -100,9 +106,9 @@ def _damaged(paths: list[Path], source: Source) -> list[Path]:
 
 
 def _other(paths: list[Path], source: Source) -> str:
-    """The name of another set whose test labels these are: file names alone do not tell the sets apart."""
+    """The name of another set whose last file this is: file names alone do not tell the sets apart."""
     try:
-        digest = hashlib.sha256(unpacked(paths[3].read_bytes(), source.files[3].size)).hexdigest()
+        digest = hashlib.sha256(source.files[-1].content(paths[-1].read_bytes())).hexdigest()
     except (OSError, ValueError):
         return ""
-    return next((o.name for o in SOURCES.values() if o is not source and o.files[3].sha256 == digest), "")
+    return next((o.name for o in SOURCES.values() if o is not source and o.files[-1].sha256 == digest), "")

@@ -1,62 +1,81 @@
-"""The IDX data sets that can be had by name: their files, the hash of each file's content, their mirrors."""
+"""The data sets that can be had by name: their files, the hash of each file's content, their mirrors."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.datasets.cifar import BINARY, FOLDER, read_cifar10
+from runtime.datasets.dataset import Parts
+from runtime.datasets.idx import read_idx_set, unpacked
 
 
 @dataclass(frozen=True)
-class IdxFile:
-    """One file of a set: base name, dimensions, bytes and SHA-256 of the *unpacked* file.
+class File:
+    """One file of a set: bytes and SHA-256 of its content, and the names under which it is looked for.
 
-    The hash is of the content, so that it holds for every mirror, however it compressed the file.
+    A file that mirrors hold `gzipped` is kept unpacked, and the hash is that of the unpacked file, so that it
+    holds for every mirror, however it compressed the file.
     """
 
-    stem: str
-    ndim: int
+    name: str
     size: int
     sha256: str
+    names: tuple[str, ...]
+    gzipped: bool
 
     @property
-    def name(self) -> str:
-        """The canonical file name, without .gz."""
-        return f"{self.stem}-idx{self.ndim}-ubyte"
+    def remote(self) -> str:
+        """What mirrors call the file."""
+        return f"{self.name}.gz" if self.gzipped else self.name
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every name under which the file is looked for."""
-        other = f"{self.stem}.idx{self.ndim}-ubyte"
-        return (self.name, f"{self.name}.gz", other, f"{other}.gz")
+    def content(self, data: bytes) -> bytes:
+        """The content in the bytes of a file.  Raises ValueError when they are damaged."""
+        return unpacked(data, self.size) if self.gzipped else data
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data set of four IDX files: training images, training labels, test images, test labels."""
+    """A data set: its published files, how to read them, and what its classes are called.
+
+    `binary` names files that hold the same, as a user may have them in a folder; nobody publishes them, and
+    `read` takes them as well.  `what` is how a message names the files.
+    """
 
     name: str
     folders: tuple[str, ...]
-    files: tuple[IdxFile, IdxFile, IdxFile, IdxFile]
+    files: tuple[File, ...]
     mirrors: tuple[str, ...]
+    read: Callable[[Sequence[Path]], Parts]
+    class_names: tuple[str, ...]
+    what: str
+    binary: tuple[str, ...] = ()
 
 
-def _files(
-    train_images: str, train_labels: str, test_images: str, test_labels: str
-) -> tuple[IdxFile, IdxFile, IdxFile, IdxFile]:
+def _idx(stem: str, ndim: int, size: int, sha256: str) -> File:
+    name, other = f"{stem}-idx{ndim}-ubyte", f"{stem}.idx{ndim}-ubyte"
+    return File(name, size, sha256, (name, f"{name}.gz", other, f"{other}.gz"), gzipped=True)
+
+
+def _idx_files(train_images: str, train_labels: str, test_images: str, test_labels: str) -> tuple[File, ...]:
     return (
-        IdxFile("train-images", 3, 47_040_016, train_images),
-        IdxFile("train-labels", 1, 60_008, train_labels),
-        IdxFile("t10k-images", 3, 7_840_016, test_images),
-        IdxFile("t10k-labels", 1, 10_008, test_labels),
+        _idx("train-images", 3, 47_040_016, train_images),
+        _idx("train-labels", 1, 60_008, train_labels),
+        _idx("t10k-images", 3, 7_840_016, test_images),
+        _idx("t10k-labels", 1, 10_008, test_labels),
     )
 
 
+_IDX_WHAT = "its four IDX files"
+DIGITS = tuple("0123456789")
 SOURCES = {
     source.name: source
     for source in (
         Source(
             "mnist",
             ("mnist",),
-            _files(
+            _idx_files(
                 "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
                 "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
                 "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
@@ -67,11 +86,14 @@ SOURCES = {
                 "https://storage.googleapis.com/cvdf-datasets/mnist/",
                 "http://yann.lecun.com/exdb/mnist/",
             ),
+            read_idx_set,
+            DIGITS,
+            _IDX_WHAT,
         ),
         Source(
             "fashion_mnist",
             ("fashion-mnist", "fashion_mnist"),
-            _files(
+            _idx_files(
                 "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
                 "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
                 "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
@@ -81,6 +103,49 @@ SOURCES = {
                 "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
                 "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
             ),
+            read_idx_set,
+            (
+                "T-shirt/top",
+                "trouser",
+                "pullover",
+                "dress",
+                "coat",
+                "sandal",
+                "shirt",
+                "sneaker",
+                "bag",
+                "ankle boot",
+            ),
+            _IDX_WHAT,
+        ),
+        Source(
+            "cifar10",
+            ("cifar10", FOLDER),
+            (  # its official MD5 is c32a1d4ab5d03f1284b67883e8d87530
+                File(
+                    "cifar-10-binary.tar.gz",
+                    170_052_171,
+                    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+                    ("cifar-10-binary.tar.gz",),
+                    gzipped=False,
+                ),
+            ),
+            ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/"),
+            read_cifar10,
+            (
+                "airplane",
+                "automobile",
+                "bird",
+                "cat",
+                "deer",
+                "dog",
+                "frog",
+                "horse",
+                "ship",
+                "truck",
+            ),
+            f"{BINARY[0]} … {BINARY[-2]} and {BINARY[-1]}",
+            BINARY,
         ),
     )
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from runtime.datasets.dataset import Raw
+from runtime.datasets.sources import DIGITS
 from runtime.errors import DataError
 
 FILE = Path(__file__).with_name("digits.xz")
@@ -29,5 +30,12 @@ def load_embedded() -> Raw:
     labels, images = data[:total], data[total:].reshape(total, SIDE, SIDE)
     origin = "embedded MNIST digits (5,000 training, 1,000 test)"
     return Raw(
-        "mnist_embedded", images[:TRAIN], labels[:TRAIN], images[TRAIN:], labels[TRAIN:], origin, labels=True
+        "mnist_embedded",
+        images[:TRAIN],
+        labels[:TRAIN],
+        images[TRAIN:],
+        labels[TRAIN:],
+        origin,
+        labels=True,
+        class_names=DIGITS,
     )

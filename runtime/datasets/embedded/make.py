@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.datasets.embedded import FILE, TEST, TRAIN
-from runtime.datasets.idx import read_idx
+from runtime.datasets.idx import read_idx_set
 from runtime.datasets.sources import SOURCES
 
 SEED = 1998
@@ -32,8 +32,8 @@ def make(folder: Path) -> bytes:
     """The content of digits.xz, from the IDX files in `folder` (gzipped).  Raises DataError."""
     rng = np.random.default_rng(SEED)
     images, labels = [], []
-    arrays = [read_idx(folder / f"{file.name}.gz", ndim=file.ndim) for file in SOURCES["mnist"].files]
-    for x, t, count in ((arrays[0], arrays[1], TRAIN), (arrays[2], arrays[3], TEST)):
+    parts = read_idx_set([folder / f"{file.name}.gz" for file in SOURCES["mnist"].files])
+    for x, t, count in ((parts.train_x, parts.train_t, TRAIN), (parts.test_x, parts.test_t, TEST)):
         chosen = choice(t, count, rng)
         images.append(x[chosen].tobytes())
         labels.append(t[chosen].tobytes())

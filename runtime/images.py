@@ -1,0 +1,176 @@
+"""Image files as arrays: any size and mode becomes the height, width and channels that a network takes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runtime.datasets.dataset import Array
+from runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FITS = ("crop", "pad", "stretch")
+ORIENTATION = 0x0112  # the EXIF tag
+TURNS = {2: "mirrored", 3: "turned 180°", 4: "flipped", 5: "transposed", 6: "turned 90° clockwise"}
+TURNS |= {7: "transposed the other way", 8: "turned 90° anticlockwise"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels (H, W, C) uint8, and the steps that led to them, each a few words."""
+
+    pixels: Array
+    way: tuple[str, ...]
+
+
+def image_shape(shape: tuple[int, ...], where: str) -> tuple[int, int, int]:
+    """The (height, width, channels) of a network's input: C is 1 (grey) or 3 (RGB).
+
+    A vector of n² numbers is a grey square, one of 3·n² an RGB square.  Raises DataError for other inputs.
+    """
+    if len(shape) == 3 and shape[2] in (1, 3):
+        return shape[0], shape[1], shape[2]
+    if len(shape) == 2:
+        return shape[0], shape[1], 1
+    if len(shape) == 1:
+        for channels in (1, 3):
+            side = isqrt(shape[0] // channels)
+            if channels * side * side == shape[0]:
+                return side, side, channels
+    raise DataError(
+        f"{where}: images become (height, width, 1) or (height, width, 3), the network takes {shape}; "
+        "change [input] shape, or convert them to npz:PATH"
+    )
+
+
+def extensions() -> frozenset[str]:
+    """The endings of image files that can be read, in lower case."""
+    from PIL import Image
+
+    return frozenset(ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN)
+
+
+@contextmanager
+def strict_sizes() -> Iterator[None]:
+    """Within it, an image of more pixels than any photo has is an error, and no warning."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def read_image(path: Path, shape: tuple[int, int, int], fit: str = "crop") -> Picture:
+    """An image file as (height, width, channels) uint8, `shape`.
+
+    In order: EXIF orientation; 16 bits become 8; transparent pixels are laid on white; palettes and other
+    colour spaces become RGB or, for one channel, grey (ITU-R 601 luma); then the size.  `fit` says how:
+    "crop" cuts the middle out, "pad" adds the median colour of the border, "stretch" changes the aspect;
+    resampling is bilinear, over all pixels that one comes from.  Raises DataError naming the file.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as opened:
+            way = [f"{opened.width}×{opened.height} {_mode(opened)}"]
+            if getattr(opened, "n_frames", 1) > 1:
+                way.append("first frame")
+            turn = TURNS.get(opened.getexif().get(ORIENTATION, 1))
+            image = ImageOps.exif_transpose(opened)
+            if turn:
+                way.append(f"{turn} (EXIF)")
+            image = _resized(_eight_bits(image, shape[2], way), shape, fit, way)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: not found") from error
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: cannot be read as an image ({error})") from error
+    except Image.DecompressionBombWarning as error:
+        raise DataError(f"{path}: too large for an image ({error})") from error
+    return Picture(np.asarray(image, np.uint8).reshape(shape), tuple(way))
+
+
+def _mode(image: Image) -> str:
+    names = {"1": "black and white", "L": "grey", "P": "palette", "LA": "grey with transparency"}
+    names |= {"I;16": "16-bit grey", "I;16B": "16-bit grey", "I": "32-bit grey", "F": "float grey"}
+    return names.get(image.mode, image.mode)
+
+
+def _eight_bits(image: Image, channels: int, way: list[str]) -> Image:
+    """The image as L or RGB."""
+    from PIL import Image as Pillow
+
+    if image.mode.startswith(("I", "F")):
+        image = _deep(image, way)
+    if image.has_transparency_data:
+        white = Pillow.new("RGBA", image.size, "white")
+        image = Pillow.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+        way.append("on white")
+    wanted = "L" if channels == 1 else "RGB"
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("L" if image.mode in ("1", "LA") else "RGB")
+    if image.mode != wanted:
+        image = image.convert(wanted)
+        way.append("grey" if channels == 1 else "RGB")
+    return image
+
+
+def _deep(image: Image, way: list[str]) -> Image:
+    """An image of 16 or 32 bits, or of floats, as L."""
+    from PIL import Image as Pillow
+
+    values = np.asarray(image).astype(np.float64)
+    if not np.isfinite(values).all() or values.min() < 0:
+        raise ValueError("negative or infinite values, or NaN")
+    most = float(values.max())
+    scale = next((top for top in (1.0, 65535.0, 2.0**31 - 1, 2.0**32 - 1) if most <= top), most)
+    if image.mode != "F":
+        scale = max(scale, 65535.0)
+    way.append(f"{scale:.0f} → 255")
+    return Pillow.fromarray((values * (255 / scale)).round().astype(np.uint8))
+
+
+def _resized(image: Image, shape: tuple[int, int, int], fit: str, way: list[str]) -> Image:
+    """The image with the height and width of `shape`."""
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    height, width, _ = shape
+    if image.size == (width, height):
+        return image
+    bilinear = Pillow.Resampling.BILINEAR
+    same_aspect = image.width * height == image.height * width
+    if fit == "stretch" or same_aspect:
+        result = image.resize((width, height), bilinear)
+    elif fit == "pad":
+        result = ImageOps.pad(image, (width, height), bilinear, color=_border_colour(image))
+        way.append("padded")
+    else:
+        wide = min(image.width, max(1, round(image.height * width / height)))
+        high = min(image.height, max(1, round(image.width * height / width)))
+        left, top = (image.width - wide) // 2, (image.height - high) // 2
+        # Cut first: a filter over the whole image would draw in what lies beside the part.
+        result = image.crop((left, top, left + wide, top + high)).resize((width, height), bilinear)
+        way.append(f"middle {wide}×{high} cut out")
+    way.append(f"{width}×{height}")
+    return result
+
+
+def _border_colour(image: Image) -> Any:
+    pixels = np.asarray(image)
+    colour = np.median(border(pixels.reshape(1, image.height, image.width, -1))[0], axis=0).astype(int)
+    return int(colour[0]) if len(colour) == 1 else tuple(int(value) for value in colour)
+
+
+def border(images: Array) -> Array:
+    """The outermost pixels of images (N, H, W, C): (N, P, C)."""
+    sides = (images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1])
+    return np.concatenate(sides, axis=1)

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Indexed, IndexedBase, Symbol, Tuple
 
+# What an index is called where its own name is taken: the second of two samples, places, kernel entries.
+KIN = {"n": "m", "i": "p", "j": "q", "u": "r", "v": "s"}
+
 
 def index(name: str) -> Symbol:
     """Return the index of that name."""
@@ -206,7 +209,8 @@ def canonical_sums(
 ) -> Expr:
     """Return the expression with every bound index renamed, to a name that is not taken around it.
 
-    An index keeps its own name where it can, else (or if not ``keep``) it gets the first of ``names``.
+    An index keeps its own name where it can, else that of its kin, else (or if not ``keep``) it gets the
+    first of ``names``.
     """
     pool = list(names)
 
@@ -215,7 +219,8 @@ def canonical_sums(
             inner = set(used)
             mapping = {}
             for symbol, _ in node.axes:
-                wanted = [symbol.name, *pool] if keep else pool
+                own = [symbol.name, KIN[symbol.name]] if symbol.name in KIN else [symbol.name]
+                wanted = [*own, *pool] if keep else pool
                 mapping[symbol] = index(next(n for n in _endless(wanted) if n not in inner))
                 inner.add(mapping[symbol].name)
             node = _rebind(node, mapping)

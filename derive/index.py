@@ -12,8 +12,16 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Indexed, IndexedBase, Symbol, Tuple
 
-# What an index is called where its own name is taken: the second of two samples, places, kernel entries.
-KIN = {"n": "m", "i": "p", "j": "q", "u": "r", "v": "s"}
+# What indices bound together are called where their own names are taken: the second of two samples, …
+KIN = {
+    "n": "m",
+    "n i": "m p",
+    "n i j": "m p q",
+    "i j": "p q",
+    "i j k": "p q l",
+    "u": "r",
+    "u v": "r s",
+}
 
 
 def index(name: str) -> Symbol:
@@ -209,7 +217,7 @@ def canonical_sums(
 ) -> Expr:
     """Return the expression with every bound index renamed, to a name that is not taken around it.
 
-    An index keeps its own name where it can, else that of its kin, else (or if not ``keep``) it gets the
+    An index keeps its own name where it can, else one of kin, else (or if not ``keep``) it gets the
     first of ``names``.
     """
     pool = list(names)
@@ -218,8 +226,10 @@ def canonical_sums(
         if isinstance(node, Reduction | Winner):
             inner = set(used)
             mapping = {}
+            names = [symbol.name for symbol, _ in node.axes]
+            kin = dict(zip(names, KIN.get(" ".join(names), "").split(), strict=False))
             for symbol, _ in node.axes:
-                own = [symbol.name, KIN[symbol.name]] if symbol.name in KIN else [symbol.name]
+                own = [symbol.name, *([kin[symbol.name]] if symbol.name in kin else [])]
                 wanted = [*own, *pool] if keep else pool
                 mapping[symbol] = index(next(n for n in _endless(wanted) if n not in inner))
                 inner.add(mapping[symbol].name)

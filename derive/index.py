@@ -19,6 +19,7 @@ KIN = {
     "n i j": "m p q",
     "i j": "p q",
     "i j k": "p q l",
+    "q": "r",
     "u": "r",
     "u v": "r s",
 }

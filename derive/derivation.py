@@ -10,6 +10,7 @@ from functools import cache
 import sympy
 from sympy import Add, Expr, Indexed, IndexedBase, Symbol, log
 
+from derive.compact import Compact, compact_gradient
 from derive.differentiate import CannotDifferentiate, cotangent, vjp
 from derive.formula import parse_formula
 from derive.index import (
@@ -27,7 +28,7 @@ from derive.index import (
     tensor,
 )
 from derive.library import OPTIMIZERS, Optimizer
-from derive.network import Instance, Network, build_network
+from derive.network import Instance, Layer, Network, build_network
 from derive.rewrites import LOG_OF_QUOTIENT, ONE_HOT, STABLE, one_hot_sums, rewrite, stable
 from derive.simplify import length, through_output, tidy
 from derive.spec.model import Spec
@@ -43,7 +44,8 @@ class NumberedEquation:
 
     ``equation`` is the textbook form, ``computed`` the same in the form that programs compute.  ``role`` is
     definition, forward, loss, backward or update; ``because`` the numbers of the equations it follows from,
-    ``rule`` how.
+    ``rule`` how.  ``mode`` is training or evaluation where the two differ, else both.  ``shown_only`` marks a
+    step of the derivation that programs leave out, because a later equation gives its result at once.
     """
 
     number: int
@@ -52,6 +54,8 @@ class NumberedEquation:
     computed: Equation
     because: tuple[int, ...]
     rule: str
+    mode: str = "both"
+    shown_only: bool = False
 
     @property
     def name(self) -> str:
@@ -67,6 +71,10 @@ class Derivation:
 
     def role(self, *roles: str) -> tuple[NumberedEquation, ...]:
         return tuple(e for e in self.equations if e.role in roles)
+
+    def forward(self, mode: str) -> tuple[NumberedEquation, ...]:
+        """Return the forward equations that are computed in a mode, training or evaluation, in order."""
+        return tuple(e for e in self.role("forward") if e.mode in ("both", mode))
 
     def equation(self, number: int) -> NumberedEquation:
         """Return the equation of that number, from 1."""
@@ -109,6 +117,10 @@ def computed(template: Equation) -> tuple[Equation, tuple[str, ...]]:
     return _named(Equation(template.left, right)), used
 
 
+def _adjoint_equation(template: Equation, name: str) -> Equation:
+    return adjoint(template, name).equation
+
+
 def _named(equation: Equation) -> Equation:
     return Equation(equation.left, canonical_sums(equation.right, BOUND, equation.free))
 
@@ -126,6 +138,7 @@ class _Derivation:
         self.network = network
         self.numbered: list[NumberedEquation] = []
         self.number_of: dict[str, int] = {}
+        self.evaluated: dict[int, int] = {}  # a forward equation in training: the same tensor in evaluation
         self.trained = {p.name for p in network.parameters}
         self.one_hot = tensor("T", *_shape(network)) if network.labels else None
         self.output = network.forward[-1]
@@ -138,13 +151,20 @@ class _Derivation:
         return self.numbered
 
     def _add(
-        self, role: str, equation: Equation, form: Equation, because: Iterable[int], rule: str
-    ) -> NumberedEquation:
+        self,
+        role: str,
+        equation: Equation,
+        form: Equation,
+        because: Iterable[int],
+        rule: str,
+        mode: str = "both",
+        shown_only: bool = False,
+    ) -> int:
         number = len(self.numbered) + 1
-        entry = NumberedEquation(number, role, equation, form, tuple(sorted(set(because))), rule)
-        self.numbered.append(entry)
+        numbers = tuple(sorted(set(because)))
+        self.numbered.append(NumberedEquation(number, role, equation, form, numbers, rule, mode, shown_only))
         self.number_of.setdefault(equation.name, number)
-        return entry
+        return number
 
     def _reads(self, equation: Equation) -> list[int]:
         return [self.number_of[name] for name in equation.reads() if name in self.number_of]
@@ -152,11 +172,21 @@ class _Derivation:
     def _forward(self) -> None:
         for definition in self.network.definitions:
             self._add("definition", definition.equation, definition.equation, (), "definition")
-        for instance in self.network.forward:
+        for layer in self.network.layers:
+            own = layer.evaluation is not None
+            self._formulas("forward", layer.instances, "forward formula", "training" if own else "both")
+            self._formulas("forward", layer.evaluation or (), "forward formula", "evaluation")
+
+    def _formulas(self, role: str, instances: Iterable[Instance], rule: str, mode: str) -> None:
+        for instance in instances:
             form, used = computed(instance.template)
-            rule = ", ".join(("forward formula", *used))
-            equation = instance.equation
-            self._add("forward", equation, form.replace(instance.mapping), self._reads(equation), rule)
+            equation, reason = instance.equation, ", ".join((rule, *used))
+            because = self._reads(equation)
+            if mode == "evaluation":
+                because = [self.evaluated.get(number, number) for number in because]
+            number = self._add(role, equation, form.replace(instance.mapping), because, reason, mode)
+            if mode == "evaluation":
+                self.evaluated[self.number_of[equation.name]] = number
 
     def _loss(self) -> None:
         terms = [instance.equation for instance in self.network.losses]
@@ -202,27 +232,51 @@ class _Derivation:
         for instance in self.network.losses:
             self._contribute(instance, contributions, gradients_needed)
         waiting = Counter(name for i in self.network.forward for _, name in self._local_reads(i))
-        for instance in reversed(self.network.forward):
-            waiting.subtract(name for _, name in self._local_reads(instance))
-            total = self._collect(contributions.pop(instance.output, []))
-            if total is None:
-                continue
-            equation, rule, because = total
-            reads = [name for name in self._local_reads(instance) if name[1] in gradients_needed]
-            if len(reads) == 1:
-                merged = self._merge(equation, instance, reads[0][0])
-                if merged is not None:
-                    right, merged_rule = merged
-                    origin = (*because, *self._reads(instance.equation), self.number_of[instance.output])
-                    self._put(contributions, reads[0][1], (right, f"{rule}, {merged_rule}", origin))
+        for layer in reversed(self.network.layers):
+            compact = compact_gradient(tuple(i.template for i in layer.instances), _adjoint_equation)
+            for instance in reversed(layer.instances):
+                waiting.subtract(name for _, name in self._local_reads(instance))
+                total = self._collect(contributions.pop(instance.output, []))
+                if total is None:
                     continue
-            self._add("backward", equation, equation, because, _rule(rule))
-            self._contribute(instance, contributions, gradients_needed)
-            self._finish_parameters(instance, contributions, waiting)
+                equation, rule, because = total
+                reads = [name for name in self._local_reads(instance) if name[1] in gradients_needed]
+                if len(reads) == 1:
+                    merged = self._merge(equation, instance, reads[0][0])
+                    if merged is not None:
+                        right, merged_rule = merged
+                        origin = (*because, *self._reads(instance.equation), self.number_of[instance.output])
+                        self._put(contributions, reads[0][1], (right, f"{rule}, {merged_rule}", origin))
+                        continue
+                shown_only = compact is not None and cotangent(instance.template.name) in compact.replaced
+                self._add("backward", equation, equation, because, _rule(rule), shown_only=shown_only)
+                self._contribute(instance, contributions, gradients_needed)
+                self._finish_parameters(instance, contributions, waiting)
+            if compact is not None:
+                self._shorten(layer, compact, contributions)
         total = self._collect(contributions.pop("x", []))
         if total is not None:
             equation, rule, because = total
             self._add("backward", equation, equation, because, _rule(rule))
+
+    def _shorten(
+        self,
+        layer: Layer,
+        compact: Compact,
+        contributions: dict[str, list[tuple[Equation, str, tuple[int, ...]]]],
+    ) -> None:
+        """Show the cotangent of a layer's input as the chain rule gives it, go on with its compact form."""
+        bases = {base: b for instance in layer.instances for base, b in instance.bases.items()}
+        whole = Instance(compact.equation, bases, layer.instances[0].sizes)
+        equation = self._instantiate(compact.equation, whole)
+        total = self._collect(contributions.pop(equation.name.removeprefix("d"), []))
+        if total is None:
+            return
+        long, rule, because = total
+        number = self._add("backward", long, long, because, _rule(rule), shown_only=True)
+        del self.number_of[long.name]  # what reads it reads the compact form
+        entry = (equation, compact.rule, (number, *self._reads(equation)))
+        self._put(contributions, equation.name.removeprefix("d"), entry)
 
     def _finish_parameters(
         self,
@@ -348,6 +402,7 @@ class _Derivation:
                     f"the loss does not depend on {parameter.name}: a formula after it is constant"
                 )
         gradients = [self.number_of[cotangent(p.name)] for p in self.network.parameters]
+        self._formulas("update", self.network.running, "running statistics", "training")
         for equation in update_equations(OPTIMIZERS[options.type], self.network.parameter_count):
             because = self._reads(equation) or gradients
             self._add("update", equation, equation, because, options.type)

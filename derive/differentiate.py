@@ -247,6 +247,10 @@ def _implied(expression: Expr, extent: Expr, ranges: dict[Symbol, Expr], factors
     for factor in sympy.Mul.make_args(factors):
         if isinstance(factor, Indexed):
             pairs = zip(factor.indices, factor.base.shape, strict=True)
-            if any(s == expression and n == extent for s, n in pairs):
-                return True
+        elif isinstance(factor, Winner):
+            pairs = zip(factor.at, (n for _, n in factor.axes), strict=True)
+        else:
+            continue
+        if any(s == expression and n == extent for s, n in pairs):
+            return True
     return False

@@ -12,6 +12,18 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Indexed, IndexedBase, Symbol, Tuple
 
+# What indices bound together are called where their own names are taken: the second of two samples, …
+KIN = {
+    "n": "m",
+    "n i": "m p",
+    "n i j": "m p q",
+    "i j": "p q",
+    "i j k": "p q l",
+    "q": "r",
+    "u": "r",
+    "u v": "r s",
+}
+
 
 def index(name: str) -> Symbol:
     """Return the index of that name."""
@@ -206,7 +218,8 @@ def canonical_sums(
 ) -> Expr:
     """Return the expression with every bound index renamed, to a name that is not taken around it.
 
-    An index keeps its own name where it can, else (or if not ``keep``) it gets the first of ``names``.
+    An index keeps its own name where it can, else one of kin, else (or if not ``keep``) it gets the
+    first of ``names``.
     """
     pool = list(names)
 
@@ -214,8 +227,11 @@ def canonical_sums(
         if isinstance(node, Reduction | Winner):
             inner = set(used)
             mapping = {}
+            names = [symbol.name for symbol, _ in node.axes]
+            kin = dict(zip(names, KIN.get(" ".join(names), "").split(), strict=False))
             for symbol, _ in node.axes:
-                wanted = [symbol.name, *pool] if keep else pool
+                own = [symbol.name, *([kin[symbol.name]] if symbol.name in kin else [])]
+                wanted = [*own, *pool] if keep else pool
                 mapping[symbol] = index(next(n for n in _endless(wanted) if n not in inner))
                 inner.add(mapping[symbol].name)
             node = _rebind(node, mapping)

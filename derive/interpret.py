@@ -128,6 +128,8 @@ def _value(node: Expr, arrays: Mapping[str, NDArray[Any]], bindings: Bindings) -
             if isinstance(power, complex) and not isinstance(base + exponent, complex):
                 raise ValueError(f"{node}: {base} to the power {exponent} is not real")
             return power
+        case sympy.Max():  # of sizes
+            return max(of(a) for a in node.args)
         case sympy.Piecewise():
             return next(of(branch) for branch, condition in node.args if _holds(condition, of))
     real, analytic = ELEMENTARY[type(node)]

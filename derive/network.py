@@ -13,13 +13,13 @@ from sympy import Expr, IndexedBase, KroneckerDelta, Rational, Symbol
 
 from derive.formula import parse_formula
 from derive.index import Equation, Sum, access, index, name_of, size, tensor
-from derive.layers import LAYERS, Forward
+from derive.layers import LAYERS, Forward, Parameter
+from derive.layers.layer import features
 from derive.library import ACTIVATIONS, LOSSES, Formula
 from derive.spec.model import LayerSpec, Spec
 
 N = size("N")
 n = index("n")
-FEATURE_NAMES = {1: ("k",), 2: ("i", "j"), 3: ("i", "j", "k"), 4: ("i", "j", "l", "k")}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ class Instance:
 
 @dataclass(frozen=True)
 class NetworkParameter:
-    """A trained tensor of the network; ``initial`` is an initializer's text or nested lists."""
+    """A tensor of the network that is kept from step to step, trained unless its role is ``statistic``.
+
+    ``initial`` is an initializer's text or nested lists.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -61,8 +64,21 @@ class NetworkParameter:
 
 
 @dataclass(frozen=True)
+class NetworkNoise:
+    """Random values, new in each step: 1 with ``probability``, else 0; ``shape`` is that of one sample."""
+
+    name: str
+    shape: tuple[int, ...]
+    probability: Expr
+
+
+@dataclass(frozen=True)
 class Layer:
-    """One layer of the network: its instances, and the shapes of one sample going in and coming out."""
+    """One layer of the network: its instances, and the shapes of one sample going in and coming out.
+
+    ``evaluation`` are the instances that compute the same output once training is over, None where these
+    are no others; ``running`` give the new values of the ``statistics``.
+    """
 
     type: str
     input_shape: tuple[int, ...]
@@ -70,6 +86,10 @@ class Layer:
     output: str
     instances: tuple[Instance, ...]
     parameters: tuple[NetworkParameter, ...]
+    evaluation: tuple[Instance, ...] | None = None
+    statistics: tuple[NetworkParameter, ...] = ()
+    running: tuple[Instance, ...] = ()
+    noise: tuple[NetworkNoise, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,8 +109,29 @@ class Network:
         return tuple(p for layer in self.layers for p in layer.parameters)
 
     @property
+    def statistics(self) -> tuple[NetworkParameter, ...]:
+        """The tensors that a training step changes without a gradient: running means and variances."""
+        return tuple(s for layer in self.layers for s in layer.statistics)
+
+    @property
+    def noise(self) -> tuple[NetworkNoise, ...]:
+        return tuple(m for layer in self.layers for m in layer.noise)
+
+    @property
     def forward(self) -> tuple[Instance, ...]:
+        """The forward equations in training."""
         return tuple(i for layer in self.layers for i in layer.instances)
+
+    @property
+    def evaluation(self) -> tuple[Instance, ...]:
+        """The forward equations once training is over."""
+        own = ((x.instances if x.evaluation is None else x.evaluation) for x in self.layers)
+        return tuple(i for instances in own for i in instances)
+
+    @property
+    def running(self) -> tuple[Instance, ...]:
+        """The equations of the new statistics."""
+        return tuple(i for layer in self.layers for i in layer.running)
 
     @property
     def parameter_count(self) -> int:
@@ -109,16 +150,11 @@ def _scalar_formula(text: str, constants: tuple[tuple[str, object], ...], names:
     return formula_expression(Formula(text, dict(constants)), symbols, {})  # type: ignore[arg-type]
 
 
-def _features(rank: int) -> tuple[tuple[Symbol, ...], tuple[Symbol, ...]]:
-    indices = tuple(index(name) for name in FEATURE_NAMES.get(rank, tuple(f"i{d}" for d in range(rank))))
-    return indices, tuple(size(f"D{d}") for d in range(1, rank + 1))
-
-
 def activation_forward(formula: Formula, options: Mapping[str, object], shape: tuple[int, ...]) -> Forward:
     """Return y[…] = f(x[…]) for samples of any shape."""
     constants = tuple((c, options.get(c, default)) for c, default in formula.constants.items())
     scalar = _scalar_formula(formula.text, constants, ("x",))
-    indices, sizes = _features(len(shape))
+    indices, sizes = features(len(shape))
     x, y = tensor("x", N, *sizes), tensor("y", N, *sizes)
     read = access(x, n, *indices)
     equation = Equation(access(y, n, *indices), scalar.xreplace({Symbol("x", real=True): read}))
@@ -133,32 +169,26 @@ def layer_forward(layer: LayerSpec, spec: Spec, shape: tuple[int, ...]) -> Forwa
     return activation_forward(formula, layer.options, shape)
 
 
-def _written_out(spec: Spec) -> list[LayerSpec]:
-    """Return the layers with what is implied: a0 (x, or x flattened), and flattening before a lower rank."""
-    layers, rank = [], len(spec.input_shape)
-    for layer in spec.layers:
-        kind = LAYERS.get(layer.type)
-        if kind and kind.input_rank is not None and rank > kind.input_rank:
-            layers.append(LayerSpec("flatten", {}, layer.place))
-            rank = 1
-        layers.append(layer)
-        rank = 1 if layer.type == "flatten" else rank
-    if layers[0].type != "flatten":
-        layers.insert(0, LayerSpec("identity", {}, spec.layers[0].place))
-    return layers
-
-
 def build_network(spec: Spec) -> Network:
     """Return the network that a checked spec declares.
 
-    Tensors: x the input, a0 the same as layers take it; z1 the output of the first layer with parameters, a1
-    of the layer after it, then a1_2, a1_3 until the next layer with parameters, z2.
+    Tensors: x the input, a0 the same as layers take it (flattened, where they take fewer axes); z1 the output
+    of the first layer with parameters, a1 of the layer after it, then a1_2, a1_3 until the next layer with
+    parameters, z2.
     """
     shape, current = spec.input_shape, tensor("x", N, *spec.input_shape)
     layers: list[Layer] = []
     number, outputs = 0, 0
     taken = {"x", "t", "T", "E"}
-    for declared in _written_out(spec):
+    waiting = list(spec.layers)
+    while waiting:
+        kind = LAYERS.get(waiting[0].type)
+        if kind and kind.input_rank is not None and len(shape) > kind.input_rank:
+            declared = LayerSpec("flatten", {}, waiting[0].place)  # implied
+        elif not layers and waiting[0].type != "flatten":
+            declared = LayerSpec("identity", {}, waiting[0].place)
+        else:
+            declared = waiting.pop(0)
         forward = layer_forward(declared, spec, shape)
         number, outputs = (number + 1, 0) if forward.parameters else (number, outputs + 1)
         name = f"z{number}" if outputs == 0 else f"a{number}" if outputs == 1 else f"a{number}_{outputs}"
@@ -179,24 +209,52 @@ def _instantiate(
     taken: set[str],
 ) -> Layer:
     """Put a layer's equations into the network, under names that are not taken; these become taken too."""
-    sizes = {symbol: sympy.Integer(value) for symbol, value in forward.sizes.items()}
+    sizes: dict[Symbol, Expr] = {symbol: sympy.Integer(value) for symbol, value in forward.sizes.items()}
+    sizes |= forward.constants
     last = forward.equations[-1].left.base
-    parameters = tuple(
-        NetworkParameter(f"{p.name}{number}", p.shape, p.role, p.fan_in, p.fan_out, p.initial)
-        for p in forward.parameters
-    )
-    local = {p.name: q.name for p, q in zip(forward.parameters, parameters, strict=True)}
+    parameters, statistics = (_numbered(p, number) for p in (forward.parameters, forward.statistics))
+    local = {p.name: f"{p.name}{number}" for p in (*forward.parameters, *forward.statistics)}
     local |= {"x": name_of(x), name_of(last): name}
     taken |= set(local.values())
-    for equation in forward.equations[:-1]:
-        local[equation.name] = _free_name(f"{equation.name}{number}", taken)
-    instances = []
-    for equation in forward.equations:
-        read = [equation.left.base, *equation.reads().values()]
-        bases = {b: tensor(local[name_of(b)], *(s.xreplace(sizes) for s in b.shape)) for b in read}
-        instances.append(Instance(equation, bases, sizes))
-    output_shape = tuple(int(s.xreplace(sizes)) for s in last.shape[1:])
-    return Layer(kind, shape, output_shape, name, tuple(instances), parameters)
+    inner = [name_of(m.base) for m in forward.noise]
+    inner += [e.name for e in (*forward.equations, *(forward.evaluation or ()))]
+    for own in inner:
+        if own not in local:
+            local[own] = _free_name(f"{own}{number}", taken)
+
+    def instances(equations: tuple[Equation, ...]) -> tuple[Instance, ...]:
+        found = []
+        for equation in equations:
+            read = [equation.left.base, *equation.reads().values()]
+            bases = {b: tensor(local[name_of(b)], *(s.xreplace(sizes) for s in b.shape)) for b in read}
+            found.append(Instance(equation, bases, sizes))
+        return tuple(found)
+
+    def shape_of(base: IndexedBase) -> tuple[int, ...]:
+        return tuple(int(s.xreplace(sizes)) for s in base.shape[1:])
+
+    return Layer(
+        kind,
+        shape,
+        shape_of(last),
+        name,
+        instances(forward.equations),
+        parameters,
+        evaluation=None if forward.evaluation is None else instances(forward.evaluation),
+        statistics=statistics,
+        running=instances(forward.running),
+        noise=tuple(
+            NetworkNoise(local[name_of(m.base)], shape_of(m.base), m.probability.xreplace(sizes))
+            for m in forward.noise
+        ),
+    )
+
+
+def _numbered(parameters: tuple[Parameter, ...], number: int) -> tuple[NetworkParameter, ...]:
+    return tuple(
+        NetworkParameter(f"{p.name}{number}", p.shape, p.role, p.fan_in, p.fan_out, p.initial)
+        for p in parameters
+    )
 
 
 def _free_name(name: str, taken: set[str]) -> str:
@@ -220,7 +278,7 @@ def _losses(
     formula = spec.losses.get(spec.loss.type) or LOSSES[spec.loss.type]
     scalar = _scalar_formula(formula.text, tuple(formula.constants.items()), ("y", "t"))
     labels = spec.loss.type == "cross_entropy"
-    indices, sizes = _features(len(shape))
+    indices, sizes = features(len(shape))
     local_y, local_t = tensor("y", N, *sizes), tensor("t", N, *sizes)
     point = (n, *indices)
     body = scalar.xreplace(

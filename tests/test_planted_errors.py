@@ -295,12 +295,10 @@ def verdicts(torch: ModuleType, one: Built, x: Array | None) -> set[str]:
 
 
 @pytest.fixture(autouse=True)
-def new_layers() -> Any:
+def new_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The layers of the other tests, for as long as a test runs."""
-    LAYERS.update({one.name: one for one in NEW_LAYERS})
-    yield
     for one in NEW_LAYERS:
-        del LAYERS[one.name]
+        monkeypatch.setitem(LAYERS, one.name, one)
 
 
 @pytest.mark.parametrize("spec", dict.fromkeys(planted.spec for planted in PLANTED), ids=range(8))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from derive.layers.layer import Forward, LayerType, Parameter, ShapeError
+from derive.layers.layer import Forward, LayerType, Noise, Parameter, ShapeError
 
 
 def _discover() -> dict[str, LayerType]:
@@ -19,4 +19,4 @@ def _discover() -> dict[str, LayerType]:
 
 LAYERS = _discover()
 
-__all__ = ["LAYERS", "Forward", "LayerType", "Parameter", "ShapeError"]
+__all__ = ["LAYERS", "Forward", "LayerType", "Noise", "Parameter", "ShapeError"]

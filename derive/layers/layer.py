@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import sympy
+from sympy import Expr, IndexedBase, Rational, Symbol
 
-from derive.index import Equation
+from derive.index import Equation, index, size
 from derive.spec.fields import Field
+
+FEATURE_NAMES = {1: ("k",), 2: ("i", "k"), 3: ("i", "j", "k"), 4: ("i", "j", "l", "k")}
 
 
 class ShapeError(ValueError):
@@ -21,8 +24,9 @@ class ShapeError(ValueError):
 
 @dataclass(frozen=True)
 class Parameter:
-    """A trained tensor: its local name, shape, role (``weight`` or ``bias``), fans, and starting values.
+    """A tensor that is kept from step to step: its local name, shape, role, fans, and starting values.
 
+    The role is ``weight``, ``bias``, ``scale`` (of a normalization), or ``statistic``: not trained.
     ``initial`` is the text of an initializer or explicit nested lists.
     """
 
@@ -35,15 +39,36 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """Independent random values of the tensor ``base``, drawn anew each step: 1 with ``probability``, else 0.
+
+    The tensor has a row for every sample; its sizes and the constants are those of the layer.
+    """
+
+    base: IndexedBase
+    probability: Expr
+
+
+@dataclass(frozen=True)
 class Forward:
     """The forward equations of a layer, from the tensor ``x`` to the last equation's output.
 
-    Sizes are symbols, so that one derivation serves every width; ``sizes`` gives their values.
+    Sizes are symbols, so that one derivation serves every width; ``sizes`` gives their values, ``constants``
+    those of other symbols.
+
+    A layer that is another function once training is over has its equations in ``evaluation`` (None: the
+    same), with the same output.  ``statistics`` are tensors that a training step changes by the equations
+    ``running`` instead of by a gradient; these read what ``equations`` define.  ``noise`` is what is random.
     """
 
     equations: tuple[Equation, ...]
     sizes: Mapping[sympy.Symbol, int]
     parameters: tuple[Parameter, ...] = ()
+    evaluation: tuple[Equation, ...] | None = None
+    statistics: tuple[Parameter, ...] = ()
+    running: tuple[Equation, ...] = ()
+    noise: tuple[Noise, ...] = ()
+    constants: Mapping[sympy.Symbol, Rational] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,3 +84,9 @@ class LayerType:
     forward: Callable[[tuple[int, ...], Mapping[str, object]], Forward]
     fields: tuple[Field, ...] = field(default=())
     input_rank: int | None = None
+
+
+def features(rank: int) -> tuple[tuple[Symbol, ...], tuple[Symbol, ...]]:
+    """Return indices and symbolic sizes of the axes of one sample."""
+    names = FEATURE_NAMES.get(rank, tuple(f"i{axis}" for axis in range(1, rank + 1)))
+    return tuple(index(name) for name in names), tuple(size(f"D{axis}") for axis in range(1, rank + 1))

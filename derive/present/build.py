@@ -45,6 +45,7 @@ CALLED: Final = {
     sympy.tanh: (r"\tanh", "tanh", False),
     sympy.sign: (r"\operatorname{sign}", "sign", False),
     sympy.erf: (r"\operatorname{erf}", "erf", False),
+    sympy.Max: (r"\max", "max", False),
     functions.erfc: (r"\operatorname{erfc}", "erfc", False),
     functions.sigmoid: (r"\sigma", "σ", False),
     functions.softplus: (r"\operatorname{softplus}", "softplus", False),

@@ -1,0 +1,10 @@
+"""Convolution along one axis: z[n,i,k] = Σ_{u,c} W[k,u,c] x[n, i·s + u·d − p, c] + b[k]."""
+
+from __future__ import annotations
+
+from derive.index import index
+from derive.layers.convolution import Axis, convolution
+
+LAYER = convolution(
+    "conv1d", "convolution of sequences (length, channels)", (Axis("length", index("i"), index("u")),)
+)

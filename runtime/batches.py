@@ -39,17 +39,18 @@ class Batches:
         """The order of the samples in an epoch."""
         return np.random.default_rng([self.seed, SHUFFLE, epoch]).permutation(len(self.x))
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Array, Array]]:
-        """(inputs, targets) of every step of an epoch."""
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Array, Array]]:
+        """(inputs, targets) of every step of an epoch, from its step `first` on (from 0)."""
         x, t, size, buffer = self.x, self.t, self.size, self._buffer
         if self.steps == 1:
-            yield x, t
+            if first == 0:
+                yield x, t
             return
         order = self.order(epoch)
         whole = len(order) - len(order) % size
-        for start in range(0, whole, size):
+        for start in range(first * size, whole, size):
             index = order[start : start + size]
             yield x.take(index, 0, buffer, "clip"), t[index]
-        if whole < len(order):
+        if whole < len(order) and first < self.steps:
             index = order[whole:]
             yield x.take(index, 0, buffer[: len(index)], "clip"), t[index]

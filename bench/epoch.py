@@ -31,6 +31,7 @@ def epoch(name: str, epochs: int, samples: int) -> dict[str, Any]:
 
     from runtime.datasets.dataset import Dataset
     from runtime.program import load_program
+    from runtime.settings import Settings
     from runtime.training import train
 
     rng = np.random.default_rng(0)
@@ -55,8 +56,7 @@ def epoch(name: str, epochs: int, samples: int) -> dict[str, Any]:
             result = train(
                 program,
                 data,
-                epochs=1,
-                batch_size=batch,
+                Settings(epochs=1, batch_size=batch),
                 run_dir=Path(scratch) / f"run{number}",
                 progress=False,
                 plots=False,

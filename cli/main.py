@@ -181,7 +181,20 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, as_json: bool) ->
 @click.option("--batch-size", type=click.IntRange(1), help="Instead of the spec's.")
 @click.option("--seed", type=click.IntRange(0), help="Instead of the spec's.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="The run's folder [default: runs/NAME-n].")
-@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[RUN]",
+    help="Go on with the run in that folder, or with the spec's newest, as if it had never stopped.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=click.IntRange(1),
+    metavar="STEPS",
+    help="Save so often [default: after each epoch, at most once a second].",
+)
+@click.option("--quiet", is_flag=True, help="No progress on stderr, only warnings.")
 @JSON
 def train(spec: Path, target: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """Generate a spec's program, train it, and write parameters, curves and a summary."""

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import json
+import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codegen.generate import generate, write
+from codegen.generate import MANIFEST, Generated, generate, write
 from derive.spec.model import InlineData, Spec
+from runtime.checkpoints import differences, sections
 from runtime.datasets import load_dataset
 from runtime.errors import RunError
-from runtime.program import Program, load_program
+from runtime.program import Program, load_program, read_manifest
 from runtime.result import RunResult
-from runtime.runfolder import claim_run_folder
+from runtime.runfolder import (
+    RunFolder,
+    claim_run_folder,
+    newest_run,
+    recorded_settings,
+    reopen_run_folder,
+)
+from runtime.settings import Settings
 from runtime.training import train
 
 PROGRAM = "program"
@@ -35,6 +44,7 @@ class TrainingReport:
 
     result: RunResult
     program: Path
+    spec: Path
 
     @property
     def exit_code(self) -> int:
@@ -46,19 +56,27 @@ class TrainingReport:
     def text(self) -> str:
         result, folder = self.result, self.result.run_dir
         lines = []
-        if result.status != "finished":
-            lines.append(f"interrupted after {result.epochs} epochs; what was trained is saved")
+        if result.status == "interrupted":
+            lines.append(f"interrupted after {result.when}; to go on: {self.resume}")
+        if result.stopped_early:
+            lines.append(f"stopped early   after {result.when}; the best was epoch {result.best_epoch}")
         if result.test_accuracy is not None:
             lines.append(f"test accuracy  {result.test_accuracy:.2%}")
+        if result.test_loss is not None:
+            lines.append(f"test loss      {result.test_loss:.4g}")
+        lines.append(f"data           {result.data['origin']}")
+        if result.history:
+            lines.append(f"plot           {folder / 'curves.png'}  (and curves.svg)")
         lines += [
-            f"test loss      {result.test_loss:.4g}",
-            f"data           {result.data['origin']}",
-            f"plot           {folder / 'curves.png'}  (and curves.svg)",
             f"parameters     {folder / 'parameters.safetensors'}",
             f"program        {self.program}",
             f"summary        {folder / 'summary.json'}",
         ]
         return "\n".join(lines)
+
+    @property
+    def resume(self) -> str:
+        return shlex.join(["derive", "train", str(self.spec), "--resume", str(self.result.run_dir)])
 
 
 def train_spec(
@@ -72,10 +90,19 @@ def train_spec(
     batch_size: int | None,
     seed: int | None,
     run_dir: Path | None,
+    resume: str | None,
+    checkpoint_every: int | None,
     quiet: bool,
 ) -> TrainingReport:
-    """Train a spec's program in a new run folder.  Raises the faults of runtime."""
+    """Train a spec's program in a new run folder, or go on in that of `resume` ("" is the newest).
+
+    Raises the faults of runtime.
+    """
     generated = generate(spec)
+    asked = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "data": data}
+    where = _resumed(resume, run_dir, spec.name)
+    settings = _settings(spec, asked, recorded_settings(where) if where else {})
+    data = settings.data
     declared: Any = data or spec.training.data
     if declared is None:
         raise RunError(f'{spec.filename} names no data: add data = "mnist" under [training], or use --data')
@@ -92,17 +119,61 @@ def train_spec(
             download=download,
             base_dir=path.parent if data is None else Path(),
         )
-    folder = claim_run_folder(run_dir, spec.name)
-    program = load_program(write(generated, folder.path / PROGRAM, force=True))
+    with _folder(where, run_dir, spec.name, settings) as folder:
+        program = _program(generated, folder)
+        result = train(
+            program,
+            dataset,
+            settings,
+            run_dir=folder,
+            resume=where is not None,
+            checkpoint_every=checkpoint_every,
+            quiet=quiet,
+        )
+    return TrainingReport(result, program.directory / "numpy_trainer.py", path)
+
+
+def _resumed(resume: str | None, run_dir: Path | None, name: str) -> Path | None:
+    """Return the folder of the run that is to go on, None for a new run."""
+    if resume is None:
+        return None
+    if run_dir is not None:
+        raise RunError("--run-dir is for a new run; --resume RUN goes on with one: use one of the two")
+    return Path(resume) if resume else newest_run(name)
+
+
+def _folder(where: Path | None, run_dir: Path | None, name: str, settings: Settings) -> RunFolder:
+    if where is not None:
+        return reopen_run_folder(where)
+    return claim_run_folder(run_dir, name, settings=settings.as_dict())
+
+
+def _settings(spec: Spec, asked: Mapping[str, Any], recorded: Mapping[str, Any]) -> Settings:
+    """Return what was asked for now, else when the run began, else in the spec."""
     training = spec.training
-    result = train(
-        program,
-        dataset,
-        epochs=epochs or training.epochs,
-        batch_size=batch_size or training.batch_size,
-        seed=training.seed if seed is None else seed,
-        validation_split=training.validation_split,
-        run_dir=folder,
-        stream=io.StringIO() if quiet else None,
-    )
-    return TrainingReport(result, program.directory / "numpy_trainer.py")
+    values = {
+        "epochs": training.epochs,
+        "batch_size": training.batch_size,
+        "seed": training.seed,
+        "validation_split": training.validation_split,
+    }
+    known = {key: value for key, value in recorded.items() if key in asked}
+    return Settings(**(values | known | {k: v for k, v in asked.items() if v is not None}))
+
+
+def _program(generated: Generated, folder: RunFolder) -> Program:
+    """Return the program in a run's folder: the one that the run began with, where it is whole.
+
+    Raises RunError where that is of another spec, with the differences.
+    """
+    parent = folder.path / PROGRAM
+    try:
+        before = sections(read_manifest(parent / generated.name))
+    except RunError:
+        return load_program(write(generated, parent, force=True))
+    found = list(differences(before, sections(json.loads(generated.files[MANIFEST]))))
+    if found:
+        raise RunError(
+            f"{folder.path}: a run of another spec: {'; '.join(found)}; train anew, or with the old spec"
+        )
+    return load_program(parent / generated.name)

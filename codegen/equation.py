@@ -379,7 +379,7 @@ class EquationLowering(Emitter):
         scale: Expr = sympy.S.One
         for factor in factors(body):
             indices = frozenset(i for i in (*free, *over) if i in factor.free_symbols and i not in units)
-            if not indices:
+            if not indices and not factor.has(Indexed):
                 scale *= factor
             else:
                 groups.setdefault(indices, []).append(factor)

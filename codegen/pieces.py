@@ -192,24 +192,30 @@ class _Runs:
 
 
 def _piece_values(program: Program) -> dict[str, Value]:
-    """Return the values, those that a single loop makes and reads marked with the size of its pieces."""
+    """Return the values, those that a single loop makes and reads marked with the size of its pieces.
+
+    What shares memory with another value lives wherever that does.
+    """
     homes: dict[str, set[int]] = {}
     sizes: dict[int, int] = {}
-    place = 0
-    for entries in program.sections.values():
-        for entry in entries:
-            place += 1
-            inner = entry.statements if isinstance(entry, Loop) else (entry,)
-            if isinstance(entry, Loop):
-                sizes[place] = entry.size
-            for statement in inner:
-                for name in (*reads(statement), statement.out):
-                    homes.setdefault(name, set()).add(place)
+    shown: dict[str, str] = {}
+    entries = [entry for section in program.sections.values() for entry in section]
+    for place, entry in enumerate(entries):
+        inner = entry.statements if isinstance(entry, Loop) else (entry,)
+        sizes |= {place: entry.size} if isinstance(entry, Loop) else {}
+        for statement in inner:
+            source = viewed(statement)
+            if source is not None:
+                shown[statement.out] = shown.get(source, source)
+            for name in (*reads(statement), statement.out):
+                homes.setdefault(shown.get(name, name), set()).add(place)
+    used = {name for statement in program.statements(*program.sections) for name in reads(statement)}
+    for result in (program.output, *(name for name in homes if name not in used)):
+        homes[shown.get(result, result)].add(-1)  # for whoever called
     values = dict(program.values)
-    for name, found in homes.items():
-        value = values[name]
-        (home, *others) = found
-        alone = not others and home in sizes and value.kind == "local" and name != program.output
+    for name in (n for n in values if shown.get(n, n) in homes):
+        value, found = values[name], homes[shown.get(name, name)]
+        alone = len(found) == 1 and found <= sizes.keys() and value.kind == "local"
         if alone and value.shape[:1] == (BATCH,):
-            values[name] = replace(value, piece=sizes[home])
+            values[name] = replace(value, piece=sizes[next(iter(found))])
     return values

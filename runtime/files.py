@@ -7,25 +7,45 @@ import os
 import tempfile
 from pathlib import Path
 
+PIECE = 1 << 20  # bytes a write
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes `content` to `path`: temporary file, fsync, rename.  Raises OSError, and leaves nothing."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        try:
+            _write(handle, content)
+            os.fchmod(handle, 0o644)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+    _sync(path.parent)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Removes what writers that were killed left in `folder`; nobody may be writing there."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _write(handle: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(handle, rest[:PIECE]) :]
+
+
+def _sync(folder: Path) -> None:
+    """Makes a rename durable, where folders can be synchronized at all."""
     with contextlib.suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
+        handle = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(handle)
         finally:
-            os.close(folder)
+            os.close(handle)

@@ -42,16 +42,28 @@ class _Quiet:
 
 
 class Progress:
-    """Shows steps and epochs; a closed terminal or pipe silences it and disturbs nothing."""
+    """Shows steps, epochs and warnings; a closed terminal or pipe silences it and disturbs nothing.
 
-    def __init__(self, epochs: int, steps: int, *, bar: bool = True, stream: TextIO | None = None) -> None:
+    `quiet` leaves the warnings only.
+    """
+
+    def __init__(
+        self,
+        epochs: int,
+        steps: int,
+        *,
+        bar: bool = True,
+        stream: TextIO | None = None,
+        quiet: bool = False,
+    ) -> None:
         self.epochs = epochs
         self.chunk = max(1, min(steps, 32))  # steps between two looks at the clock
         self._stream = _Quiet(sys.stderr if stream is None else stream)
         self._every = 1 if epochs <= FEW else -(-epochs // LINES)
         self._due = 1
+        self._quiet = quiet
         self._bar: Any = None
-        if bar and self._stream.isatty():
+        if bar and not quiet and self._stream.isatty():
             from tqdm import tqdm
 
             self._bar = tqdm(
@@ -65,10 +77,23 @@ class Progress:
 
     def epoch(self, number: int, line: str) -> None:
         """Epoch `number` (from 1) is done; prints its line where lines are printed and this one is due."""
-        if self._bar is not None or (number < self._due and number != self.epochs):
+        if self._quiet or self._bar is not None or (number < self._due and number != self.epochs):
             return
         self._due = number - number % self._every + self._every
         self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def start(self, done: int) -> None:
+        """`done` steps were done before, by a process that this one goes on for."""
+        if self._bar is not None:
+            self._bar.update(done)
+            self._bar.unpause()
+
+    def warn(self, text: str) -> None:
+        """Prints a warning, also where progress is not wanted."""
+        if self._bar is not None:
+            self._bar.clear()
+        self._stream.write(f"warning: {text}\n")
         self._stream.flush()
 
     def close(self) -> None:

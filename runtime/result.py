@@ -56,17 +56,26 @@ class RunResult:
     history: tuple[EpochRecord, ...]
     settings: Mapping[str, Any]  # seed, epochs asked for, batch_size, validation_split
     data: Mapping[str, Any]  # name, origin, number of samples
-    epochs: int
+    epochs: int  # that are whole
+    steps: int  # of the epoch that was cut short
     seconds: float
     train_seconds: float
     test_loss: float | None = None
     test_accuracy: float | None = None
     problem: str | None = None
+    best_epoch: int | None = None  # of the lowest validation loss; the parameters are its, once finished
+    stopped_early: bool = False
 
     @property
     def exit_code(self) -> int:
         """0 finished, 1 stopped by a bad loss, 130 interrupted."""
         return EXIT_CODES[self.status]
+
+    @property
+    def when(self) -> str:
+        """How far the run came: "3 epochs and 20 steps"."""
+        parts = [(self.epochs, "epoch"), (self.steps, "step")]
+        return " and ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in parts if n) or "no step"
 
     def to_json(self) -> dict[str, Any]:
         """The run as JSON values; what is not finite becomes null."""
@@ -80,6 +89,9 @@ class RunResult:
             "data": dict(self.data),
             "parameters": sum(value.size for value in self.parameters.values()),
             "epochs": self.epochs,
+            "steps": self.steps,
+            "best_epoch": self.best_epoch,
+            "stopped_early": self.stopped_early,
             "seconds": round(self.seconds, 3),
             "train_seconds": round(self.train_seconds, 3),
             "test_loss": _finite(self.test_loss),

@@ -1,33 +1,75 @@
-"""Copies of parameters and optimizer state, restored in place; and which tensor went bad first."""
+"""What a run is at a moment: its arrays, and where it stands; and which tensor went bad first."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from runtime.program import Array, Parameters, Program, State
+from runtime.result import EpochRecord
+
+
+@dataclass
+class Standing:
+    """Where a run stands: what, beside the arrays, a later process needs to go on bit for bit.
+
+    Nothing random is here: every random number is a function of the seed, the epoch and the step.
+    """
+
+    epoch: int = 1  # the epoch under way, from 1
+    step: int = 0  # steps of it that are done
+    total: float = 0.0  # their losses, added up
+    seen: int = 0  # their samples
+    best_epoch: int = 0  # of the lowest validation loss, where early stopping watches it
+    best_loss: float = inf
+    history: list[EpochRecord] = field(default_factory=list)
+    train_seconds: float = 0.0
+    seconds: float = 0.0
+
+    def copy(self) -> Standing:
+        """Another one that changes by itself."""
+        return replace(self, history=list(self.history))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The standing as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Standing:
+        """The standing that `as_dict` gave.  Raises TypeError for other values."""
+        return cls(**{**values, "history": [EpochRecord(**row) for row in values["history"]]})
 
 
 class Snapshot:
-    """The values of parameters and state at a moment; taking it again reuses its memory."""
+    """The values of a run's arrays at a moment; taking it again reuses its memory."""
 
     def __init__(self) -> None:
         self.parameters: Parameters = {}
+        self.best: Parameters = {}
         self.state: State = {}
+        self.standing = Standing()
 
-    def take(self, parameters: Parameters, state: State) -> None:
+    def take(self, parameters: Parameters, best: Parameters, state: State, standing: Standing) -> None:
         """Copies the values."""
-        _copy(parameters, self.parameters)
-        _copy(state, self.state)
+        copy_values(parameters, self.parameters)
+        copy_values(best, self.best)
+        copy_values(state, self.state)
+        self.standing = standing.copy()
 
-    def restore(self, parameters: Parameters, state: State) -> None:
+    def restore(self, parameters: Parameters, best: Parameters, state: State) -> Standing:
         """Writes the values back in place, so that views of the arrays stay views."""
-        _copy(self.parameters, parameters)
-        _copy(self.state, state)
+        copy_values(self.parameters, parameters)
+        copy_values(self.best, best)
+        copy_values(self.state, state)
+        return self.standing.copy()
 
 
-def _copy(source: dict[str, Any], target: dict[str, Any]) -> None:
+def copy_values(source: dict[str, Any], target: dict[str, Any]) -> None:
+    """Makes `target` equal to `source`, in place where an array of that shape is there."""
     for name in [name for name in target if name not in source]:
         del target[name]
     for name, value in source.items():
@@ -39,7 +81,7 @@ def _copy(source: dict[str, Any], target: dict[str, Any]) -> None:
                 target[name] = value.copy()
         elif isinstance(value, dict):
             inner = target.setdefault(name, {})
-            _copy(value, inner)
+            copy_values(value, inner)
         else:
             target[name] = value
 

@@ -241,3 +241,39 @@ def test_fault_23_ctrl_c_finishes_the_step_saves_and_exits_130(tmp_path):
     assert "Traceback" not in err
     assert json.loads(out)["status"] == "interrupted"
     assert (run / "parameters.safetensors").exists()
+
+
+def test_fault_29_resume_from_the_command_line(derive, tmp_path):
+    process = command(
+        "train", OR, "--epochs", "30000", "--seed", "5", "--checkpoint-every", "50", cwd=tmp_path
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/or_gate-1/checkpoints/*.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert "not empty" in derive("train", OR, "--run-dir", "runs/or_gate-1")[2]
+    code, _, err = derive("train", OR, "--resume", "--epochs", "20000")
+    assert code == 2 and "settings.epochs is 30000, here 20000" in err
+    (tmp_path / "other.toml").write_text((EXAMPLES / "or.toml").read_text().replace("[-0.99]", "[-0.98]"))
+    code, _, err = derive("train", "other.toml", "--resume", "runs/or_gate-1")
+    assert code == 2 and "another spec: spec_sha256" in err
+    code, out, err = derive("train", OR, "--resume", "--json")
+    assert code == 0, err
+    resumed = json.loads(out)
+    assert code == 0 and resumed["run"] == "runs/or_gate-1" and resumed["settings"]["seed"] == 5
+    whole = json.loads(derive("train", OR, "--epochs", "30000", "--seed", "5", "--json")[1])
+    for name in ("parameters.safetensors", "curves.svg"):
+        assert (tmp_path / resumed["run"] / name).read_bytes() == (
+            tmp_path / whole["run"] / name
+        ).read_bytes()
+
+
+@pytest.mark.parametrize("where", ["nowhere", "runs"])
+def test_resume_of_no_run_exits_2(derive, tmp_path, where):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "file").write_text("")
+    code, out, err = derive("train", OR, "--resume", where)
+    assert (code, out) == (2, "") and where in err
+    code, _, err = derive("train", OR, "--resume")
+    assert code == 2 and "or_gate-1" in err

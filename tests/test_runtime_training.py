@@ -17,18 +17,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime import files as runtime_files
 from runtime.batches import Batches, split
 from runtime.datasets import as_floats, load_dataset
 from runtime.datasets.dataset import Dataset
 from runtime.errors import DataError, EditedProgramWarning, RunError, TrainingStopped
-from runtime.files import write_atomically
 from runtime.metrics import correct, evaluate
 from runtime.parameters import load_parameters, read_metadata, save_parameters
 from runtime.program import Program, load_program
 from runtime.progress import Progress
 from runtime.result import RunResult
 from runtime.runfolder import claim_run_folder
+from runtime.settings import Settings
 from runtime.training import train
 
 ROOT = Path(__file__).parent.parent
@@ -52,7 +51,7 @@ def data_for(p: Program, data: Any = None) -> Dataset:
 def run(name: str, folder: Path, data: Any = None, **settings: Any) -> RunResult:
     p = program(name)
     asked = {key: value for key, value in p.training.items() if key != "data"}
-    return train(p, data_for(p, data), run_dir=folder, stream=io.StringIO(), **(asked | settings))
+    return train(p, data_for(p, data), Settings(**(asked | settings)), run_dir=folder, stream=io.StringIO())
 
 
 # ---- Programs -------------------------------------------------------------------------------
@@ -159,8 +158,8 @@ def test_digits_are_learnt_and_written_down(tmp_path: Path) -> None:
     assert result.test_accuracy is not None and result.test_accuracy > 0.88
     assert [row.epoch for row in result.history] == [1, 2, 3, 4, 5]
     assert result.history[-1].validation_accuracy is not None
-    names = sorted(path.name for path in (tmp_path / "r").iterdir())
-    assert names == ["curves.png", "curves.svg", "parameters.safetensors", "summary.json"]
+    names = {path.name for path in (tmp_path / "r").iterdir()} - {".lock"}
+    assert names == {"checkpoints", "curves.png", "curves.svg", "parameters.safetensors", "summary.json"}
     summary = json.loads((tmp_path / "r" / "summary.json").read_text())
     assert summary["status"] == "finished" and summary["test_accuracy"] == result.test_accuracy
     assert summary["data"]["training"] == 4500 and summary["data"]["validation"] == 500
@@ -176,7 +175,7 @@ def test_regression_has_no_accuracy(tmp_path: Path) -> None:
 
 def test_twenty_thousand_epochs_take_seconds_and_few_lines(tmp_path: Path) -> None:
     p, out = program("xor"), io.StringIO()
-    result = train(p, data_for(p), epochs=20_000, batch_size=4, run_dir=tmp_path / "r", stream=out)
+    result = train(p, data_for(p), Settings(20_000, 4), run_dir=tmp_path / "r", stream=out)
     assert result.test_accuracy == 1.0 and result.seconds < 10
     assert 400 < len(result.history) < 520 and result.history[-1].epoch == 20_000
     assert 15 < len(out.getvalue().splitlines()) < 30
@@ -239,10 +238,10 @@ def exploding(p: Program, at: int, harm: str) -> Program:
 def test_bad_loss_stops_names_the_tensor_and_keeps_the_last_good_epoch(tmp_path: Path) -> None:
     p = program("digits_mlp")
     data = data_for(p, "embedded")
-    settings = {"batch_size": 50, "seed": 0, "stream": io.StringIO()}
-    good = train(p, data, epochs=2, run_dir=tmp_path / "good", **settings)
+    good = train(p, data, Settings(2, 50), run_dir=tmp_path / "good", stream=io.StringIO())
+    bad = exploding(p, 230, "W2")
     with pytest.raises(TrainingStopped) as caught:
-        train(exploding(p, 230, "W2"), data, epochs=5, run_dir=tmp_path / "bad", **settings)
+        train(bad, data, Settings(5, 50), run_dir=tmp_path / "bad", stream=io.StringIO())
     text = str(caught.value)
     assert "epoch 3, step 31" in text and "parameter W2" in text and "learning rate" in text
     assert caught.value.exit_code == 1
@@ -258,8 +257,7 @@ def test_parameter_spoilt_by_the_last_step_is_found(tmp_path: Path) -> None:
         train(
             exploding(p, 200, "b1"),
             data_for(p, "embedded"),
-            epochs=2,
-            batch_size=50,
+            Settings(2, 50),
             run_dir=tmp_path / "r",
             stream=io.StringIO(),
         )
@@ -270,7 +268,7 @@ def test_overflow_of_a_real_run(tmp_path: Path) -> None:
     data = data_for(p)
     huge = dataclasses.replace(data, train_x=data.train_x * 1e25)
     with pytest.raises(TrainingStopped, match="first bad tensor is"):
-        train(p, huge, epochs=5, batch_size=4, run_dir=tmp_path / "r", stream=io.StringIO())
+        train(p, huge, Settings(5, 4), run_dir=tmp_path / "r", stream=io.StringIO())
 
 
 # ---- Signals and closed pipes (faults 23 and 24) --------------------------------------------
@@ -280,6 +278,7 @@ import sys, time
 from pathlib import Path
 from runtime.datasets import load_dataset
 from runtime.program import load_program
+from runtime.settings import Settings
 from runtime.training import train
 program = load_program(sys.argv[1])
 data = load_dataset(program.training["data"], input_shape=(2,), target_kind="values", classes=2)
@@ -290,7 +289,7 @@ def train_step(*arguments, **named):
     return step(*arguments, **named)
 program.module.train_step = train_step
 print("begin", file=sys.stderr, flush=True)
-result = train(program, data, epochs=int(sys.argv[4]), batch_size=4, run_dir=Path(sys.argv[2]), plots=False)
+result = train(program, data, Settings(int(sys.argv[4]), 4), run_dir=Path(sys.argv[2]), plots=False)
 sys.exit(result.exit_code)
 """
 
@@ -414,23 +413,6 @@ def test_files_that_hold_no_parameters(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(RunError, match=r"p\.safetensors: not a file of parameters"):
         load_parameters(path)
-
-
-@pytest.mark.parametrize("call", ["fsync", "fdopen"])
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    path = tmp_path / "p"
-    write_atomically(path, b"old")
-    real = getattr(os, call)
-
-    def full(handle: int, *arguments: Any) -> Any:
-        if call == "fdopen":
-            real(handle, *arguments).close()
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(runtime_files.os, call, full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old" and [entry.name for entry in tmp_path.iterdir()] == ["p"]
 
 
 # ---- Curves ---------------------------------------------------------------------------------

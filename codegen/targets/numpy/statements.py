@@ -283,11 +283,10 @@ class StatementPrinter:
             if shape[0] == BATCH:
                 places = math.prod(int(e) for e in shape[1:-1])
                 self.sums.add((self.loop.size if self.loop else 0, places))
-                ones, matrix = "w.ones", self.names[name]
+                matrix = self.names[name] + (f".reshape(-1, {shape[-1]})" if len(shape) > 2 else "")
+                ones = "w.ones"
                 if self.loop is not None or places > 1:
-                    count = f"{self.batch} * {places}" if places > 1 else self.batch
-                    ones = f"w.places[: {count}]"
-                    matrix += f".reshape(-1, {shape[-1]})" if len(shape) > 2 else ""
+                    ones = f"w.places[: {f'{self.batch} * {places}' if places > 1 else self.batch}]"
                 return f"np.dot({ones}, {matrix}{f', out={out}' if out else ''})"
         factors = arrays_first(Mul.make_args(s.body))
         if s.indices or len(factors) != 2 or len(indices) < 2:

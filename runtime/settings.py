@@ -1,0 +1,41 @@
+"""How to train: what makes a run the run it is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from runtime.errors import RunError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The same settings on the same data and machine give the same run, bit for bit.
+
+    `early_stopping` is the patience in epochs; 0 trains to the last epoch.  `data` is what the samples were
+    asked for as, where that is not what the spec says.
+    """
+
+    epochs: int
+    batch_size: int
+    seed: int = 0
+    validation_split: float = 0.0
+    early_stopping: int = 0
+    data: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1 or self.seed < 0:
+            raise RunError(f"epochs {self.epochs}, batch size {self.batch_size}, seed {self.seed}: too small")
+        if not 0 <= self.validation_split < 1:
+            raise RunError(f"validation split {self.validation_split}: must be at least 0 and below 1")
+        if self.early_stopping < 0:
+            raise RunError(f"early stopping {self.early_stopping}: a patience in epochs, or 0 for none")
+        if self.early_stopping and not self.validation_split:
+            raise RunError(
+                f"early stopping {self.early_stopping}: it watches the validation loss, so that a "
+                "validation_split above 0 is needed"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        return asdict(self)

@@ -82,6 +82,9 @@ class _Runs:
             else:
                 self._close()
                 self.out.append(statement)
+        elif any(BATCH in self.program.values[name].shape[1:] for name in (*read, statement.out)):
+            self._close()
+            self.out.append(statement)
         elif self._samplewise(statement):
             self.run.inside.append(statement)
         elif self._adds_up(statement):
@@ -209,7 +212,7 @@ def _piece_values(program: Program) -> dict[str, Value]:
                 shown[statement.out] = shown.get(source, source)
             for name in (*reads(statement), statement.out):
                 homes.setdefault(shown.get(name, name), set()).add(place)
-    used = {name for statement in program.statements(*program.sections) for name in reads(statement)}
+    used = {n for s in program.statements(*program.sections) for n in reads(s) if n != s.out}
     for result in (program.output, *(name for name in homes if name not in used)):
         homes[shown.get(result, result)].add(-1)  # for whoever called
     values = dict(program.values)

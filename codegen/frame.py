@@ -43,7 +43,9 @@ class Frame:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     labels: bool
+    mean: bool
     parameters: tuple[ParameterStart, ...]
+    statistics: tuple[ParameterStart, ...]
     constants: tuple[tuple[str, float, str], ...]
     state: tuple[str, ...]
     counts_steps: bool
@@ -73,7 +75,9 @@ def frame(
         input_shape=spec.input_shape,
         output_shape=network.output_shape,
         labels=network.labels,
+        mean=spec.loss.reduction == "mean",
         parameters=tuple(_start(p) for p in network.parameters),
+        statistics=tuple(_start(p) for p in network.statistics),
         constants=tuple((identifier, options[name], name) for name, identifier in constants.items()),
         state=state,
         counts_steps=counts_steps,

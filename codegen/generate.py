@@ -145,7 +145,7 @@ def _manifest(
         data = {"inputs": [list(r) for r in data.inputs], "targets": [list(r) for r in data.targets]}
     lines = numpy_target.equation_lines(code, program)
     equations = [
-        {**record, "lines": {numpy_target.FILENAME: lines[record["number"]]}}
+        {**record, "lines": {numpy_target.FILENAME: lines.get(record["number"], [])}}
         for record in records(derivation)
     ]
     named = isinstance(data, str) and data.split(":")[0] in CLASS_DATA
@@ -162,6 +162,7 @@ def _manifest(
         "target": {"kind": "labels" if around.labels else "values"},
         "classification": around.labels or named,
         "parameters": [{"name": p.name, "shape": list(p.shape), "role": p.role} for p in around.parameters],
+        "statistics": [{"name": p.name, "shape": list(p.shape)} for p in around.statistics],
         "loss": {"type": spec.loss.type, "reduction": spec.loss.reduction, "l2": spec.loss.l2},
         "optimizer": {"type": spec.optimizer.type, **spec.optimizer.options},
         "training": {

@@ -8,9 +8,11 @@ whole index grid.
 
 from __future__ import annotations
 
+from sympy import Symbol
+
 from codegen.emitter import LoweringError, extent
 from codegen.equation import EquationLowering, Known
-from codegen.program import BATCH, EquationNote, Program, Shape, Statement, Value
+from codegen.program import BATCH, Draw, EquationNote, Program, Shape, Statement, Value
 from derive import notation
 from derive.derivation import Derivation, NumberedEquation
 from derive.library import OPTIMIZERS
@@ -22,6 +24,12 @@ SECTION = {
     "loss": "loss",
     "backward": "backward",
     "update": "update",
+}
+SECTIONS = ("forward", "evaluation", "loss", "backward", "input_gradient", "statistics", "update")
+MODE = {
+    ("training", "forward"): "forward",
+    ("evaluation", "forward"): "evaluation",
+    ("training", "update"): "statistics",
 }
 
 
@@ -35,9 +43,7 @@ class _Lowering:
         self.derivation = derivation
         self.parameters = {p.name for p in derivation.network.parameters}
         self.values: dict[str, Value] = {}
-        self.sections: dict[str, list[Statement]] = {
-            name: [] for name in ("forward", "loss", "backward", "input_gradient", "update")
-        }
+        self.sections: dict[str, list[Statement]] = {name: [] for name in SECTIONS}
         self.known = Known()
         self.needed = self._needed()
 
@@ -49,14 +55,31 @@ class _Lowering:
         self._declare("t", (BATCH,) if network.labels else (BATCH, *network.output_shape), "target")
         for parameter in network.parameters:
             self._declare(parameter.name, parameter.shape, "parameter")
+        for statistic in network.statistics:
+            self._declare(statistic.name, statistic.shape, "statistic")
+        for noise in network.noise:
+            self.values[noise.name] = Value(
+                noise.name, (BATCH, *noise.shape), "local", notation.name(noise.name).identifier, truth=True
+            )
         trained = {f"d{p.name}" for p in network.parameters}
-        for equation in self.derivation.equations:
+        computed = [e for e in self.derivation.equations if not e.shown_only]
+        for equation in computed:
             self._lower(equation, trained)
-        notes = {e.number: _note(e) for e in self.derivation.equations}
+        self.sections["evaluation"] = self._evaluation()
+        notes = {e.number: _note(e) for e in computed}
         sections = {name: tuple(statements) for name, statements in self.sections.items()}
         hyper = OPTIMIZERS[network.spec.optimizer.type].fields
         constants = {f.name: notation.name(f.name).identifier for f in hyper}
         return Program(sections, self.values, notes, network.output, constants)
+
+    def _evaluation(self) -> list[Statement]:
+        """Return the forward statements of evaluation mode; [] where they are those of training."""
+        if not self.sections["evaluation"]:
+            return []
+        by_equation: dict[int, list[Statement]] = {}
+        for statement in (*self.sections["forward"], *self.sections["evaluation"]):
+            by_equation.setdefault(statement.equation, []).append(statement)
+        return [s for e in self.derivation.forward("evaluation") for s in by_equation[e.number]]
 
     def _declare(self, name: str, shape: Shape, kind: str) -> None:
         integer = kind == "target" and self.derivation.network.labels
@@ -68,7 +91,7 @@ class _Lowering:
     def _lower(self, numbered: NumberedEquation, trained: set[str]) -> None:
         equation = numbered.computed
         section = SECTION[numbered.role]
-        if section == "update":
+        if section == "update" and numbered.mode == "both":
             kinds = {"g": "gradient", "theta": "parameter"}
             for name, base in [(equation.name, equation.left.base), *equation.reads().items()]:
                 self._declare(name, tuple(map(extent, base.shape)), kinds.get(name, "state"))
@@ -77,8 +100,22 @@ class _Lowering:
         known = self.known
         if section == "backward" and self._only_for_input(equation.name):
             section, known = "input_gradient", self.known.copy()
+        elif numbered.mode != "both":  # what one mode computes the other does not know
+            section, known = MODE[numbered.mode, section], self.known.copy()
+        if section == "forward":
+            self._draw(numbered)
         statements = EquationLowering(equation, numbered.number, self._fresh, known).statements()
         self.sections[section].extend(statements)
+
+    def _draw(self, numbered: NumberedEquation) -> None:
+        """Draw the noise that an equation reads."""
+        for noise in self.derivation.network.noise:
+            if noise.name in numbered.computed.reads():
+                stream = sum(isinstance(s, Draw) for s in self.sections["forward"])
+                indices = tuple(Symbol(f"axis{d}", integer=True) for d in range(len(noise.shape) + 1))
+                self.sections["forward"].append(
+                    Draw(noise.name, indices, numbered.number, noise.probability, stream)
+                )
 
     def _needed(self) -> set[str]:
         """Return the cotangents on the way to the gradient of a parameter."""

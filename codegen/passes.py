@@ -13,6 +13,7 @@ from codegen.pieces import loop_over_pieces
 from codegen.program import (
     BATCH,
     Contract,
+    Draw,
     First,
     Grid,
     Load,
@@ -31,7 +32,7 @@ from codegen.program import (
 )
 from codegen.verify import verify
 
-TRAINING = ("forward", "loss", "backward", "input_gradient")
+TRAINING = ("forward", "loss", "backward", "input_gradient", "statistics")
 
 
 def optimize(program: Program) -> Program:
@@ -46,6 +47,9 @@ def optimize(program: Program) -> Program:
 def absorb_temporaries(program: Program) -> Program:
     """Let the statement that makes a temporary write to the value that alone reads it, right after it."""
     sections = {name: list(program.statements(name)) for name in program.sections}
+    order = dict.fromkeys(s.equation for s in sections["evaluation"])
+    shared = {s.equation for s in sections["forward"]}
+    sections["evaluation"] = [s for s in sections["evaluation"] if s.equation not in shared]
     values = dict(program.values)
     readers: dict[str, int] = {}
     for statements in sections.values():
@@ -68,6 +72,10 @@ def absorb_temporaries(program: Program) -> Program:
                     del statements[position]
                     continue
             position += 1
+    by_equation: dict[int, list[Statement]] = {}
+    for statement in (*sections["forward"], *sections["evaluation"]):
+        by_equation.setdefault(statement.equation, []).append(statement)
+    sections["evaluation"] = [s for number in order for s in by_equation[number]]
     return replace(program, sections={n: tuple(s) for n, s in sections.items()}, values=values)
 
 
@@ -126,6 +134,8 @@ def _renamed(statement: Statement, old: str, new: str) -> Statement:
             return replace(statement, source=load(statement.source))
         case First():
             return replace(statement, source=load(statement.source), best=load(statement.best))
+        case Draw():
+            return statement
         case Grid():
             return replace(statement, body=expression(statement.body))
     raise TypeError(f"not a statement: {statement}")

@@ -16,6 +16,7 @@ from sympy import Indexed, Symbol
 from codegen.program import (
     BATCH,
     Contract,
+    Draw,
     First,
     Load,
     Loop,
@@ -62,15 +63,19 @@ class _Runs:
         self.out: list[Statement | Loop] = []
         self.run = _Run()
         self.input_views: set[str] = set()
+        self.draws: list[Statement] = []
 
     def loops(self, statements: Iterable[Statement]) -> tuple[Statement | Loop, ...]:
         for statement in statements:
             self._place(statement)
         self._close()
-        return tuple(self.out)
+        return (*self.draws, *self.out)
 
     def _place(self, statement: Statement) -> None:
         read = reads(statement)
+        if isinstance(statement, Draw):
+            self.draws.append(statement)  # for all of the batch, so that it does not depend on the pieces
+            return
         if self._shows_input(statement) or (isinstance(statement, Reshape) and not self._made_here(read)):
             self.run.before.append(statement)
             return
@@ -108,9 +113,12 @@ class _Runs:
     def _emit(self, run: _Run) -> None:
         touched = {name for s in run.inside for name in (*reads(s), s.out) if self._batched(name)}
         largest = max((count(self.program.values[name].shape) for name in touched), default=0)
-        copies = any(not isinstance(s, Map | Reshape | Reduce) for s in run.inside)
+        first = run.inside[0] if run.inside else None
+        lone = len(run.inside) == 1 and not (
+            isinstance(first, Reduce) and not isinstance(first.body, Indexed)
+        )
         self.out += run.before
-        if largest < LEAST or len(run.inside) < 2 or not copies:
+        if largest < LEAST or not run.inside or lone:
             self.out += run.inside
             return
         size = max(1, LARGEST // largest)
@@ -195,30 +203,33 @@ class _Runs:
 
 
 def _piece_values(program: Program) -> dict[str, Value]:
-    """Return the values, those that a single loop makes and reads marked with the size of its pieces.
+    """Return the values; what every loop that reads it makes itself is marked with the size of its pieces.
 
     What shares memory with another value lives wherever that does.
     """
-    homes: dict[str, set[int]] = {}
-    sizes: dict[int, int] = {}
+    made: dict[str, set[int]] = {}
+    touched: dict[str, set[int]] = {}
     shown: dict[str, str] = {}
     entries = [entry for section in program.sections.values() for entry in section]
+    loops = {place: entry for place, entry in enumerate(entries) if isinstance(entry, Loop)}
     for place, entry in enumerate(entries):
-        inner = entry.statements if isinstance(entry, Loop) else (entry,)
-        sizes |= {place: entry.size} if isinstance(entry, Loop) else {}
-        for statement in inner:
+        for statement in entry.statements if isinstance(entry, Loop) else (entry,):
             source = viewed(statement)
             if source is not None:
                 shown[statement.out] = shown.get(source, source)
-            for name in (*reads(statement), statement.out):
-                homes.setdefault(shown.get(name, name), set()).add(place)
+            for name in reads(statement):
+                touched.setdefault(shown.get(name, name), set()).add(place)
+            touched.setdefault(shown.get(statement.out, statement.out), set()).add(place)
+            made.setdefault(shown.get(statement.out, statement.out), set()).update(
+                {place} if source is None else ()
+            )
     used = {n for s in program.statements(*program.sections) for n in reads(s) if n != s.out}
-    for result in (program.output, *(name for name in homes if name not in used)):
-        homes[shown.get(result, result)].add(-1)  # for whoever called
+    for result in (program.output, *(name for name in made if name not in used)):
+        touched[shown.get(result, result)].add(-1)  # for whoever called
     values = dict(program.values)
-    for name in (n for n in values if shown.get(n, n) in homes):
-        value, found = values[name], homes[shown.get(name, name)]
-        alone = len(found) == 1 and found <= sizes.keys() and value.kind == "local"
-        if alone and value.shape[:1] == (BATCH,):
-            values[name] = replace(value, piece=sizes[next(iter(found))])
+    for name, value in program.values.items():
+        places = touched.get(shown.get(name, name), {-1})
+        within = places <= loops.keys() and places <= made.get(shown.get(name, name), set())
+        if within and value.kind == "local" and value.shape[:1] == (BATCH,):
+            values[name] = replace(value, piece=max(loops[place].size for place in places))
     return values

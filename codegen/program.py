@@ -108,6 +108,14 @@ class First(Statement):
 
 
 @dataclass(frozen=True)
+class Draw(Statement):
+    """out = independent random truth values, true with ``probability``; ``stream`` tells draws of a step apart."""
+
+    probability: Expr
+    stream: int
+
+
+@dataclass(frozen=True)
 class Grid(Statement):
     """out[indices] = Σ over ``over`` of body, whose subscripts are any affine expressions: slow and right.
 
@@ -135,7 +143,7 @@ class Loop:
 class Value:
     """A named tensor of the program.
 
-    ``kind`` is input, target, parameter, gradient, state or local; ``identifier`` what programs call it,
+    ``kind`` is input, target, parameter, statistic, gradient, state or local; ``identifier`` what programs call it,
     ``slot`` the value whose memory it takes over ("" for its own), ``integer`` whether it holds labels,
     ``piece`` how many samples it holds at a time (0: all), ``truth`` whether it holds truth values, ``zeroed`` whether it starts as zeros (some of which stay).
     """
@@ -166,8 +174,9 @@ class EquationNote:
 class Program:
     """The statements of a training program by section, in the order in which they run.
 
-    Sections: ``forward``, ``loss``, ``backward``, ``input_gradient``, ``update``.  ``constants`` maps the
-    symbols that stand for hyper-parameters to their identifiers.
+    Sections: ``forward`` and ``evaluation`` (the same for one who is not training, empty where it is no other),
+    ``loss``, ``backward``, ``input_gradient``, ``statistics`` (running means and the like) and ``update``.
+    ``constants`` maps the symbols that stand for hyper-parameters to their identifiers.
     """
 
     sections: dict[str, tuple[Statement | Loop, ...]]
@@ -198,6 +207,8 @@ def operands(statement: Statement) -> list[Expr | Load]:
             return [source]
         case First(source=source, best=best):
             return [source, best]
+        case Draw():
+            return []
     raise TypeError(f"not a statement: {statement}")
 
 

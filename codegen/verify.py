@@ -29,8 +29,8 @@ from codegen.program import (
 )
 from derive.index import Winner
 
-ORDER = ("forward", "loss", "backward", "input_gradient")
-GIVEN = ("input", "target", "parameter")
+ORDER = ("forward", "loss", "backward", "input_gradient", "statistics")
+GIVEN = ("input", "target", "parameter", "statistic")
 
 
 @dataclass
@@ -52,12 +52,22 @@ class VerificationError(AssertionError):
 
 def verify(program: Program, after: str) -> None:
     """Check names, shapes, integer use and memory of a program.  Raises VerificationError."""
+    orders = [(*ORDER, "update")]
+    if program.sections["evaluation"]:
+        orders.append(("evaluation", "loss"))
+    for order in orders:
+        _check_order(program, order, after)
+    _check_equations(program, after)
+
+
+def _check_order(program: Program, order: tuple[str, ...], after: str) -> None:
     defined = {v.name for v in program.values.values() if v.kind in GIVEN or v.kind == "state"} | {"g"}
     memory = Memory()
-    for section in (*ORDER, "update"):
+    for section in order:
         for statement in program.statements(section):
             where = f"after {after}: {section}, equation ({statement.equation}), {statement.out}"
-            missing = reads(statement) - defined - ({statement.out} if section == "update" else set())
+            own = {statement.out} if section in ("update", "statistics") else set()
+            missing = reads(statement) - defined - own
             if missing:
                 raise VerificationError(f"{where}: reads {sorted(missing)} before it is computed")
             for name in {*reads(statement), statement.out}:
@@ -68,11 +78,10 @@ def verify(program: Program, after: str) -> None:
             if section != "update":
                 _check_memory(program, statement, memory, where)
             defined.add(statement.out)
-    _check_equations(program, after)
 
 
 def _check_equations(program: Program, after: str) -> None:
-    computed = {s.equation for s in program.statements(*ORDER, "update")}
+    computed = {s.equation for s in program.statements(*program.sections)}
     lost = set(program.notes) - computed
     if lost:
         raise VerificationError(f"after {after}: equations {sorted(lost)} have no statement")

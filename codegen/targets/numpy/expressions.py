@@ -60,11 +60,13 @@ class ExpressionPrinter:
         names: Mapping[str, str],
         extents: Mapping[Symbol, Extent],
         constants: Mapping[str, str],
+        truths: frozenset[str] = frozenset(),
     ) -> None:
         self.indices = indices
         self.names = names
         self.extents = extents
         self.constants = constants
+        self.truths = truths  # the tensors that hold truth values
         self.constant_branch = False  # whether a dtype is needed for a branch that is a number
 
     def text(self, expression: Expr, above: int = COMPARE) -> str:
@@ -95,6 +97,8 @@ class ExpressionPrinter:
                 return self._power(e)
             case Piecewise():
                 return self._piecewise(e)
+            case sympy.Max() | sympy.Min() if not e.has(Indexed):
+                return f"{type(e).__name__.lower()}({', '.join(self.text(a) for a in e.args)})", ATOM
             case sympy.core.relational.Relational():
                 return f"{self.text(e.lhs, ADD)} {RELATIONS[e.rel_op]} {self.text(e.rhs, ADD)}", COMPARE
         name = FUNCTIONS.get(type(e).__name__)
@@ -104,6 +108,8 @@ class ExpressionPrinter:
 
     def truth(self, mask: Expr) -> str:
         """Return the text of a mask as truth values: a factor beside an array of numbers, and no number."""
+        if isinstance(mask, Indexed):
+            return self._load(mask)
         if isinstance(mask, KroneckerDelta):
             return f"{self.text(mask.args[0], ADD)} == {self.text(mask.args[1], ADD)}"
         return self.text(indicator(mask))
@@ -185,14 +191,15 @@ class ExpressionPrinter:
         late = [d for d in divisors if d not in early]
         text = " * ".join(self.text(f, MULTIPLY) for f in leading)
         text += "".join(f" / {self.text(d, UNARY)}" for d in early)
-        masks = [f for f in arrays if is_mask(f)]
+        masks = [f for f in arrays if is_mask(f, self.truths)]
         if len(masks) < len(arrays):
             arrays = [f for f in arrays if f not in masks]
         else:
             masks = []
         for factor in arrays:
             text += (" * " if text else "") + self.text(factor, UNARY if text else MULTIPLY)
-        text += "".join(f" * ({self.truth(mask)})" for mask in masks)
+        for mask in masks:
+            text += f" * {self.truth(mask)}" if isinstance(mask, Indexed) else f" * ({self.truth(mask)})"
         text = text or "1"
         text += "".join(f" / {self.text(d, UNARY)}" for d in late)
         return (f"-{text}", ADD) if negative else (text, MULTIPLY)
@@ -269,8 +276,10 @@ def extremum(e: Piecewise) -> tuple[str, Expr, Expr] | None:
     return None
 
 
-def is_mask(e: Expr) -> bool:
-    """Whether an expression is 1 where something holds and else 0."""
+def is_mask(e: Expr, truths: frozenset[str] = frozenset()) -> bool:
+    """Whether an expression is 1 where something holds and else 0, given the tensors of truth values."""
+    if isinstance(e, Indexed):
+        return str(e.base.label) in truths
     return type(e).__name__ in ("KroneckerDelta", "Inside", "Winner") or indicator(e) is not None
 
 

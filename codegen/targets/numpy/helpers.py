@@ -31,6 +31,10 @@ HELPERS = {
         inside = inside & (i >= 0) & (i < extent)
     nearest = tuple(np.clip(i, 0, extent - 1) for i, extent in zip(at, a.shape, strict=True))
     return np.where(inside, a[nearest], a.dtype.type(0))''',
+    "draw": '''def draw(seed, stream, probability, out):
+    """Fill out with independent truth values, true with a probability (to 2^-16), by a counter-based generator."""
+    bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
+    return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)''',
     "pieces": '''def pieces(N, size):
     """Yield the batch in pieces: which samples, and how many."""
     for start in range(0, N, size):
@@ -63,8 +67,9 @@ def windows(a, pattern, **sizes):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
         places[tuple(at)] += values[tuple(at)]''',
-    "first": '''def first(values, best, axes, out):
+    "first": '''def first(values, best, axes, out=None):
     """Say where values reach best for the first time along the axes."""
+    out = np.empty(values.shape, bool) if out is None else out
     at = [slice(None)] * values.ndim
     waiting = np.ones(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):

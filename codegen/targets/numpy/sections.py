@@ -11,6 +11,7 @@ from sympy import Basic, Expr, Indexed, Piecewise
 from codegen.program import (
     BATCH,
     Contract,
+    Draw,
     EquationNote,
     First,
     Grid,
@@ -34,7 +35,7 @@ from codegen.targets.numpy.statements import Line, StatementPrinter
 
 COMMENT_COLUMN = 66
 TEXT_WIDTH, SHAPE_WIDTH = 30, 12
-TRAINING = ("forward", "loss", "backward", "input_gradient")
+TRAINING = ("forward", "evaluation", "loss", "backward", "input_gradient", "statistics")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Sections:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.helpers: set[str] = set()
-        self.needs_real: dict[str, bool] = {"branches": False}
+        self.needs_real: dict[str, bool] = dict.fromkeys((*TRAINING, "update", "branches"), False)
         self.sums: set[tuple[int, int]] = set()
         self.input_views = self._input_views()
         self.texts = {name: self._section(name) for name in (*TRAINING, "update")}
@@ -70,11 +71,13 @@ class Sections:
             names[value.name] = self._name(value)
             if value.kind == "local" and value.shape:
                 stored[value.name] = f"w.{value.identifier}"
-                if section in ("backward", "input_gradient") or not self._made_in(value.name, section):
+                if section not in ("forward", "evaluation", "loss") or not self._made_in(value.name, section):
                     names[value.name] = stored[value.name]
             if value.kind == "gradient" and value.name != "g":
                 stored[value.name] = f'g["{value.identifier[1:]}"]'
                 names[value.name] = stored[value.name]
+            if value.kind == "statistic":
+                stored[value.name] = names[value.name]
             if value.kind == "state" or value.name in ("theta", "g"):
                 stored[value.name] = value.identifier
         views: set[str] = set()
@@ -114,7 +117,7 @@ class Sections:
                 return len(indices) > 2
             case Window(copy=copy):
                 return copy
-        return isinstance(statement, Pad | Scatter | First)
+        return isinstance(statement, Pad | Scatter | First | Draw)
 
     def _shows_input(self, name: str) -> bool:
         """Whether a value is the input, or a view of it, or a view of such a view."""
@@ -135,7 +138,7 @@ class Sections:
         return any(s.out == name for s in self.program.statements(section))
 
     def _name(self, value: Value) -> str:
-        if value.kind == "parameter" and value.name != "theta":
+        if value.kind in ("parameter", "statistic") and value.name != "theta":
             return f'p["{value.identifier}"]'
         return value.identifier
 
@@ -155,7 +158,7 @@ class Sections:
                     lines += annotated(text, self.program.notes[line.equation], line.equation in seen)
                     seen.add(line.equation)
             self.helpers |= printer.helpers
-            self.needs_real[section] = self.needs_real.get(section, False) or printer.needs_real
+            self.needs_real[section] |= printer.needs_real
             self.sums |= printer.sums
         return lines
 
@@ -200,8 +203,8 @@ class Sections:
             elif value.slot:
                 text = f"self.{self.program.values[value.slot].identifier}"
             else:
-                fill = "zeros" if value.zeroed else "empty"
-                text = f"np.{fill}(({shape}), {'bool' if value.truth else 'dtype'})"
+                options = ", fill=np.zeros" if value.zeroed else ", dtype=bool" if value.truth else ""
+                text = f'room("{value.identifier}", {shape.rstrip(",")}{options})'
             result.append(Buffer(value.identifier, text, f"({shape})"))
         return result
 
@@ -218,10 +221,19 @@ class Sections:
 
     def _find_branches(self) -> None:
         """Find the conditions on which the derivatives depend, as texts, one for each kind of kink."""
-        names = self._printer("input_gradient").names
+        printer = self._printer("input_gradient")
+        names = printer.names
         found: dict[str, None] = {}
         wanted: set[str] = set()
+        made: dict[str, Statement] = {}
         for statement in self.program.statements("backward", "input_gradient"):
+            made[statement.out] = statement
+            if isinstance(statement, First):
+                window = made.get(statement.source.name)
+                source = statement.source.name if window is None else next(iter(reads(window)))
+                found[printer.winners(statement, window)] = None
+                wanted |= {source, statement.best.name}
+                self.helpers |= printer.helpers
             if not isinstance(statement, Map | Reduce | Grid):
                 continue
             body = statement.expression if isinstance(statement, Map) else statement.body
@@ -244,7 +256,7 @@ class Sections:
 
     def _preamble(self, function: str, wanted: set[str], texts: list[str]) -> None:
         """Say what a function must fetch before its lines: sizes, the dtype, views of the input."""
-        lines = [] if function == "forward" else self._views(wanted)
+        lines = [] if function in ("forward", "evaluation") else self._views(wanted)
         batch = ["N = len(t)" if function == "loss" else "N = len(x)"]
         code = [line.split("  # ")[0] for line in (*lines, *texts)]
         self.preambles[function] = [
@@ -289,4 +301,6 @@ def annotated(line: Line, note: EquationNote, again: bool) -> list[str]:
     if len(line.text) <= COMMENT_COLUMN:
         return [f"{line.text:<{COMMENT_COLUMN}}  # {comment}"]
     indent = " " * (len(line.text) - len(line.text.lstrip()))
-    return [f"{indent}# {comment}", line.text + f"  # {number}"] if not again else [f"{line.text}  # {number}"]
+    return (
+        [f"{indent}# {comment}", line.text + f"  # {number}"] if not again else [f"{line.text}  # {number}"]
+    )

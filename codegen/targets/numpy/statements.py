@@ -13,6 +13,7 @@ from codegen.contraction import Blocks, arranged, blocks
 from codegen.program import (
     BATCH,
     Contract,
+    Draw,
     Extent,
     First,
     Grid,
@@ -67,6 +68,10 @@ class StatementPrinter:
     ) -> None:
         self.scratch = scratch
         self.program = program
+        self.truths = frozenset(v.name for v in program.values.values() if v.truth)
+        self.views = frozenset(
+            s.out for s in program.statements(*program.sections) if isinstance(s, Window) and not s.copy
+        )
         self.names = names
         self.buffer = buffer
         self.helpers: set[str] = set()
@@ -93,6 +98,8 @@ class StatementPrinter:
                 return self._scatter(statement)
             case First():
                 return [self._first(statement)]
+            case Draw():
+                return [self._draw(statement)]
             case Reduce():
                 return [self._reduce(statement)]
             case Grid():
@@ -233,17 +240,34 @@ class StatementPrinter:
         self.helpers.add("add_windows")
         return [*lines, f"add_windows({places}, {values}, axes={looped(s.subscripts, order, extents)})"]
 
+    def _draw(self, s: Draw) -> str:
+        self.helpers.add("draw")
+        probability = self._expression(s.probability, (), statement=s)
+        return f"draw(seed, {s.stream}, {probability}, out={self._memory(s.out)})"
+
     def _spread(self, load: Load, order: tuple[Symbol, ...]) -> str:
         """Return a value with an axis for every index of ``order``, in that order."""
         printer = ExpressionPrinter(order, self.names, {}, self.program.constants)
         return printer.spread(self.names[load.name], load.indices)
 
     def _first(self, s: First) -> str:
+        values = self._spread(s.source, s.indices)
+        return f"{self._won(s, values)}, out={self._memory(s.out)})"
+
+    def winners(self, s: First, window: Statement | None) -> str:
+        """Return the text of who wins a maximum, over the whole batch and in memory of its own."""
+        values = self._spread(s.source, s.indices)
+        if isinstance(window, Window):
+            shape = self.program.values[window.source].shape
+            source = self.names[window.source]
+            values = self._windows(source, window.subscripts, shape, s.indices, self._extents(s))
+        return f"{self._won(s, values)})"
+
+    def _won(self, s: First, values: str) -> str:
         self.helpers.add("first")
         axes = tuple(n for n, i in enumerate(s.indices) if i in s.over)
-        values = self._spread(s.source, s.indices)
         best = self._spread(s.best, tuple(i for i in s.indices if i not in s.over))
-        return f"first({values}, {best}, axes={axes}, out={self._memory(s.out)})"
+        return f"first({values}, {best}, axes={axes}"
 
     def _assigned(self, value: str) -> str:
         """Return "name = " where the value has a name of its own, "" where it is a buffer's."""
@@ -255,9 +279,7 @@ class StatementPrinter:
         return f"{self.names[s.out]} = {self.names[s.source]}.reshape({shape})"
 
     def _reduce(self, s: Reduce) -> str:
-        indices = (*s.indices, *s.over)
-        if isinstance(s.body, Indexed):
-            indices = tuple(s.body.indices)
+        indices = self._natural(s)
         axes = tuple(n for n, i in enumerate(indices) if i in s.over)
         out = self.buffer(s.out) if s.indices else None
         adds = self.loop is not None and s.out in self.loop.sums
@@ -273,17 +295,29 @@ class StatementPrinter:
             return f"{self._memory(s.out)} += {call}"
         return f"{self.names[s.out]} = {call}" if out is None else f"{self._assigned(s.out)}{call}"
 
+    def _natural(self, s: Reduce) -> tuple[Symbol, ...]:
+        """Return the indices of a reduction as a tensor in it has them, if the result then has its order."""
+        wanted = {*s.indices, *s.over}
+        for read in sorted(s.body.atoms(Indexed), key=str):
+            kept = tuple(i for i in read.indices if i in s.indices)
+            if set(read.indices) == wanted and kept == s.indices:
+                return tuple(read.indices)
+        return (*s.indices, *s.over)
+
     def _dot(self, s: Reduce, indices: tuple[Symbol, ...], out: str | None) -> str | None:
         """A sum over the batch as 1ᵀ a, a sum of all products as an inner product: BLAS does these faster."""
         if s.operation != "sum":
             return None
-        if isinstance(s.body, Indexed) and len(indices) > 1 and s.over == indices[:-1]:
-            name = str(s.body.base.label)
-            shape = self.program.values[name].shape
-            if shape[0] == BATCH:
+        whole = [r for r in s.body.atoms(Indexed) if r.indices == indices]
+        plain = isinstance(s.body, Indexed)
+        if whole and len(indices) > 1 and s.over == indices[:-1] and (plain or len(indices) > 2):
+            shape = self.program.values[str(whole[0].base.label)].shape
+            if shape[0] == BATCH and not any(self._is_view(str(r.base.label)) for r in whole):
                 places = math.prod(int(e) for e in shape[1:-1])
                 self.sums.add((self.loop.size if self.loop else 0, places))
-                matrix = self.names[name] + (f".reshape(-1, {shape[-1]})" if len(shape) > 2 else "")
+                matrix = self._expression(s.body, indices, statement=s)
+                matrix = matrix if plain else f"({matrix})"
+                matrix += f".reshape(-1, {shape[-1]})" if len(shape) > 2 else ""
                 ones = "w.ones"
                 if self.loop is not None or places > 1:
                     ones = f"w.places[: {f'{self.batch} * {places}' if places > 1 else self.batch}]"
@@ -297,6 +331,10 @@ class StatementPrinter:
             return None
         texts = [self._expression(f, indices, statement=s) for f in (whole[0], other[0])]
         return f"np.vdot({', '.join(texts)})"
+
+    def _is_view(self, name: str) -> bool:
+        """Whether a value shows windows of another."""
+        return name in self.views
 
     def _map(self, s: Map) -> list[str]:
         e, out, name = s.expression, self.buffer(s.out), self.names[s.out]
@@ -393,8 +431,8 @@ class StatementPrinter:
                 if denominator != 1:
                     return ("np.divide", [numerator, denominator]) if numerator.has(Indexed) else None
                 first, *others = arrays_first(e.args)
-                masks = [f for f in e.args if is_mask(f)]
-                if masks and not all(is_mask(f) for f in e.args if f.has(Indexed)):
+                masks = [f for f in e.args if self._is_mask(f)]
+                if masks and not all(self._is_mask(f) for f in e.args if f.has(Indexed)):
                     return "np.multiply", [Mul(*(f for f in e.args if f != masks[0])), masks[0]]
                 return "np.multiply", [first, Mul(*others)]
             case sympy.Add():
@@ -406,6 +444,9 @@ class StatementPrinter:
                 return "np.add", [first, sympy.Add(*others)]
         function = FUNCTIONS.get(type(e).__name__)
         return None if function is None else (function, [e.args[0]])
+
+    def _is_mask(self, e: Expr) -> bool:
+        return is_mask(e, self.truths)
 
     def _helper(self, function: str) -> None:
         if not function.startswith("np."):
@@ -420,8 +461,9 @@ class StatementPrinter:
     ) -> str:
         """Return the text of an expression; as a ``factor`` beside an array, a mask is its truth values."""
         self._register(e)
-        printer = ExpressionPrinter(indices, self.names, self._extents(statement), self.program.constants)
-        text = printer.truth(e) if factor and is_mask(e) else printer.text(e)
+        extents = self._extents(statement)
+        printer = ExpressionPrinter(indices, self.names, extents, self.program.constants, self.truths)
+        text = printer.truth(e) if factor and self._is_mask(e) else printer.text(e)
         self.needs_real |= printer.constant_branch
         return text
 

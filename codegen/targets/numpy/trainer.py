@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from codegen.frame import Frame, ParameterStart
-from codegen.program import Program
+from codegen.program import Draw, Program
 from codegen.targets.numpy.helpers import HELPERS
 from codegen.targets.numpy.sections import Sections
 
@@ -21,6 +21,11 @@ def render(program: Program, frame: Frame) -> str:
     """Return the text of the training program."""
     sections = Sections(program)
     starts = [_start(p) for p in frame.parameters]
+    masks = [
+        (program.values[s.out].identifier, program.values[s.out].shape[1:], s.stream, float(s.probability))
+        for s in program.statements("forward")
+        if isinstance(s, Draw)
+    ]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
@@ -40,6 +45,12 @@ def render(program: Program, frame: Frame) -> str:
         ones=sections.ones(),
         draws=any("rng." in line for line in starts),
         helpers=[HELPERS[name] for name in sorted(sections.helpers)],
+        evaluation=bool(program.sections["evaluation"]),
+        infer="evaluate" if program.sections["evaluation"] else "forward",
+        seed=", seed" if masks else "",
+        seed_none=", seed=None" if masks else "",
+        masks=masks,
+        pieces="pieces" in sections.helpers,
         patterns="windows" in sections.helpers,
         output=sections.output,
     )

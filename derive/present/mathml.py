@@ -52,6 +52,10 @@ def _write(node: t.Node) -> tuple[str, int]:
             return _product(factors, isinstance(node, t.Dot))
         case t.Hadamard(factors):
             return _row(_operator("⊙").join(_at(f, POWER) for f in factors)), HADAMARD
+        case t.Slid(kernel, input_, turned, note):
+            sign = _operator("∗" if turned else "⋆")
+            sign = f"<munder>{sign}<mtext>{note}</mtext></munder>" if note else sign
+            return _row(_at(kernel, POWER), sign, _at(input_, POWER)), HADAMARD
         case t.Over(numerator, denominator):
             return f"<mfrac>{_at(numerator, 0)}{_at(denominator, 0)}</mfrac>", POWER
         case t.Big(operator, indices, body):

@@ -305,7 +305,8 @@ def one_hot_definition(one_hot: IndexedBase) -> Instance:
 
 def _penalty(parameter: NetworkParameter, weight: Rational) -> Instance:
     """Return the weight decay λ Σ W² of one weight tensor."""
-    indices = tuple(index(name) for name in ("k", "j", "u", "v")[: len(parameter.shape)])
+    names = {3: ("k", "u", "c"), 4: ("k", "u", "v", "c")}.get(len(parameter.shape), ("k", "j"))
+    indices = tuple(index(name) for name in names[: len(parameter.shape)])
     sizes = tuple(size(f"D{d}") for d in range(1, len(parameter.shape) + 1))
     local, error = tensor("W", *sizes), access(tensor("E"))
     equation = Equation(error, weight * Sum(access(local, *indices) ** 2, *zip(indices, sizes, strict=True)))

@@ -34,7 +34,14 @@ FIXED = {
     "beta2": Name(r"\beta_2", "β2", "BETA2"),
     "epsilon": Name(r"\varepsilon", "ε", "EPSILON"),
 }
-GREEK = {"gamma": (r"\gamma", "γ"), "beta": (r"\beta", "β"), "mu": (r"\mu", "μ"), "xhat": (r"\hat{x}", "x̂")}
+GREEK = {
+    "gamma": (r"\gamma", "γ"),
+    "beta": (r"\beta", "β"),
+    "mu": (r"\mu", "μ"),
+    "xhat": (r"\hat{x}", "x̂"),
+    "mean": (r"\bar{\mu}", "μ̄"),
+    "var": (r"\bar{v}", "v̄"),
+}
 DELTA = (r"\delta", "δ")
 _NUMBERED = re.compile(r"([A-Za-z]+?)(?:(\d+)(?:_(\d+))?|@(.+))")
 

@@ -302,13 +302,14 @@ def test_numbers_are_exact() -> None:
     assert text(sympy.Rational(55, 31)) == "55/31"
 
 
-def test_convolution_and_batch_norm_as_index_equations(katex: Callable[[Iterable[str]], list[str]]) -> None:
+def test_convolution_and_batch_norm(katex: Callable[[Iterable[str]], list[str]]) -> None:
     n, i, u, c, o = (index(letter) for letter in "niuco")
     N, W, C, O_, U = size("N"), size("W"), size("C"), size("O"), size("U")
     a, w, b = tensor("a0", N, W, C), tensor("W1", O_, U, C), tensor("b1", O_)
     body = Sum(w[o, u, c] * a[n, 2 * i + u - 1, c], (u, U), (c, C)) + b[o]
     conv = Equation(tensor("z1", N, W, O_)[n, i, o], body)
-    assert matrix_text(conv) == "z1[n,i,o] = Σ_uc W1[o,u,c] a0[n,2i+u−1,c] + b1[o]"
+    assert index_text(conv) == "z1[n,i,o] = Σ_uc W1[o,u,c] a0[n,2i+u−1,c] + b1[o]"
+    assert matrix_text(conv) == "z1 = W1 ⋆(s=2, p=1) a0 + b1"
     x, mean, v = tensor("x", N, C), tensor("mu1", C), tensor("v1", C)
     gamma, beta = tensor("gamma1", C), tensor("beta1", C)
     center = Equation(mean[c], Sum(x[n, c], (n, N)) / N)

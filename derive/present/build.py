@@ -256,7 +256,7 @@ def arrange(
 
 def is_whole(coefficient: Rational, over: Sequence[Expr], under: Sequence[Expr]) -> bool:
     """Whether a product is one fraction: tensors divide, or a single letter is divided."""
-    if any(factor.atoms(Indexed) or factor.has(exp, sympy.Function) for factor in under):
+    if any(factor.atoms(Indexed) or factor.has(exp, sympy.Function, Add) for factor in under):
         return True
     return len(over) == 1 and abs(coefficient.p) == 1 and _is_letter(over[0])
 
@@ -274,7 +274,10 @@ def _is_decimal(value: Rational) -> bool:
     for prime in (2, 5):
         while rest % prime == 0:
             rest //= prime
-    return rest == 1 and len(decimal(value)) <= 14
+    if rest != 1:
+        return False
+    written = len(decimal(value))
+    return written <= 14 and written <= len(f"{value.p}/{value.q}") + 1
 
 
 def decimal(value: Rational) -> str:

@@ -33,7 +33,8 @@ def as_latex(page: Page, steps: bool = False) -> str:
 
 def latex_rows(entry: Entry, steps: bool) -> list[str]:
     """Return the rows of one entry in an align environment."""
-    rows = [rf"{tex.write_line(entry.line, '&')} \tag{{{entry.number}}}"]
+    label = rf" \qquad \text{{{entry.label}}}" if entry.label else ""
+    rows = [rf"{tex.write_line(entry.line, '&')}{label} \tag{{{entry.number}}}"]
     if not steps:
         return rows
     shape = f"; shape {entry.shape}" if entry.shape else ""
@@ -53,7 +54,8 @@ def as_text(page: Page, steps: bool = False) -> str:
             out.append(section.heading)
         for entry in section.entries:
             head = f"  ({entry.number})".ljust(7) + plain.write_line(entry.line)
-            out.append(f"{head.ljust(COLUMN)}  {entry.shape}".rstrip())
+            label = f"  {entry.label}" if entry.label else ""
+            out.append(f"{head.ljust(COLUMN)}  {entry.shape}{label}".rstrip())
             if steps:
                 out.append(f"         {entry.reason}")
             if steps and entry.computed:
@@ -76,7 +78,8 @@ def as_markdown(page: Page, steps: bool = False) -> str:
         if section.heading:
             out += [f"## {section.heading}", ""]
         for entry in section.entries:
-            out += ["$$", rf"{tex.write_line(entry.line)} \tag{{{entry.number}}}", "$$", ""]
+            label = rf" \qquad \text{{{entry.label}}}" if entry.label else ""
+            out += ["$$", rf"{tex.write_line(entry.line)}{label} \tag{{{entry.number}}}", "$$", ""]
             if steps:
                 shape = f"; shape {entry.shape}" if entry.shape else ""
                 out += [escape.markdown(entry.reason + shape), ""]
@@ -101,7 +104,8 @@ def as_html(page: Page, steps: bool = False) -> str:
             out.append(f"<h3>{section.heading}</h3>")
         for entry in section.entries:
             out.append(f'<div class="equation" id="equation-{entry.number}" style="{ROW}">')
-            out.append(f'{_math(entry.line, True)}<span class="number">({entry.number})</span></div>')
+            label = f'<span class="label">{entry.label}</span>' if entry.label else ""
+            out.append(f'{_math(entry.line, True)}{label}<span class="number">({entry.number})</span></div>')
             if steps:
                 shape = f"; shape {entry.shape}" if entry.shape else ""
                 out.append(f'<p class="reason">{escape.markup(entry.reason + shape)}</p>')
@@ -137,6 +141,8 @@ def record(entry: Entry) -> dict[str, Any]:
         "because": list(entry.because),
         "rule": entry.rule,
     }
+    if entry.label:
+        found["label"] = entry.label
     if entry.computed:
         found["computed_latex"] = tex.write_line(entry.computed)
         found["computed_text"] = plain.write_line(entry.computed)

@@ -14,7 +14,7 @@ from derive.present.build import Writer, textbook
 from derive.present.sides import Line, line
 
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
-RELATIONS: Final = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "←": r"\leftarrow", ":": r"{:}\;"}
+RELATIONS: Final = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "←": r"\leftarrow", ":": r"{:}\;", "∼": r"\sim"}
 TALL: Final = (r"\frac", r"\sum", r"\begin", r"\max_", r"\sqrt")
 
 
@@ -75,6 +75,10 @@ def _write(node: t.Node) -> tuple[str, int]:
             return " ".join((*(_at(f, DOT) for f in before), _at(last, TIMES if bare else DOT))), DOT
         case t.Hadamard(factors):
             return r" \odot ".join(_at(f, POWER) for f in factors), HADAMARD
+        case t.Slid(kernel, input_, turned, note):
+            sign = r"\ast" if turned else r"\star"
+            sign = rf"\underset{{{note}}}{{{sign}}}" if note else sign
+            return f"{_at(kernel, POWER)} {sign} {_at(input_, POWER)}", HADAMARD
         case t.Over(numerator, denominator):
             return rf"\frac{{{write(numerator)}}}{{{write(denominator)}}}", POWER
         case t.Big(operator, indices, body):

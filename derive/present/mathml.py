@@ -52,6 +52,10 @@ def _write(node: t.Node) -> tuple[str, int]:
             return _product(factors, isinstance(node, t.Dot))
         case t.Hadamard(factors):
             return _row(_operator("⊙").join(_at(f, POWER) for f in factors)), HADAMARD
+        case t.Slid(kernel, input_, turned, note):
+            sign = _operator("∗" if turned else "⋆")
+            sign = f"<munder>{sign}<mtext>{note}</mtext></munder>" if note else sign
+            return _row(_at(kernel, POWER), sign, _at(input_, POWER)), HADAMARD
         case t.Over(numerator, denominator):
             return f"<mfrac>{_at(numerator, 0)}{_at(denominator, 0)}</mfrac>", POWER
         case t.Big(operator, indices, body):
@@ -81,7 +85,11 @@ def _rest(node: t.Node) -> tuple[str, int]:
             return _transposed(body), POWER
         case t.Applied(text=text, arguments=arguments):
             inner = _operator(",").join(_at(a, 0) for a in arguments)
-            return _row(f"<mi>{escape(text)}</mi>", _operator("\u2061"), _closed(inner)), ATOM
+            called, _, below = text.partition("_")
+            name = f"<mi>{escape(called)}</mi>"
+            if below:
+                name = f"<munder>{name}<mtext>{escape(below)}</mtext></munder>"
+            return _row(name, _operator("\u2061"), _closed(inner)), ATOM
         case t.Related(operator, left, right):
             return _row(_at(left, 0), _operator(operator), _at(right, 0)), 0
         case t.Iverson(conditions):
@@ -101,6 +109,8 @@ def _leaf(latex: str, text: str) -> str:
         return f"<mtext>{escape(text)}</mtext>"
     if latex.startswith(r"\delta_{"):
         return f"<msub><mi>δ</mi><mi>{escape(text[2:])}</mi></msub>"
+    if latex.startswith("10^{"):
+        return f"<msup><mn>10</mn><mn>{escape(latex[4:-1].replace('-', '−'))}</mn></msup>"
     if len(text) == 2 and text[1].isdigit() and not text[0].isdigit():
         return f"<msub><mi>{escape(text[0])}</mi><mn>{text[1]}</mn></msub>"
     return f"<mn>{escape(text)}</mn>" if text[0].isdigit() else f"<mi>{escape(text)}</mi>"
@@ -114,7 +124,9 @@ def _reference(node: t.Ref) -> str:
     of = None if node.symbol.startswith("dz") else differentiated(node.symbol)
     found = parts(node.symbol if of is None else of)
     letter = f"<mi>{escape(found.text)}</mi>"
-    lower = "".join(_at(s, 0) for s in node.subscripts) or (f"<mi>{node.mark}</mi>" if node.mark else "")
+    single = all(isinstance(s, t.Leaf) and len(s.text) == 1 for s in node.subscripts)
+    lower = ("" if single else _operator(",")).join(_at(s, 0) for s in node.subscripts)
+    lower = lower or (f"<mi>{node.mark}</mi>" if node.mark else "")
     if found.upper and lower:
         letter = f"<msubsup>{letter}{_row(lower)}<mn>{found.upper}</mn></msubsup>"
     elif found.upper:

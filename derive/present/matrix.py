@@ -27,9 +27,11 @@ from derive.present.tree import (
     Plus,
     Raised,
     Ref,
+    Slid,
     Times,
     Transposed,
 )
+from derive.present.windows import slide
 from derive.rewrites import LOGISTIC
 
 
@@ -70,6 +72,9 @@ class MatrixWriter(Writer):
         return tuple(i for i in self.free if i in symbols)
 
     def term(self, node: Expr) -> Node:
+        channels = len(self.free) > 1 and self.example is not None
+        if channels and isinstance(node, Indexed) and tuple(node.indices) == self.free[-1:]:
+            return Ref(name_of(node.base))  # a bias of every channel, the same at all places
         written = self.tree(node)
         if self.free and not self._free(node) and node.atoms(Indexed):
             return Times((written, ONES))
@@ -77,13 +82,8 @@ class MatrixWriter(Writer):
 
     def access(self, node: Indexed) -> Node:
         subscripts = tuple(node.indices)
-        mark = ""
-        if per_example(node):
-            row, *rest = subscripts
-            if not isinstance(row, Symbol) or not (self.marked or row == self.example):
-                raise NoMatrixForm
-            mark, subscripts = (str(row) if self.marked else ""), tuple(rest)
-        ref = Ref(name_of(node.base), (), mark)
+        ref = Ref(name_of(node.base), (), self._mark(node))
+        subscripts = subscripts[1:] if per_example(node) else subscripts
         if subscripts == self.free:
             return ref
         if len(self.free) == 2 and subscripts == self.free[::-1]:
@@ -204,7 +204,7 @@ class MatrixWriter(Writer):
         if outside:
             parts = [*(self.tree(f) for f in outside), self._contracted(inside, bound)]
             return (_hadamard if self.free else _scalar)(parts)
-        flat = self._flattened(inside, bound)
+        flat = self._flattened(inside, bound) or self._slid(inside, bound)
         if flat is not None:
             return flat
         if not self.free:
@@ -226,6 +226,23 @@ class MatrixWriter(Writer):
             raise NoMatrixForm
         body = _hadamard([self.within(bound).tree(f) for f in others])
         return Applied(r"\operatorname{vec}", "vec", (body,))
+
+    def _slid(self, inside: Sequence[Expr], bound: tuple[Symbol, ...]) -> Node | None:
+        """Σ W[k,u,c] x[i + u, c] is W ⋆ x."""
+        found = slide(inside, self.free, bound)
+        if found is None:
+            return None
+        kernel, source = (Ref(name_of(a.base), (), self._mark(a)) for a in (found.kernel, found.input))
+        return Slid(Transposed(kernel) if found.transposed else kernel, source, found.turned, found.note)
+
+    def _mark(self, node: Indexed) -> str:
+        """Return the example's index of a tensor, where examples are told apart."""
+        if not per_example(node):
+            return ""
+        row = node.indices[0]
+        if not isinstance(row, Symbol) or not (self.marked or row == self.example):
+            raise NoMatrixForm
+        return str(row) if self.marked else ""
 
     def _inner(self, inside: Sequence[Expr], bound: tuple[Symbol, ...]) -> Node:
         """A number: ‖u‖², ‖u‖₁, uᵀ v, fᵀ M g."""

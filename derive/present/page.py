@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import sympy
@@ -13,10 +13,24 @@ from derive.notation import name
 from derive.present.build import Writer
 from derive.present.sides import Line, line
 from derive.present.text import shape_text
-from derive.present.tree import ONES, Applied, Dot, Exp, Hadamard, Iverson, Leaf, Node, Over, Transposed
+from derive.present.tree import (
+    ONES,
+    Applied,
+    Dot,
+    Exp,
+    Hadamard,
+    Iverson,
+    Leaf,
+    Node,
+    Over,
+    Ref,
+    Slid,
+    Transposed,
+)
 
 if TYPE_CHECKING:
     from derive.derivation import Derivation, NumberedEquation
+    from derive.network import NetworkNoise
 
 HEADINGS = {
     "definition": "Definitions",
@@ -32,6 +46,8 @@ class Entry:
     """A numbered line: what it says, its shape, and how it was found.
 
     ``computed`` is the form in which programs compute it, where that differs; ``rewrites`` gave that form.
+    ``label`` says of what else there is about the line: the mode in which it holds, that it is the long or
+    the compact form.
     """
 
     number: int
@@ -43,6 +59,7 @@ class Entry:
     rule: str
     computed: Line | None = None
     rewrites: str = ""
+    label: str = ""
 
     @property
     def reason(self) -> str:
@@ -83,10 +100,14 @@ def page_of(derivation: Derivation, form: str = "index", steps: bool = False) ->
     for equation in derivation.equations:
         groups[equation.role].append(entry_of(equation, form, steps))
     sections = tuple(Section(HEADINGS[role], tuple(entries)) for role, entries in groups.items() if entries)
-    page = Page(spec.name, spec.description, sections)
-    if not steps:
-        return page
-    return Page(spec.name, spec.description, sections, tuple(explanations(page)))
+    page = Page(spec.name, spec.description, sections, tuple(map(drawn, derivation.network.noise)))
+    return replace(page, where=(*page.where, *explanations(page))) if steps else page
+
+
+def drawn(noise: NetworkNoise) -> Line:
+    """Return m ∼ Bernoulli(p) for what a network draws anew in each step."""
+    probability = Writer().tree(noise.probability)
+    return Line(Ref(noise.name), "∼", Applied(r"\operatorname{Bernoulli}", "Bernoulli", (probability,)))
 
 
 def entry_of(numbered: NumberedEquation, form: str, limits: bool) -> Entry:
@@ -101,13 +122,29 @@ def entry_of(numbered: NumberedEquation, form: str, limits: bool) -> Entry:
     symbol = name(numbered.name).identifier
     shape = shape_text(numbered.equation)
     return Entry(
-        numbered.number, numbered.role, symbol, shown, shape, numbered.because, rule, computed, rewrites
+        numbered.number,
+        numbered.role,
+        symbol,
+        shown,
+        shape,
+        numbered.because,
+        rule,
+        computed,
+        rewrites,
+        label_of(numbered),
     )
+
+
+def label_of(numbered: NumberedEquation) -> str:
+    """Return the mode of a forward equation that holds in one alone, or that programs leave a line out."""
+    if numbered.role == "forward" and numbered.mode != "both":
+        return f"in {numbered.mode}"
+    return "long form" if numbered.shown_only else ""
 
 
 def explanations(page: Page) -> list[Line]:
     """Return the definitions of the functions and signs that a page uses."""
-    used: set[type | str] = set()
+    used: set[object] = set()
     for entry in page.entries:
         for shown in filter(None, (entry.line, entry.computed)):
             _collect(shown.left, used)
@@ -122,6 +159,9 @@ def explanations(page: Page) -> list[Line]:
     if "softmax" in used:
         softmax = Applied(r"\operatorname{softmax}", "softmax", (letter,))
         lines.append(Line(softmax, "=", Over(Exp(letter), Dot((Transposed(ONES), Exp(letter))))))
+    for turned in (False, True):
+        if (Slid, turned) in used:
+            lines.append(_sliding(turned))
     if Hadamard in used:
         product = Hadamard((letter, Leaf("v", "v")))
         lines.append(Line(product, ":", _words("product element by element")))
@@ -130,12 +170,25 @@ def explanations(page: Page) -> list[Line]:
     return lines
 
 
+def _sliding(turned: bool) -> Line:
+    """Return what W ⋆ x or W ∗ x is along one axis, with stride s, dilation d and offset p."""
+    W, x = Leaf("W", "W"), Leaf("x", "x")
+    place = r"s i - d u + p" if turned else r"s i + d u - p"
+    text = place.replace("-", "−").replace("s i", "si").replace("d u", "du")
+    sum_ = rf"\textstyle\sum_{{u,c}} W_{{k,u,c}}\, x_{{{place},c}}"
+    return Line(
+        Slid(W, x, turned), "=", Leaf(sum_, f"Σ_uc W[k,u,c] x[{text},c]; s = d = 1, p = 0 if not given")
+    )
+
+
 def _words(text: str) -> Leaf:
     return Leaf(rf"\text{{{text}}}", text)
 
 
-def _collect(node: Node, used: set[type | str]) -> None:
+def _collect(node: Node, used: set[object]) -> None:
     used.add(type(node))
+    if isinstance(node, Slid):
+        used.add((Slid, node.turned))
     if isinstance(node, Applied):
         used.add(node.text)
     for child in children(node):

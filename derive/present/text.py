@@ -73,6 +73,9 @@ def _write(node: t.Node) -> tuple[str, int]:
             return " ".join(_at(f, DOT) for f in factors), DOT
         case t.Hadamard(factors):
             return " ⊙ ".join(_at(f, POWER) for f in factors), HADAMARD
+        case t.Slid(kernel, input_, turned, note):
+            sign = ("∗" if turned else "⋆") + (f"({note})" if note else "")
+            return f"{_at(kernel, POWER)} {sign} {_at(input_, POWER)}", HADAMARD
         case t.Over(numerator, denominator):
             return f"{_at(numerator, TIMES)}/{_at(denominator, POWER)}", TIMES
         case t.Big(operator, indices, body):

@@ -54,6 +54,19 @@ class Hadamard:
 
 
 @dataclass(frozen=True)
+class Slid:
+    """A kernel slid along an input, ⋆ (at i + u), or ∗ with the kernel ``turned`` (at i − u).
+
+    ``note`` says what is not usual: s the stride, d the dilation, p the offset.
+    """
+
+    kernel: Node
+    input: Node
+    turned: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Over:
     """A fraction."""
 
@@ -152,8 +165,8 @@ class Slope:
 
 
 Node = (
-    Leaf | Ref | Plus | Times | Dot | Hadamard | Over | Raised | Exp | Root | Bars | Transposed | Applied
-    | Big | Related | Iverson | Choice | Slope
+    Leaf | Ref | Plus | Times | Dot | Hadamard | Slid | Over | Raised | Exp | Root | Bars | Transposed
+    | Applied | Big | Related | Iverson | Choice | Slope
 )  # fmt: skip
 
 ONE = Leaf("1", "1")

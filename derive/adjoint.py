@@ -1,0 +1,54 @@
+"""Forward templates and their cotangents in the best form, found once for all the places where they occur."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from derive.differentiate import CannotDifferentiate, vjp
+from derive.index import Equation, canonical_sums
+from derive.rewrites import stable
+from derive.simplify import through_output, tidy
+
+BOUND = ("k", "j", "i", "m", "l")
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    """A cotangent as an equation of template names, and how it was found."""
+
+    equation: Equation
+    rule: str
+
+
+@cache
+def adjoint(template: Equation, name: str) -> Adjoint:
+    """Return the cotangent of a tensor that a template reads, in its best form.
+
+    Raises CannotDifferentiate, also where the derivative is zero everywhere: nothing would train.
+    """
+    raw = vjp(template, name)
+    if raw.right == 0:
+        raise CannotDifferentiate(
+            f"{template}: the derivative with respect to {name} is 0 everywhere, so no gradient passes; "
+            "a step can be used forward only"
+        )
+    found = through_output(template, raw)
+    if found is not None and found.right != raw.right:
+        return Adjoint(named(found), "derivative through the output")
+    right, used = stable(raw.right)
+    right, more = stable(tidy(right))
+    rules = dict.fromkeys((*used, *more))
+    return Adjoint(named(Equation(raw.left, right)), ", ".join(("chain rule", *rules)))
+
+
+@cache
+def computed(template: Equation) -> tuple[Equation, tuple[str, ...]]:
+    """Return a forward template in its stable form, with the rewrites that gave it."""
+    right, used = stable(template.right)
+    return named(Equation(template.left, right)), used
+
+
+def named(equation: Equation) -> Equation:
+    """Return an equation with the usual names of bound indices."""
+    return Equation(equation.left, canonical_sums(equation.right, BOUND, equation.free))

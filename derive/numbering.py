@@ -1,0 +1,72 @@
+"""Numbered equations, and the book in which a derivation writes them down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from derive.index import Equation
+
+
+@dataclass(frozen=True)
+class NumberedEquation:
+    """An equation of the derivation.
+
+    ``equation`` is the textbook form, ``computed`` the same in the form that programs compute.  ``role`` is
+    definition, forward, loss, backward or update; ``because`` the numbers of the equations it follows from,
+    ``rule`` how.  ``mode`` is training or evaluation where the two differ, else both.  ``shown_only`` marks a
+    step of the derivation that programs leave out, because a later equation gives its result at once.
+    """
+
+    number: int
+    role: str
+    equation: Equation
+    computed: Equation
+    because: tuple[int, ...]
+    rule: str
+    mode: str = "both"
+    shown_only: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.equation.name
+
+
+@dataclass
+class Book:
+    """The equations found so far.
+
+    ``number_of`` gives the number of the equation that defines a tensor (in training), ``evaluated`` that of
+    the one that gives the same tensor in evaluation.
+    """
+
+    equations: list[NumberedEquation] = field(default_factory=list)
+    number_of: dict[str, int] = field(default_factory=dict)
+    evaluated: dict[int, int] = field(default_factory=dict)
+
+    def add(
+        self,
+        role: str,
+        equation: Equation,
+        computed: Equation,
+        because: Iterable[int],
+        rule: str,
+        mode: str = "both",
+        shown_only: bool = False,
+    ) -> int:
+        """Write down an equation; returns its number."""
+        number = len(self.equations) + 1
+        numbers = tuple(sorted(set(because)))
+        rule = ", ".join(dict.fromkeys(rule.split(", ")))
+        self.equations.append(
+            NumberedEquation(number, role, equation, computed, numbers, rule, mode, shown_only)
+        )
+        if mode == "evaluation":
+            self.evaluated[self.number_of[equation.name]] = number
+        self.number_of.setdefault(equation.name, number)
+        return number
+
+    def reads(self, equation: Equation, mode: str = "both") -> list[int]:
+        """Return the numbers of the equations that define what an equation reads in a mode."""
+        numbers = [self.number_of[name] for name in equation.reads() if name in self.number_of]
+        return [self.evaluated.get(n, n) for n in numbers] if mode == "evaluation" else numbers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,8 @@ def _manifest(
             "epochs": spec.training.epochs,
             "seed": spec.training.seed,
             "validation_split": spec.training.validation_split,
+            "standardize": spec.training.standardize,
+            "augmentation": {key: value for key, value in asdict(spec.augmentation).items() if value},
         },
         "equations": equations,
     }

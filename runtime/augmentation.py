@@ -61,7 +61,7 @@ class Augmentation:
             factor = rng.uniform(1 - self.zoom, 1 + self.zoom, (count,))
             _resample(x, out, _sources(angle, factor, flipped), dy, dx)
         else:
-            _shift(x, out, dy, dx, (down, right))
+            _shift(x, out, dy, np.where(flipped, -dx, dx), (down, right))
             out[flipped] = out[flipped, :, ::-1]
         if self.cutout:
             side = _pixels(self.cutout, min(height, width))

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.datasets.dataset import Array
+from runtime.datasets.dataset import Array, as_floats
 from runtime.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 FITS = ("crop", "pad", "stretch")
+MOST_BORDERS = 5000  # images whose border is looked at
+NEAR, MOST_OF_THEM = 0.1, 0.75  # brightness that is about the same, and in how large a part of the pixels
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {2: "mirrored", 3: "turned 180°", 4: "flipped", 5: "transposed", 6: "turned 90° clockwise"}
 TURNS |= {7: "transposed the other way", 8: "turned 90° anticlockwise"}
@@ -168,6 +170,17 @@ def _border_colour(image: Image) -> Any:
     pixels = np.asarray(image)
     colour = np.median(border(pixels.reshape(1, image.height, image.width, -1))[0], axis=0).astype(int)
     return int(colour[0]) if len(colour) == 1 else tuple(int(value) for value in colour)
+
+
+def common_border(x: Array) -> float | None:
+    """How bright, 0 … 1, the outermost pixels of images (N, …) are, where most are about that; else None."""
+    try:
+        shape = image_shape(x.shape[1:], "")
+    except DataError:
+        return None
+    values = as_floats(border(x[:MOST_BORDERS].reshape(-1, *shape)))
+    middle = float(np.median(values))
+    return middle if np.mean(np.abs(values - middle) < NEAR) > MOST_OF_THEM else None
 
 
 def border(images: Array) -> Array:

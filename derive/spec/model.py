@@ -66,6 +66,18 @@ class TrainingSpec:
     seed: int
     validation_split: float
     place: Place
+    standardize: str = "none"
+
+
+@dataclass(frozen=True)
+class AugmentationSpec:
+    """What happens to the images of training batches; ``shift`` and ``cutout`` below 1 are shares."""
+
+    flip: bool = False
+    shift: float = 0.0
+    rotation: float = 0.0
+    zoom: float = 0.0
+    cutout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,3 +100,4 @@ class Spec:
     source: str
     sha256: str
     filename: str
+    augmentation: AugmentationSpec = AugmentationSpec()

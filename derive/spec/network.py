@@ -174,13 +174,13 @@ class Network:
         if augmentation != AugmentationSpec() and len(shape) != 3:
             message = f"[augmentation] is for images, input.shape = {list(shape)} is none"
             hint = "write shape = [height, width, channels], or leave the table out"
-            self.reader.at_key("E507", ("augmentation",), message, hint=hint)
+            self.reader.at_key("E508", ("augmentation",), message, hint=hint)
             return
         for key, most in (("shift", min(shape[:2]) - 1), ("cutout", min(shape[:2]))):
             extent = getattr(augmentation, key)
             if extent > most >= 1:
                 message = f"augmentation.{key} = {extent:g}, but an image is {shape[0]} × {shape[1]} pixels"
-                self.reader.at_value("E507", ("augmentation", key), message, expected=f"at most {most}")
+                self.reader.at_value("E508", ("augmentation", key), message, expected=f"at most {most}")
 
     def _check_rows(self, data: InlineData, loss: str | None) -> None:
         for key, rows, shape in (

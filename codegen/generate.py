@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +171,7 @@ def _manifest(
             "seed": spec.training.seed,
             "validation_split": spec.training.validation_split,
             "standardize": spec.training.standardize,
-            "augmentation": {key: value for key, value in asdict(spec.augmentation).items() if value},
+            "augmentation": spec.augmentation.as_dict(),
         },
         "equations": equations,
     }

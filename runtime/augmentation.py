@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -45,10 +45,6 @@ class Augmentation:
 
     def __bool__(self) -> bool:
         return self != Augmentation()
-
-    def as_dict(self) -> dict[str, Any]:
-        """The table as JSON values; empty when nothing happens."""
-        return asdict(self) if self else {}
 
     def apply(self, x: Images, out: Images, rng: np.random.Generator) -> None:
         """Writes augmented x (N, H, W, C) to `out`, as `rng` draws it; x stays as it is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from derive.library import Formula
@@ -78,6 +78,10 @@ class AugmentationSpec:
     rotation: float = 0.0
     zoom: float = 0.0
     cutout: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is given; empty when nothing happens."""
+        return {key: value for key, value in asdict(self).items() if value}
 
 
 @dataclass(frozen=True)

@@ -215,14 +215,14 @@ def train(spec: Path, target: str, as_json: bool, quiet: bool, **options: Any) -
 @click.option(
     "--invert/--no-invert",
     default=None,
-    help="Exchange black and white [default: if the border is bright and that of training images dark].",
+    help="Exchange black and white [default: where the border is not as bright as that of training images].",
 )
 @click.option(
     "--fit",
-    type=click.Choice(["crop", "pad", "stretch"]),
+    type=click.Choice(["crop", "pad", "stretch", "digit"]),
     default="crop",
     show_default=True,
-    help="How another aspect becomes the network's.",
+    help="How another size becomes the network's; digit: as MNIST's digits were cut out and centred.",
 )
 @JSON
 def predict(

@@ -102,13 +102,13 @@ class Evaluation:
 
     def _matrix(self) -> str:
         cell = max(2, len(str(self.confusion.max())))
-        width = max(len(row.name) for row in self.rows)
-        numbers = range(len(self.rows))
-        head = " ".join(f"{k:>{cell}}" for k in numbers)
-        lines = ["confusion: one row a class, one column what it was taken for", f"{'':{width + 4}}{head}"]
-        for k, row in enumerate(self.rows):
-            counts = " ".join(f"{count or '·':>{cell}}" for count in self.confusion[k])
-            lines.append(f"{row.name:<{width}} {k:>2} {counts}")
+        labels = [row.name if row.name == f"{k}" else f"{row.name} {k}" for k, row in enumerate(self.rows)]
+        width = max(len(label) for label in labels)
+        head = " ".join(f"{k:>{cell}}" for k in range(len(labels)))
+        lines = ["confusion: one row a class, one column what it was taken for", f"{'':{width}}  {head}"]
+        for label, row in zip(labels, self.confusion, strict=True):
+            counts = " ".join(f"{count or '·':>{cell}}" for count in row)
+            lines.append(f"{label:>{width}}  {counts}")
         return "\n".join(lines)
 
 

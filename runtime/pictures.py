@@ -14,6 +14,7 @@ from runtime.images import image_shape
 from runtime.report import STYLE, write_figure
 
 COLUMNS, SHOWN = 8, 32  # of the picture of mistakes
+ONE_LINE = 18  # letters of two classes that stand beside each other
 NUMBERS = 20  # classes up to which every cell of the matrix has its number
 LABELS = 60  # classes up to which each one has its label
 
@@ -70,7 +71,7 @@ def save_mistakes(evaluation: Evaluation, images: Array, paths: Sequence[Path]) 
     rows = -(-len(mistakes) // COLUMNS)
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(1.45 * COLUMNS, 1.75 * rows + 0.5), layout="constrained")
-        grid = figure.subplots(rows, COLUMNS, squeeze=False).flat
+        grid = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
         for axes in grid:
             axes.set_axis_off()
         for axes, mistake in zip(grid, mistakes, strict=False):
@@ -80,7 +81,9 @@ def save_mistakes(evaluation: Evaluation, images: Array, paths: Sequence[Path]) 
                 values = (values - low) / ((high - low) or 1)
             axes.imshow(values, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             score = f"{100 * mistake.score:.1f} %" if evaluation.probabilities else f"{mistake.score:.3g}"
-            axes.set_title(f"{_plain(mistake.true)}\n→ {_plain(mistake.taken)}\n{score}", fontsize=8)
+            true, taken = _plain(mistake.true), _plain(mistake.taken)
+            gap = " " if len(true) + len(taken) < ONE_LINE else "\n"
+            axes.set_title(f"{true}{gap}→ {taken}\n{score}", fontsize=8)
         figure.suptitle("The surest mistakes: class → what it was taken for", fontsize=12)
         write_figure(figure, paths)
     return True

@@ -13,7 +13,7 @@ from runtime.images import border, image_shape, read_image, strict_sizes
 from runtime.program import Array
 from runtime.run import Run, class_scores
 
-DARK, BRIGHT = 0.25, 0.5  # borders of training images, and of an image, that make it an inverted one
+OTHER = 0.5  # how far in brightness the border of an inverted image is from that of training images
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def predict_images(
 
     Pixels become what the run was trained on: the size and channels (`fit` as in `read_image`), black and
     white exchanged if `invert` says so or, when it is None, if training images have a dark border and this
-    one has a bright one, 0 … 255 as 0 … 1, and the run's standardizing.
+    one a bright one, or the other way round, 0 … 255 as 0 … 1, and the run's standardizing.
     """
     shape = image_shape(run.program.input_shape, run.program.name)
     found = []
@@ -70,9 +70,9 @@ def predict_images(
 def _reason_to_invert(pixels: Array, background: float | None) -> str:
     """Why black and white are to be exchanged; empty where they are not."""
     brightness = float(np.median(border(pixels[None]))) / 255
-    if background is None or background > DARK or brightness < BRIGHT:
+    if background is None or abs(brightness - background) < OTHER:
         return ""
-    return f"its border is bright, {brightness:.2f}; that of training images is dark, {background:.2f}"
+    return f"border {brightness:.2f}, of training images {background:.2f}"
 
 
 def _ranked(run: Run, outputs: Array, top: int) -> tuple[tuple[tuple[str, float], ...], bool]:

@@ -209,6 +209,55 @@ def train(spec: Path, target: str, as_json: bool, quiet: bool, **options: Any) -
 
 
 @derive.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
+@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes that are shown.")
+@click.option(
+    "--invert/--no-invert",
+    default=None,
+    help="Exchange black and white [default: where the border is not as bright as that of training images].",
+)
+@click.option(
+    "--fit",
+    type=click.Choice(["crop", "pad", "stretch", "digit"]),
+    default="crop",
+    show_default=True,
+    help="How another size becomes the network's; digit: as MNIST's digits were cut out and centred.",
+)
+@JSON
+def predict(
+    run: Path, images: tuple[Path, ...], top: int, invert: bool | None, fit: str, as_json: bool
+) -> None:
+    """Show what a trained run takes image files for, and how pixels became its input."""
+    from cli.using import predicted, prediction_text
+
+    found = predicted(run, images, top, invert, fit)
+    if as_json:
+        _print_json({"run": str(run), "images": [each.to_json() for each in found]})
+    else:
+        click.echo(prediction_text(found))
+
+
+@derive.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", help="Other data than the run was trained on, named as for train.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the data sets lie.")
+@click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
+@JSON
+def evaluate(
+    run: Path, data: str | None, data_dir: Path | None, download: bool | None, as_json: bool
+) -> None:
+    """Test a trained run: accuracy, classes, confusions and the surest mistakes, with pictures."""
+    from cli.using import evaluated, evaluation_json, evaluation_text
+
+    found, files = evaluated(run, data, data_dir, download)
+    if as_json:
+        _print_json(evaluation_json(found, files))
+    else:
+        click.echo(evaluation_text(found, files))
+
+
+@derive.command()
 @click.argument("name")
 @click.option("--force", is_flag=True, help="Write over a file that exists.")
 def new(name: str, force: bool) -> None:

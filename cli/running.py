@@ -18,6 +18,7 @@ from runtime.datasets import load_dataset
 from runtime.errors import RunError
 from runtime.program import Program, load_program, read_manifest
 from runtime.result import RunResult
+from runtime.run import PROGRAM
 from runtime.runfolder import (
     RunFolder,
     claim_run_folder,
@@ -27,8 +28,6 @@ from runtime.runfolder import (
 )
 from runtime.settings import Settings
 from runtime.training import train
-
-PROGRAM = "program"
 
 
 @contextlib.contextmanager
@@ -151,11 +150,13 @@ def _folder(where: Path | None, run_dir: Path | None, name: str, settings: Setti
 def _settings(spec: Spec, asked: Mapping[str, Any], recorded: Mapping[str, Any]) -> Settings:
     """Return what was asked for now, else when the run began, else in the spec."""
     training = spec.training
-    values = {
+    values: dict[str, Any] = {
         "epochs": training.epochs,
         "batch_size": training.batch_size,
         "seed": training.seed,
         "validation_split": training.validation_split,
+        "standardize": training.standardize,
+        "augmentation": spec.augmentation.as_dict(),
     }
     known = {key: value for key, value in recorded.items() if key in asked}
     return Settings(**(values | known | {k: v for k, v in asked.items() if v is not None}))

@@ -171,6 +171,8 @@ def _manifest(
             "epochs": spec.training.epochs,
             "seed": spec.training.seed,
             "validation_split": spec.training.validation_split,
+            "standardize": spec.training.standardize,
+            "augmentation": spec.augmentation.as_dict(),
         },
         "equations": equations,
     }

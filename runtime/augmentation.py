@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,6 @@ class Augmentation:
     def __bool__(self) -> bool:
         return self != Augmentation()
 
-    def as_dict(self) -> dict[str, Any]:
-        """The table as JSON values; empty when nothing happens."""
-        return asdict(self) if self else {}
-
     def apply(self, x: Images, out: Images, rng: np.random.Generator) -> None:
         """Writes augmented x (N, H, W, C) to `out`, as `rng` draws it; x stays as it is."""
         count, height, width = x.shape[:3]
@@ -61,7 +57,7 @@ class Augmentation:
             factor = rng.uniform(1 - self.zoom, 1 + self.zoom, (count,))
             _resample(x, out, _sources(angle, factor, flipped), dy, dx)
         else:
-            _shift(x, out, dy, dx, (down, right))
+            _shift(x, out, dy, np.where(flipped, -dx, dx), (down, right))
             out[flipped] = out[flipped, :, ::-1]
         if self.cutout:
             side = _pixels(self.cutout, min(height, width))

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.datasets.dataset import Array
+from runtime.datasets.dataset import Array, as_floats
 from runtime.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FITS = ("crop", "pad", "stretch")
+FITS = ("crop", "pad", "stretch", "digit")
+MOST_BORDERS = 5000  # images whose border is looked at
+NEAR, MOST_OF_THEM = 0.1, 0.75  # brightness that is about the same, and in how large a part of the pixels
+FAINT = 32  # of 255: less than that from the background, and there is no digit
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {2: "mirrored", 3: "turned 180°", 4: "flipped", 5: "transposed", 6: "turned 90° clockwise"}
 TURNS |= {7: "transposed the other way", 8: "turned 90° anticlockwise"}
@@ -74,8 +77,10 @@ def read_image(path: Path, shape: tuple[int, int, int], fit: str = "crop") -> Pi
 
     In order: EXIF orientation; 16 bits become 8; transparent pixels are laid on white; palettes and other
     colour spaces become RGB or, for one channel, grey (ITU-R 601 luma); then the size.  `fit` says how:
-    "crop" cuts the middle out, "pad" adds the median colour of the border, "stretch" changes the aspect;
-    resampling is bilinear, over all pixels that one comes from.  Raises DataError naming the file.
+    "crop" cuts the middle out, "pad" adds the median colour of the border, "stretch" changes the aspect, and
+    "digit" treats ink on paper, or chalk on a board, as MNIST's digits were: bright on black, the longer side
+    5/7 of the frame, centred by mass.  Resampling is bilinear, over all pixels that one comes from.  Raises
+    DataError naming the file.
     """
     from PIL import Image, ImageOps
 
@@ -143,7 +148,11 @@ def _resized(image: Image, shape: tuple[int, int, int], fit: str, way: list[str]
     from PIL import Image as Pillow
     from PIL import ImageOps
 
-    height, width, _ = shape
+    height, width, channels = shape
+    if fit == "digit":
+        if channels != 1:
+            raise ValueError('the fit "digit" is for networks that take grey images')
+        return _digit(np.asarray(image), height, width, way)
     if image.size == (width, height):
         return image
     bilinear = Pillow.Resampling.BILINEAR
@@ -164,10 +173,47 @@ def _resized(image: Image, shape: tuple[int, int, int], fit: str, way: list[str]
     return result
 
 
+def _digit(pixels: Array, height: int, width: int, way: list[str]) -> Image:
+    """What stands out from the background of a grey image, as MNIST's digits were made."""
+    from PIL import Image as Pillow
+
+    paper = float(np.median(border(pixels[None, :, :, None])))
+    strength = np.abs(pixels - paper)
+    if strength.max() < FAINT:
+        raise ValueError("nothing stands out from the background")
+    strength /= strength.max()
+    rows, columns = (np.flatnonzero((strength > 0.5).any(axis=axis)) for axis in (1, 0))
+    box = strength[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    ink = np.clip((box - 0.25) / 0.5, 0, 1)  # the paper's grain is gone, the pen's core is white
+    scale = 5 / 7 * min(height, width) / max(box.shape)
+    high, wide = (max(1, round(size * scale)) for size in box.shape)
+    small = Pillow.fromarray((255 * ink).astype(np.uint8)).resize((wide, high), Pillow.Resampling.BILINEAR)
+    mass = np.asarray(small, np.float64)
+    middle = [np.average(np.arange(n), weights=mass.sum(axis=1 - axis)) for axis, n in enumerate(mass.shape)]
+    top = int(np.clip(round((height - 1) / 2 - middle[0]), 0, height - high))
+    left = int(np.clip(round((width - 1) / 2 - middle[1]), 0, width - wide))
+    result = Pillow.new("L", (width, height))
+    result.paste(small, (left, top))
+    way.append(f"digit of {box.shape[1]}×{box.shape[0]} pixels cut out, bright on black, centred by mass")
+    way.append(f"{width}×{height}")
+    return result
+
+
 def _border_colour(image: Image) -> Any:
     pixels = np.asarray(image)
     colour = np.median(border(pixels.reshape(1, image.height, image.width, -1))[0], axis=0).astype(int)
     return int(colour[0]) if len(colour) == 1 else tuple(int(value) for value in colour)
+
+
+def common_border(x: Array) -> float | None:
+    """How bright, 0 … 1, the outermost pixels of images (N, …) are, where most are about that; else None."""
+    try:
+        shape = image_shape(x.shape[1:], "")
+    except DataError:
+        return None
+    values = as_floats(border(x[:MOST_BORDERS].reshape(-1, *shape)))
+    middle = float(np.median(values))
+    return middle if np.mean(np.abs(values - middle) < NEAR) > MOST_OF_THEM else None
 
 
 def border(images: Array) -> Array:

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from runtime.augmentation import Augmentation
 from runtime.batches import Batches, split
 from runtime.checkpoints import Checkpoints, fingerprint, identity
 from runtime.datasets.dataset import Dataset
 from runtime.interrupt import Interrupt
 from runtime.metrics import Score, evaluate
+from runtime.preprocessing import fitted
 from runtime.program import Parameters, Program, State
 from runtime.progress import Progress
 from runtime.result import EpochRecord, RunResult
@@ -45,7 +47,9 @@ class Loop:
         self.program, self.data, self.settings = program, data, settings
         self.folder, self.interrupt, self.every = folder, interrupt, every
         (x, t), self.held_out = split(data.train_x, data.train_t, settings.validation_split, settings.seed)
-        self.batches = Batches(x, t, settings.batch_size, settings.seed)
+        self.preprocessing = fitted(settings.standardize, x)
+        augmentation = Augmentation.of(settings.augmentation, program.input_shape)
+        self.batches = Batches(x, t, settings.batch_size, settings.seed, self.preprocessing, augmentation)
         self.parameters: Parameters = program.init_parameters(settings.seed, np.float32)
         self.state: State = program.module.init_optimizer(self.parameters)
         self.best: Parameters = {}
@@ -223,7 +227,14 @@ class Loop:
             copy_values(self.parameters, self.best)
 
     def _score(self, x: Any, t: Any) -> Score | None:
-        return evaluate(self.program, self.parameters, x, t, stop=lambda: self.interrupt.requested)
+        return evaluate(
+            self.program,
+            self.parameters,
+            x,
+            t,
+            prepare=self.preprocessing,
+            stop=lambda: self.interrupt.requested,
+        )
 
     def result(self) -> RunResult:
         """The run as it stands."""
@@ -244,10 +255,13 @@ class Loop:
             data={
                 "name": data.name,
                 "origin": data.origin,
+                "source": data.source,
+                "class_names": list(data.class_names),
                 "training": len(self.batches.x),
                 "validation": len(self.held_out[0]),
                 "test": len(data.test_x),
             },
+            inputs=self.preprocessing.as_json(),
             epochs=at.epoch - 1,
             steps=at.step,
             seconds=at.seconds,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from runtime.datasets.dataset import Array, as_floats
 from runtime.errors import RunError
+from runtime.images import common_border
 
 KINDS = ("none", "zscore", "minmax")
 CHUNK = 4096  # samples whose statistics are computed at a time
@@ -22,11 +23,13 @@ class Preprocessing:
 
     "zscore" gives mean 0 and standard deviation 1, "minmax" the range 0 … 1, on the training part: for
     each channel of an image, for each number of a vector.  What is constant there becomes 0.
+    `background` is how bright, 0 … 1, the border of training images is, None where it is not much the same.
     """
 
     standardize: str = "none"
     offset: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    background: float | None = None
 
     def __bool__(self) -> bool:
         return self.standardize != "none"
@@ -47,9 +50,8 @@ class Preprocessing:
 
     def as_json(self) -> dict[str, Any]:
         """JSON values that `from_json` takes."""
-        if not self:
-            return {"standardize": "none"}
-        return {"standardize": self.standardize, "offset": list(self.offset), "scale": list(self.scale)}
+        statistics = {"offset": list(self.offset), "scale": list(self.scale)} if self else {}
+        return {"standardize": self.standardize, **statistics, "background": self.background}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], shape: tuple[int, ...]) -> Preprocessing:
@@ -57,8 +59,11 @@ class Preprocessing:
         kind = value.get("standardize", "none")
         if kind not in KINDS:
             raise RunError(f"standardize = {kind!r}: one of {', '.join(KINDS)} is needed")
+        background = value.get("background")
+        if background is not None and not isinstance(background, int | float):
+            raise RunError(f"background = {background!r}: a number or null is needed")
         if kind == "none":
-            return cls()
+            return cls(background=background)
         try:
             offset, scale = (tuple(float(number) for number in value[key]) for key in ("offset", "scale"))
         except (KeyError, TypeError, ValueError) as error:
@@ -68,7 +73,7 @@ class Preprocessing:
                 f"standardize: {len(offset)} offsets and {len(scale)} scales, an input of shape {shape} "
                 f"needs {shape[-1]} of each"
             )
-        return cls(kind, offset, scale)
+        return cls(kind, offset, scale, background)
 
 
 def fitted(kind: str, x: Array) -> Preprocessing:
@@ -78,8 +83,9 @@ def fitted(kind: str, x: Array) -> Preprocessing:
     """
     if kind not in KINDS:
         raise RunError(f"standardize = {kind!r}: one of {', '.join(KINDS)} is needed")
+    background = common_border(x)
     if kind == "none":
-        return Preprocessing()
+        return Preprocessing(background=background)
     if kind == "minmax":
         low = np.min([part.min(0) for part in _rows(x)], axis=0)
         high = np.max([part.max(0) for part in _rows(x)], axis=0)
@@ -91,7 +97,7 @@ def fitted(kind: str, x: Array) -> Preprocessing:
     # Differences below the precision of the stored numbers are no differences: such a feature is constant.
     constant = spread <= np.finfo(np.float32).eps * np.abs(offset)
     scale = np.where(constant, 0.0, 1 / np.where(constant, 1.0, spread))
-    return Preprocessing(kind, tuple(offset.tolist()), tuple(scale.tolist()))
+    return Preprocessing(kind, tuple(offset.tolist()), tuple(scale.tolist()), background)
 
 
 def _rows(x: Array) -> Iterator[NDArray[np.float64]]:

@@ -44,15 +44,23 @@ def save_curves(result: RunResult, paths: Sequence[Path]) -> None:
         if accuracy:
             _accuracy_panel(axes[1], result)
         figure.suptitle(_title(result), fontsize=12)
-        for path in paths:
-            kind = path.suffix.removeprefix(".")
-            content = io.BytesIO()
-            metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-            figure.savefig(content, format=kind, dpi=150, metadata=metadata)
-            try:
-                write_atomically(path, content.getvalue())
-            except OSError as error:
-                raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
+        write_figure(figure, paths)
+
+
+def write_figure(figure: Any, paths: Sequence[Path]) -> None:
+    """Writes a figure into each of `paths`, .png or .svg; the same figure gives the same bytes.
+
+    Raises RunError.
+    """
+    for path in paths:
+        kind = path.suffix.removeprefix(".")
+        content = io.BytesIO()
+        metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+        figure.savefig(content, format=kind, dpi=150, metadata=metadata)
+        try:
+            write_atomically(path, content.getvalue())
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def _loss_panel(axes: Any, result: RunResult) -> None:

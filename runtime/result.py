@@ -55,7 +55,8 @@ class RunResult:
     parameters: Parameters
     history: tuple[EpochRecord, ...]
     settings: Mapping[str, Any]  # seed, epochs asked for, batch_size, validation_split
-    data: Mapping[str, Any]  # name, origin, number of samples
+    data: Mapping[str, Any]  # name, origin, source, names of classes, number of samples
+    inputs: Mapping[str, Any]  # how they are standardized, as `Preprocessing.from_json` takes it
     epochs: int  # that are whole
     steps: int  # of the epoch that was cut short
     seconds: float
@@ -87,6 +88,7 @@ class RunResult:
             "run": str(self.run_dir),
             "settings": dict(self.settings),
             "data": dict(self.data),
+            "inputs": dict(self.inputs),
             "parameters": sum(value.size for value in self.parameters.values()),
             "epochs": self.epochs,
             "steps": self.steps,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runtime.errors import RunError
@@ -22,6 +23,8 @@ class Settings:
     validation_split: float = 0.0
     early_stopping: int = 0
     data: str | None = None
+    standardize: str = "none"
+    augmentation: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or self.seed < 0:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from derive.layers import LAYERS
 from derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS, Formula
 from derive.spec import (
+    AugmentationSpec,
     InlineData,
     Place,
     Problem,
@@ -553,6 +554,47 @@ def test_known_data_sets_fit_input_and_output() -> None:
     assert [p.code for p in problems(text)] == ["E505", "E505"]
     fitting = changed("units = 2", "units = 10", changed("[4]", "[784]", text))
     parse_spec(fitting, "tiny.toml")
+
+
+IMAGES = f"""\
+{changed("shape = [4]", "shape = [8, 6, 3]")}
+[augmentation]
+flip = true
+shift = 3
+rotation = 10
+zoom = 0.1
+cutout = 0.5
+"""
+
+
+def test_augmentation_and_standardizing() -> None:
+    spec = parse_spec(IMAGES, "tiny.toml")
+    assert spec.augmentation == AugmentationSpec(flip=True, shift=3, rotation=10, zoom=0.1, cutout=0.5)
+    assert parse_spec(GOOD, "tiny.toml").augmentation == AugmentationSpec()
+    standardized = parse_spec(changed("epochs = 3", 'standardize = "zscore"'), "tiny.toml")
+    assert standardized.training.standardize == "zscore"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "place"),
+    [
+        ("flip = true", "flip = 1", "E103", "1"),
+        ("flip = true", "flop = true", "E101", "flop"),
+        ("shift = 3", "shift = 1.5", "E104", "1.5"),
+        ("shift = 3", "shift = -1", "E104", "-1"),
+        ("shift = 3", "shift = nan", "E104", "nan"),
+        ("shift = 3", "shift = true", "E103", "true"),
+        ("shift = 3", "shift = 6", "E508", "6"),
+        ("rotation = 10", "rotation = 181", "E104", "181"),
+        ("zoom = 0.1", "zoom = 1.0", "E104", "1.0"),
+        ("cutout = 0.5", "cutout = 7", "E508", "7"),
+        ("[8, 6, 3]", "[144]", "E508", "[augmentation]"),
+        ("epochs = 3", 'standardize = "z-score"', "E105", '"z-score"'),
+    ],
+)
+def test_augmentation_and_standardizing_that_cannot_be(old: str, new: str, code: str, place: str) -> None:
+    text = changed(old, new, IMAGES)
+    assert at(only(text, code), text).startswith(place)
 
 
 # ---- fault 9: names --------------------------------------------------------------------------

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from derive.spec.initializers import Initializer, parse_initializer
     from derive.spec.load import load_spec, parse_spec
     from derive.spec.model import (
+        AugmentationSpec,
         InlineData,
         LayerSpec,
         LossSpec,
@@ -29,13 +30,23 @@ _MODULES = {
     "documents": ("field_documentation", "json_schema", "starter"),
     "initializers": ("Initializer", "parse_initializer"),
     "load": ("load_spec", "parse_spec"),
-    "model": ("InlineData", "LayerSpec", "LossSpec", "OptimizerSpec", "Place", "Spec", "TrainingSpec"),
+    "model": (
+        "AugmentationSpec",
+        "InlineData",
+        "LayerSpec",
+        "LossSpec",
+        "OptimizerSpec",
+        "Place",
+        "Spec",
+        "TrainingSpec",
+    ),
     "network": ("Estimate", "estimate"),
     "problems": ("Problem", "SpecError"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "AugmentationSpec",
     "Estimate",
     "Initializer",
     "InlineData",

@@ -13,6 +13,7 @@ from derive.spec.kinds import DATA_SETS, KINDS, range_text
 from derive.spec.names import PATTERN, name_problem
 from derive.spec.reader import literal
 from derive.spec.sections import (
+    AUGMENTATION,
     FORMULA,
     INPUT,
     LOSS,
@@ -24,7 +25,7 @@ from derive.spec.sections import (
     layer_fields,
 )
 
-_OPTIONAL: Final = ("optimizer", "training", "activations", "losses")
+_OPTIONAL: Final = ("optimizer", "training", "augmentation", "activations", "losses")
 _WIDTH: Final = 100
 
 
@@ -45,6 +46,7 @@ def json_schema() -> dict[str, Any]:
             default=OPTIMIZER_TYPE.default,
         ),
         "training": _object(TRAINING),
+        "augmentation": _object(AUGMENTATION),
         "activations": {"$ref": "#/$defs/formulas"},
         "losses": {"$ref": "#/$defs/formulas"},
     }
@@ -154,6 +156,11 @@ def field_documentation() -> str:
         ),
         _table(
             "[training]", f"Data sets: {_code(DATA_SETS)}, `folder:PATH`, `npz:PATH`, or a table.", TRAINING
+        ),
+        _table(
+            "[augmentation]",
+            "Images of training batches, each drawn anew in every epoch.  What comes in from outside is 0.",
+            AUGMENTATION,
         ),
         _table(
             "[activations.NAME], [losses.NAME]",

@@ -20,11 +20,12 @@ REQUIRED: Final = _Required()
 class Field:
     """One key of a spec table.
 
-    ``kind`` is one of ``int``, ``float``, ``bool``, ``string``, ``choice``, ``initializer``, ``matrix``
-    (rows of numbers), ``vector`` (numbers), ``shape`` (positive integers), ``pair`` (an integer or two of
-    them; two are handed on), ``padding`` (one of ``choices`` or an integer) or ``data`` (a data-set name or
-    an inline table of ``inputs`` and ``targets``).  ``minimum`` and ``maximum`` are inclusive unless
-    ``exclusive`` names them.  A default of None means that the key may be left out.
+    ``kind`` is one of ``int``, ``float``, ``extent`` (whole pixels, or a share below 1), ``bool``,
+    ``string``, ``choice``, ``initializer``, ``matrix`` (rows of numbers), ``vector`` (numbers), ``shape``
+    (positive integers), ``pair`` (an integer or two of them; two are handed on), ``padding`` (one of
+    ``choices`` or an integer) or ``data`` (a data-set name or an inline table of ``inputs`` and ``targets``).
+    ``minimum`` and ``maximum`` are inclusive unless ``exclusive`` names them.  A default of None means that
+    the key may be left out.
     """
 
     name: str

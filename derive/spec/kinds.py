@@ -14,6 +14,7 @@ from derive.spec.model import InlineData
 from derive.spec.positions import Path
 
 MOST_AXES: Final = 6
+_MOST_EXTENT: Final = 2**20
 _MOST_INT: Final = 2**63 - 1
 DATA_SETS: Final[dict[str, tuple[int, ...]]] = {  # name: shape of one image
     "mnist": (28, 28, 1),
@@ -88,6 +89,15 @@ def _float(field: Field, value: Any, path: Path = ()) -> float:
     if not math.isfinite(value):
         raise FieldError("E106", _expected(field, "a finite number"), value, path)
     _check_range(field, value, "a number", path)
+    return float(value)
+
+
+def _extent(field: Field, value: Any) -> float:
+    expected = "whole pixels, or below 1 a share of the image's side"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FieldError("E103", expected, value)
+    if not math.isfinite(value) or value < 0 or value > _MOST_EXTENT or (value >= 1 and value != int(value)):
+        raise FieldError("E104", expected, value)
     return float(value)
 
 
@@ -203,6 +213,12 @@ def _number_schema(json_type: str) -> Callable[[Field], dict[str, Any]]:
 
 _NUMBERS: Final = {"type": "array", "minItems": 1, "items": {"type": "number"}}
 _ROWS: Final = {"type": "array", "minItems": 1, "items": _NUMBERS}
+_EXTENT_SCHEMA: Final = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": _MOST_EXTENT},
+        {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+    ]
+}
 _integer_schema = _number_schema("integer")
 
 
@@ -233,6 +249,7 @@ def _data_schema(field: Field) -> dict[str, Any]:
 KINDS: Final[dict[str, Kind]] = {
     "int": Kind(_int, _integer_schema, "integer"),
     "float": Kind(_float, _number_schema("number"), "number"),
+    "extent": Kind(_extent, lambda field: _EXTENT_SCHEMA, "pixels, or a share below 1"),
     "bool": Kind(_bool, lambda field: {"type": "boolean"}, "true or false"),
     "string": Kind(_string, lambda field: {"type": "string"}, "text"),
     "choice": Kind(_choice, lambda field: {"enum": list(field.choices)}, "choice"),

@@ -11,7 +11,7 @@ from derive.formula.messages import did_you_mean
 from derive.layers import LAYERS
 from derive.library import ACTIVATIONS, OPTIMIZERS, Formula
 from derive.spec.formulas import read_formulas
-from derive.spec.model import LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
+from derive.spec.model import AugmentationSpec, LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
 from derive.spec.names import name_problem
 from derive.spec.network import Network, explicit_values_fault
 from derive.spec.positions import Path
@@ -20,6 +20,7 @@ from derive.spec.reader import Reader, Table, default_value, label, literal
 from derive.spec.sections import (
     ACTIVATION,
     ACTIVATION_VARIABLES,
+    AUGMENTATION,
     INPUT,
     LOSS,
     LOSS_VARIABLES,
@@ -125,14 +126,17 @@ class _Loader:
         loss = self.loss()
         optimizer = self.optimizer()
         training = self.training()
+        augmentation = self.augmentation()
         if network is not None and stacked:
             if loss:
                 network.check_loss(loss.type)
             data = training.data if training else None
             network.check_data(data, loss.type if loss else None)
+        if network is not None and augmentation is not None:
+            network.check_augmentation(augmentation)
         if self.reader.source.problems:
             return None
-        if not (top.complete and input_shape and loss and optimizer and training):
+        if not (top.complete and input_shape and loss and optimizer and training and augmentation):
             return None
         return Spec(
             name=top.values["name"],
@@ -147,6 +151,7 @@ class _Loader:
             source=self.reader.source.text,
             sha256=sha256,
             filename=self.reader.source.filename,
+            augmentation=augmentation,
         )
 
     # ---- top level -------------------------------------------------------------------------
@@ -286,6 +291,10 @@ class _Loader:
     def training(self) -> TrainingSpec | None:
         table = self.section("training", TRAINING)
         return TrainingSpec(**table.values, place=self.place("training")) if table.complete else None
+
+    def augmentation(self) -> AugmentationSpec | None:
+        table = self.section("augmentation", AUGMENTATION)
+        return AugmentationSpec(**table.values) if table.complete else None
 
     def place(self, section: str) -> Place:
         return self.reader.place((section,))

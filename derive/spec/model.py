@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from derive.library import Formula
@@ -66,6 +66,22 @@ class TrainingSpec:
     seed: int
     validation_split: float
     place: Place
+    standardize: str = "none"
+
+
+@dataclass(frozen=True)
+class AugmentationSpec:
+    """What happens to the images of training batches; ``shift`` and ``cutout`` below 1 are shares."""
+
+    flip: bool = False
+    shift: float = 0.0
+    rotation: float = 0.0
+    zoom: float = 0.0
+    cutout: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is given; empty when nothing happens."""
+        return {key: value for key, value in asdict(self).items() if value}
 
 
 @dataclass(frozen=True)
@@ -88,3 +104,4 @@ class Spec:
     source: str
     sha256: str
     filename: str
+    augmentation: AugmentationSpec = AugmentationSpec()

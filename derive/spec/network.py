@@ -10,7 +10,7 @@ from typing import Any, Final
 from derive.layers import LAYERS, Forward, Parameter, ShapeError
 from derive.library import ACTIVATIONS
 from derive.spec.kinds import DATA_SETS
-from derive.spec.model import InlineData, LayerSpec
+from derive.spec.model import AugmentationSpec, InlineData, LayerSpec
 from derive.spec.positions import Path
 from derive.spec.reader import Reader, label
 
@@ -167,6 +167,20 @@ class Network:
                     f'training.data = "{data}" has {CLASSES} classes, the network gives {_show(self.shape)}'
                 )
                 self.reader.at_value("E505", ("training", "data"), message, hint=f"end with {CLASSES} units")
+
+    def check_augmentation(self, augmentation: AugmentationSpec) -> None:
+        """Report an augmentation of inputs that are no images, or beyond the image."""
+        shape = self.input_shape
+        if augmentation != AugmentationSpec() and len(shape) != 3:
+            message = f"[augmentation] is for images, input.shape = {list(shape)} is none"
+            hint = "write shape = [height, width, channels], or leave the table out"
+            self.reader.at_key("E508", ("augmentation",), message, hint=hint)
+            return
+        for key, most in (("shift", min(shape[:2]) - 1), ("cutout", min(shape[:2]))):
+            extent = getattr(augmentation, key)
+            if extent > most >= 1:
+                message = f"augmentation.{key} = {extent:g}, but an image is {shape[0]} × {shape[1]} pixels"
+                self.reader.at_value("E508", ("augmentation", key), message, expected=f"at most {most}")
 
     def _check_rows(self, data: InlineData, loss: str | None) -> None:
         for key, rows, shape in (

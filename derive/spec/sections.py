@@ -49,10 +49,32 @@ TRAINING: Final = (
         maximum=1,
         exclusive=("maximum",),
     ),
+    Field(
+        "standardize",
+        "choice",
+        "each channel, or number of a vector: to mean 0 and deviation 1, or to 0 … 1",
+        default="none",
+        choices=("none", "zscore", "minmax"),
+    ),
+)
+AUGMENTATION: Final = (
+    Field("flip", "bool", "mirror every second image, left to right", default=False),
+    Field("shift", "extent", "move by up to so much, in each direction", default=0.0),
+    Field("rotation", "float", "turn by up to so many degrees", default=0.0, minimum=0, maximum=180),
+    Field(
+        "zoom",
+        "float",
+        "magnify by 1 − zoom … 1 + zoom",
+        default=0.0,
+        minimum=0,
+        maximum=1,
+        exclusive=("maximum",),
+    ),
+    Field("cutout", "extent", "side of a square that is made 0, anywhere", default=0.0),
 )
 FORMULA: Final = Field("formula", "string", "the formula; every other key is a number that it uses")
 
-TABLES: Final = ("input", "layers", "loss", "optimizer", "training", "activations", "losses")
+TABLES: Final = ("input", "layers", "loss", "optimizer", "training", "augmentation", "activations", "losses")
 SHORT_FORMS: Final = ("softmax",)  # layers that may stand as `activation`, besides the activations
 ACTIVATION_VARIABLES: Final = ("x",)
 LOSS_VARIABLES: Final = ("y", "t")

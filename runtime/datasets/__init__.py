@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,15 @@ def load_dataset(
     """
     say = notify if notify is not None else _to_stderr
     wanted = Wanted(tuple(input_shape), target_kind, classes)
-    return fitted(_raw(data, wanted, data_dir, download, base_dir, say), wanted)
+    raw = _raw(data, wanted, data_dir, download, base_dir, say)
+    return replace(fitted(raw, wanted), source=_source(data, raw.name, base_dir))
+
+
+def _source(data: str | Mapping[str, Any], name: str, base_dir: Path) -> str:
+    if not isinstance(data, str):
+        return ""
+    scheme, colon, path = data.partition(":")
+    return f"{scheme}:{(base_dir / path).resolve()}" if colon else name
 
 
 def _raw(

@@ -44,7 +44,8 @@ class Dataset:
 
     uint8 inputs stand for 0 … 1 in steps of 1/255: `as_floats` gives what a network takes, a batch at a time,
     so that images need a quarter of the memory.  Targets are int64 labels (N,) or float32 values (N, …).
-    `origin` says where the data came from, `class_names` what labels mean (empty where nobody says).
+    `origin` says where the data came from, `source` what loads them again (empty for a spec's own table),
+    `class_names` what labels mean (empty where nobody says).
     """
 
     name: str
@@ -54,6 +55,7 @@ class Dataset:
     test_t: Array
     origin: str
     class_names: tuple[str, ...] = ()
+    source: str = ""
 
 
 def as_floats(x: Array, out: Array | None = None) -> Array:

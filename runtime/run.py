@@ -1,0 +1,110 @@
+"""A finished run, opened again: its program, its parameters, and what its inputs and classes are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.errors import RunError
+from runtime.parameters import load_parameters
+from runtime.preprocessing import Preprocessing
+from runtime.program import MANIFEST, Array, Parameters, Program, load_program
+from runtime.runfolder import PARAMETERS, SUMMARY
+
+PROGRAM = "program"  # the folder, within that of a run, that holds the program's own
+
+
+@dataclass(frozen=True)
+class Run:
+    """What training left in `path`; `source` is the data set, as `load_dataset` takes it."""
+
+    path: Path
+    program: Program
+    parameters: Parameters
+    preprocessing: Preprocessing
+    class_names: tuple[str, ...]
+    source: str | Mapping[str, Any]
+
+    def outputs(self, x: Array) -> Array:
+        """The network's outputs (N, …), in evaluation mode, for stored inputs (N, *input_shape)."""
+        with np.errstate(all="ignore"):
+            return self.program.module.predict(self.parameters, self.preprocessing(x))
+
+
+def load_run(path: Path) -> Run:
+    """The run in a folder that `derive train` wrote.
+
+    Raises RunError for a folder that is none, a run that has no parameters yet, and parts that do not belong
+    together.
+    """
+    summary = _summary(path)
+    program = load_program(_program_folder(path))
+    if not (path / PARAMETERS).is_file():
+        status = summary.get("status", "of unknown status")
+        raise RunError(f"{path}: no {PARAMETERS} in it (the run is {status}); wait for its end, or resume it")
+    parameters = load_parameters(path / PARAMETERS, program)
+    recorded = summary.get("spec_sha256", program.spec_sha256)
+    if recorded != program.spec_sha256:
+        raise RunError(
+            f"{path}: {SUMMARY} is of spec {str(recorded)[:12]}…, the program of "
+            f"{program.spec_sha256[:12]}…: they are of two runs"
+        )
+    data = _table(summary, "data", path)
+    preprocessing = Preprocessing.from_json(_table(summary, "inputs", path), program.input_shape)
+    source = data.get("source") or program.training.get("data") or ""
+    return Run(path, program, parameters, preprocessing, _class_names(data, program), source)
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    file = path / SUMMARY
+    try:
+        summary = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        what = f"no {SUMMARY} in it" if path.is_dir() else "no such folder"
+        raise RunError(f"{path}: {what}; a run's folder is needed, as in runs/NAME-1") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{file}: cannot be read as JSON ({error})") from error
+    if not isinstance(summary, dict):
+        raise RunError(f"{file}: not the summary of a run")
+    return summary
+
+
+def _table(summary: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
+    table = summary.get(key, {})
+    if not isinstance(table, dict):
+        raise RunError(f"{path / SUMMARY}: {key} must be a table; the file is damaged")
+    return table
+
+
+def _program_folder(path: Path) -> Path:
+    found = sorted(path.glob(f"{PROGRAM}/*/{MANIFEST}"))
+    if len(found) != 1:
+        raise RunError(
+            f"{path}: {len(found)} programs in {PROGRAM}/, one is needed; is it a folder that `derive train` "
+            "wrote?"
+        )
+    return found[0].parent
+
+
+def _class_names(data: Mapping[str, Any], program: Program) -> tuple[str, ...]:
+    """The names of the classes, their numbers where they have none."""
+    names = data.get("class_names", [])
+    known = [str(name) for name in names] if isinstance(names, list) else []
+    return tuple(known[k] if k < len(known) else str(k) for k in range(program.classes))
+
+
+def class_scores(outputs: Array) -> tuple[Array, bool]:
+    """Scores (N, K) of the classes, and whether they are probabilities.
+
+    A single output of a network is the score of class 1; that of class 0 is what is left of 1.
+    """
+    scores = outputs.reshape(len(outputs), -1)
+    if scores.shape[1] == 1:
+        scores = np.concatenate([1 - scores, scores], axis=1)
+    whole = np.allclose(scores.sum(axis=1), 1, atol=1e-4)
+    return scores, bool(whole and np.all(scores >= 0))

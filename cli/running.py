@@ -156,6 +156,7 @@ def _settings(spec: Spec, asked: Mapping[str, Any], recorded: Mapping[str, Any])
         "batch_size": training.batch_size,
         "seed": training.seed,
         "validation_split": training.validation_split,
+        "early_stopping": training.early_stopping,
     }
     known = {key: value for key, value in recorded.items() if key in asked}
     return Settings(**(values | known | {k: v for k, v in asked.items() if v is not None}))

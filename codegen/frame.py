@@ -47,6 +47,7 @@ class Frame:
     constants: tuple[tuple[str, float, str], ...]
     state: tuple[str, ...]
     counts_steps: bool
+    plans_steps: bool
     optimizer: str
     batch_size: int
     epochs: int
@@ -58,7 +59,11 @@ class Frame:
 
 
 def frame(
-    derivation: Derivation, constants: dict[str, str], state: tuple[str, ...], counts_steps: bool
+    derivation: Derivation,
+    constants: dict[str, str],
+    state: tuple[str, ...],
+    counts_steps: bool,
+    plans_steps: bool,
 ) -> Frame:
     """Return the frame of a derivation's programs."""
     network = derivation.network
@@ -77,6 +82,7 @@ def frame(
         constants=tuple((identifier, options[name], name) for name, identifier in constants.items()),
         state=state,
         counts_steps=counts_steps,
+        plans_steps=plans_steps,
         optimizer=spec.optimizer.type,
         batch_size=spec.training.batch_size,
         epochs=spec.training.epochs,

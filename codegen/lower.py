@@ -13,7 +13,6 @@ from codegen.equation import EquationLowering, Known
 from codegen.program import BATCH, EquationNote, Program, Shape, Statement, Value
 from derive import notation
 from derive.derivation import Derivation, NumberedEquation
-from derive.library import OPTIMIZERS
 from derive.present.text import matrix_text, shape_text
 
 SECTION = {
@@ -54,8 +53,7 @@ class _Lowering:
             self._lower(equation, trained)
         notes = {e.number: _note(e) for e in self.derivation.equations}
         sections = {name: tuple(statements) for name, statements in self.sections.items()}
-        hyper = OPTIMIZERS[network.spec.optimizer.type].fields
-        constants = {f.name: notation.name(f.name).identifier for f in hyper}
+        constants = {name: notation.name(name).identifier for name in network.spec.optimizer.options}
         return Program(sections, self.values, notes, network.output, constants)
 
     def _declare(self, name: str, shape: Shape, kind: str) -> None:
@@ -71,7 +69,8 @@ class _Lowering:
         if section == "update":
             kinds = {"g": "gradient", "theta": "parameter"}
             for name, base in [(equation.name, equation.left.base), *equation.reads().items()]:
-                self._declare(name, tuple(map(extent, base.shape)), kinds.get(name, "state"))
+                kind = kinds.get(name, "state") if base.shape else "local"
+                self._declare(name, tuple(map(extent, base.shape)), kind)
         kind = "gradient" if equation.name in trained else "local"
         self._declare(equation.name, tuple(map(extent, equation.left.base.shape)), kind)
         known = self.known

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 
 import sympy
-from sympy import Add, Expr, Indexed, IndexedBase, Symbol, log
+from sympy import Add, Expr, Indexed, log
 
 from derive.compact import Compact, compact_gradient
 from derive.differentiate import CannotDifferentiate, cotangent, vjp
-from derive.formula import parse_formula
 from derive.index import (
     Equation,
     Reduction,
@@ -22,16 +21,15 @@ from derive.index import (
     accesses,
     apart,
     canonical_sums,
-    index,
     name_of,
     reductions,
     tensor,
 )
-from derive.library import OPTIMIZERS, Optimizer
 from derive.network import Instance, Layer, Network, build_network
 from derive.rewrites import LOG_OF_QUOTIENT, ONE_HOT, STABLE, one_hot_sums, rewrite, stable
 from derive.simplify import length, through_output, tidy
 from derive.spec.model import Spec
+from derive.updates import update_equations
 
 BOUND = ("k", "j", "i", "m", "l")
 LOSS = "E"
@@ -401,11 +399,16 @@ class _Derivation:
                 raise CannotDifferentiate(
                     f"the loss does not depend on {parameter.name}: a formula after it is constant"
                 )
-        gradients = [self.number_of[cotangent(p.name)] for p in self.network.parameters]
+        gradients = {self.number_of[cotangent(p.name)] for p in self.network.parameters}
         self._formulas("update", self.network.running, "running statistics", "training")
-        for equation in update_equations(OPTIMIZERS[options.type], self.network.parameter_count):
-            because = self._reads(equation) or gradients
-            self._add("update", equation, equation, because, options.type)
+        count = self.network.parameter_count
+        for update in update_equations(options.type, count, options.schedule, options.options):
+            equation = update.equation
+            names = {*equation.reads(), *(symbol.name for symbol in equation.right.free_symbols)}
+            because = {self.number_of[name] for name in names if name in self.number_of}
+            if "g" in names and "kappa" not in names:
+                because |= gradients
+            self._add("update", equation, equation, because, update.rule)
 
 
 def _stays_inside(read: Indexed, equation: Equation, right: Expr) -> bool:
@@ -425,14 +428,3 @@ def _rule(text: str) -> str:
 
 def _shape(network: Network) -> tuple[Expr, ...]:
     return tuple(network.definitions[0].equation.left.base.shape)
-
-
-def update_equations(optimizer: Optimizer, count: int) -> list[Equation]:
-    """Return an optimizer's update equations over the flat vector of all parameters, in order."""
-    i = index("i")
-    names = {name for name, _ in optimizer.update} | {"g"}
-    flat: dict[str, IndexedBase] = {name: tensor(name, sympy.Integer(count)) for name in names}
-    symbols: dict[str, Expr] = {name: base[i] for name, base in flat.items()}
-    symbols |= {f.name: Symbol(f.name, positive=True) for f in optimizer.fields}
-    symbols["k"] = Symbol("k", integer=True, positive=True)
-    return [Equation(flat[name][i], parse_formula(text, symbols)) for name, text in optimizer.update]

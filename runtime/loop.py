@@ -48,6 +48,8 @@ class Loop:
         self.batches = Batches(x, t, settings.batch_size, settings.seed)
         self.parameters: Parameters = program.init_parameters(settings.seed, np.float32)
         self.state: State = program.module.init_optimizer(self.parameters)
+        if "steps" in self.state:  # of all epochs together: what a learning-rate schedule plans with
+            self.state["steps"] = settings.epochs * self.batches.steps
         self.best: Parameters = {}
         self.standing = Standing()
         self.good = Snapshot()

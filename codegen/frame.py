@@ -48,6 +48,7 @@ class Frame:
     state: tuple[str, ...]
     counts_steps: bool
     plans_steps: bool
+    scheduled: bool
     optimizer: str
     batch_size: int
     epochs: int
@@ -64,6 +65,7 @@ def frame(
     state: tuple[str, ...],
     counts_steps: bool,
     plans_steps: bool,
+    scheduled: bool,
 ) -> Frame:
     """Return the frame of a derivation's programs."""
     network = derivation.network
@@ -83,6 +85,7 @@ def frame(
         state=state,
         counts_steps=counts_steps,
         plans_steps=plans_steps,
+        scheduled=scheduled,
         optimizer=spec.optimizer.type,
         batch_size=spec.training.batch_size,
         epochs=spec.training.epochs,

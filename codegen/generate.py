@@ -43,7 +43,12 @@ def generate(spec: Spec) -> Generated:
     derivation: Derivation = derive_network(spec)
     program: Program = optimize(lower(derivation))
     around: Frame = frame(
-        derivation, program.constants, _state(program), _reads(program, "k"), _reads(program, "K")
+        derivation,
+        program.constants,
+        _state(program),
+        counts_steps=_reads(program, "k"),
+        plans_steps=_reads(program, "K"),
+        scheduled="eta" in program.values,
     )
     files = {EQUATIONS: document(derivation), numpy_target.FILENAME: numpy_target.render(program, around)}
     manifest = _manifest(derivation, program, around, files)

@@ -208,7 +208,7 @@ class Loop:
 
     def _record(self, epoch: int, loss: float) -> EpochRecord:
         held = self._score(*self.held_out)
-        record = EpochRecord(epoch, loss)
+        record = EpochRecord(epoch, loss, learning_rate=self.state.get("learning_rate"))
         if self.program.classification:
             count = ACCURACY_SAMPLES
             seen = self._score(self.batches.x[:count], self.batches.t[:count])

@@ -201,6 +201,7 @@ def test_the_program_alone_plans_its_steps() -> None:
         module.init_optimizer = lambda p: seen.append(init(p)) or seen[-1]
         x, t = batch(size=25)
         list(module.train(program.init_parameters(0, np.float64), x, t, epochs=4, batch_size=10))
+        assert seen[0].pop("learning_rate") == pytest.approx(RATE * (1 + math.cos(math.pi * 11 / 12)) / 2)
         assert seen[0] == {"step": 12, "steps": 12}
 
 

@@ -157,6 +157,7 @@ def _settings(spec: Spec, asked: Mapping[str, Any], recorded: Mapping[str, Any])
         "validation_split": training.validation_split,
         "standardize": training.standardize,
         "augmentation": spec.augmentation.as_dict(),
+        "early_stopping": training.early_stopping,
     }
     known = {key: value for key, value in recorded.items() if key in asked}
     return Settings(**(values | known | {k: v for k, v in asked.items() if v is not None}))

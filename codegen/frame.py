@@ -49,6 +49,8 @@ class Frame:
     constants: tuple[tuple[str, float, str], ...]
     state: tuple[str, ...]
     counts_steps: bool
+    plans_steps: bool
+    scheduled: bool
     optimizer: str
     batch_size: int
     epochs: int
@@ -60,7 +62,12 @@ class Frame:
 
 
 def frame(
-    derivation: Derivation, constants: dict[str, str], state: tuple[str, ...], counts_steps: bool
+    derivation: Derivation,
+    constants: dict[str, str],
+    state: tuple[str, ...],
+    counts_steps: bool,
+    plans_steps: bool,
+    scheduled: bool,
 ) -> Frame:
     """Return the frame of a derivation's programs."""
     network = derivation.network
@@ -81,6 +88,8 @@ def frame(
         constants=tuple((identifier, options[name], name) for name, identifier in constants.items()),
         state=state,
         counts_steps=counts_steps,
+        plans_steps=plans_steps,
+        scheduled=scheduled,
         optimizer=spec.optimizer.type,
         batch_size=spec.training.batch_size,
         epochs=spec.training.epochs,

@@ -42,7 +42,14 @@ def generate(spec: Spec) -> Generated:
     """Return everything that is generated for a spec.  Raises CannotDifferentiate, LoweringError."""
     derivation: Derivation = derive_network(spec)
     program: Program = optimize(lower(derivation))
-    around: Frame = frame(derivation, program.constants, _state(program), _counts_steps(program))
+    around: Frame = frame(
+        derivation,
+        program.constants,
+        _state(program),
+        counts_steps=_reads(program, "k"),
+        plans_steps=_reads(program, "K"),
+        scheduled="eta" in program.values,
+    )
     files = {EQUATIONS: document(derivation), numpy_target.FILENAME: numpy_target.render(program, around)}
     manifest = _manifest(derivation, program, around, files)
     files[MANIFEST] = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
@@ -130,9 +137,12 @@ def _state(program: Program) -> tuple[str, ...]:
     return tuple(s.out for s in program.statements("update") if program.values[s.out].kind == "state")
 
 
-def _counts_steps(program: Program) -> bool:
-    step = sympy.Symbol("k", integer=True, positive=True)
-    return any(isinstance(s, Map) and step in s.expression.free_symbols for s in program.statements("update"))
+def _reads(program: Program, name: str) -> bool:
+    """Whether the update reads k, the step it is, or K, the steps there will be."""
+    symbol = sympy.Symbol(name, integer=True, positive=True)
+    return any(
+        isinstance(s, Map) and symbol in s.expression.free_symbols for s in program.statements("update")
+    )
 
 
 def _manifest(
@@ -164,7 +174,7 @@ def _manifest(
         "parameters": [{"name": p.name, "shape": list(p.shape), "role": p.role} for p in around.parameters],
         "statistics": [{"name": p.name, "shape": list(p.shape)} for p in around.statistics],
         "loss": {"type": spec.loss.type, "reduction": spec.loss.reduction, "l2": spec.loss.l2},
-        "optimizer": {"type": spec.optimizer.type, **spec.optimizer.options},
+        "optimizer": spec.optimizer.as_dict(),
         "training": {
             "data": data,
             "batch_size": spec.training.batch_size,
@@ -173,6 +183,7 @@ def _manifest(
             "validation_split": spec.training.validation_split,
             "standardize": spec.training.standardize,
             "augmentation": spec.augmentation.as_dict(),
+            "early_stopping": spec.training.early_stopping,
         },
         "equations": equations,
     }

@@ -15,7 +15,6 @@ from codegen.equation import EquationLowering, Known
 from codegen.program import BATCH, Draw, EquationNote, Program, Shape, Statement, Value
 from derive import notation
 from derive.derivation import Derivation, NumberedEquation
-from derive.library import OPTIMIZERS
 from derive.present.text import matrix_text, shape_text
 
 SECTION = {
@@ -68,8 +67,7 @@ class _Lowering:
         self.sections["evaluation"] = self._evaluation()
         notes = {e.number: _note(e) for e in computed}
         sections = {name: tuple(statements) for name, statements in self.sections.items()}
-        hyper = OPTIMIZERS[network.spec.optimizer.type].fields
-        constants = {f.name: notation.name(f.name).identifier for f in hyper}
+        constants = {name: notation.name(name).identifier for name in network.spec.optimizer.options}
         return Program(sections, self.values, notes, network.output, constants)
 
     def _evaluation(self) -> list[Statement]:
@@ -94,7 +92,8 @@ class _Lowering:
         if section == "update" and numbered.mode == "both":
             kinds = {"g": "gradient", "theta": "parameter"}
             for name, base in [(equation.name, equation.left.base), *equation.reads().items()]:
-                self._declare(name, tuple(map(extent, base.shape)), kinds.get(name, "state"))
+                kind = kinds.get(name, "state") if base.shape else "local"
+                self._declare(name, tuple(map(extent, base.shape)), kind)
         kind = "gradient" if equation.name in trained else "local"
         self._declare(equation.name, tuple(map(extent, equation.left.base.shape)), kind)
         known = self.known

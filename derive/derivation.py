@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import sympy
-from sympy import Add, Expr, IndexedBase, Symbol
+from sympy import Add
 
 from derive.adjoint import adjoint, computed, named
 from derive.backward import Backward
 from derive.differentiate import CannotDifferentiate, cotangent
-from derive.formula import parse_formula
-from derive.index import Equation, index, tensor
-from derive.library import OPTIMIZERS, Optimizer
+from derive.index import Equation, tensor
 from derive.network import Instance, Network, build_network
 from derive.numbering import Book, NumberedEquation
 from derive.output import Output
 from derive.simplify import tidy
 from derive.spec.model import Spec
+from derive.updates import update_equations
 
 
 @dataclass(frozen=True)
@@ -84,22 +82,16 @@ def _update(network: Network, book: Book) -> None:
             raise CannotDifferentiate(
                 f"the loss does not depend on {parameter.name}: a formula after it is constant"
             )
-    gradients = [book.number_of[cotangent(p.name)] for p in network.parameters]
+    gradients = {book.number_of[cotangent(p.name)] for p in network.parameters}
     _formulas(book, "update", network.running, "running statistics", "training")
-    for equation in update_equations(OPTIMIZERS[options.type], network.parameter_count):
-        because = book.reads(equation) or gradients
-        book.add("update", equation, equation, because, options.type)
-
-
-def update_equations(optimizer: Optimizer, count: int) -> list[Equation]:
-    """Return an optimizer's update equations over the flat vector of all parameters, in order."""
-    i = index("i")
-    names = {name for name, _ in optimizer.update} | {"g"}
-    flat: dict[str, IndexedBase] = {name: tensor(name, sympy.Integer(count)) for name in names}
-    symbols: dict[str, Expr] = {name: base[i] for name, base in flat.items()}
-    symbols |= {f.name: Symbol(f.name, positive=True) for f in optimizer.fields}
-    symbols["k"] = Symbol("k", integer=True, positive=True)
-    return [Equation(flat[name][i], parse_formula(text, symbols)) for name, text in optimizer.update]
+    count = network.parameter_count
+    for update in update_equations(options.type, count, options.schedule, options.options):
+        equation = update.equation
+        names = {*equation.reads(), *(symbol.name for symbol in equation.right.free_symbols)}
+        because = {book.number_of[name] for name in names if name in book.number_of}
+        if "g" in names and "kappa" not in names:
+            because |= gradients
+        book.add("update", equation, equation, because, update.rule)
 
 
 __all__ = [
@@ -108,5 +100,4 @@ __all__ = [
     "adjoint",
     "computed",
     "derive_network",
-    "update_equations",
 ]

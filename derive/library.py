@@ -67,9 +67,60 @@ def _decay(name: str, default: float, description: str) -> Field:
     return Field(name, "float", description, default, minimum=0, maximum=1, exclusive=("maximum",))
 
 
+def _share(name: str, default: float, description: str) -> Field:
+    return Field(name, "float", description, default, minimum=0, maximum=1, exclusive=("minimum",))
+
+
 def _epsilon(default: float) -> Field:
     return Field("epsilon", "float", "added to the denominator", default, minimum=0, exclusive=("minimum",))
 
+
+@dataclass(frozen=True)
+class Schedule:
+    """The learning rate of step k, from 1, of K steps in all, over learning_rate, k, K and the fields."""
+
+    rate: str
+    fields: tuple[Field, ...] = ()
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "constant": Schedule("learning_rate"),
+    "step": Schedule(
+        "learning_rate * decay_factor**floor((k - 1) / decay_every)",
+        (
+            _share("decay_factor", 0.1, "what the learning rate is multiplied by, again and again"),
+            Field("decay_every", "int", "steps (batches, not epochs) between two of these", minimum=1),
+        ),
+    ),
+    "cosine": Schedule("learning_rate * (1 + cos(pi * (k - 1) / K)) / 2"),
+}
+
+# What may stand around any optimizer: a factor of the rate in the first steps, a factor of the gradient whose
+# norm over all parameters is norm, and an update before the optimizer's own.
+WARMUP = "min(1, k / warmup)"
+CLIPPING = "where(norm > clip_norm, clip_norm / norm, 1)"
+WEIGHT_DECAY = (("theta", "(1 - learning_rate * weight_decay) * theta"),)
+
+PRACTICE = (
+    Field("schedule", "choice", "how the learning rate falls", default="constant", choices=tuple(SCHEDULES)),
+    Field("warmup", "int", "steps in which the learning rate rises to its value", None, minimum=1),
+    Field(
+        "clip_norm",
+        "float",
+        "the gradient of all parameters is made no longer than this",
+        None,
+        minimum=0,
+        exclusive=("minimum",),
+    ),
+    Field(
+        "weight_decay",
+        "float",
+        "share λ of every parameter, times η, that is taken away in a step, apart from the gradient",
+        None,
+        minimum=0,
+        exclusive=("minimum",),
+    ),
+)
 
 OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": Optimizer(

@@ -32,6 +32,14 @@ FIXED = {
     "rho": Name(r"\rho", "ρ", "RHO"),
     "beta1": Name(r"\beta_1", "β1", "BETA1"),
     "beta2": Name(r"\beta_2", "β2", "BETA2"),
+    "eta": Name(r"\eta_k", "ηₖ", "eta"),
+    "warmup": Name("w", "w", "WARMUP"),
+    "decay_factor": Name(r"\gamma", "γ", "DECAY_FACTOR"),
+    "decay_every": Name("s", "s", "DECAY_EVERY"),
+    "norm": Name("r", "r", "norm"),
+    "clip_norm": Name("c", "c", "CLIP_NORM"),
+    "kappa": Name(r"\kappa", "κ", "kappa"),
+    "weight_decay": Name(r"\lambda_w", "λ_w", "WEIGHT_DECAY"),
     "epsilon": Name(r"\varepsilon", "ε", "EPSILON"),
 }
 GREEK = {

@@ -52,6 +52,8 @@ class Loop:
         self.batches = Batches(x, t, settings.batch_size, settings.seed, self.preprocessing, augmentation)
         self.parameters: Parameters = program.init_parameters(settings.seed, np.float32)
         self.state: State = program.module.init_optimizer(self.parameters)
+        if "steps" in self.state:  # of all epochs together: what a learning-rate schedule plans with
+            self.state["steps"] = settings.epochs * self.batches.steps
         self.best: Parameters = {}
         self.standing = Standing()
         self.good = Snapshot()
@@ -210,7 +212,7 @@ class Loop:
 
     def _record(self, epoch: int, loss: float) -> EpochRecord:
         held = self._score(*self.held_out)
-        record = EpochRecord(epoch, loss)
+        record = EpochRecord(epoch, loss, learning_rate=self.state.get("learning_rate"))
         if self.program.classification:
             count = ACCURACY_SAMPLES
             seen = self._score(self.batches.x[:count], self.batches.t[:count])

@@ -47,7 +47,7 @@ def evaluate(
 ) -> Score | None:
     """The score on x (N, …), t (N, …); None when there is nothing to score or `stop` says so between batches.
 
-    The loss is the program's own `loss`, weight decay included: the mean over the samples, or, for a loss
+    The loss is that of evaluation mode, weight decay included: the mean over the samples, or, for a loss
     that is summed over the batch, the sum.  The accuracy is that of `predict`, in evaluation mode.
     `prepare` makes of stored inputs what the network takes.
     """
@@ -60,7 +60,7 @@ def evaluate(
             if stop is not None and stop():
                 return None
             part_x, part_t = prepare(x[start : start + batch]), t[start : start + batch]
-            value = float(program.module.loss(parameters, part_x, part_t))
+            value = float(program.module.evaluation_loss(parameters, part_x, part_t))
             total += value if summed else value * len(part_x)
             if program.classification:
                 right += correct(program.module.predict(parameters, part_x), part_t)

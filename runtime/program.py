@@ -29,6 +29,7 @@ FUNCTIONS = (
     "init_parameters",
     "predict",
     "loss",
+    "evaluation_loss",
     "loss_and_gradients",
     "input_gradient",
     "init_optimizer",
@@ -47,6 +48,7 @@ class Trainer(Protocol):
     init_parameters: Callable[..., Parameters]  # (seed, dtype)
     predict: Callable[[Parameters, Array], Array]
     loss: Callable[..., Any]  # (parameters, x, t)
+    evaluation_loss: Callable[[Parameters, Array, Array], Any]
     loss_and_gradients: Callable[..., tuple[Any, Parameters]]  # (parameters, x, t, seed=None)
     input_gradient: Callable[..., Array]  # (parameters, x, t, seed=None)
     init_optimizer: Callable[[Parameters], State]

@@ -28,6 +28,7 @@ class EpochRecord:
     accuracy: float | None = None
     validation_loss: float | None = None
     validation_accuracy: float | None = None
+    learning_rate: float | None = None  # of its last step, where it changes
 
     def line(self, epochs: int, seconds: float) -> str:
         """The epoch as one line of text."""
@@ -38,6 +39,8 @@ class EpochRecord:
             parts.append(f"validation loss {self.validation_loss:.4g}")
         if self.validation_accuracy is not None:
             parts.append(f"accuracy {self.validation_accuracy:.4f}")
+        if self.learning_rate is not None:
+            parts.append(f"rate {self.learning_rate:.3g}")
         return "  ".join([*parts, f"{seconds:.1f} s"])
 
 

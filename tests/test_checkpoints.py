@@ -10,14 +10,14 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import runs
+from runs import outcome, quiet, signal, with_functions
 
 from bench.kill_resume import rehearse
 from cli.running import scratch_program
@@ -29,7 +29,6 @@ from runtime.checkpoints import Checkpoints, differences
 from runtime.datasets.dataset import Dataset
 from runtime.errors import RunError, TrainingStopped
 from runtime.files import write_atomically
-from runtime.interrupt import Interrupt
 from runtime.parameters import load_parameters
 from runtime.program import Program, load_program
 from runtime.result import RunResult
@@ -79,45 +78,13 @@ def data(samples: int = 112) -> Dataset:
     return Dataset("synthetic", x, t, x[:40], t[:40], "synthetic")
 
 
-def run(program: Program, folder: Path, settings: Settings = SETTINGS, **options: Any) -> RunResult:
-    return train(program, data(), settings, run_dir=folder, stream=io.StringIO(), plots=False, **options)
-
-
-def after(program: Program, count: int, act: Callable[[], None]) -> Program:
-    """The program, which calls `act` in its step number `count` (from 1)."""
-    calls = 0
-
-    def train_step(*arguments: Any, **options: Any) -> float:
-        nonlocal calls
-        calls += 1
-        if calls == count:
-            act()
-        return program.module.train_step(*arguments, **options)
-
-    return replace(program, module=SimpleNamespace(**{**vars(program.module), "train_step": train_step}))
-
-
-@contextmanager
-def signal() -> Iterator[Callable[[], None]]:
-    """A function that does what the first Ctrl-C of a run within does."""
-    seen: list[Interrupt] = []
-    enter = Interrupt.__enter__
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Interrupt, "__enter__", lambda self: seen.append(self) or enter(self))
-        yield lambda: seen[-1]._handle(2, None)
+def run(program: Program, folder: Any, settings: Settings = SETTINGS, **options: Any) -> RunResult:
+    return quiet(program, data(), settings, folder, **options)
 
 
 def cut(program: Program, folder: Path, count: int, **options: Any) -> RunResult:
     """A run that gets a signal in its step number `count`."""
-    with signal() as fire:
-        return run(after(program, count, fire), folder, **options)
-
-
-def outcome(folder: Path) -> tuple[bytes, dict[str, Any]]:
-    """What must be equal of two runs: the parameters' bytes, and the summary without time and place."""
-    summary = json.loads((folder / "summary.json").read_text())
-    timeless = {key: value for key, value in summary.items() if not key.endswith("seconds") and key != "run"}
-    return (folder / "parameters.safetensors").read_bytes(), timeless
+    return runs.cut(program, data(), SETTINGS, folder, count, **options)
 
 
 def checkpoints(folder: Path) -> list[str]:
@@ -160,8 +127,7 @@ def test_signal_during_an_evaluation_leaves_no_half_record(adam: Program, tmp_pa
                 fire()
             return adam.module.predict(*arguments)
 
-        signalled = replace(adam, module=SimpleNamespace(**{**vars(adam.module), "predict": predict}))
-        broken = run(signalled, tmp_path / "cut")
+        broken = run(with_functions(adam, predict=predict), tmp_path / "cut")
     assert broken.status == "interrupted" and len(broken.history) == 1 and broken.steps == 6
     run(adam, tmp_path / "cut", resume=True)
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
@@ -463,7 +429,7 @@ def test_bad_loss_keeps_the_last_checkpoint(adam: Program, tmp_path: Path) -> No
             parameters["W2"][...] = np.nan
         return value
 
-    bad = replace(adam, module=SimpleNamespace(**{**vars(adam.module), "train_step": train_step}))
+    bad = with_functions(adam, train_step=train_step)
     with pytest.raises(TrainingStopped, match=r"W2 .*epoch 2, step 4") as caught:
         run(bad, tmp_path / "r", checkpoint_every=5)
     assert caught.value.exit_code == 1
@@ -524,9 +490,7 @@ def test_program_without_a_flat_vector_resumes_too(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x, t = rng.random((50, 8), np.float32), rng.random((50, 4), np.float32)
     given = Dataset("synthetic", x, t, x, t, "synthetic")
-    options: dict[str, Any] = {"stream": io.StringIO(), "plots": False}
-    train(program, given, Settings(5, 8), run_dir=tmp_path / "whole", **options)
-    with signal() as fire:
-        train(after(program, 17, fire), given, Settings(5, 8), run_dir=tmp_path / "cut", **options)
-    train(program, given, Settings(5, 8), run_dir=tmp_path / "cut", resume=True, **options)
+    quiet(program, given, Settings(5, 8), tmp_path / "whole")
+    runs.cut(program, given, Settings(5, 8), tmp_path / "cut", 17)
+    quiet(program, given, Settings(5, 8), tmp_path / "cut", resume=True)
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")

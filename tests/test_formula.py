@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derive.formula import FormulaError, formula_names, parse_formula
-from derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS
+from derive.library import ACTIVATIONS, CLIPPING, LOSSES, OPTIMIZERS, SCHEDULES, WARMUP
 
 x, beta, y, t = sympy.symbols("x beta y t", real=True)
 NAMES = {"x": x, "beta": beta, "y": y, "t": t}
@@ -87,6 +87,15 @@ def test_formula_names() -> None:
 def test_every_built_in_formula_parses(formula: object) -> None:
     constants = {name: sympy.Symbol(name, real=True) for name in formula.constants}  # type: ignore[attr-defined]
     parse_formula(formula.text, {**NAMES, **constants})  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_and_what_stands_around_an_optimizer_parses(name: str) -> None:
+    plan = SCHEDULES[name]
+    names = ("learning_rate", "k", "K", "warmup", "norm", "clip_norm", *(f.name for f in plan.fields))
+    symbols = {word: sympy.Symbol(word, positive=True) for word in names}
+    for text in (plan.rate, f"{plan.rate} * {WARMUP}", CLIPPING):
+        assert parse_formula(text, symbols).free_symbols <= set(symbols.values())
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -17,7 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derive.layers import LAYERS
-from derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS, Formula
+from derive.library import (
+    ACTIVATIONS,
+    CLIPPING,
+    LOSSES,
+    OPTIMIZERS,
+    PRACTICE,
+    SCHEDULES,
+    WARMUP,
+    Formula,
+)
 from derive.spec import (
     AugmentationSpec,
     InlineData,
@@ -114,6 +123,27 @@ def test_a_good_spec() -> None:
     assert spec.filename == "tiny.toml"
     assert spec.source == GOOD
     assert spec.sha256 == hashlib.sha256(GOOD.encode()).hexdigest()
+
+
+def test_what_stands_around_an_optimizer_is_there_only_where_it_is_given() -> None:
+    assert parse_spec(GOOD, "tiny.toml").optimizer.schedule == "constant"
+    given = 'schedule = "step"\ndecay_every = 40\nwarmup = 10\nclip_norm = 2'
+    optimizer = parse_spec(changed("learning_rate = 1e-3", given), "tiny.toml").optimizer
+    assert optimizer.as_dict() == {
+        "type": "adam",
+        "schedule": "step",
+        "learning_rate": 1e-3,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "epsilon": 1e-8,
+        "warmup": 10,
+        "clip_norm": 2.0,
+        "decay_factor": 0.1,
+        "decay_every": 40,
+    }
+    assert valid(changed("learning_rate = 1e-3", given))
+    text = changed("epochs = 3", "early_stopping = 2\nvalidation_split = 0.1")
+    assert parse_spec(text, "tiny.toml").training.early_stopping == 2 and valid(text)
 
 
 def test_optimizer_and_training_may_be_left_out() -> None:
@@ -303,6 +333,16 @@ def test_fault_7_the_form_of_a_message() -> None:
         ("learning_rate = 1e-3", "learning_rate = 0", "E104", "0"),
         ("learning_rate = 1e-3", "learning_rate = inf", "E106", "inf"),
         ("learning_rate = 1e-3", "learning_rate = true", "E103", "true"),
+        ("learning_rate = 1e-3", 'schedule = "linear"', "E105", '"linear"'),
+        ("learning_rate = 1e-3", 'schedule = "step"', "E102", "[optimizer]"),
+        ("learning_rate = 1e-3", "decay_every = 5", "E101", "decay_every"),
+        ("learning_rate = 1e-3", 'schedule = "cosine"\ndecay_factor = 0.5', "E101", "decay_factor"),
+        ("learning_rate = 1e-3", "warmup = 0", "E104", "0"),
+        ("learning_rate = 1e-3", "warmup = 1.5", "E103", "1.5"),
+        ("learning_rate = 1e-3", "clip_norm = 0", "E104", "0"),
+        ("learning_rate = 1e-3", "weight_decay = -1", "E104", "-1"),
+        ("epochs = 3", "early_stopping = -1", "E104", "-1"),
+        ("epochs = 3", "early_stopping = 2", "E507", "2"),
         ("batch_size = 8", "batch_size = 1048577", "E104", "1048577"),
         ("epochs = 3", "seed = -1", "E104", "-1"),
         ("epochs = 3", "seed = 99999999999999999999", "E104", "9999"),
@@ -990,4 +1030,7 @@ def test_the_documentation_names_every_field() -> None:
         assert all(f"| `{field.name}` |" in text for field in layer.fields)
     for optimizer in OPTIMIZERS.values():
         assert all(f"| `{field.name}` |" in text for field in optimizer.fields)
+    for field in (*PRACTICE, *(field for plan in SCHEDULES.values() for field in plan.fields)):
+        assert f"| `{field.name}` |" in text
+    assert WARMUP in text and CLIPPING in text
     assert all(f"`{name}`" in text for name in (*ACTIVATIONS, *LOSSES))

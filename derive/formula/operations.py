@@ -150,6 +150,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
     ),
     "relu": _one(lambda u: _larger(sympy.Integer(0), u), lambda u: max(0.0, u)),  # as max(0, u)
     "erf": _one(sympy.erf, math.erf),
+    "floor": _one(sympy.floor, math.floor),
     "where": Function(3, 3, _where, lambda condition, a, b: a if condition else b),
 }  # fmt: skip
 

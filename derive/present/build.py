@@ -46,6 +46,7 @@ CALLED: Final = {
     sympy.sign: (r"\operatorname{sign}", "sign", False),
     sympy.erf: (r"\operatorname{erf}", "erf", False),
     sympy.Max: (r"\max", "max", False),
+    sympy.floor: (r"\operatorname{floor}", "floor", False),
     functions.erfc: (r"\operatorname{erfc}", "erfc", False),
     functions.sigmoid: (r"\sigma", "σ", False),
     functions.softplus: (r"\operatorname{softplus}", "softplus", False),

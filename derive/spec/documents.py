@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from derive.layers import LAYERS
-from derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS
+from derive.library import (
+    ACTIVATIONS,
+    CLIPPING,
+    LOSSES,
+    OPTIMIZERS,
+    PRACTICE,
+    SCHEDULES,
+    WARMUP,
+    WEIGHT_DECAY,
+)
 from derive.spec.fields import Field
 from derive.spec.kinds import DATA_SETS, KINDS, range_text
 from derive.spec.names import PATTERN, name_problem
@@ -27,6 +37,11 @@ from derive.spec.sections import (
 
 _OPTIONAL: Final = ("optimizer", "training", "augmentation", "activations", "losses")
 _WIDTH: Final = 100
+# What any optimizer may have; the fields of one schedule are refused by the loader beside another.
+_PRACTICE: Final = (
+    *PRACTICE,
+    *(replace(field, default=None) for plan in SCHEDULES.values() for field in plan.fields),
+)
 
 
 # ---- JSON Schema -----------------------------------------------------------------------------
@@ -42,7 +57,7 @@ def json_schema() -> dict[str, Any]:
         "layers": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/layer"}},
         "loss": _object(LOSS, type={"type": "string", "pattern": PATTERN}),
         "optimizer": _one_of_types(
-            {name: (OPTIMIZER_TYPE, *kind.fields) for name, kind in OPTIMIZERS.items()},
+            {name: (OPTIMIZER_TYPE, *kind.fields, *_PRACTICE) for name, kind in OPTIMIZERS.items()},
             default=OPTIMIZER_TYPE.default,
         ),
         "training": _object(TRAINING),
@@ -153,6 +168,15 @@ def field_documentation() -> str:
                 kind.fields,
             )
             for name, kind in OPTIMIZERS.items()
+        ),
+        _table(
+            "[optimizer], of any type",
+            "η is the learning rate, k the step (from 1) of K in all, r the norm of the gradient g of all "
+            "parameters: "
+            + "; ".join(f"{name}: `{plan.rate}`" for name, plan in SCHEDULES.items())
+            + f"; warmup: times `{WARMUP}`; clip_norm: g times `{CLIPPING}`; weight_decay, before the rest: "
+            + "; ".join(f"`{left} ← {right}`" for left, right in WEIGHT_DECAY),
+            _PRACTICE,
         ),
         _table(
             "[training]", f"Data sets: {_code(DATA_SETS)}, `folder:PATH`, `npz:PATH`, or a table.", TRAINING

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from derive.formula.messages import did_you_mean
 from derive.layers import LAYERS
-from derive.library import ACTIVATIONS, OPTIMIZERS, Formula
+from derive.library import ACTIVATIONS, OPTIMIZERS, SCHEDULES, Formula
 from derive.spec.formulas import read_formulas
 from derive.spec.model import AugmentationSpec, LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
 from derive.spec.names import name_problem
@@ -25,6 +25,7 @@ from derive.spec.sections import (
     LOSS,
     LOSS_VARIABLES,
     OPTIMIZER_TYPE,
+    SCHEDULE,
     SHORT_FORMS,
     SPEC_VERSION,
     TABLES,
@@ -33,6 +34,7 @@ from derive.spec.sections import (
     TYPE,
     layer_fields,
     loss_names,
+    optimizer_fields,
 )
 from derive.spec.syntax import read_toml
 
@@ -282,15 +284,30 @@ class _Loader:
         known = OPTIMIZERS.get(chosen) if isinstance(chosen, str) else None
         if known is None and isinstance(table, dict):  # the keys of no optimizer: only the type is looked at
             table = {"type": chosen}
-        read = self.reader.table(table, ("optimizer",), (OPTIMIZER_TYPE, *(known.fields if known else ())))
+        schedule = table.get(SCHEDULE.name, SCHEDULE.default) if isinstance(table, dict) else None
+        read = self.reader.table(
+            table,
+            ("optimizer",),
+            optimizer_fields(chosen, schedule),
+            () if schedule in SCHEDULES else [f.name for plan in SCHEDULES.values() for f in plan.fields],
+        )
         if not read.complete:
             return None
-        options = {key: value for key, value in read.values.items() if key != OPTIMIZER_TYPE.name}
-        return OptimizerSpec(read.values["type"], options, self.place("optimizer"))
+        words = (OPTIMIZER_TYPE.name, SCHEDULE.name)
+        options = {key: value for key, value in read.values.items() if key not in words and value is not None}
+        kind, plan = (read.values[word] for word in words)
+        return OptimizerSpec(kind, options, self.place("optimizer"), plan)
 
     def training(self) -> TrainingSpec | None:
         table = self.section("training", TRAINING)
-        return TrainingSpec(**table.values, place=self.place("training")) if table.complete else None
+        if not table.complete:
+            return None
+        values = table.values
+        if values["early_stopping"] and not values["validation_split"]:
+            message = f"training.early_stopping = {values['early_stopping']} watches the validation loss"
+            remedy = "a validation_split above 0, as in validation_split = 0.1"
+            self.reader.at_value("E507", ("training", "early_stopping"), message, expected=remedy)
+        return TrainingSpec(**values, place=self.place("training"))
 
     def augmentation(self) -> AugmentationSpec | None:
         table = self.section("augmentation", AUGMENTATION)

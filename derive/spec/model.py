@@ -41,11 +41,17 @@ class LossSpec:
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """The optimizer and all its hyper-parameters."""
+    """The optimizer, its hyper-parameters and those around it that are given, and its schedule."""
 
     type: str
     options: Mapping[str, float]
     place: Place
+    schedule: str = "constant"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is given; a constant learning rate needs no word."""
+        schedule = {} if self.schedule == "constant" else {"schedule": self.schedule}
+        return {"type": self.type, **schedule, **self.options}
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class TrainingSpec:
     seed: int
     validation_split: float
     place: Place
+    early_stopping: int = 0
     standardize: str = "none"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from derive.layers import LAYERS
-from derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS, Formula
+from derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS, PRACTICE, SCHEDULES, Formula
 from derive.spec.fields import Field
 
 SPEC_VERSION: Final = 1
@@ -35,6 +35,7 @@ LOSS: Final = (
     Field("l2", "float", "adds l2·Σ‖W‖² over the weights, not the biases", default=0.0, minimum=0),
 )
 OPTIMIZER_TYPE: Final = Field("type", "choice", "update rule", default="sgd", choices=tuple(OPTIMIZERS))
+SCHEDULE: Final = next(field for field in PRACTICE if field.name == "schedule")
 TRAINING: Final = (
     Field("data", "data", "where the samples come from", default=None),
     Field("batch_size", "int", "samples of one step", default=32, minimum=1, maximum=2**20),
@@ -48,6 +49,13 @@ TRAINING: Final = (
         minimum=0,
         maximum=1,
         exclusive=("maximum",),
+    ),
+    Field(
+        "early_stopping",
+        "int",
+        "epochs without a lower validation loss after which training stops, the best parameters kept; 0: never",
+        default=0,
+        minimum=0,
     ),
     Field(
         "standardize",
@@ -83,6 +91,13 @@ LOSS_VARIABLES: Final = ("y", "t")
 def constant_fields(formula: Formula) -> tuple[Field, ...]:
     """Return the fields of an activation: the constants of its formula."""
     return tuple(Field(name, "float", "constant", value) for name, value in formula.constants.items())
+
+
+def optimizer_fields(type_name: object, schedule: object) -> tuple[Field, ...]:
+    """Return the fields of an optimizer with a learning-rate schedule; what is unknown has none."""
+    own = OPTIMIZERS.get(type_name) if isinstance(type_name, str) else None
+    plan = SCHEDULES.get(schedule) if isinstance(schedule, str) else None
+    return (OPTIMIZER_TYPE, *(own.fields if own else ()), *PRACTICE, *(plan.fields if plan else ()))
 
 
 def layer_fields(type_name: str, own: dict[str, Formula]) -> tuple[Field, ...] | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from derive.derivation import update_equations
 from derive.library import OPTIMIZERS
 from derive.present.sides import line
 from derive.topics.model import Steps, Topic, TopicError
+from derive.updates import update_equations
 
 
 def _topic(name: str) -> Callable[[Mapping[str, str]], Topic]:
@@ -17,7 +17,7 @@ def _topic(name: str) -> Callable[[Mapping[str, str]], Topic]:
         steps = Steps()
         optimizer = OPTIMIZERS[name]
         before: tuple[int, ...] = ()
-        for equation in update_equations(optimizer, 1):
+        for equation in (update.equation for update in update_equations(name, 1)):
             shown = line(equation, "index")
             rule = "step" if equation.name == "theta" else "state, 0 before the first step"
             number = steps.add(shown.left, equation.right, rule, before, equation.name, shown.relation)

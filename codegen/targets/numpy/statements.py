@@ -38,6 +38,7 @@ from codegen.targets.numpy.expressions import (
     quotient,
 )
 from codegen.targets.numpy.grid import GridPrinter
+from codegen.targets.numpy.scalars import ScalarPrinter
 from codegen.targets.numpy.scratch import steps
 from codegen.targets.numpy.windows import looped, pattern, slices
 from codegen.verify import VerificationError
@@ -322,6 +323,8 @@ class StatementPrinter:
                 if self.loop is not None or places > 1:
                     ones = f"w.places[: {f'{self.batch} * {places}' if places > 1 else self.batch}]"
                 return f"np.dot({ones}, {matrix}{f', out={out}' if out else ''})"
+        if not s.indices and s.body.is_Pow and s.body.exp == 2 and s.body.base.indices == indices:
+            return "np.vdot({0}, {0})".format(self._expression(s.body.base, indices, statement=s))
         factors = arrays_first(Mul.make_args(s.body))
         if s.indices or len(factors) != 2 or len(indices) < 2:
             return None
@@ -341,6 +344,8 @@ class StatementPrinter:
         source = viewed(s)
         if source is not None and (out is None or self.program.values[s.out].slot == source):
             return [f"{name} = {self.names[source]}"]
+        if self.scratch and not s.indices:  # one number for the whole update
+            return [f"{name} = {ScalarPrinter((), self.names, {}, self.program.constants).text(e)}"]
         if s.out in {str(r.base.label) for r in e.atoms(Indexed)} and s.indices:
             updated = self._augmented(s, name)
             if updated is not None:

@@ -69,19 +69,35 @@ def init_parameters(seed=0, dtype=np.float32):
 
 # ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
 class Workspace:
-    def __init__(self, N, dtype):
+    def __init__(self, N, dtype, larger=None):
+        def room(name, *shape, fill=np.empty, dtype=dtype):
+            return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        self.N, self.smaller = N, {N: self}
         self.real = np.dtype(dtype).type
-        self.gradient = np.empty(COUNT, dtype)
+        self.gradient = room("gradient", COUNT)
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.z1 = np.empty((N, 1), dtype)    # (N, 1)
-        self.a1 = self.z1    # (N, 1)
-        self.delta1 = self.z1    # (N, 1)
-        self.dx = np.empty((N, 2), dtype)    # (N, 2)
+        self.z1 = room("z1", N, 1)
+        self.a1 = self.z1
+        self.delta1 = self.z1
+        self.dx = room("dx", N, 2)
 
 
-workspace = functools.lru_cache(maxsize=4)(Workspace)
+WORKSPACES = {}
+
+
+def workspace(N, dtype):
+    """Return the memory for N samples: a part of that for more, where there is such."""
+    largest = WORKSPACES.get(dtype)
+    if largest is None or largest.N < N:
+        largest = WORKSPACES[dtype] = Workspace(N, dtype)
+    if N not in largest.smaller:
+        largest.smaller[N] = Workspace(N, dtype, largest)
+    return largest.smaller[N]
+
+
 scratch = functools.lru_cache(maxsize=2)(np.empty)
 
 
@@ -103,7 +119,7 @@ def prepare(p, x, t=None):
 # ---- Forward ---------------------------------------------------------------------------------------
 def forward(p, x, w):
     a0 = x                                                              # a0 = x                         (N, 2)       (1)
-    z1 = np.dot(a0, p["W1"].T, out=w.z1)                                # z1 = W1 a0 + b1                (N, 1)       (2)
+    z1 = np.sum(p["W1"] * a0[:, None, :], axis=2, out=w.z1)             # z1 = W1 a0 + b1                (N, 1)       (2)
     z1 += p["b1"]                                                       # (2)
     a1 = sigmoid(z1, out=w.a1)                                          # a1 = σ(z1)                     (N, 1)       (3)
     return a1
@@ -122,7 +138,7 @@ def backward(p, x, t, w, g):
     N = len(x)
     a0 = x
     np.divide(w.a1 * (1 - w.a1) * (w.a1 - t), N, out=w.delta1)          # δ1 = (a1 − t) ⊙ a1 ⊙ (1 − a1)/N (N, 1)       (5)
-    np.dot(w.delta1.T, a0, out=g["W1"])                                 # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (1, 2)       (6)
+    np.sum(a0.T * w.delta1.T[:, None, :], axis=2, out=g["W1"])          # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (1, 2)       (6)
     np.dot(w.ones, w.delta1, out=g["b1"])                               # ∂E/∂b1 = Σₙ δ1ₙ                (1,)         (7)
 
 
@@ -153,6 +169,9 @@ def loss(parameters, x, t):
     return error(parameters, t, w).item()
 
 
+evaluation_loss = loss
+
+
 @np.errstate(over="ignore", under="ignore")
 def loss_and_gradients(parameters, x, t, seed=None):
     """Return the loss of a batch and its gradient by parameter; changes nothing."""
@@ -172,7 +191,7 @@ def input_gradient(parameters, x, t, seed=None):
     forward(p, x, w)
     error(p, t, w)
     backward(p, x, t, w, g)
-    np.dot(w.delta1, p["W1"], out=w.dx)                                 # ∂E/∂x = W1ᵀ δ1                 (N, 2)       (8)
+    np.sum(p["W1"].T * w.delta1[:, None, :], axis=2, out=w.dx)          # ∂E/∂x = W1ᵀ δ1                 (N, 2)       (8)
     return w.dx.copy()
 
 
@@ -239,7 +258,7 @@ def main():
     for epoch, mean in enumerate(losses, 1):
         line = f"epoch {epoch}: loss {mean:.4f}"
         if "x_test" in sets:
-            line += f", test loss {loss(parameters, sets['x_test'], sets['t_test']):.4f}"
+            line += f", test loss {evaluation_loss(parameters, sets['x_test'], sets['t_test']):.4f}"
         print(line)
 
 

@@ -71,30 +71,46 @@ def init_parameters(seed=0, dtype=np.float32):
 
 # ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
 class Workspace:
-    def __init__(self, N, dtype):
+    def __init__(self, N, dtype, larger=None):
+        def room(name, *shape, fill=np.empty, dtype=dtype):
+            return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        self.N, self.smaller = N, {N: self}
         self.real = np.dtype(dtype).type
-        self.gradient = np.empty(COUNT, dtype)
+        self.gradient = room("gradient", COUNT)
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.z1 = np.empty((N, 512), dtype)    # (N, 512)
-        self.a1 = self.z1    # (N, 512)
-        self.z2 = np.empty((N, 512), dtype)    # (N, 512)
-        self.a2 = self.z2    # (N, 512)
-        self.z3 = np.empty((N, 10), dtype)    # (N, 10)
-        self.a3_max = np.empty((N,), dtype)    # (N,)
-        self.a3_exp = np.empty((N, 10), dtype)    # (N, 10)
-        self.a3_sum = np.empty((N,), dtype)    # (N,)
-        self.a3 = self.a3_exp    # (N, 10)
-        self.T = np.empty((N, 10), dtype)    # (N, 10)
-        self.delta3 = self.T    # (N, 10)
-        self.delta2 = np.empty((N, 512), dtype)    # (N, 512)
-        self.delta1 = self.z2    # (N, 512)
-        self.da0 = np.empty((N, 784), dtype)    # (N, 784)
-        self.dx = self.da0.reshape(N, 28, 28, 1)    # (N, 28, 28, 1)
+        self.z1 = room("z1", N, 512)
+        self.a1 = self.z1
+        self.z2 = room("z2", N, 512)
+        self.a2 = self.z2
+        self.z3 = room("z3", N, 10)
+        self.a3_max = room("a3_max", N)
+        self.a3_exp = room("a3_exp", N, 10)
+        self.a3_sum = room("a3_sum", N)
+        self.a3 = self.a3_exp
+        self.T = room("T", N, 10)
+        self.delta3 = self.T
+        self.delta2 = room("delta2", N, 512)
+        self.delta1 = self.z2
+        self.da0 = room("da0", N, 784)
+        self.dx = self.da0.reshape(N, 28, 28, 1)
 
 
-workspace = functools.lru_cache(maxsize=4)(Workspace)
+WORKSPACES = {}
+
+
+def workspace(N, dtype):
+    """Return the memory for N samples: a part of that for more, where there is such."""
+    largest = WORKSPACES.get(dtype)
+    if largest is None or largest.N < N:
+        largest = WORKSPACES[dtype] = Workspace(N, dtype)
+    if N not in largest.smaller:
+        largest.smaller[N] = Workspace(N, dtype, largest)
+    return largest.smaller[N]
+
+
 scratch = functools.lru_cache(maxsize=2)(np.empty)
 
 
@@ -137,8 +153,8 @@ def error(p, t, w):
     N = len(t)
     T = np.equal(t[:, None], np.arange(10), out=w.T)                    # T = onehot(t)                  (N, 10)      (1)
     E_sum = np.log(w.a3_sum).sum()                                      # E = −(1/N) Σₙ Tₙᵀ log(a3ₙ)     ()           (9)
-    E_sum2 = np.vdot(T, w.a3_max[:, None] - w.z3)                       # (9)
-    E = (E_sum2 + E_sum) / N                                            # (9)
+    E_sum_2 = np.vdot(T, w.a3_max[:, None] - w.z3)                      # (9)
+    E = (E_sum + E_sum_2) / N                                           # (9)
     return E
 
 
@@ -190,6 +206,9 @@ def loss(parameters, x, t):
     x, t, w = prepare(parameters, x, t)
     forward(parameters, x, w)
     return error(parameters, t, w).item()
+
+
+evaluation_loss = loss
 
 
 @np.errstate(over="ignore", under="ignore")
@@ -285,7 +304,7 @@ def main():
     for epoch, mean in enumerate(losses, 1):
         line = f"epoch {epoch}: loss {mean:.4f}"
         if "x_test" in sets:
-            line += f", test loss {loss(parameters, sets['x_test'], sets['t_test']):.4f}"
+            line += f", test loss {evaluation_loss(parameters, sets['x_test'], sets['t_test']):.4f}"
             right = predict(parameters, sets["x_test"]).argmax(axis=1) == sets["t_test"]
             line += f", test accuracy {right.mean():.2%}"
         print(line)

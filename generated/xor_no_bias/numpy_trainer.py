@@ -70,21 +70,37 @@ def init_parameters(seed=0, dtype=np.float32):
 
 # ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
 class Workspace:
-    def __init__(self, N, dtype):
+    def __init__(self, N, dtype, larger=None):
+        def room(name, *shape, fill=np.empty, dtype=dtype):
+            return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        self.N, self.smaller = N, {N: self}
         self.real = np.dtype(dtype).type
-        self.gradient = np.empty(COUNT, dtype)
+        self.gradient = room("gradient", COUNT)
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
-        self.z1 = np.empty((N, 3), dtype)    # (N, 3)
-        self.a1 = self.z1    # (N, 3)
-        self.z2 = np.empty((N, 1), dtype)    # (N, 1)
-        self.a2 = self.z2    # (N, 1)
-        self.delta2 = self.z2    # (N, 1)
-        self.delta1 = np.empty((N, 3), dtype)    # (N, 3)
-        self.dx = np.empty((N, 2), dtype)    # (N, 2)
+        self.z1 = room("z1", N, 3)
+        self.a1 = self.z1
+        self.z2 = room("z2", N, 1)
+        self.a2 = self.z2
+        self.delta2 = self.z2
+        self.delta1 = room("delta1", N, 3)
+        self.dx = room("dx", N, 2)
 
 
-workspace = functools.lru_cache(maxsize=4)(Workspace)
+WORKSPACES = {}
+
+
+def workspace(N, dtype):
+    """Return the memory for N samples: a part of that for more, where there is such."""
+    largest = WORKSPACES.get(dtype)
+    if largest is None or largest.N < N:
+        largest = WORKSPACES[dtype] = Workspace(N, dtype)
+    if N not in largest.smaller:
+        largest.smaller[N] = Workspace(N, dtype, largest)
+    return largest.smaller[N]
+
+
 scratch = functools.lru_cache(maxsize=2)(np.empty)
 
 
@@ -108,15 +124,14 @@ def forward(p, x, w):
     a0 = x                                                              # a0 = x                         (N, 2)       (1)
     z1 = np.dot(a0, p["W1"].T, out=w.z1)                                # z1 = W1 a0                     (N, 3)       (2)
     a1 = sigmoid(z1, out=w.a1)                                          # a1 = σ(z1)                     (N, 3)       (3)
-    z2 = np.dot(a1, p["W2"].T, out=w.z2)                                # z2 = W2 a1                     (N, 1)       (4)
+    z2 = np.sum(p["W2"] * a1[:, None, :], axis=2, out=w.z2)             # z2 = W2 a1                     (N, 1)       (4)
     a2 = sigmoid(z2, out=w.a2)                                          # a2 = σ(z2)                     (N, 1)       (5)
     return a2
 
 
 # ---- Loss ------------------------------------------------------------------------------------------
 def error(p, t, w):
-    E_sum = np.sum((w.a2 - t)**2 / 2)                                   # E = (1/2) Σₙ ‖a2ₙ − tₙ‖²       ()           (6)
-    E = E_sum                                                           # (6)
+    E = np.sum((w.a2 - t)**2 / 2)                                       # E = (1/2) Σₙ ‖a2ₙ − tₙ‖²       ()           (6)
     return E
 
 
@@ -124,8 +139,8 @@ def error(p, t, w):
 def backward(p, x, t, w, g):
     a0 = x
     np.multiply(w.a2, (1 - w.a2) * (w.a2 - t), out=w.delta2)            # δ2 = (a2 − t) ⊙ a2 ⊙ (1 − a2)  (N, 1)       (7)
-    np.dot(w.delta2.T, w.a1, out=g["W2"])                               # ∂E/∂W2 = Σₙ δ2ₙ a1ₙᵀ           (1, 3)       (8)
-    np.dot(w.delta2, p["W2"], out=w.delta1)                             # δ1 = (W2ᵀ δ2) ⊙ a1 ⊙ (1 − a1)  (N, 3)       (9)
+    np.sum(w.a1.T * w.delta2.T[:, None, :], axis=2, out=g["W2"])        # ∂E/∂W2 = Σₙ δ2ₙ a1ₙᵀ           (1, 3)       (8)
+    np.sum(p["W2"].T * w.delta2[:, None, :], axis=2, out=w.delta1)      # δ1 = (W2ᵀ δ2) ⊙ a1 ⊙ (1 − a1)  (N, 3)       (9)
     w.delta1 *= w.a1 * (1 - w.a1)                                       # (9)
     np.dot(w.delta1.T, a0, out=g["W1"])                                 # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (3, 2)       (10)
 
@@ -155,6 +170,9 @@ def loss(parameters, x, t):
     x, t, w = prepare(parameters, x, t)
     forward(parameters, x, w)
     return error(parameters, t, w).item()
+
+
+evaluation_loss = loss
 
 
 @np.errstate(over="ignore", under="ignore")
@@ -243,7 +261,7 @@ def main():
     for epoch, mean in enumerate(losses, 1):
         line = f"epoch {epoch}: loss {mean:.4f}"
         if "x_test" in sets:
-            line += f", test loss {loss(parameters, sets['x_test'], sets['t_test']):.4f}"
+            line += f", test loss {evaluation_loss(parameters, sets['x_test'], sets['t_test']):.4f}"
         print(line)
 
 

@@ -1,0 +1,582 @@
+"""cifar10_cnn_74: 32x32x3-30x30x32-30x30x32-15x15x64-512-10, relu, dropout, max_pool2d, softmax; cross_entropy; adam; 1,639,914 parameters.
+
+three convolutions for CIFAR-10: 1,639,914 parameters
+
+Generated from cifar10_cnn_74.toml (sha256 12043d64); change the spec, not this file.  Needs NumPy only.
+A comment carries the textbook equation of its line, the shape, and the number that it has in equations.tex.
+A value at (N, …) holds one sample a row; equations are for one sample.
+"""
+
+import argparse
+import functools
+import math
+import operator
+import re
+
+import numpy as np
+
+# ---- Sizes and hyper-parameters --------------------------------------------------------------------
+PARAMETERS = {
+    "W1": (32, 3, 3, 3),
+    "b1": (32,),
+    "W2": (32, 3, 3, 32),
+    "b2": (32,),
+    "W3": (64, 3, 3, 32),
+    "b3": (64,),
+    "W4": (512, 3136),
+    "b4": (512,),
+    "W5": (10, 512),
+    "b5": (10,),
+}
+STATISTICS = {}
+COUNT = 1639914
+INPUT, OUTPUT = (32, 32, 3), (10,)
+BATCH_SIZE, EPOCHS = 32, 25
+LEARNING_RATE = 0.001
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-08
+
+
+def add_windows(places, values, axes):
+    """Add values to places that overlap, one place of the window (along the axes) after the other."""
+    values, at = np.broadcast_to(values, places.shape), [slice(None)] * places.ndim
+    for window in np.ndindex(*(places.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        places[tuple(at)] += values[tuple(at)]
+
+
+def draw(seed, stream, probability, out):
+    """Fill out with independent truth values, true with a probability (to 2^-16), by a counter-based generator."""
+    bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
+    return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
+
+
+def first(values, best, axes, out=None):
+    """Say where values reach best for the first time along the axes."""
+    out = np.empty(values.shape, bool) if out is None else out
+    at = [slice(None)] * values.ndim
+    waiting = np.ones(best.shape, bool)
+    for window in np.ndindex(*(values.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        hit = np.equal(values[tuple(at)], best, out=out[tuple(at)])
+        hit &= waiting
+        waiting ^= hit
+    return out
+
+
+def pieces(N, size):
+    """Yield the batch in pieces: which samples, and how many."""
+    for start in range(0, N, size):
+        yield slice(start, min(start + size, N)), min(size, N - start)
+
+
+@functools.cache
+def layout(pattern):
+    """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
+    read, order = pattern.split(" -> ")
+    terms = [re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1] for subscript in read.split()]
+    number = {"": 1, "+": 1, "-": -1}
+    return [[(number.get(f) or int(f), i) for f, i in axis] for axis in terms], order.split()
+
+
+def windows(a, pattern, **sizes):
+    """View a at affine subscripts, without a copy: "n 2i+u c -> n i u c" is a[n, 2i+u, c]."""
+    subscripts, order = layout(pattern)
+    start, strides = [], dict.fromkeys(order, 0)
+    for step, extent, terms in zip(a.strides, a.shape, subscripts, strict=True):
+        start.append(slice(sum(factor for factor, index in terms if not index), None))
+        for factor, index in terms:
+            if index:
+                strides[index] += factor * step
+                sizes.setdefault(index, extent)
+    shape = [sizes[index] for index in order]
+    return np.lib.stride_tricks.as_strided(a[tuple(start)], shape, [strides[index] for index in order])
+
+
+# ---- Parameters: views into one flat vector --------------------------------------------------------
+def views(vector):
+    """Return the parts of a flat vector of COUNT values by name, each in its shape."""
+    parts, start = {}, 0
+    for name, shape in PARAMETERS.items():
+        stop = start + math.prod(shape)
+        parts[name] = vector[start:stop].reshape(shape)
+        start = stop
+    return parts
+
+
+def flat(parts):
+    """Return the flat vector that arrays are the views of, or None where they are arrays of their own."""
+    vector, start = next(iter(parts.values())).base, 0
+    if vector is None or vector.shape != (COUNT,) or not vector.flags.c_contiguous:
+        return None
+    origin = vector.__array_interface__["data"][0]
+    for name, shape in PARAMETERS.items():
+        part = parts[name]
+        if part.base is not vector or part.__array_interface__["data"][0] != origin + start * vector.itemsize:
+            return None
+        start += math.prod(shape)
+    return vector
+
+
+def init_parameters(seed=0, dtype=np.float32):
+    """Return starting parameters by name, drawn with a seed."""
+    rng = np.random.default_rng(seed)
+    p = views(np.empty(COUNT, dtype))
+    p["W1"][...] = rng.uniform(-1, 1, (32, 3, 3, 3)) * math.sqrt(6 / (27 + 288))    # glorot_uniform
+    p["b1"][...] = 0
+    p["W2"][...] = rng.uniform(-1, 1, (32, 3, 3, 32)) * math.sqrt(6 / (288 + 288))    # glorot_uniform
+    p["b2"][...] = 0
+    p["W3"][...] = rng.uniform(-1, 1, (64, 3, 3, 32)) * math.sqrt(6 / (288 + 576))    # glorot_uniform
+    p["b3"][...] = 0
+    p["W4"][...] = rng.uniform(-1, 1, (512, 3136)) * math.sqrt(6 / (3136 + 512))    # glorot_uniform
+    p["b4"][...] = 0
+    p["W5"][...] = rng.uniform(-1, 1, (10, 512)) * math.sqrt(6 / (512 + 10))    # glorot_uniform
+    p["b5"][...] = 0
+    return p
+
+
+# ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
+class Workspace:
+    def __init__(self, N, dtype, larger=None):
+        def room(name, *shape, fill=np.empty, dtype=dtype):
+            return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        self.N, self.smaller = N, {N: self}
+        self.real = np.dtype(dtype).type
+        self.gradient = room("gradient", COUNT)
+        self.g = views(self.gradient)
+        self.parts, self.theta = (None,) * len(PARAMETERS), None
+        self.ones = np.ones(N, dtype)
+        self.places = np.ones(max(min(N, 4) * 225, min(N, 4) * 900), dtype)
+        self.m1 = room("m1", N, 30, 30, 32, dtype=bool)
+        self.m3 = room("m3", N, 3136, dtype=bool)
+        self.m4 = room("m4", N, 512, dtype=bool)
+        self.a0_windows = room("a0_windows", min(N, 4), 30, 30, 3, 3, 3)
+        self.z1 = room("z1", min(N, 4), 30, 30, 32)
+        self.a1 = room("a1", N, 30, 30, 32)
+        self.a1_2 = room("a1_2", N, 30, 30, 32)
+        self.a1_2_padded = room("a1_2_padded", min(N, 4), 32, 32, 32, fill=np.zeros)
+        self.a1_2_windows = room("a1_2_windows", min(N, 4), 30, 30, 3, 3, 32)
+        self.z2 = self.z1
+        self.a2 = room("a2", N, 30, 30, 32)
+        self.a2_2 = room("a2_2", N, 15, 15, 32)
+        self.a2_2_padded = room("a2_2_padded", min(N, 4), 17, 17, 32, fill=np.zeros)
+        self.a2_2_windows = room("a2_2_windows", min(N, 4), 15, 15, 3, 3, 32)
+        self.z3 = room("z3", min(N, 4), 15, 15, 64)
+        self.a3 = room("a3", N, 15, 15, 64)
+        self.a3_2 = room("a3_2", N, 7, 7, 64)
+        self.a3_3 = self.a3_2.reshape(N, 3136)
+        self.a3_4 = room("a3_4", N, 3136)
+        self.z4 = room("z4", N, 512)
+        self.a4 = self.z4
+        self.a4_2 = room("a4_2", N, 512)
+        self.z5 = room("z5", N, 10)
+        self.a5_max = room("a5_max", N)
+        self.a5_exp = room("a5_exp", N, 10)
+        self.a5_sum = room("a5_sum", N)
+        self.a5 = self.a5_exp
+        self.T = room("T", N, 10)
+        self.delta5 = self.T
+        self.delta4 = self.a4_2
+        self.da3_3 = self.a3_4
+        self.W2_windows = room("W2_windows", 32, 3, 3, 32)
+        self.da3_2 = self.da3_3.reshape(N, 7, 7, 64)
+        self.delta3_winner = room("delta3_winner", min(N, 4), 7, 7, 2, 2, 64, dtype=bool)
+        self.delta3_sum_windows = room("delta3_sum_windows", min(N, 4), 7, 7, 2, 2, 64)
+        self.delta3_sum = self.z3
+        self.delta3 = self.z3
+        self.a2_2_padded_2 = room("a2_2_padded_2", min(N, 4), 17, 17, 32, fill=np.zeros)
+        self.a2_2_windows_2 = self.a2_2_windows
+        self.da2_2_windows = self.a2_2_windows
+        self.da2_2_padded = room("da2_2_padded", min(N, 4), 17, 17, 32)
+        self.da2_2 = room("da2_2", min(N, 4), 15, 15, 32)
+        self.delta2_winner = room("delta2_winner", min(N, 4), 15, 15, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 4), 15, 15, 2, 2, 32)
+        self.delta2_sum = self.z1
+        self.delta2 = self.z1
+        self.a1_2_padded_2 = room("a1_2_padded_2", min(N, 4), 32, 32, 32, fill=np.zeros)
+        self.a1_2_windows_2 = self.a1_2_windows
+        self.delta2_padded = room("delta2_padded", min(N, 4), 32, 32, 32, fill=np.zeros)
+        self.delta2_windows = self.a1_2_windows
+        self.delta1 = self.a1_2
+        self.a0_windows_2 = self.a0_windows
+        self.dx_windows = room("dx_windows", min(N, 36), 30, 30, 3, 3, 3)
+        self.dx = room("dx", N, 32, 32, 3)
+
+
+WORKSPACES = {}
+
+
+def workspace(N, dtype):
+    """Return the memory for N samples: a part of that for more, where there is such."""
+    largest = WORKSPACES.get(dtype)
+    if largest is None or largest.N < N:
+        largest = WORKSPACES[dtype] = Workspace(N, dtype)
+    if N not in largest.smaller:
+        largest.smaller[N] = Workspace(N, dtype, largest)
+    return largest.smaller[N]
+
+
+scratch = functools.lru_cache(maxsize=2)(np.empty)
+
+
+def prepare(p, x, t=None):
+    """Return inputs and targets in the parameters' dtype, and the workspace for them."""
+    dtype = next(iter(p.values())).dtype
+    x = np.asarray(x, dtype)
+    if x.shape[1:] != INPUT:
+        raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
+    if t is not None and len(x) == 0:
+        raise ValueError("x has no samples, so there is no loss")
+    if t is not None:
+        t = np.asarray(t)
+        if t.shape != x.shape[:1] or t.dtype.kind not in "iu":
+            raise ValueError(f"t has shape {t.shape} and dtype {t.dtype}; expected {x.shape[:1]} integer labels")
+    return x, t, workspace(len(x), dtype)
+
+
+# ---- Forward, in training --------------------------------------------------------------------------
+def forward(p, x, w, seed):
+    N = len(x)
+    draw(seed, 0, 0.8, out=w.m1)                                        # a1_2 = (5/4) a1 ⊙ m1           (N, 30, 30, 32) (5)
+    draw(seed, 1, 0.8, out=w.m3)                                        # a3_4 = (5/4) a3_3 ⊙ m3         (N, 3136)    (14)
+    draw(seed, 2, 0.8, out=w.m4)                                        # a4_2 = (5/4) a4 ⊙ m4           (N, 512)     (18)
+    a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
+    for s, m in pieces(N, 4):
+        # z1 = W1 ⋆ a0 + b1              (N, 30, 30, 32) (3)
+        np.copyto(w.a0_windows[:m], windows(a0[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (3)
+        np.dot(w.a0_windows[:m].reshape(-1, 27), p["W1"].reshape(32, -1).T, out=w.z1[:m].reshape(-1, 32))  # (3)
+        w.z1[:m] += p["b1"]                                             # (3)
+        np.maximum(w.z1[:m], 0, out=w.a1[s])                            # a1 = max(0, z1)                (N, 30, 30, 32) (4)
+        np.multiply(1.25 * w.a1[s], w.m1[s], out=w.a1_2[s])             # (5)
+        w.a1_2_padded[:m][:, 1:-1, 1:-1] = w.a1_2[s]                    # z2 = W2 ⋆(p=1) a1_2 + b2       (N, 30, 30, 32) (7)
+        np.copyto(w.a1_2_windows[:m], windows(w.a1_2_padded[:m], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (7)
+        np.dot(w.a1_2_windows[:m].reshape(-1, 288), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (7)
+        w.z2[:m] += p["b2"]                                             # (7)
+        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 30, 30, 32) (8)
+        # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 15, 15, 32) (9)
+        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (9)
+        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (9)
+        w.a2_2_padded[:m][:, 1:-1, 1:-1] = w.a2_2[s]                    # z3 = W3 ⋆(p=1) a2_2 + b3       (N, 15, 15, 64) (10)
+        np.copyto(w.a2_2_windows[:m], windows(w.a2_2_padded[:m], "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (10)
+        np.dot(w.a2_2_windows[:m].reshape(-1, 288), p["W3"].reshape(64, -1).T, out=w.z3[:m].reshape(-1, 64))  # (10)
+        w.z3[:m] += p["b3"]                                             # (10)
+        np.maximum(w.z3[:m], 0, out=w.a3[s])                            # a3 = max(0, z3)                (N, 15, 15, 64) (11)
+        # a3_2[n,i,j,k] = max_uv a3[n,2i+u,2j+v,k] (N, 7, 7, 64) (12)
+        a3_windows = windows(w.a3[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (12)
+        a3_windows.max(axis=(4, 5), out=w.a3_2[s])                      # (12)
+        a3_3 = w.a3_2[s].reshape(m, 3136)                               # a3_3 = vec(a3_2)               (N, 3136)    (13)
+        np.multiply(1.25 * a3_3, w.m3[s], out=w.a3_4[s])                # (14)
+    z4 = np.dot(w.a3_4, p["W4"].T, out=w.z4)                            # z4 = W4 a3_4 + b4              (N, 512)     (16)
+    z4 += p["b4"]                                                       # (16)
+    a4 = np.maximum(z4, 0, out=w.a4)                                    # a4 = max(0, z4)                (N, 512)     (17)
+    a4_2 = np.multiply(1.25 * a4, w.m4, out=w.a4_2)                     # (18)
+    z5 = np.dot(a4_2, p["W5"].T, out=w.z5)                              # z5 = W5 a4_2 + b5              (N, 10)      (20)
+    z5 += p["b5"]                                                       # (20)
+    a5_max = z5.max(axis=1, out=w.a5_max)                               # a5 = softmax(z5)               (N, 10)      (21)
+    a5_exp = np.exp(z5 - a5_max[:, None], out=w.a5_exp)                 # (21)
+    a5_sum = a5_exp.sum(axis=1, out=w.a5_sum)                           # (21)
+    a5 = np.divide(a5_exp, a5_sum[:, None], out=w.a5)                   # (21)
+    return a5
+
+
+# ---- Forward, in evaluation ------------------------------------------------------------------------
+def evaluate(p, x, w):
+    N = len(x)
+    a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
+    for s, m in pieces(N, 4):
+        # z1 = W1 ⋆ a0 + b1              (N, 30, 30, 32) (3)
+        np.copyto(w.a0_windows[:m], windows(a0[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (3)
+        np.dot(w.a0_windows[:m].reshape(-1, 27), p["W1"].reshape(32, -1).T, out=w.z1[:m].reshape(-1, 32))  # (3)
+        w.z1[:m] += p["b1"]                                             # (3)
+        np.maximum(w.z1[:m], 0, out=w.a1[s])                            # a1 = max(0, z1)                (N, 30, 30, 32) (4)
+        w.a1_2[s][...] = w.a1[s]                                        # a1_2 = a1                      (N, 30, 30, 32) (6)
+        w.a1_2_padded[:m][:, 1:-1, 1:-1] = w.a1_2[s]                    # z2 = W2 ⋆(p=1) a1_2 + b2       (N, 30, 30, 32) (7)
+        np.copyto(w.a1_2_windows[:m], windows(w.a1_2_padded[:m], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (7)
+        np.dot(w.a1_2_windows[:m].reshape(-1, 288), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (7)
+        w.z2[:m] += p["b2"]                                             # (7)
+        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 30, 30, 32) (8)
+        # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 15, 15, 32) (9)
+        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (9)
+        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (9)
+        w.a2_2_padded[:m][:, 1:-1, 1:-1] = w.a2_2[s]                    # z3 = W3 ⋆(p=1) a2_2 + b3       (N, 15, 15, 64) (10)
+        np.copyto(w.a2_2_windows[:m], windows(w.a2_2_padded[:m], "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (10)
+        np.dot(w.a2_2_windows[:m].reshape(-1, 288), p["W3"].reshape(64, -1).T, out=w.z3[:m].reshape(-1, 64))  # (10)
+        w.z3[:m] += p["b3"]                                             # (10)
+        np.maximum(w.z3[:m], 0, out=w.a3[s])                            # a3 = max(0, z3)                (N, 15, 15, 64) (11)
+        # a3_2[n,i,j,k] = max_uv a3[n,2i+u,2j+v,k] (N, 7, 7, 64) (12)
+        a3_windows = windows(w.a3[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (12)
+        a3_windows.max(axis=(4, 5), out=w.a3_2[s])                      # (12)
+        a3_3 = w.a3_2[s].reshape(m, 3136)                               # a3_3 = vec(a3_2)               (N, 3136)    (13)
+        w.a3_4[s][...] = a3_3                                           # a3_4 = a3_3                    (N, 3136)    (15)
+    z4 = np.dot(w.a3_4, p["W4"].T, out=w.z4)                            # z4 = W4 a3_4 + b4              (N, 512)     (16)
+    z4 += p["b4"]                                                       # (16)
+    a4 = np.maximum(z4, 0, out=w.a4)                                    # a4 = max(0, z4)                (N, 512)     (17)
+    a4_2 = w.a4_2                                                       # a4_2 = a4                      (N, 512)     (19)
+    a4_2[...] = a4                                                      # (19)
+    z5 = np.dot(a4_2, p["W5"].T, out=w.z5)                              # z5 = W5 a4_2 + b5              (N, 10)      (20)
+    z5 += p["b5"]                                                       # (20)
+    a5_max = z5.max(axis=1, out=w.a5_max)                               # a5 = softmax(z5)               (N, 10)      (21)
+    a5_exp = np.exp(z5 - a5_max[:, None], out=w.a5_exp)                 # (21)
+    a5_sum = a5_exp.sum(axis=1, out=w.a5_sum)                           # (21)
+    a5 = np.divide(a5_exp, a5_sum[:, None], out=w.a5)                   # (21)
+    return a5
+
+
+# ---- Loss ------------------------------------------------------------------------------------------
+def error(p, t, w):
+    N = len(t)
+    T = np.equal(t[:, None], np.arange(10), out=w.T)                    # T = onehot(t)                  (N, 10)      (1)
+    E_sum = np.log(w.a5_sum).sum()                                      # E = −(1/N) Σₙ Tₙᵀ log(a5ₙ)     ()           (22)
+    E_sum_2 = np.vdot(T, w.a5_max[:, None] - w.z5)                      # (22)
+    E = (E_sum + E_sum_2) / N                                           # (22)
+    return E
+
+
+# ---- Backward: delta_l = dE/dz_l, and the gradient of every parameter ------------------------------
+def backward(p, x, t, w, g):
+    N = len(x)
+    real = w.real
+    a0 = x
+    np.divide(w.a5 - w.T, N, out=w.delta5)                              # δ5 = (a5 − T)/N                (N, 10)      (23)
+    np.dot(w.delta5.T, w.a4_2, out=g["W5"])                             # ∂E/∂W5 = Σₙ δ5ₙ a4_2ₙᵀ         (10, 512)    (24)
+    np.dot(w.ones, w.delta5, out=g["b5"])                               # ∂E/∂b5 = Σₙ δ5ₙ                (10,)        (25)
+    np.dot(w.delta5, p["W5"], out=w.delta4)                             # δ4 = (5/4) (W5ᵀ δ5) ⊙ m4 ⊙ [a4 > 0] (N, 512)     (26)
+    w.delta4 *= 1.25 * w.m4 * np.where(w.a4 > 0, real(1), real(0))      # (26)
+    np.dot(w.delta4.T, w.a3_4, out=g["W4"])                             # ∂E/∂W4 = Σₙ δ4ₙ a3_4ₙᵀ         (512, 3136)  (27)
+    np.dot(w.ones, w.delta4, out=g["b4"])                               # ∂E/∂b4 = Σₙ δ4ₙ                (512,)       (28)
+    np.dot(w.delta4, p["W4"], out=w.da3_3)                              # ∂E/∂a3_3 = (5/4) (W4ᵀ δ4) ⊙ m3 (N, 3136)    (29)
+    # δ1 = (5/4) (W2ᵀ ∗(p=1) δ2) ⊙ m1 ⊙ [a1 > 0] (N, 30, 30, 32) (38)
+    np.copyto(w.W2_windows, windows(p["W2"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (38)
+    g["b3"][...] = 0
+    g["b2"][...] = 0
+    g["b1"][...] = 0
+    dW3_flat = g["W3"].reshape(64, -1)
+    dW3_flat[...] = 0
+    dW2_flat = g["W2"].reshape(32, -1)
+    dW2_flat[...] = 0
+    dW1_flat = g["W1"].reshape(32, -1)
+    dW1_flat[...] = 0
+    for s, m in pieces(N, 4):
+        w.da3_3[s] *= 1.25 * w.m3[s]                                    # (29)
+        da3_2 = w.da3_3[s].reshape(m, 7, 7, 64)                         # ∂E/∂a3_2 = vec⁻¹(∂E/∂a3_3)     (N, 7, 7, 64) (30)
+        # δ3[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a3[n,2i+u,2j+v,k])] ∂E/∂a3_2[n,i,j,k]) [a3[n,p,q,k] > 0] (N, 15, 15, 64) (31)
+        a3_windows_2 = windows(w.a3[s], "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)  # (31)
+        first(a3_windows_2, w.a3_2[s], axes=(3, 4), out=w.delta3_winner[:m])  # (31)
+        np.multiply(da3_2[:, :, :, None, None, :], w.delta3_winner[:m], out=w.delta3_sum_windows[:m])  # (31)
+        w.delta3_sum[:m][...] = 0                                       # (31)
+        windows(w.delta3_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)[...] = w.delta3_sum_windows[:m]  # (31)
+        np.multiply(w.delta3_sum[:m], w.a3[s] > 0, out=w.delta3[:m])    # (31)
+        w.a2_2_padded_2[:m][:, 1:-1, 1:-1] = w.a2_2[s]                  # ∂E/∂W3 = Σₙ δ3ₙ ⋆(p=1) a2_2ₙ   (64, 3, 3, 32) (32)
+        np.copyto(w.a2_2_windows_2[:m], windows(w.a2_2_padded_2[:m], "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (32)
+        dW3_flat += np.dot(w.delta3[:m].reshape(-1, 64).T, w.a2_2_windows_2[:m].reshape(-1, 288))  # (32)
+        # ∂E/∂b3[k] = Σₙᵢⱼ δ3[n,i,j,k]   (64,)        (33)
+        g["b3"] += np.dot(w.places[: m * 225], w.delta3[:m].reshape(-1, 64))  # (33)
+        # ∂E/∂a2_2 = W3ᵀ ∗(p=1) δ3       (N, 15, 15, 32) (34)
+        np.dot(w.delta3[:m].reshape(-1, 64), p["W3"].reshape(64, -1), out=w.da2_2_windows[:m].reshape(-1, 288))  # (34)
+        w.da2_2_padded[:m][...] = 0                                     # (34)
+        add_windows(windows(w.da2_2_padded[:m], "n p+u q+v c -> n p q u v c", p=15, q=15, u=3, v=3), w.da2_2_windows[:m], axes=(3, 4))  # (34)
+        np.copyto(w.da2_2[:m], w.da2_2_padded[:m][:, 1:-1, 1:-1])       # (34)
+        # δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0] (N, 30, 30, 32) (35)
+        a2_windows_2 = windows(w.a2[s], "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2)  # (35)
+        first(a2_windows_2, w.a2_2[s], axes=(3, 4), out=w.delta2_winner[:m])  # (35)
+        np.multiply(w.da2_2[:m][:, :, :, None, None, :], w.delta2_winner[:m], out=w.delta2_sum_windows[:m])  # (35)
+        windows(w.delta2_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2)[...] = w.delta2_sum_windows[:m]  # (35)
+        np.multiply(w.delta2_sum[:m], w.a2[s] > 0, out=w.delta2[:m])    # (35)
+        w.a1_2_padded_2[:m][:, 1:-1, 1:-1] = w.a1_2[s]                  # ∂E/∂W2 = Σₙ δ2ₙ ⋆(p=1) a1_2ₙ   (32, 3, 3, 32) (36)
+        np.copyto(w.a1_2_windows_2[:m], windows(w.a1_2_padded_2[:m], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (36)
+        dW2_flat += np.dot(w.delta2[:m].reshape(-1, 32).T, w.a1_2_windows_2[:m].reshape(-1, 288))  # (36)
+        # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (37)
+        g["b2"] += np.dot(w.places[: m * 900], w.delta2[:m].reshape(-1, 32))  # (37)
+        w.delta2_padded[:m][:, 1:-1, 1:-1] = w.delta2[:m]               # (38)
+        np.copyto(w.delta2_windows[:m], windows(w.delta2_padded[:m], "n p+u q+v k -> n p q u v k", p=30, q=30, u=3, v=3))  # (38)
+        np.dot(w.delta2_windows[:m].reshape(-1, 288), w.W2_windows.reshape(32, -1).T, out=w.delta1[s].reshape(-1, 32))  # (38)
+        w.delta1[s] *= 1.25 * w.m1[s] * np.where(w.a1[s] > 0, real(1), real(0))  # (38)
+        # ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ          (32, 3, 3, 3) (39)
+        np.copyto(w.a0_windows_2[:m], windows(a0[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (39)
+        dW1_flat += np.dot(w.delta1[s].reshape(-1, 32).T, w.a0_windows_2[:m].reshape(-1, 27))  # (39)
+        # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (32,)        (40)
+        g["b1"] += np.dot(w.places[: m * 900], w.delta1[s].reshape(-1, 32))  # (40)
+
+
+# ---- Update: over all parameters as one vector -----------------------------------------------------
+def init_optimizer(parameters):
+    """Return the optimizer's state before the first step."""
+    dtype = next(iter(parameters.values())).dtype
+    return {
+        "step": 0,
+        "m": np.zeros(COUNT, dtype),
+        "v": np.zeros(COUNT, dtype),
+    }
+
+
+def descend(theta, g, state):
+    k = state["step"] = state["step"] + 1
+    m = state["m"]
+    v = state["v"]
+    s = scratch(COUNT, theta.dtype)
+    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (1639914,)   (42)
+    m += np.multiply(1 - BETA1, g, out=s)                               # (42)
+    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (1639914,)   (43)
+    np.square(g, out=s)                                                 # (43)
+    s *= 1 - BETA2                                                      # (43)
+    v += s                                                              # (43)
+    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (1639914,)   (44)
+    np.sqrt(s, out=s)                                                   # (44)
+    s += EPSILON                                                        # (44)
+    np.divide(m, s, out=s)                                              # (44)
+    s *= LEARNING_RATE / (1 - BETA1**k)                                 # (44)
+    theta -= s                                                          # (44)
+
+
+# ---- What a user of this module calls --------------------------------------------------------------
+@np.errstate(over="ignore", under="ignore")
+def predict(parameters, x):
+    """Return the outputs, (N, 10), for inputs (N, 32, 32, 3)."""
+    parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
+    if len(parts) > 1:
+        return np.concatenate([predict(parameters, part) for part in parts])
+    x, _, w = prepare(parameters, x)
+    return evaluate(parameters, x, w).copy()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss(parameters, x, t, seed=None):
+    """Return the loss of a batch, in training mode."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    return error(parameters, t, w).item()
+
+
+@np.errstate(over="ignore", under="ignore")
+def evaluation_loss(parameters, x, t):
+    """Return the loss of a batch, in evaluation mode."""
+    if len(x) > BATCH_SIZE:
+        parts = [(evaluation_loss(parameters, x[s], t[s]), m) for s, m in pieces(len(x), BATCH_SIZE)]
+        return sum(E * m for E, m in parts) / len(x)
+    x, t, w = prepare(parameters, x, t)
+    evaluate(parameters, x, w)
+    return error(parameters, t, w).item()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss_and_gradients(parameters, x, t, seed=None):
+    """Return the loss of a batch and its gradient by parameter; changes nothing."""
+    x, t, w = prepare(parameters, x, t)
+    g = views(np.empty_like(w.gradient))
+    forward(parameters, x, w, seed)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, g)
+    return E.item(), g
+
+
+@np.errstate(over="ignore", under="ignore")
+def input_gradient(parameters, x, t, seed=None):
+    """Return the gradient of the loss with respect to the inputs, in their shape."""
+    x, t, w = prepare(parameters, x, t)
+    p, g = parameters, w.g
+    forward(p, x, w, seed)
+    error(p, t, w)
+    backward(p, x, t, w, g)
+    N = len(x)
+    for s, m in pieces(N, 36):
+        # ∂E/∂x = W1ᵀ ∗ δ1               (N, 32, 32, 3) (41)
+        np.dot(w.delta1[s].reshape(-1, 32), p["W1"].reshape(32, -1), out=w.dx_windows[:m].reshape(-1, 27))  # (41)
+        w.dx[s][...] = 0                                                # (41)
+        add_windows(windows(w.dx[s], "n p+u q+v c -> n p q u v c", p=30, q=30, u=3, v=3), w.dx_windows[:m], axes=(3, 4))  # (41)
+    return w.dx.copy()
+
+
+def masks(N, seed=None):
+    """Return by name the random masks, one row a sample, that a step with this seed draws."""
+    found = {
+        "m1": draw(seed, 0, 0.8, out=np.empty((N, 30, 30, 32), bool)),
+        "m3": draw(seed, 1, 0.8, out=np.empty((N, 3136), bool)),
+        "m4": draw(seed, 2, 0.8, out=np.empty((N, 512), bool)),
+    }
+    return found
+
+
+@np.errstate(over="ignore", under="ignore")
+def branches(parameters, x, t, seed=None):
+    """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    sides = [
+        w.a4 <= 0,
+        first(windows(w.a3, "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2), w.a3_2, axes=(3, 4)),
+        w.a3 <= 0,
+        first(windows(w.a2, "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2), w.a2_2, axes=(3, 4)),
+        w.a2 <= 0,
+        w.a1 <= 0,
+    ]
+    return np.concatenate([side.ravel() for side in sides])
+
+
+def update(parameters, gradients, state):
+    """Change the parameters and the optimizer's state in place by one step."""
+    theta, g = flat(parameters), flat(gradients)
+    if theta is not None and g is not None:
+        descend(theta, g, state)
+        return
+    theta, g = (np.concatenate([a[name].ravel() for name in PARAMETERS]) for a in (parameters, gradients))
+    descend(theta, g, state)
+    for name, values in views(theta).items():
+        parameters[name][...] = values
+
+
+@np.errstate(over="ignore", under="ignore")
+def train_step(parameters, x, t, state, seed=None):
+    """Take one whole step on a batch, in place; return the loss before it."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, w.g)
+    if not all(map(operator.is_, parameters.values(), w.parts)):
+        w.parts, w.theta = tuple(parameters.values()), flat(parameters)
+    if w.theta is not None:
+        descend(w.theta, w.gradient, state)
+    else:
+        update(parameters, w.g, state)
+    return E.item()
+
+
+# ---- Training --------------------------------------------------------------------------------------
+def train(parameters, x, t, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0):
+    """Train in place on shuffled mini-batches; yield the mean loss of every epoch."""
+    rng, state = np.random.default_rng(seed), init_optimizer(parameters)
+    for _ in range(epochs):
+        order, total = rng.permutation(len(x)), 0.0
+        for start in range(0, len(x), batch_size):
+            batch = order[start : start + batch_size]
+            total += train_step(parameters, x[batch], t[batch], state, seed=int(rng.integers(2**63))) * len(batch)
+        yield total / len(x)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Train cifar10_cnn_74 on x_train, t_train of an .npz file.")
+    parser.add_argument("--data", required=True, help="an .npz file: x_train, t_train and, if any, x_test, t_test")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    data = np.load(arguments.data, allow_pickle=False)
+    sets = {name: data[name] for name in data.files}
+    for name in ("x_train", "x_test"):
+        if name in sets:
+            sets[name] = np.asarray(sets[name], np.float32).reshape(-1, *INPUT)
+    parameters = init_parameters(arguments.seed)
+    losses = train(parameters, sets["x_train"], sets["t_train"], arguments.epochs, seed=arguments.seed)
+    for epoch, mean in enumerate(losses, 1):
+        line = f"epoch {epoch}: loss {mean:.4f}"
+        if "x_test" in sets:
+            line += f", test loss {evaluation_loss(parameters, sets['x_test'], sets['t_test']):.4f}"
+            right = predict(parameters, sets["x_test"]).argmax(axis=1) == sets["t_test"]
+            line += f", test accuracy {right.mean():.2%}"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,702 @@
+"""cifar10_cnn_79: 32x32x3-…-10 (8 layers), relu, dropout, max_pool2d, softmax; cross_entropy; adam; 1,640,048 parameters.
+
+cifar10_cnn_74 with batch normalization: 1,640,048 parameters
+
+Generated from cifar10_cnn_79.toml (sha256 a34262fd); change the spec, not this file.  Needs NumPy only.
+A comment carries the textbook equation of its line, the shape, and the number that it has in equations.tex.
+A value at (N, …) holds one sample a row; equations are for one sample.
+"""
+
+import argparse
+import functools
+import math
+import operator
+import re
+
+import numpy as np
+
+# ---- Sizes and hyper-parameters --------------------------------------------------------------------
+PARAMETERS = {
+    "gamma1": (3,),
+    "beta1": (3,),
+    "W2": (32, 3, 3, 3),
+    "b2": (32,),
+    "gamma3": (32,),
+    "beta3": (32,),
+    "W4": (32, 3, 3, 32),
+    "b4": (32,),
+    "gamma5": (32,),
+    "beta5": (32,),
+    "W6": (64, 3, 3, 32),
+    "b6": (64,),
+    "W7": (512, 3136),
+    "b7": (512,),
+    "W8": (10, 512),
+    "b8": (10,),
+}
+STATISTICS = {
+    "mean1": (3,),
+    "var1": (3,),
+    "mean3": (32,),
+    "var3": (32,),
+    "mean5": (32,),
+    "var5": (32,),
+}
+COUNT = 1640048
+INPUT, OUTPUT = (32, 32, 3), (10,)
+BATCH_SIZE, EPOCHS = 32, 25
+LEARNING_RATE = 0.001
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-08
+
+
+def add_windows(places, values, axes):
+    """Add values to places that overlap, one place of the window (along the axes) after the other."""
+    values, at = np.broadcast_to(values, places.shape), [slice(None)] * places.ndim
+    for window in np.ndindex(*(places.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        places[tuple(at)] += values[tuple(at)]
+
+
+def draw(seed, stream, probability, out):
+    """Fill out with independent truth values, true with a probability (to 2^-16), by a counter-based generator."""
+    bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
+    return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
+
+
+def first(values, best, axes, out=None):
+    """Say where values reach best for the first time along the axes."""
+    out = np.empty(values.shape, bool) if out is None else out
+    at = [slice(None)] * values.ndim
+    waiting = np.ones(best.shape, bool)
+    for window in np.ndindex(*(values.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        hit = np.equal(values[tuple(at)], best, out=out[tuple(at)])
+        hit &= waiting
+        waiting ^= hit
+    return out
+
+
+def pieces(N, size):
+    """Yield the batch in pieces: which samples, and how many."""
+    for start in range(0, N, size):
+        yield slice(start, min(start + size, N)), min(size, N - start)
+
+
+@functools.cache
+def layout(pattern):
+    """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
+    read, order = pattern.split(" -> ")
+    terms = [re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1] for subscript in read.split()]
+    number = {"": 1, "+": 1, "-": -1}
+    return [[(number.get(f) or int(f), i) for f, i in axis] for axis in terms], order.split()
+
+
+def windows(a, pattern, **sizes):
+    """View a at affine subscripts, without a copy: "n 2i+u c -> n i u c" is a[n, 2i+u, c]."""
+    subscripts, order = layout(pattern)
+    start, strides = [], dict.fromkeys(order, 0)
+    for step, extent, terms in zip(a.strides, a.shape, subscripts, strict=True):
+        start.append(slice(sum(factor for factor, index in terms if not index), None))
+        for factor, index in terms:
+            if index:
+                strides[index] += factor * step
+                sizes.setdefault(index, extent)
+    shape = [sizes[index] for index in order]
+    return np.lib.stride_tricks.as_strided(a[tuple(start)], shape, [strides[index] for index in order])
+
+
+# ---- Parameters: views into one flat vector --------------------------------------------------------
+def views(vector):
+    """Return the parts of a flat vector of COUNT values by name, each in its shape."""
+    parts, start = {}, 0
+    for name, shape in PARAMETERS.items():
+        stop = start + math.prod(shape)
+        parts[name] = vector[start:stop].reshape(shape)
+        start = stop
+    return parts
+
+
+def flat(parts):
+    """Return the flat vector that arrays are the views of, or None where they are arrays of their own."""
+    vector, start = next(iter(parts.values())).base, 0
+    if vector is None or vector.shape != (COUNT,) or not vector.flags.c_contiguous:
+        return None
+    origin = vector.__array_interface__["data"][0]
+    for name, shape in PARAMETERS.items():
+        part = parts[name]
+        if part.base is not vector or part.__array_interface__["data"][0] != origin + start * vector.itemsize:
+            return None
+        start += math.prod(shape)
+    return vector
+
+
+def init_parameters(seed=0, dtype=np.float32):
+    """Return starting parameters by name, drawn with a seed."""
+    rng = np.random.default_rng(seed)
+    p = views(np.empty(COUNT, dtype))
+    p["gamma1"][...] = 1
+    p["beta1"][...] = 0
+    p["W2"][...] = rng.uniform(-1, 1, (32, 3, 3, 3)) * math.sqrt(6 / (27 + 288))    # glorot_uniform
+    p["b2"][...] = 0
+    p["gamma3"][...] = 1
+    p["beta3"][...] = 0
+    p["W4"][...] = rng.uniform(-1, 1, (32, 3, 3, 32)) * math.sqrt(6 / (288 + 288))    # glorot_uniform
+    p["b4"][...] = 0
+    p["gamma5"][...] = 1
+    p["beta5"][...] = 0
+    p["W6"][...] = rng.uniform(-1, 1, (64, 3, 3, 32)) * math.sqrt(6 / (288 + 576))    # glorot_uniform
+    p["b6"][...] = 0
+    p["W7"][...] = rng.uniform(-1, 1, (512, 3136)) * math.sqrt(6 / (3136 + 512))    # glorot_uniform
+    p["b7"][...] = 0
+    p["W8"][...] = rng.uniform(-1, 1, (10, 512)) * math.sqrt(6 / (512 + 10))    # glorot_uniform
+    p["b8"][...] = 0
+    p["mean1"] = np.zeros((3,), dtype)
+    p["var1"] = np.ones((3,), dtype)
+    p["mean3"] = np.zeros((32,), dtype)
+    p["var3"] = np.ones((32,), dtype)
+    p["mean5"] = np.zeros((32,), dtype)
+    p["var5"] = np.ones((32,), dtype)
+    return p
+
+
+# ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
+class Workspace:
+    def __init__(self, N, dtype, larger=None):
+        def room(name, *shape, fill=np.empty, dtype=dtype):
+            return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        self.N, self.smaller = N, {N: self}
+        self.real = np.dtype(dtype).type
+        self.gradient = room("gradient", COUNT)
+        self.g = views(self.gradient)
+        self.parts, self.theta = (None,) * len(PARAMETERS), None
+        self.ones = np.ones(N, dtype)
+        self.places = np.ones(max(N * 1024, min(N, 4) * 225, min(N, 4) * 900, min(N, 16) * 225, min(N, 36) * 900, min(N, 36) * 1024, min(N, 145) * 225), dtype)
+        self.m2 = room("m2", N, 30, 30, 32, dtype=bool)
+        self.m6 = room("m6", N, 3136, dtype=bool)
+        self.m7 = room("m7", N, 512, dtype=bool)
+        self.mu1 = room("mu1", 3)
+        self.v1 = room("v1", 3)
+        self.xhat1 = room("xhat1", N, 32, 32, 3)
+        self.z1 = room("z1", N, 32, 32, 3)
+        self.z1_windows = room("z1_windows", min(N, 36), 30, 30, 3, 3, 3)
+        self.z2 = room("z2", min(N, 36), 30, 30, 32)
+        self.a2 = room("a2", N, 30, 30, 32)
+        self.a2_2 = room("a2_2", N, 30, 30, 32)
+        self.mu3 = room("mu3", 32)
+        self.v3 = room("v3", 32)
+        self.xhat3 = self.a2_2
+        self.z3 = room("z3", N, 30, 30, 32)
+        self.z3_padded = room("z3_padded", min(N, 4), 32, 32, 32, fill=np.zeros)
+        self.z3_windows = room("z3_windows", min(N, 4), 30, 30, 3, 3, 32)
+        self.z4 = room("z4", min(N, 4), 30, 30, 32)
+        self.a4 = room("a4", N, 30, 30, 32)
+        self.a4_2 = room("a4_2", N, 15, 15, 32)
+        self.mu5 = room("mu5", 32)
+        self.v5 = room("v5", 32)
+        self.xhat5 = room("xhat5", N, 15, 15, 32)
+        self.z5 = room("z5", N, 15, 15, 32)
+        self.z5_padded = room("z5_padded", min(N, 16), 17, 17, 32, fill=np.zeros)
+        self.z5_windows = room("z5_windows", min(N, 16), 15, 15, 3, 3, 32)
+        self.z6 = room("z6", min(N, 16), 15, 15, 64)
+        self.a6 = room("a6", N, 15, 15, 64)
+        self.a6_2 = room("a6_2", N, 7, 7, 64)
+        self.a6_3 = self.a6_2.reshape(N, 3136)
+        self.a6_4 = room("a6_4", N, 3136)
+        self.z7 = room("z7", N, 512)
+        self.a7 = self.z7
+        self.a7_2 = room("a7_2", N, 512)
+        self.z8 = room("z8", N, 10)
+        self.a8_max = room("a8_max", N)
+        self.a8_exp = room("a8_exp", N, 10)
+        self.a8_sum = room("a8_sum", N)
+        self.a8 = self.a8_exp
+        self.T = room("T", N, 10)
+        self.delta8 = self.T
+        self.delta7 = self.a7_2
+        self.da6_3 = self.a6_4
+        self.da6_2 = self.da6_3.reshape(N, 7, 7, 64)
+        self.delta6_winner = room("delta6_winner", min(N, 16), 7, 7, 2, 2, 64, dtype=bool)
+        self.delta6_sum_windows = room("delta6_sum_windows", min(N, 16), 7, 7, 2, 2, 64)
+        self.delta6_sum = self.z6
+        self.delta6 = self.z6
+        self.z5_padded_2 = room("z5_padded_2", min(N, 16), 17, 17, 32, fill=np.zeros)
+        self.z5_windows_2 = self.z5_windows
+        self.delta5_windows = self.z5_windows
+        self.delta5_padded = room("delta5_padded", min(N, 16), 17, 17, 32)
+        self.delta5 = self.z5
+        self.W4_windows = room("W4_windows", 32, 3, 3, 32)
+        self.da4_2 = room("da4_2", min(N, 4), 15, 15, 32)
+        self.delta4_winner = room("delta4_winner", min(N, 4), 15, 15, 2, 2, 32, dtype=bool)
+        self.delta4_sum_windows = room("delta4_sum_windows", min(N, 4), 15, 15, 2, 2, 32)
+        self.delta4_sum = self.z4
+        self.delta4 = self.z4
+        self.z3_padded_2 = room("z3_padded_2", min(N, 4), 32, 32, 32, fill=np.zeros)
+        self.z3_windows_2 = self.z3_windows
+        self.delta4_padded = room("delta4_padded", min(N, 4), 32, 32, 32, fill=np.zeros)
+        self.delta4_windows = self.z3_windows
+        self.delta3 = self.z3
+        self.delta2 = self.z2
+        self.z1_windows_2 = self.z1_windows
+        self.delta1_windows = self.z1_windows
+        self.delta1 = self.z1
+        self.dx = self.z1
+
+
+WORKSPACES = {}
+
+
+def workspace(N, dtype):
+    """Return the memory for N samples: a part of that for more, where there is such."""
+    largest = WORKSPACES.get(dtype)
+    if largest is None or largest.N < N:
+        largest = WORKSPACES[dtype] = Workspace(N, dtype)
+    if N not in largest.smaller:
+        largest.smaller[N] = Workspace(N, dtype, largest)
+    return largest.smaller[N]
+
+
+scratch = functools.lru_cache(maxsize=2)(np.empty)
+
+
+def prepare(p, x, t=None):
+    """Return inputs and targets in the parameters' dtype, and the workspace for them."""
+    dtype = next(iter(p.values())).dtype
+    x = np.asarray(x, dtype)
+    if x.shape[1:] != INPUT:
+        raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
+    if t is not None and len(x) == 0:
+        raise ValueError("x has no samples, so there is no loss")
+    if t is not None:
+        t = np.asarray(t)
+        if t.shape != x.shape[:1] or t.dtype.kind not in "iu":
+            raise ValueError(f"t has shape {t.shape} and dtype {t.dtype}; expected {x.shape[:1]} integer labels")
+    return x, t, workspace(len(x), dtype)
+
+
+# ---- Forward, in training --------------------------------------------------------------------------
+def forward(p, x, w, seed):
+    N = len(x)
+    draw(seed, 0, 0.8, out=w.m2)                                        # a2_2 = (5/4) a2 ⊙ m2           (N, 30, 30, 32) (10)
+    draw(seed, 1, 0.8, out=w.m6)                                        # a6_4 = (5/4) a6_3 ⊙ m6         (N, 3136)    (29)
+    draw(seed, 2, 0.8, out=w.m7)                                        # a7_2 = (5/4) a7 ⊙ m7           (N, 512)     (33)
+    a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
+    mu1 = np.dot(w.places[: N * 1024], a0.reshape(-1, 3), out=w.mu1)    # μ1[k] = (1/(1024 N)) Σₙᵢⱼ a0[n,i,j,k] (3,)         (3)
+    mu1 /= 1024 * N                                                     # (3)
+    # v1[k] = (1/(1024 N)) Σₙᵢⱼ (a0[n,i,j,k] − μ1[k])² (3,)         (4)
+    v1 = np.dot(w.places[: N * 1024], ((a0 - mu1)**2).reshape(-1, 3), out=w.v1)  # (4)
+    v1 /= 1024 * N                                                      # (4)
+    w.mu3[...] = 0
+    for s, m in pieces(N, 36):
+        np.divide(a0[s] - mu1, np.sqrt(v1 + 1e-05), out=w.xhat1[s])     # x̂1[n,i,j,k] = (a0[n,i,j,k] − μ1[k])/√(v1[k] + 1e-5) (N, 32, 32, 3) (5)
+        np.add(p["beta1"], p["gamma1"] * w.xhat1[s], out=w.z1[s])       # z1[n,i,j,k] = γ1[k] x̂1[n,i,j,k] + β1[k] (N, 32, 32, 3) (6)
+        # z2 = W2 ⋆ z1 + b2              (N, 30, 30, 32) (8)
+        np.copyto(w.z1_windows[:m], windows(w.z1[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (8)
+        np.dot(w.z1_windows[:m].reshape(-1, 27), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (8)
+        w.z2[:m] += p["b2"]                                             # (8)
+        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 30, 30, 32) (9)
+        np.multiply(1.25 * w.a2[s], w.m2[s], out=w.a2_2[s])             # (10)
+        # μ3[k] = (1/(900 N)) Σₙᵢⱼ a2_2[n,i,j,k] (32,)        (12)
+        w.mu3 += np.dot(w.places[: m * 900], w.a2_2[s].reshape(-1, 32))  # (12)
+    w.mu3 /= 900 * N                                                    # (12)
+    w.v3[...] = 0
+    for s, m in pieces(N, 36):
+        # v3[k] = (1/(900 N)) Σₙᵢⱼ (a2_2[n,i,j,k] − μ3[k])² (32,)        (13)
+        w.v3 += np.dot(w.places[: m * 900], ((w.a2_2[s] - w.mu3)**2).reshape(-1, 32))  # (13)
+    w.v3 /= 900 * N                                                     # (13)
+    w.mu5[...] = 0
+    for s, m in pieces(N, 4):
+        # x̂3[n,i,j,k] = (a2_2[n,i,j,k] − μ3[k])/√(v3[k] + 1e-5) (N, 30, 30, 32) (14)
+        np.divide(w.a2_2[s] - w.mu3, np.sqrt(w.v3 + 1e-05), out=w.xhat3[s])  # (14)
+        np.add(p["beta3"], p["gamma3"] * w.xhat3[s], out=w.z3[s])       # z3[n,i,j,k] = γ3[k] x̂3[n,i,j,k] + β3[k] (N, 30, 30, 32) (15)
+        w.z3_padded[:m][:, 1:-1, 1:-1] = w.z3[s]                        # z4 = W4 ⋆(p=1) z3 + b4         (N, 30, 30, 32) (17)
+        np.copyto(w.z3_windows[:m], windows(w.z3_padded[:m], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (17)
+        np.dot(w.z3_windows[:m].reshape(-1, 288), p["W4"].reshape(32, -1).T, out=w.z4[:m].reshape(-1, 32))  # (17)
+        w.z4[:m] += p["b4"]                                             # (17)
+        np.maximum(w.z4[:m], 0, out=w.a4[s])                            # a4 = max(0, z4)                (N, 30, 30, 32) (18)
+        # a4_2[n,i,j,k] = max_uv a4[n,2i+u,2j+v,k] (N, 15, 15, 32) (19)
+        a4_windows = windows(w.a4[s], "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (19)
+        a4_windows.max(axis=(4, 5), out=w.a4_2[s])                      # (19)
+        # μ5[k] = (1/(225 N)) Σₙᵢⱼ a4_2[n,i,j,k] (32,)        (20)
+        w.mu5 += np.dot(w.places[: m * 225], w.a4_2[s].reshape(-1, 32))  # (20)
+    w.mu5 /= 225 * N                                                    # (20)
+    w.v5[...] = 0
+    for s, m in pieces(N, 145):
+        # v5[k] = (1/(225 N)) Σₙᵢⱼ (a4_2[n,i,j,k] − μ5[k])² (32,)        (21)
+        w.v5 += np.dot(w.places[: m * 225], ((w.a4_2[s] - w.mu5)**2).reshape(-1, 32))  # (21)
+    w.v5 /= 225 * N                                                     # (21)
+    for s, m in pieces(N, 16):
+        # x̂5[n,i,j,k] = (a4_2[n,i,j,k] − μ5[k])/√(v5[k] + 1e-5) (N, 15, 15, 32) (22)
+        np.divide(w.a4_2[s] - w.mu5, np.sqrt(w.v5 + 1e-05), out=w.xhat5[s])  # (22)
+        np.add(p["beta5"], p["gamma5"] * w.xhat5[s], out=w.z5[s])       # z5[n,i,j,k] = γ5[k] x̂5[n,i,j,k] + β5[k] (N, 15, 15, 32) (23)
+        w.z5_padded[:m][:, 1:-1, 1:-1] = w.z5[s]                        # z6 = W6 ⋆(p=1) z5 + b6         (N, 15, 15, 64) (25)
+        np.copyto(w.z5_windows[:m], windows(w.z5_padded[:m], "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (25)
+        np.dot(w.z5_windows[:m].reshape(-1, 288), p["W6"].reshape(64, -1).T, out=w.z6[:m].reshape(-1, 64))  # (25)
+        w.z6[:m] += p["b6"]                                             # (25)
+        np.maximum(w.z6[:m], 0, out=w.a6[s])                            # a6 = max(0, z6)                (N, 15, 15, 64) (26)
+        # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 7, 7, 64) (27)
+        a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (27)
+        a6_windows.max(axis=(4, 5), out=w.a6_2[s])                      # (27)
+        a6_3 = w.a6_2[s].reshape(m, 3136)                               # a6_3 = vec(a6_2)               (N, 3136)    (28)
+        np.multiply(1.25 * a6_3, w.m6[s], out=w.a6_4[s])                # (29)
+    z7 = np.dot(w.a6_4, p["W7"].T, out=w.z7)                            # z7 = W7 a6_4 + b7              (N, 512)     (31)
+    z7 += p["b7"]                                                       # (31)
+    a7 = np.maximum(z7, 0, out=w.a7)                                    # a7 = max(0, z7)                (N, 512)     (32)
+    a7_2 = np.multiply(1.25 * a7, w.m7, out=w.a7_2)                     # (33)
+    z8 = np.dot(a7_2, p["W8"].T, out=w.z8)                              # z8 = W8 a7_2 + b8              (N, 10)      (35)
+    z8 += p["b8"]                                                       # (35)
+    a8_max = z8.max(axis=1, out=w.a8_max)                               # a8 = softmax(z8)               (N, 10)      (36)
+    a8_exp = np.exp(z8 - a8_max[:, None], out=w.a8_exp)                 # (36)
+    a8_sum = a8_exp.sum(axis=1, out=w.a8_sum)                           # (36)
+    a8 = np.divide(a8_exp, a8_sum[:, None], out=w.a8)                   # (36)
+    return a8
+
+
+# ---- Forward, in evaluation ------------------------------------------------------------------------
+def evaluate(p, x, w):
+    N = len(x)
+    a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
+    for s, m in pieces(N, 4):
+        # z1[n,i,j,k] = γ1[k] (a0[n,i,j,k] − μ̄1[k])/√(v̄1[k] + 1e-5) + β1[k] (N, 32, 32, 3) (7)
+        np.add(p["beta1"], p["gamma1"] * (a0[s] - p["mean1"]) / np.sqrt(p["var1"] + 1e-05), out=w.z1[s])  # (7)
+        # z2 = W2 ⋆ z1 + b2              (N, 30, 30, 32) (8)
+        np.copyto(w.z1_windows[:m], windows(w.z1[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (8)
+        np.dot(w.z1_windows[:m].reshape(-1, 27), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (8)
+        w.z2[:m] += p["b2"]                                             # (8)
+        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 30, 30, 32) (9)
+        w.a2_2[s][...] = w.a2[s]                                        # a2_2 = a2                      (N, 30, 30, 32) (11)
+        # z3[n,i,j,k] = γ3[k] (a2_2[n,i,j,k] − μ̄3[k])/√(v̄3[k] + 1e-5) + β3[k] (N, 30, 30, 32) (16)
+        np.add(p["beta3"], p["gamma3"] * (w.a2_2[s] - p["mean3"]) / np.sqrt(p["var3"] + 1e-05), out=w.z3[s])  # (16)
+        w.z3_padded[:m][:, 1:-1, 1:-1] = w.z3[s]                        # z4 = W4 ⋆(p=1) z3 + b4         (N, 30, 30, 32) (17)
+        np.copyto(w.z3_windows[:m], windows(w.z3_padded[:m], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (17)
+        np.dot(w.z3_windows[:m].reshape(-1, 288), p["W4"].reshape(32, -1).T, out=w.z4[:m].reshape(-1, 32))  # (17)
+        w.z4[:m] += p["b4"]                                             # (17)
+        np.maximum(w.z4[:m], 0, out=w.a4[s])                            # a4 = max(0, z4)                (N, 30, 30, 32) (18)
+        # a4_2[n,i,j,k] = max_uv a4[n,2i+u,2j+v,k] (N, 15, 15, 32) (19)
+        a4_windows = windows(w.a4[s], "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (19)
+        a4_windows.max(axis=(4, 5), out=w.a4_2[s])                      # (19)
+        # z5[n,i,j,k] = γ5[k] (a4_2[n,i,j,k] − μ̄5[k])/√(v̄5[k] + 1e-5) + β5[k] (N, 15, 15, 32) (24)
+        np.add(p["beta5"], p["gamma5"] * (w.a4_2[s] - p["mean5"]) / np.sqrt(p["var5"] + 1e-05), out=w.z5[s])  # (24)
+        w.z5_padded[:m][:, 1:-1, 1:-1] = w.z5[s]                        # z6 = W6 ⋆(p=1) z5 + b6         (N, 15, 15, 64) (25)
+        np.copyto(w.z5_windows[:m], windows(w.z5_padded[:m], "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (25)
+        np.dot(w.z5_windows[:m].reshape(-1, 288), p["W6"].reshape(64, -1).T, out=w.z6[:m].reshape(-1, 64))  # (25)
+        w.z6[:m] += p["b6"]                                             # (25)
+        np.maximum(w.z6[:m], 0, out=w.a6[s])                            # a6 = max(0, z6)                (N, 15, 15, 64) (26)
+        # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 7, 7, 64) (27)
+        a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (27)
+        a6_windows.max(axis=(4, 5), out=w.a6_2[s])                      # (27)
+        a6_3 = w.a6_2[s].reshape(m, 3136)                               # a6_3 = vec(a6_2)               (N, 3136)    (28)
+        w.a6_4[s][...] = a6_3                                           # a6_4 = a6_3                    (N, 3136)    (30)
+    z7 = np.dot(w.a6_4, p["W7"].T, out=w.z7)                            # z7 = W7 a6_4 + b7              (N, 512)     (31)
+    z7 += p["b7"]                                                       # (31)
+    a7 = np.maximum(z7, 0, out=w.a7)                                    # a7 = max(0, z7)                (N, 512)     (32)
+    a7_2 = w.a7_2                                                       # a7_2 = a7                      (N, 512)     (34)
+    a7_2[...] = a7                                                      # (34)
+    z8 = np.dot(a7_2, p["W8"].T, out=w.z8)                              # z8 = W8 a7_2 + b8              (N, 10)      (35)
+    z8 += p["b8"]                                                       # (35)
+    a8_max = z8.max(axis=1, out=w.a8_max)                               # a8 = softmax(z8)               (N, 10)      (36)
+    a8_exp = np.exp(z8 - a8_max[:, None], out=w.a8_exp)                 # (36)
+    a8_sum = a8_exp.sum(axis=1, out=w.a8_sum)                           # (36)
+    a8 = np.divide(a8_exp, a8_sum[:, None], out=w.a8)                   # (36)
+    return a8
+
+
+# ---- Loss ------------------------------------------------------------------------------------------
+def error(p, t, w):
+    N = len(t)
+    T = np.equal(t[:, None], np.arange(10), out=w.T)                    # T = onehot(t)                  (N, 10)      (1)
+    E_sum = np.log(w.a8_sum).sum()                                      # E = −(1/N) Σₙ Tₙᵀ log(a8ₙ)     ()           (37)
+    E_sum_2 = np.vdot(T, w.a8_max[:, None] - w.z8)                      # (37)
+    E = (E_sum + E_sum_2) / N                                           # (37)
+    return E
+
+
+# ---- Backward: delta_l = dE/dz_l, and the gradient of every parameter ------------------------------
+def backward(p, x, t, w, g):
+    N = len(x)
+    real = w.real
+    np.divide(w.a8 - w.T, N, out=w.delta8)                              # δ8 = (a8 − T)/N                (N, 10)      (38)
+    np.dot(w.delta8.T, w.a7_2, out=g["W8"])                             # ∂E/∂W8 = Σₙ δ8ₙ a7_2ₙᵀ         (10, 512)    (39)
+    np.dot(w.ones, w.delta8, out=g["b8"])                               # ∂E/∂b8 = Σₙ δ8ₙ                (10,)        (40)
+    np.dot(w.delta8, p["W8"], out=w.delta7)                             # δ7 = (5/4) (W8ᵀ δ8) ⊙ m7 ⊙ [a7 > 0] (N, 512)     (41)
+    w.delta7 *= 1.25 * w.m7 * np.where(w.a7 > 0, real(1), real(0))      # (41)
+    np.dot(w.delta7.T, w.a6_4, out=g["W7"])                             # ∂E/∂W7 = Σₙ δ7ₙ a6_4ₙᵀ         (512, 3136)  (42)
+    np.dot(w.ones, w.delta7, out=g["b7"])                               # ∂E/∂b7 = Σₙ δ7ₙ                (512,)       (43)
+    np.dot(w.delta7, p["W7"], out=w.da6_3)                              # ∂E/∂a6_3 = (5/4) (W7ᵀ δ7) ⊙ m6 (N, 3136)    (44)
+    g["b6"][...] = 0
+    g["beta5"][...] = 0
+    g["gamma5"][...] = 0
+    dW6_flat = g["W6"].reshape(64, -1)
+    dW6_flat[...] = 0
+    for s, m in pieces(N, 16):
+        w.da6_3[s] *= 1.25 * w.m6[s]                                    # (44)
+        da6_2 = w.da6_3[s].reshape(m, 7, 7, 64)                         # ∂E/∂a6_2 = vec⁻¹(∂E/∂a6_3)     (N, 7, 7, 64) (45)
+        # δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0] (N, 15, 15, 64) (46)
+        a6_windows_2 = windows(w.a6[s], "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)  # (46)
+        first(a6_windows_2, w.a6_2[s], axes=(3, 4), out=w.delta6_winner[:m])  # (46)
+        np.multiply(da6_2[:, :, :, None, None, :], w.delta6_winner[:m], out=w.delta6_sum_windows[:m])  # (46)
+        w.delta6_sum[:m][...] = 0                                       # (46)
+        windows(w.delta6_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)[...] = w.delta6_sum_windows[:m]  # (46)
+        np.multiply(w.delta6_sum[:m], w.a6[s] > 0, out=w.delta6[:m])    # (46)
+        w.z5_padded_2[:m][:, 1:-1, 1:-1] = w.z5[s]                      # ∂E/∂W6 = Σₙ δ6ₙ ⋆(p=1) z5ₙ     (64, 3, 3, 32) (47)
+        np.copyto(w.z5_windows_2[:m], windows(w.z5_padded_2[:m], "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (47)
+        dW6_flat += np.dot(w.delta6[:m].reshape(-1, 64).T, w.z5_windows_2[:m].reshape(-1, 288))  # (47)
+        # ∂E/∂b6[k] = Σₙᵢⱼ δ6[n,i,j,k]   (64,)        (48)
+        g["b6"] += np.dot(w.places[: m * 225], w.delta6[:m].reshape(-1, 64))  # (48)
+        # δ5 = W6ᵀ ∗(p=1) δ6             (N, 15, 15, 32) (49)
+        np.dot(w.delta6[:m].reshape(-1, 64), p["W6"].reshape(64, -1), out=w.delta5_windows[:m].reshape(-1, 288))  # (49)
+        w.delta5_padded[:m][...] = 0                                    # (49)
+        add_windows(windows(w.delta5_padded[:m], "n p+u q+v c -> n p q u v c", p=15, q=15, u=3, v=3), w.delta5_windows[:m], axes=(3, 4))  # (49)
+        np.copyto(w.delta5[s], w.delta5_padded[:m][:, 1:-1, 1:-1])      # (49)
+        # ∂E/∂β5[k] = Σₙᵢⱼ δ5[n,i,j,k]   (32,)        (50)
+        g["beta5"] += np.dot(w.places[: m * 225], w.delta5[s].reshape(-1, 32))  # (50)
+        # ∂E/∂γ5[k] = Σₙᵢⱼ δ5[n,i,j,k] x̂5[n,i,j,k] (32,)        (51)
+        g["gamma5"] += np.dot(w.places[: m * 225], (w.delta5[s] * w.xhat5[s]).reshape(-1, 32))  # (51)
+    # δ3 = W4ᵀ ∗(p=1) δ4             (N, 30, 30, 32) (60)
+    np.copyto(w.W4_windows, windows(p["W4"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (60)
+    g["b4"][...] = 0
+    g["beta3"][...] = 0
+    g["gamma3"][...] = 0
+    dW4_flat = g["W4"].reshape(32, -1)
+    dW4_flat[...] = 0
+    for s, m in pieces(N, 4):
+        # ∂E/∂a4_2[n,i,j,k] = γ5[k] (225 N δ5[n,i,j,k] − Σ_mpq δ5[m,p,q,k] − (Σ_mpq δ5[m,p,q,k] x̂5[m,p,q,k]) x̂5[n,i,j,k])/(225 N √(v5[k] + 1e-5)) (N, 15, 15, 32) (56)
+        np.divide(p["gamma5"] * (225 * N * w.delta5[s] - g["gamma5"] * w.xhat5[s] - g["beta5"]), 225 * N * np.sqrt(w.v5 + 1e-05), out=w.da4_2[:m])  # (56)
+        # δ4[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a4[n,2i+u,2j+v,k])] ∂E/∂a4_2[n,i,j,k]) [a4[n,p,q,k] > 0] (N, 30, 30, 32) (57)
+        a4_windows_2 = windows(w.a4[s], "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2)  # (57)
+        first(a4_windows_2, w.a4_2[s], axes=(3, 4), out=w.delta4_winner[:m])  # (57)
+        np.multiply(w.da4_2[:m][:, :, :, None, None, :], w.delta4_winner[:m], out=w.delta4_sum_windows[:m])  # (57)
+        windows(w.delta4_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2)[...] = w.delta4_sum_windows[:m]  # (57)
+        np.multiply(w.delta4_sum[:m], w.a4[s] > 0, out=w.delta4[:m])    # (57)
+        w.z3_padded_2[:m][:, 1:-1, 1:-1] = w.z3[s]                      # ∂E/∂W4 = Σₙ δ4ₙ ⋆(p=1) z3ₙ     (32, 3, 3, 32) (58)
+        np.copyto(w.z3_windows_2[:m], windows(w.z3_padded_2[:m], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (58)
+        dW4_flat += np.dot(w.delta4[:m].reshape(-1, 32).T, w.z3_windows_2[:m].reshape(-1, 288))  # (58)
+        # ∂E/∂b4[k] = Σₙᵢⱼ δ4[n,i,j,k]   (32,)        (59)
+        g["b4"] += np.dot(w.places[: m * 900], w.delta4[:m].reshape(-1, 32))  # (59)
+        w.delta4_padded[:m][:, 1:-1, 1:-1] = w.delta4[:m]               # (60)
+        np.copyto(w.delta4_windows[:m], windows(w.delta4_padded[:m], "n p+u q+v k -> n p q u v k", p=30, q=30, u=3, v=3))  # (60)
+        np.dot(w.delta4_windows[:m].reshape(-1, 288), w.W4_windows.reshape(32, -1).T, out=w.delta3[s].reshape(-1, 32))  # (60)
+        # ∂E/∂β3[k] = Σₙᵢⱼ δ3[n,i,j,k]   (32,)        (61)
+        g["beta3"] += np.dot(w.places[: m * 900], w.delta3[s].reshape(-1, 32))  # (61)
+        # ∂E/∂γ3[k] = Σₙᵢⱼ δ3[n,i,j,k] x̂3[n,i,j,k] (32,)        (62)
+        g["gamma3"] += np.dot(w.places[: m * 900], (w.delta3[s] * w.xhat3[s]).reshape(-1, 32))  # (62)
+    g["b2"][...] = 0
+    g["beta1"][...] = 0
+    g["gamma1"][...] = 0
+    dW2_flat = g["W2"].reshape(32, -1)
+    dW2_flat[...] = 0
+    for s, m in pieces(N, 36):
+        # δ2[n,i,j,k] = γ3[k] m2[n,i,j,k] (900 N δ3[n,i,j,k] − Σ_mpq δ3[m,p,q,k] − (Σ_mpq δ3[m,p,q,k] x̂3[m,p,q,k]) x̂3[n,i,j,k]) [a2[n,i,j,k] > 0]/(720 N √(v3[k] + 1e-5)) (N, 30, 30, 32) (67)
+        np.divide(p["gamma3"] * (900 * N * w.delta3[s] - g["gamma3"] * w.xhat3[s] - g["beta3"]) * w.m2[s] * (w.a2[s] > 0), 720 * N * np.sqrt(w.v3 + 1e-05), out=w.delta2[:m])  # (67)
+        # ∂E/∂W2 = Σₙ δ2ₙ ⋆ z1ₙ          (32, 3, 3, 3) (68)
+        np.copyto(w.z1_windows_2[:m], windows(w.z1[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (68)
+        dW2_flat += np.dot(w.delta2[:m].reshape(-1, 32).T, w.z1_windows_2[:m].reshape(-1, 27))  # (68)
+        # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (69)
+        g["b2"] += np.dot(w.places[: m * 900], w.delta2[:m].reshape(-1, 32))  # (69)
+        # δ1 = W2ᵀ ∗ δ2                  (N, 32, 32, 3) (70)
+        np.dot(w.delta2[:m].reshape(-1, 32), p["W2"].reshape(32, -1), out=w.delta1_windows[:m].reshape(-1, 27))  # (70)
+        w.delta1[s][...] = 0                                            # (70)
+        add_windows(windows(w.delta1[s], "n p+u q+v c -> n p q u v c", p=30, q=30, u=3, v=3), w.delta1_windows[:m], axes=(3, 4))  # (70)
+        # ∂E/∂β1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (3,)         (71)
+        g["beta1"] += np.dot(w.places[: m * 1024], w.delta1[s].reshape(-1, 3))  # (71)
+        # ∂E/∂γ1[k] = Σₙᵢⱼ δ1[n,i,j,k] x̂1[n,i,j,k] (3,)         (72)
+        g["gamma1"] += np.dot(w.places[: m * 1024], (w.delta1[s] * w.xhat1[s]).reshape(-1, 3))  # (72)
+
+
+# ---- Running statistics: what evaluation takes for those of the batch ------------------------------
+def keep_statistics(p, x, w):
+    N = len(x)
+    p["mean1"] *= 0.9                                                   # μ̄1 ← 0.9 μ̄1 + 0.1 μ1         (3,)         (78)
+    p["mean1"] += w.mu1 / 10                                            # (78)
+    p["var1"] *= 0.9                                                    # v̄1 ← 0.9 v̄1 + 102.4 N v1/(1024 N − 1) (3,)         (79)
+    p["var1"] += 102.4 * N / (1024 * N - 1) * w.v1                      # (79)
+    p["mean3"] *= 0.9                                                   # μ̄3 ← 0.9 μ̄3 + 0.1 μ3         (32,)        (80)
+    p["mean3"] += w.mu3 / 10                                            # (80)
+    p["var3"] *= 0.9                                                    # v̄3 ← 0.9 v̄3 + 90 N v3/(900 N − 1) (32,)        (81)
+    p["var3"] += 90 * N / (900 * N - 1) * w.v3                          # (81)
+    p["mean5"] *= 0.9                                                   # μ̄5 ← 0.9 μ̄5 + 0.1 μ5         (32,)        (82)
+    p["mean5"] += w.mu5 / 10                                            # (82)
+    p["var5"] *= 0.9                                                    # v̄5 ← 0.9 v̄5 + 22.5 N v5/(225 N − 1) (32,)        (83)
+    p["var5"] += 22.5 * N / (225 * N - 1) * w.v5                        # (83)
+
+
+# ---- Update: over all parameters as one vector -----------------------------------------------------
+def init_optimizer(parameters):
+    """Return the optimizer's state before the first step."""
+    dtype = next(iter(parameters.values())).dtype
+    return {
+        "step": 0,
+        "m": np.zeros(COUNT, dtype),
+        "v": np.zeros(COUNT, dtype),
+    }
+
+
+def descend(theta, g, state):
+    k = state["step"] = state["step"] + 1
+    m = state["m"]
+    v = state["v"]
+    s = scratch(COUNT, theta.dtype)
+    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (1640048,)   (84)
+    m += np.multiply(1 - BETA1, g, out=s)                               # (84)
+    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (1640048,)   (85)
+    np.square(g, out=s)                                                 # (85)
+    s *= 1 - BETA2                                                      # (85)
+    v += s                                                              # (85)
+    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (1640048,)   (86)
+    np.sqrt(s, out=s)                                                   # (86)
+    s += EPSILON                                                        # (86)
+    np.divide(m, s, out=s)                                              # (86)
+    s *= LEARNING_RATE / (1 - BETA1**k)                                 # (86)
+    theta -= s                                                          # (86)
+
+
+# ---- What a user of this module calls --------------------------------------------------------------
+@np.errstate(over="ignore", under="ignore")
+def predict(parameters, x):
+    """Return the outputs, (N, 10), for inputs (N, 32, 32, 3)."""
+    parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
+    if len(parts) > 1:
+        return np.concatenate([predict(parameters, part) for part in parts])
+    x, _, w = prepare(parameters, x)
+    return evaluate(parameters, x, w).copy()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss(parameters, x, t, seed=None):
+    """Return the loss of a batch, in training mode."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    return error(parameters, t, w).item()
+
+
+@np.errstate(over="ignore", under="ignore")
+def evaluation_loss(parameters, x, t):
+    """Return the loss of a batch, in evaluation mode."""
+    if len(x) > BATCH_SIZE:
+        parts = [(evaluation_loss(parameters, x[s], t[s]), m) for s, m in pieces(len(x), BATCH_SIZE)]
+        return sum(E * m for E, m in parts) / len(x)
+    x, t, w = prepare(parameters, x, t)
+    evaluate(parameters, x, w)
+    return error(parameters, t, w).item()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss_and_gradients(parameters, x, t, seed=None):
+    """Return the loss of a batch and its gradient by parameter; changes nothing."""
+    x, t, w = prepare(parameters, x, t)
+    g = views(np.empty_like(w.gradient))
+    forward(parameters, x, w, seed)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, g)
+    return E.item(), g
+
+
+@np.errstate(over="ignore", under="ignore")
+def input_gradient(parameters, x, t, seed=None):
+    """Return the gradient of the loss with respect to the inputs, in their shape."""
+    x, t, w = prepare(parameters, x, t)
+    p, g = parameters, w.g
+    forward(p, x, w, seed)
+    error(p, t, w)
+    backward(p, x, t, w, g)
+    N = len(x)
+    # ∂E/∂x[n,i,j,k] = γ1[k] (1024 N δ1[n,i,j,k] − Σ_mpq δ1[m,p,q,k] − (Σ_mpq δ1[m,p,q,k] x̂1[m,p,q,k]) x̂1[n,i,j,k])/(1024 N √(v1[k] + 1e-5)) (N, 32, 32, 3) (77)
+    np.divide(p["gamma1"] * (1024 * N * w.delta1 - g["gamma1"] * w.xhat1 - g["beta1"]), 1024 * N * np.sqrt(w.v1 + 1e-05), out=w.dx)  # (77)
+    return w.dx.copy()
+
+
+def masks(N, seed=None):
+    """Return by name the random masks, one row a sample, that a step with this seed draws."""
+    found = {
+        "m2": draw(seed, 0, 0.8, out=np.empty((N, 30, 30, 32), bool)),
+        "m6": draw(seed, 1, 0.8, out=np.empty((N, 3136), bool)),
+        "m7": draw(seed, 2, 0.8, out=np.empty((N, 512), bool)),
+    }
+    return found
+
+
+@np.errstate(over="ignore", under="ignore")
+def branches(parameters, x, t, seed=None):
+    """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    sides = [
+        w.a7 <= 0,
+        first(windows(w.a6, "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2), w.a6_2, axes=(3, 4)),
+        w.a6 <= 0,
+        first(windows(w.a4, "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2), w.a4_2, axes=(3, 4)),
+        w.a4 <= 0,
+        w.a2 <= 0,
+    ]
+    return np.concatenate([side.ravel() for side in sides])
+
+
+def update(parameters, gradients, state):
+    """Change the parameters and the optimizer's state in place by one step."""
+    theta, g = flat(parameters), flat(gradients)
+    if theta is not None and g is not None:
+        descend(theta, g, state)
+        return
+    theta, g = (np.concatenate([a[name].ravel() for name in PARAMETERS]) for a in (parameters, gradients))
+    descend(theta, g, state)
+    for name, values in views(theta).items():
+        parameters[name][...] = values
+
+
+@np.errstate(over="ignore", under="ignore")
+def train_step(parameters, x, t, state, seed=None):
+    """Take one whole step on a batch, in place; return the loss before it."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, w.g)
+    keep_statistics(parameters, x, w)
+    if not all(map(operator.is_, parameters.values(), w.parts)):
+        w.parts, w.theta = tuple(parameters.values()), flat(parameters)
+    if w.theta is not None:
+        descend(w.theta, w.gradient, state)
+    else:
+        update(parameters, w.g, state)
+    return E.item()
+
+
+# ---- Training --------------------------------------------------------------------------------------
+def train(parameters, x, t, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0):
+    """Train in place on shuffled mini-batches; yield the mean loss of every epoch."""
+    rng, state = np.random.default_rng(seed), init_optimizer(parameters)
+    for _ in range(epochs):
+        order, total = rng.permutation(len(x)), 0.0
+        for start in range(0, len(x), batch_size):
+            batch = order[start : start + batch_size]
+            total += train_step(parameters, x[batch], t[batch], state, seed=int(rng.integers(2**63))) * len(batch)
+        yield total / len(x)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Train cifar10_cnn_79 on x_train, t_train of an .npz file.")
+    parser.add_argument("--data", required=True, help="an .npz file: x_train, t_train and, if any, x_test, t_test")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    data = np.load(arguments.data, allow_pickle=False)
+    sets = {name: data[name] for name in data.files}
+    for name in ("x_train", "x_test"):
+        if name in sets:
+            sets[name] = np.asarray(sets[name], np.float32).reshape(-1, *INPUT)
+    parameters = init_parameters(arguments.seed)
+    losses = train(parameters, sets["x_train"], sets["t_train"], arguments.epochs, seed=arguments.seed)
+    for epoch, mean in enumerate(losses, 1):
+        line = f"epoch {epoch}: loss {mean:.4f}"
+        if "x_test" in sets:
+            line += f", test loss {evaluation_loss(parameters, sets['x_test'], sets['t_test']):.4f}"
+            right = predict(parameters, sets["x_test"]).argmax(axis=1) == sets["t_test"]
+            line += f", test accuracy {right.mean():.2%}"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,803 @@
+"""cifar10_cnn_88: 32x32x3-…-10 (10 layers), relu, max_pool2d, dropout, softmax; cross_entropy; adam; 394,026 parameters.
+
+blocks of 32, 64 and 128 channels, batch normalization, weight decay: 394,026 parameters
+
+Generated from cifar10_cnn_88.toml (sha256 fb5d8aa1); change the spec, not this file.  Needs NumPy only.
+A comment carries the textbook equation of its line, the shape, and the number that it has in equations.tex.
+A value at (N, …) holds one sample a row; equations are for one sample.
+"""
+
+import argparse
+import functools
+import math
+import operator
+import re
+
+import numpy as np
+
+# ---- Sizes and hyper-parameters --------------------------------------------------------------------
+PARAMETERS = {
+    "W1": (32, 3, 3, 3),
+    "gamma2": (32,),
+    "beta2": (32,),
+    "W3": (64, 3, 3, 32),
+    "gamma4": (64,),
+    "beta4": (64,),
+    "W5": (64, 3, 3, 64),
+    "gamma6": (64,),
+    "beta6": (64,),
+    "W7": (128, 3, 3, 64),
+    "gamma8": (128,),
+    "beta8": (128,),
+    "W9": (128, 2048),
+    "b9": (128,),
+    "W10": (10, 128),
+    "b10": (10,),
+}
+STATISTICS = {
+    "mean2": (32,),
+    "var2": (32,),
+    "mean4": (64,),
+    "var4": (64,),
+    "mean6": (64,),
+    "var6": (64,),
+    "mean8": (128,),
+    "var8": (128,),
+}
+COUNT = 394026
+INPUT, OUTPUT = (32, 32, 3), (10,)
+BATCH_SIZE, EPOCHS = 128, 150
+LEARNING_RATE = 0.001
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-08
+
+
+def add_windows(places, values, axes):
+    """Add values to places that overlap, one place of the window (along the axes) after the other."""
+    values, at = np.broadcast_to(values, places.shape), [slice(None)] * places.ndim
+    for window in np.ndindex(*(places.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        places[tuple(at)] += values[tuple(at)]
+
+
+def draw(seed, stream, probability, out):
+    """Fill out with independent truth values, true with a probability (to 2^-16), by a counter-based generator."""
+    bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
+    return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
+
+
+def first(values, best, axes, out=None):
+    """Say where values reach best for the first time along the axes."""
+    out = np.empty(values.shape, bool) if out is None else out
+    at = [slice(None)] * values.ndim
+    waiting = np.ones(best.shape, bool)
+    for window in np.ndindex(*(values.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        hit = np.equal(values[tuple(at)], best, out=out[tuple(at)])
+        hit &= waiting
+        waiting ^= hit
+    return out
+
+
+def pieces(N, size):
+    """Yield the batch in pieces: which samples, and how many."""
+    for start in range(0, N, size):
+        yield slice(start, min(start + size, N)), min(size, N - start)
+
+
+@functools.cache
+def layout(pattern):
+    """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
+    read, order = pattern.split(" -> ")
+    terms = [re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1] for subscript in read.split()]
+    number = {"": 1, "+": 1, "-": -1}
+    return [[(number.get(f) or int(f), i) for f, i in axis] for axis in terms], order.split()
+
+
+def windows(a, pattern, **sizes):
+    """View a at affine subscripts, without a copy: "n 2i+u c -> n i u c" is a[n, 2i+u, c]."""
+    subscripts, order = layout(pattern)
+    start, strides = [], dict.fromkeys(order, 0)
+    for step, extent, terms in zip(a.strides, a.shape, subscripts, strict=True):
+        start.append(slice(sum(factor for factor, index in terms if not index), None))
+        for factor, index in terms:
+            if index:
+                strides[index] += factor * step
+                sizes.setdefault(index, extent)
+    shape = [sizes[index] for index in order]
+    return np.lib.stride_tricks.as_strided(a[tuple(start)], shape, [strides[index] for index in order])
+
+
+# ---- Parameters: views into one flat vector --------------------------------------------------------
+def views(vector):
+    """Return the parts of a flat vector of COUNT values by name, each in its shape."""
+    parts, start = {}, 0
+    for name, shape in PARAMETERS.items():
+        stop = start + math.prod(shape)
+        parts[name] = vector[start:stop].reshape(shape)
+        start = stop
+    return parts
+
+
+def flat(parts):
+    """Return the flat vector that arrays are the views of, or None where they are arrays of their own."""
+    vector, start = next(iter(parts.values())).base, 0
+    if vector is None or vector.shape != (COUNT,) or not vector.flags.c_contiguous:
+        return None
+    origin = vector.__array_interface__["data"][0]
+    for name, shape in PARAMETERS.items():
+        part = parts[name]
+        if part.base is not vector or part.__array_interface__["data"][0] != origin + start * vector.itemsize:
+            return None
+        start += math.prod(shape)
+    return vector
+
+
+def init_parameters(seed=0, dtype=np.float32):
+    """Return starting parameters by name, drawn with a seed."""
+    rng = np.random.default_rng(seed)
+    p = views(np.empty(COUNT, dtype))
+    p["W1"][...] = rng.standard_normal((32, 3, 3, 3)) * math.sqrt(2 / 27)    # he_normal
+    p["gamma2"][...] = 1
+    p["beta2"][...] = 0
+    p["W3"][...] = rng.standard_normal((64, 3, 3, 32)) * math.sqrt(2 / 288)    # he_normal
+    p["gamma4"][...] = 1
+    p["beta4"][...] = 0
+    p["W5"][...] = rng.standard_normal((64, 3, 3, 64)) * math.sqrt(2 / 576)    # he_normal
+    p["gamma6"][...] = 1
+    p["beta6"][...] = 0
+    p["W7"][...] = rng.standard_normal((128, 3, 3, 64)) * math.sqrt(2 / 576)    # he_normal
+    p["gamma8"][...] = 1
+    p["beta8"][...] = 0
+    p["W9"][...] = rng.standard_normal((128, 2048)) * math.sqrt(2 / 2048)    # he_normal
+    p["b9"][...] = 0
+    p["W10"][...] = rng.uniform(-1, 1, (10, 128)) * math.sqrt(6 / (128 + 10))    # glorot_uniform
+    p["b10"][...] = 0
+    p["mean2"] = np.zeros((32,), dtype)
+    p["var2"] = np.ones((32,), dtype)
+    p["mean4"] = np.zeros((64,), dtype)
+    p["var4"] = np.ones((64,), dtype)
+    p["mean6"] = np.zeros((64,), dtype)
+    p["var6"] = np.ones((64,), dtype)
+    p["mean8"] = np.zeros((128,), dtype)
+    p["var8"] = np.ones((128,), dtype)
+    return p
+
+
+# ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
+class Workspace:
+    def __init__(self, N, dtype, larger=None):
+        def room(name, *shape, fill=np.empty, dtype=dtype):
+            return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        self.N, self.smaller = N, {N: self}
+        self.real = np.dtype(dtype).type
+        self.gradient = room("gradient", COUNT)
+        self.g = views(self.gradient)
+        self.parts, self.theta = (None,) * len(PARAMETERS), None
+        self.ones = np.ones(N, dtype)
+        self.places = np.ones(max(min(N, 7) * 256, min(N, 14) * 256, min(N, 14) * 1024, min(N, 28) * 64, min(N, 28) * 256, min(N, 32) * 1024, min(N, 64) * 256, min(N, 128) * 64), dtype)
+        self.m2 = room("m2", N, 16, 16, 32, dtype=bool)
+        self.m6 = room("m6", N, 8, 8, 64, dtype=bool)
+        self.m8 = room("m8", N, 4, 4, 128, dtype=bool)
+        self.m9 = room("m9", N, 128, dtype=bool)
+        self.a0_padded = room("a0_padded", min(N, 32), 34, 34, 3, fill=np.zeros)
+        self.a0_windows = room("a0_windows", min(N, 32), 32, 32, 3, 3, 3)
+        self.z1 = room("z1", N, 32, 32, 32)
+        self.mu2 = room("mu2", 32)
+        self.v2 = room("v2", 32)
+        self.xhat2 = self.z1
+        self.z2 = room("z2", min(N, 14), 32, 32, 32)
+        self.a2 = room("a2", N, 32, 32, 32)
+        self.a2_2 = room("a2_2", N, 16, 16, 32)
+        self.a2_3 = room("a2_3", N, 16, 16, 32)
+        self.a2_3_padded = room("a2_3_padded", min(N, 14), 18, 18, 32, fill=np.zeros)
+        self.a2_3_windows = room("a2_3_windows", min(N, 14), 16, 16, 3, 3, 32)
+        self.z3 = room("z3", N, 16, 16, 64)
+        self.mu4 = room("mu4", 64)
+        self.v4 = room("v4", 64)
+        self.xhat4 = self.z3
+        self.z4 = room("z4", min(N, 7), 16, 16, 64)
+        self.a4 = room("a4", N, 16, 16, 64)
+        self.a4_padded = room("a4_padded", min(N, 7), 18, 18, 64, fill=np.zeros)
+        self.a4_windows = room("a4_windows", min(N, 7), 16, 16, 3, 3, 64)
+        self.z5 = room("z5", N, 16, 16, 64)
+        self.mu6 = room("mu6", 64)
+        self.v6 = room("v6", 64)
+        self.xhat6 = self.z5
+        self.z6 = room("z6", min(N, 28), 16, 16, 64)
+        self.a6 = room("a6", N, 16, 16, 64)
+        self.a6_2 = room("a6_2", N, 8, 8, 64)
+        self.a6_3 = room("a6_3", N, 8, 8, 64)
+        self.a6_3_padded = room("a6_3_padded", min(N, 28), 10, 10, 64, fill=np.zeros)
+        self.a6_3_windows = room("a6_3_windows", min(N, 28), 8, 8, 3, 3, 64)
+        self.z7 = room("z7", N, 8, 8, 128)
+        self.mu8 = room("mu8", 128)
+        self.v8 = room("v8", 128)
+        self.xhat8 = self.z7
+        self.z8 = room("z8", min(N, 128), 8, 8, 128)
+        self.a8 = room("a8", N, 8, 8, 128)
+        self.a8_2 = room("a8_2", N, 4, 4, 128)
+        self.a8_3 = room("a8_3", N, 4, 4, 128)
+        self.a8_4 = self.a8_3.reshape(N, 2048)
+        self.z9 = room("z9", N, 128)
+        self.a9 = self.z9
+        self.a9_2 = room("a9_2", N, 128)
+        self.z10 = room("z10", N, 10)
+        self.a10_max = room("a10_max", N)
+        self.a10_exp = room("a10_exp", N, 10)
+        self.a10_sum = room("a10_sum", N)
+        self.a10 = self.a10_exp
+        self.T = room("T", N, 10)
+        self.delta10 = self.T
+        self.delta9 = self.a9_2
+        self.da8_4 = room("da8_4", N, 2048)
+        self.da8_3 = self.da8_4.reshape(N, 4, 4, 128)
+        self.delta8_winner = room("delta8_winner", min(N, 128), 4, 4, 2, 2, 128, dtype=bool)
+        self.delta8_sum_windows = room("delta8_sum_windows", min(N, 128), 4, 4, 2, 2, 128)
+        self.delta8_sum = self.z8
+        self.delta8 = self.a8
+        self.delta7 = self.a8
+        self.a6_3_padded_2 = room("a6_3_padded_2", min(N, 28), 10, 10, 64, fill=np.zeros)
+        self.a6_3_windows_2 = self.a6_3_windows
+        self.da6_2_sum_windows = self.a6_3_windows
+        self.da6_2_sum_padded = room("da6_2_sum_padded", min(N, 28), 10, 10, 64)
+        self.da6_2_sum = room("da6_2_sum", min(N, 28), 8, 8, 64)
+        self.da6_2 = self.da6_2_sum
+        self.delta6_winner = room("delta6_winner", min(N, 28), 8, 8, 2, 2, 64, dtype=bool)
+        self.delta6_sum_windows = room("delta6_sum_windows", min(N, 28), 8, 8, 2, 2, 64)
+        self.delta6_sum = self.z6
+        self.delta6 = self.a6
+        self.delta5 = self.a6
+        self.a4_padded_2 = room("a4_padded_2", min(N, 7), 18, 18, 64, fill=np.zeros)
+        self.a4_windows_2 = self.a4_windows
+        self.W5_windows = room("W5_windows", 64, 3, 3, 64)
+        self.delta5_padded = room("delta5_padded", min(N, 7), 18, 18, 64, fill=np.zeros)
+        self.delta5_windows = self.a4_windows
+        self.delta4 = self.a6
+        self.delta3 = self.a6
+        self.a2_3_padded_2 = room("a2_3_padded_2", min(N, 14), 18, 18, 32, fill=np.zeros)
+        self.a2_3_windows_2 = self.a2_3_windows
+        self.da2_2_sum_windows = self.a2_3_windows
+        self.da2_2_sum_padded = room("da2_2_sum_padded", min(N, 14), 18, 18, 32)
+        self.da2_2_sum = room("da2_2_sum", min(N, 14), 16, 16, 32)
+        self.da2_2 = self.da2_2_sum
+        self.delta2_winner = room("delta2_winner", min(N, 14), 16, 16, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 14), 16, 16, 2, 2, 32)
+        self.delta2_sum = self.z2
+        self.delta2 = self.a2
+        self.delta1 = self.a2
+        self.a0_padded_2 = room("a0_padded_2", min(N, 32), 34, 34, 3, fill=np.zeros)
+        self.a0_windows_2 = self.a0_windows
+        self.dx_windows = self.a0_windows
+        self.dx_padded = room("dx_padded", min(N, 32), 34, 34, 3)
+        self.dx = room("dx", N, 32, 32, 3)
+
+
+WORKSPACES = {}
+
+
+def workspace(N, dtype):
+    """Return the memory for N samples: a part of that for more, where there is such."""
+    largest = WORKSPACES.get(dtype)
+    if largest is None or largest.N < N:
+        largest = WORKSPACES[dtype] = Workspace(N, dtype)
+    if N not in largest.smaller:
+        largest.smaller[N] = Workspace(N, dtype, largest)
+    return largest.smaller[N]
+
+
+scratch = functools.lru_cache(maxsize=2)(np.empty)
+
+
+def prepare(p, x, t=None):
+    """Return inputs and targets in the parameters' dtype, and the workspace for them."""
+    dtype = next(iter(p.values())).dtype
+    x = np.asarray(x, dtype)
+    if x.shape[1:] != INPUT:
+        raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
+    if t is not None and len(x) == 0:
+        raise ValueError("x has no samples, so there is no loss")
+    if t is not None:
+        t = np.asarray(t)
+        if t.shape != x.shape[:1] or t.dtype.kind not in "iu":
+            raise ValueError(f"t has shape {t.shape} and dtype {t.dtype}; expected {x.shape[:1]} integer labels")
+    return x, t, workspace(len(x), dtype)
+
+
+# ---- Forward, in training --------------------------------------------------------------------------
+def forward(p, x, w, seed):
+    N = len(x)
+    draw(seed, 0, 0.9, out=w.m2)                                        # a2_3 = (10/9) a2_2 ⊙ m2        (N, 16, 16, 32) (11)
+    draw(seed, 1, 0.8, out=w.m6)                                        # a6_3 = (5/4) a6_2 ⊙ m6         (N, 8, 8, 64) (28)
+    draw(seed, 2, 0.7, out=w.m8)                                        # a8_3 = (10/7) a8_2 ⊙ m8        (N, 4, 4, 128) (38)
+    draw(seed, 3, 0.6, out=w.m9)                                        # a9_2 = (5/3) a9 ⊙ m9           (N, 128)     (43)
+    a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
+    w.mu2[...] = 0
+    for s, m in pieces(N, 32):
+        w.a0_padded[:m][:, 1:-1, 1:-1] = a0[s]                          # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
+        np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (3)
+        np.dot(w.a0_windows[:m].reshape(-1, 27), p["W1"].reshape(32, -1).T, out=w.z1[s].reshape(-1, 32))  # (3)
+        w.mu2 += np.dot(w.places[: m * 1024], w.z1[s].reshape(-1, 32))  # μ2[k] = (1/(1024 N)) Σₙᵢⱼ z1[n,i,j,k] (32,)        (4)
+    w.mu2 /= 1024 * N                                                   # (4)
+    w.v2[...] = 0
+    for s, m in pieces(N, 32):
+        # v2[k] = (1/(1024 N)) Σₙᵢⱼ (z1[n,i,j,k] − μ2[k])² (32,)        (5)
+        w.v2 += np.dot(w.places[: m * 1024], ((w.z1[s] - w.mu2)**2).reshape(-1, 32))  # (5)
+    w.v2 /= 1024 * N                                                    # (5)
+    w.mu4[...] = 0
+    for s, m in pieces(N, 14):
+        # x̂2[n,i,j,k] = (z1[n,i,j,k] − μ2[k])/√(v2[k] + 1e-5) (N, 32, 32, 32) (6)
+        np.divide(w.z1[s] - w.mu2, np.sqrt(w.v2 + 1e-05), out=w.xhat2[s])  # (6)
+        np.add(p["beta2"], p["gamma2"] * w.xhat2[s], out=w.z2[:m])      # z2[n,i,j,k] = γ2[k] x̂2[n,i,j,k] + β2[k] (N, 32, 32, 32) (7)
+        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 32, 32, 32) (9)
+        # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 16, 16, 32) (10)
+        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=16, j=16, u=2, v=2)  # (10)
+        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (10)
+        np.multiply(10 / 9 * w.a2_2[s], w.m2[s], out=w.a2_3[s])         # (11)
+        w.a2_3_padded[:m][:, 1:-1, 1:-1] = w.a2_3[s]                    # z3 = W3 ⋆(p=1) a2_3            (N, 16, 16, 64) (13)
+        np.copyto(w.a2_3_windows[:m], windows(w.a2_3_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (13)
+        np.dot(w.a2_3_windows[:m].reshape(-1, 288), p["W3"].reshape(64, -1).T, out=w.z3[s].reshape(-1, 64))  # (13)
+        w.mu4 += np.dot(w.places[: m * 256], w.z3[s].reshape(-1, 64))   # μ4[k] = (1/(256 N)) Σₙᵢⱼ z3[n,i,j,k] (64,)        (14)
+    w.mu4 /= 256 * N                                                    # (14)
+    w.v4[...] = 0
+    for s, m in pieces(N, 64):
+        # v4[k] = (1/(256 N)) Σₙᵢⱼ (z3[n,i,j,k] − μ4[k])² (64,)        (15)
+        w.v4 += np.dot(w.places[: m * 256], ((w.z3[s] - w.mu4)**2).reshape(-1, 64))  # (15)
+    w.v4 /= 256 * N                                                     # (15)
+    w.mu6[...] = 0
+    for s, m in pieces(N, 7):
+        # x̂4[n,i,j,k] = (z3[n,i,j,k] − μ4[k])/√(v4[k] + 1e-5) (N, 16, 16, 64) (16)
+        np.divide(w.z3[s] - w.mu4, np.sqrt(w.v4 + 1e-05), out=w.xhat4[s])  # (16)
+        np.add(p["beta4"], p["gamma4"] * w.xhat4[s], out=w.z4[:m])      # z4[n,i,j,k] = γ4[k] x̂4[n,i,j,k] + β4[k] (N, 16, 16, 64) (17)
+        np.maximum(w.z4[:m], 0, out=w.a4[s])                            # a4 = max(0, z4)                (N, 16, 16, 64) (19)
+        w.a4_padded[:m][:, 1:-1, 1:-1] = w.a4[s]                        # z5 = W5 ⋆(p=1) a4              (N, 16, 16, 64) (20)
+        np.copyto(w.a4_windows[:m], windows(w.a4_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (20)
+        np.dot(w.a4_windows[:m].reshape(-1, 576), p["W5"].reshape(64, -1).T, out=w.z5[s].reshape(-1, 64))  # (20)
+        w.mu6 += np.dot(w.places[: m * 256], w.z5[s].reshape(-1, 64))   # μ6[k] = (1/(256 N)) Σₙᵢⱼ z5[n,i,j,k] (64,)        (21)
+    w.mu6 /= 256 * N                                                    # (21)
+    w.v6[...] = 0
+    for s, m in pieces(N, 64):
+        # v6[k] = (1/(256 N)) Σₙᵢⱼ (z5[n,i,j,k] − μ6[k])² (64,)        (22)
+        w.v6 += np.dot(w.places[: m * 256], ((w.z5[s] - w.mu6)**2).reshape(-1, 64))  # (22)
+    w.v6 /= 256 * N                                                     # (22)
+    w.mu8[...] = 0
+    for s, m in pieces(N, 28):
+        # x̂6[n,i,j,k] = (z5[n,i,j,k] − μ6[k])/√(v6[k] + 1e-5) (N, 16, 16, 64) (23)
+        np.divide(w.z5[s] - w.mu6, np.sqrt(w.v6 + 1e-05), out=w.xhat6[s])  # (23)
+        np.add(p["beta6"], p["gamma6"] * w.xhat6[s], out=w.z6[:m])      # z6[n,i,j,k] = γ6[k] x̂6[n,i,j,k] + β6[k] (N, 16, 16, 64) (24)
+        np.maximum(w.z6[:m], 0, out=w.a6[s])                            # a6 = max(0, z6)                (N, 16, 16, 64) (26)
+        # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 8, 8, 64) (27)
+        a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=8, j=8, u=2, v=2)  # (27)
+        a6_windows.max(axis=(4, 5), out=w.a6_2[s])                      # (27)
+        np.multiply(1.25 * w.a6_2[s], w.m6[s], out=w.a6_3[s])           # (28)
+        w.a6_3_padded[:m][:, 1:-1, 1:-1] = w.a6_3[s]                    # z7 = W7 ⋆(p=1) a6_3            (N, 8, 8, 128) (30)
+        np.copyto(w.a6_3_windows[:m], windows(w.a6_3_padded[:m], "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (30)
+        np.dot(w.a6_3_windows[:m].reshape(-1, 576), p["W7"].reshape(128, -1).T, out=w.z7[s].reshape(-1, 128))  # (30)
+        w.mu8 += np.dot(w.places[: m * 64], w.z7[s].reshape(-1, 128))   # μ8[k] = (1/(64 N)) Σₙᵢⱼ z7[n,i,j,k] (128,)       (31)
+    w.mu8 /= 64 * N                                                     # (31)
+    w.v8[...] = 0
+    for s, m in pieces(N, 128):
+        # v8[k] = (1/(64 N)) Σₙᵢⱼ (z7[n,i,j,k] − μ8[k])² (128,)       (32)
+        w.v8 += np.dot(w.places[: m * 64], ((w.z7[s] - w.mu8)**2).reshape(-1, 128))  # (32)
+    w.v8 /= 64 * N                                                      # (32)
+    for s, m in pieces(N, 128):
+        # x̂8[n,i,j,k] = (z7[n,i,j,k] − μ8[k])/√(v8[k] + 1e-5) (N, 8, 8, 128) (33)
+        np.divide(w.z7[s] - w.mu8, np.sqrt(w.v8 + 1e-05), out=w.xhat8[s])  # (33)
+        np.add(p["beta8"], p["gamma8"] * w.xhat8[s], out=w.z8[:m])      # z8[n,i,j,k] = γ8[k] x̂8[n,i,j,k] + β8[k] (N, 8, 8, 128) (34)
+        np.maximum(w.z8[:m], 0, out=w.a8[s])                            # a8 = max(0, z8)                (N, 8, 8, 128) (36)
+        # a8_2[n,i,j,k] = max_uv a8[n,2i+u,2j+v,k] (N, 4, 4, 128) (37)
+        a8_windows = windows(w.a8[s], "n 2i+u 2j+v k -> n i j k u v", i=4, j=4, u=2, v=2)  # (37)
+        a8_windows.max(axis=(4, 5), out=w.a8_2[s])                      # (37)
+        np.multiply(10 / 7 * w.a8_2[s], w.m8[s], out=w.a8_3[s])         # (38)
+    a8_4 = w.a8_3.reshape(N, 2048)                                      # a8_4 = vec(a8_3)               (N, 2048)    (40)
+    z9 = np.dot(a8_4, p["W9"].T, out=w.z9)                              # z9 = W9 a8_4 + b9              (N, 128)     (41)
+    z9 += p["b9"]                                                       # (41)
+    a9 = np.maximum(z9, 0, out=w.a9)                                    # a9 = max(0, z9)                (N, 128)     (42)
+    a9_2 = np.multiply(5 / 3 * a9, w.m9, out=w.a9_2)                    # (43)
+    z10 = np.dot(a9_2, p["W10"].T, out=w.z10)                           # z10 = W10 a9_2 + b10           (N, 10)      (45)
+    z10 += p["b10"]                                                     # (45)
+    a10_max = z10.max(axis=1, out=w.a10_max)                            # a10 = softmax(z10)             (N, 10)      (46)
+    a10_exp = np.exp(z10 - a10_max[:, None], out=w.a10_exp)             # (46)
+    a10_sum = a10_exp.sum(axis=1, out=w.a10_sum)                        # (46)
+    a10 = np.divide(a10_exp, a10_sum[:, None], out=w.a10)               # (46)
+    return a10
+
+
+# ---- Forward, in evaluation ------------------------------------------------------------------------
+def evaluate(p, x, w):
+    N = len(x)
+    a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
+    for s, m in pieces(N, 7):
+        w.a0_padded[:m][:, 1:-1, 1:-1] = a0[s]                          # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
+        np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (3)
+        np.dot(w.a0_windows[:m].reshape(-1, 27), p["W1"].reshape(32, -1).T, out=w.z1[s].reshape(-1, 32))  # (3)
+        # z2[n,i,j,k] = γ2[k] (z1[n,i,j,k] − μ̄2[k])/√(v̄2[k] + 1e-5) + β2[k] (N, 32, 32, 32) (8)
+        np.add(p["beta2"], p["gamma2"] * (w.z1[s] - p["mean2"]) / np.sqrt(p["var2"] + 1e-05), out=w.z2[:m])  # (8)
+        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 32, 32, 32) (9)
+        # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 16, 16, 32) (10)
+        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=16, j=16, u=2, v=2)  # (10)
+        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (10)
+        w.a2_3[s][...] = w.a2_2[s]                                      # a2_3 = a2_2                    (N, 16, 16, 32) (12)
+        w.a2_3_padded[:m][:, 1:-1, 1:-1] = w.a2_3[s]                    # z3 = W3 ⋆(p=1) a2_3            (N, 16, 16, 64) (13)
+        np.copyto(w.a2_3_windows[:m], windows(w.a2_3_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (13)
+        np.dot(w.a2_3_windows[:m].reshape(-1, 288), p["W3"].reshape(64, -1).T, out=w.z3[s].reshape(-1, 64))  # (13)
+        # z4[n,i,j,k] = γ4[k] (z3[n,i,j,k] − μ̄4[k])/√(v̄4[k] + 1e-5) + β4[k] (N, 16, 16, 64) (18)
+        np.add(p["beta4"], p["gamma4"] * (w.z3[s] - p["mean4"]) / np.sqrt(p["var4"] + 1e-05), out=w.z4[:m])  # (18)
+        np.maximum(w.z4[:m], 0, out=w.a4[s])                            # a4 = max(0, z4)                (N, 16, 16, 64) (19)
+        w.a4_padded[:m][:, 1:-1, 1:-1] = w.a4[s]                        # z5 = W5 ⋆(p=1) a4              (N, 16, 16, 64) (20)
+        np.copyto(w.a4_windows[:m], windows(w.a4_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (20)
+        np.dot(w.a4_windows[:m].reshape(-1, 576), p["W5"].reshape(64, -1).T, out=w.z5[s].reshape(-1, 64))  # (20)
+        # z6[n,i,j,k] = γ6[k] (z5[n,i,j,k] − μ̄6[k])/√(v̄6[k] + 1e-5) + β6[k] (N, 16, 16, 64) (25)
+        np.add(p["beta6"], p["gamma6"] * (w.z5[s] - p["mean6"]) / np.sqrt(p["var6"] + 1e-05), out=w.z6[:m])  # (25)
+        np.maximum(w.z6[:m], 0, out=w.a6[s])                            # a6 = max(0, z6)                (N, 16, 16, 64) (26)
+        # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 8, 8, 64) (27)
+        a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=8, j=8, u=2, v=2)  # (27)
+        a6_windows.max(axis=(4, 5), out=w.a6_2[s])                      # (27)
+        w.a6_3[s][...] = w.a6_2[s]                                      # a6_3 = a6_2                    (N, 8, 8, 64) (29)
+        w.a6_3_padded[:m][:, 1:-1, 1:-1] = w.a6_3[s]                    # z7 = W7 ⋆(p=1) a6_3            (N, 8, 8, 128) (30)
+        np.copyto(w.a6_3_windows[:m], windows(w.a6_3_padded[:m], "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (30)
+        np.dot(w.a6_3_windows[:m].reshape(-1, 576), p["W7"].reshape(128, -1).T, out=w.z7[s].reshape(-1, 128))  # (30)
+        # z8[n,i,j,k] = γ8[k] (z7[n,i,j,k] − μ̄8[k])/√(v̄8[k] + 1e-5) + β8[k] (N, 8, 8, 128) (35)
+        np.add(p["beta8"], p["gamma8"] * (w.z7[s] - p["mean8"]) / np.sqrt(p["var8"] + 1e-05), out=w.z8[:m])  # (35)
+        np.maximum(w.z8[:m], 0, out=w.a8[s])                            # a8 = max(0, z8)                (N, 8, 8, 128) (36)
+        # a8_2[n,i,j,k] = max_uv a8[n,2i+u,2j+v,k] (N, 4, 4, 128) (37)
+        a8_windows = windows(w.a8[s], "n 2i+u 2j+v k -> n i j k u v", i=4, j=4, u=2, v=2)  # (37)
+        a8_windows.max(axis=(4, 5), out=w.a8_2[s])                      # (37)
+        w.a8_3[s][...] = w.a8_2[s]                                      # a8_3 = a8_2                    (N, 4, 4, 128) (39)
+    a8_4 = w.a8_3.reshape(N, 2048)                                      # a8_4 = vec(a8_3)               (N, 2048)    (40)
+    z9 = np.dot(a8_4, p["W9"].T, out=w.z9)                              # z9 = W9 a8_4 + b9              (N, 128)     (41)
+    z9 += p["b9"]                                                       # (41)
+    a9 = np.maximum(z9, 0, out=w.a9)                                    # a9 = max(0, z9)                (N, 128)     (42)
+    a9_2 = w.a9_2                                                       # a9_2 = a9                      (N, 128)     (44)
+    a9_2[...] = a9                                                      # (44)
+    z10 = np.dot(a9_2, p["W10"].T, out=w.z10)                           # z10 = W10 a9_2 + b10           (N, 10)      (45)
+    z10 += p["b10"]                                                     # (45)
+    a10_max = z10.max(axis=1, out=w.a10_max)                            # a10 = softmax(z10)             (N, 10)      (46)
+    a10_exp = np.exp(z10 - a10_max[:, None], out=w.a10_exp)             # (46)
+    a10_sum = a10_exp.sum(axis=1, out=w.a10_sum)                        # (46)
+    a10 = np.divide(a10_exp, a10_sum[:, None], out=w.a10)               # (46)
+    return a10
+
+
+# ---- Loss ------------------------------------------------------------------------------------------
+def error(p, t, w):
+    N = len(t)
+    E_sum = np.vdot(p["W10"], p["W10"])                                 # E = −(1/N) Σₙ Tₙᵀ log(a10ₙ) + 0.0001 (‖W9‖² + ‖W10‖² + ‖W1‖² + ‖W3‖² + ‖W5‖² + ‖W7‖²) ()           (47)
+    E_sum_2 = np.vdot(p["W9"], p["W9"])                                 # (47)
+    E_sum_3 = np.vdot(p["W1"], p["W1"])                                 # (47)
+    E_sum_4 = np.vdot(p["W3"], p["W3"])                                 # (47)
+    E_sum_5 = np.vdot(p["W5"], p["W5"])                                 # (47)
+    E_sum_6 = np.vdot(p["W7"], p["W7"])                                 # (47)
+    T = np.equal(t[:, None], np.arange(10), out=w.T)                    # T = onehot(t)                  (N, 10)      (1)
+    E_sum_7 = np.log(w.a10_sum).sum()                                   # (47)
+    E_sum_8 = np.vdot(T, w.a10_max[:, None] - w.z10)                    # (47)
+    E = (E_sum_7 + E_sum_8) / N + E_sum / 10000 + E_sum_2 / 10000 + E_sum_3 / 10000 + E_sum_4 / 10000 + E_sum_5 / 10000 + E_sum_6 / 10000  # (47)
+    return E
+
+
+# ---- Backward: delta_l = dE/dz_l, and the gradient of every parameter ------------------------------
+def backward(p, x, t, w, g):
+    N = len(x)
+    real = w.real
+    a0 = x
+    np.divide(w.a10 - w.T, N, out=w.delta10)                            # δ10 = (a10 − T)/N              (N, 10)      (48)
+    np.dot(w.delta10.T, w.a9_2, out=g["W10"])                           # ∂E/∂W10 = Σₙ δ10ₙ a9_2ₙᵀ + 0.0002 W10 (10, 128)    (49)
+    g["W10"] += p["W10"] / 5000                                         # (49)
+    np.dot(w.ones, w.delta10, out=g["b10"])                             # ∂E/∂b10 = Σₙ δ10ₙ              (10,)        (50)
+    np.dot(w.delta10, p["W10"], out=w.delta9)                           # δ9 = (5/3) (W10ᵀ δ10) ⊙ m9 ⊙ [a9 > 0] (N, 128)     (51)
+    w.delta9 *= 5 / 3 * w.m9 * np.where(w.a9 > 0, real(1), real(0))     # (51)
+    np.dot(w.delta9.T, w.a8_4, out=g["W9"])                             # ∂E/∂W9 = Σₙ δ9ₙ a8_4ₙᵀ + 0.0002 W9 (128, 2048)  (52)
+    g["W9"] += p["W9"] / 5000                                           # (52)
+    np.dot(w.ones, w.delta9, out=g["b9"])                               # ∂E/∂b9 = Σₙ δ9ₙ                (128,)       (53)
+    np.dot(w.delta9, p["W9"], out=w.da8_4)                              # ∂E/∂a8_4 = W9ᵀ δ9              (N, 2048)    (54)
+    w.da8_3 = w.da8_4.reshape(N, 4, 4, 128)                             # ∂E/∂a8_3 = vec⁻¹(∂E/∂a8_4)     (N, 4, 4, 128) (55)
+    g["beta8"][...] = 0
+    g["gamma8"][...] = 0
+    for s, m in pieces(N, 128):
+        # δ8[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a8[n,2i+u,2j+v,k])] ∂E/∂a8_3[n,i,j,k] m8[n,i,j,k]) [a8[n,p,q,k] > 0] (N, 8, 8, 128) (56)
+        a8_windows_2 = windows(w.a8[s], "n 2i+p 2j+q k -> n i j p q k", i=4, j=4, p=2, q=2)  # (56)
+        first(a8_windows_2, w.a8_2[s], axes=(3, 4), out=w.delta8_winner[:m])  # (56)
+        np.multiply(w.da8_3[s][:, :, :, None, None, :] * w.delta8_winner[:m], w.m8[s][:, :, :, None, None, :], out=w.delta8_sum_windows[:m])  # (56)
+        windows(w.delta8_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=4, j=4, p=2, q=2)[...] = w.delta8_sum_windows[:m]  # (56)
+        np.multiply(10 / 7 * w.delta8_sum[:m], w.a8[s] > 0, out=w.delta8[s])  # (56)
+        # ∂E/∂β8[k] = Σₙᵢⱼ δ8[n,i,j,k]   (128,)       (57)
+        g["beta8"] += np.dot(w.places[: m * 64], w.delta8[s].reshape(-1, 128))  # (57)
+        # ∂E/∂γ8[k] = Σₙᵢⱼ δ8[n,i,j,k] x̂8[n,i,j,k] (128,)       (58)
+        g["gamma8"] += np.dot(w.places[: m * 64], (w.delta8[s] * w.xhat8[s]).reshape(-1, 128))  # (58)
+    dW7_flat = g["W7"].reshape(128, -1)
+    dW7_flat[...] = 0
+    for s, m in pieces(N, 28):
+        # δ7[n,i,j,k] = γ8[k] (64 N δ8[n,i,j,k] − Σ_mpq δ8[m,p,q,k] − (Σ_mpq δ8[m,p,q,k] x̂8[m,p,q,k]) x̂8[n,i,j,k])/(64 N √(v8[k] + 1e-5)) (N, 8, 8, 128) (63)
+        np.divide(p["gamma8"] * (64 * N * w.delta8[s] - g["gamma8"] * w.xhat8[s] - g["beta8"]), 64 * N * np.sqrt(w.v8 + 1e-05), out=w.delta7[s])  # (63)
+        w.a6_3_padded_2[:m][:, 1:-1, 1:-1] = w.a6_3[s]                  # ∂E/∂W7 = Σₙ δ7ₙ ⋆(p=1) a6_3ₙ + 0.0002 W7 (128, 3, 3, 64) (64)
+        np.copyto(w.a6_3_windows_2[:m], windows(w.a6_3_padded_2[:m], "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (64)
+        dW7_flat += np.dot(w.delta7[s].reshape(-1, 128).T, w.a6_3_windows_2[:m].reshape(-1, 576))  # (64)
+    g["W7"] += p["W7"] / 5000                                           # (64)
+    g["beta6"][...] = 0
+    g["gamma6"][...] = 0
+    for s, m in pieces(N, 28):
+        # ∂E/∂a6_2 = (5/4) (W7ᵀ ∗(p=1) δ7) ⊙ m6 (N, 8, 8, 64) (65)
+        np.dot(w.delta7[s].reshape(-1, 128), p["W7"].reshape(128, -1), out=w.da6_2_sum_windows[:m].reshape(-1, 576))  # (65)
+        w.da6_2_sum_padded[:m][...] = 0                                 # (65)
+        add_windows(windows(w.da6_2_sum_padded[:m], "n p+u q+v c -> n p q u v c", p=8, q=8, u=3, v=3), w.da6_2_sum_windows[:m], axes=(3, 4))  # (65)
+        np.copyto(w.da6_2_sum[:m], w.da6_2_sum_padded[:m][:, 1:-1, 1:-1])  # (65)
+        np.multiply(1.25 * w.da6_2_sum[:m], w.m6[s], out=w.da6_2[:m])   # (65)
+        # δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0] (N, 16, 16, 64) (66)
+        a6_windows_2 = windows(w.a6[s], "n 2i+p 2j+q k -> n i j p q k", i=8, j=8, p=2, q=2)  # (66)
+        first(a6_windows_2, w.a6_2[s], axes=(3, 4), out=w.delta6_winner[:m])  # (66)
+        np.multiply(w.da6_2[:m][:, :, :, None, None, :], w.delta6_winner[:m], out=w.delta6_sum_windows[:m])  # (66)
+        windows(w.delta6_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=8, j=8, p=2, q=2)[...] = w.delta6_sum_windows[:m]  # (66)
+        np.multiply(w.delta6_sum[:m], w.a6[s] > 0, out=w.delta6[s])     # (66)
+        # ∂E/∂β6[k] = Σₙᵢⱼ δ6[n,i,j,k]   (64,)        (67)
+        g["beta6"] += np.dot(w.places[: m * 256], w.delta6[s].reshape(-1, 64))  # (67)
+        # ∂E/∂γ6[k] = Σₙᵢⱼ δ6[n,i,j,k] x̂6[n,i,j,k] (64,)        (68)
+        g["gamma6"] += np.dot(w.places[: m * 256], (w.delta6[s] * w.xhat6[s]).reshape(-1, 64))  # (68)
+    dW5_flat = g["W5"].reshape(64, -1)
+    dW5_flat[...] = 0
+    for s, m in pieces(N, 7):
+        # δ5[n,i,j,k] = γ6[k] (256 N δ6[n,i,j,k] − Σ_mpq δ6[m,p,q,k] − (Σ_mpq δ6[m,p,q,k] x̂6[m,p,q,k]) x̂6[n,i,j,k])/(256 N √(v6[k] + 1e-5)) (N, 16, 16, 64) (73)
+        np.divide(p["gamma6"] * (256 * N * w.delta6[s] - g["gamma6"] * w.xhat6[s] - g["beta6"]), 256 * N * np.sqrt(w.v6 + 1e-05), out=w.delta5[s])  # (73)
+        w.a4_padded_2[:m][:, 1:-1, 1:-1] = w.a4[s]                      # ∂E/∂W5 = Σₙ δ5ₙ ⋆(p=1) a4ₙ + 0.0002 W5 (64, 3, 3, 64) (74)
+        np.copyto(w.a4_windows_2[:m], windows(w.a4_padded_2[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (74)
+        dW5_flat += np.dot(w.delta5[s].reshape(-1, 64).T, w.a4_windows_2[:m].reshape(-1, 576))  # (74)
+    g["W5"] += p["W5"] / 5000                                           # (74)
+    # δ4 = (W5ᵀ ∗(p=1) δ5) ⊙ [a4 > 0] (N, 16, 16, 64) (75)
+    np.copyto(w.W5_windows, windows(p["W5"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (75)
+    g["beta4"][...] = 0
+    g["gamma4"][...] = 0
+    for s, m in pieces(N, 7):
+        w.delta5_padded[:m][:, 1:-1, 1:-1] = w.delta5[s]                # (75)
+        np.copyto(w.delta5_windows[:m], windows(w.delta5_padded[:m], "n p+u q+v k -> n p q u v k", p=16, q=16, u=3, v=3))  # (75)
+        np.dot(w.delta5_windows[:m].reshape(-1, 576), w.W5_windows.reshape(64, -1).T, out=w.delta4[s].reshape(-1, 64))  # (75)
+        w.delta4[s] *= w.a4[s] > 0                                      # (75)
+        # ∂E/∂β4[k] = Σₙᵢⱼ δ4[n,i,j,k]   (64,)        (76)
+        g["beta4"] += np.dot(w.places[: m * 256], w.delta4[s].reshape(-1, 64))  # (76)
+        # ∂E/∂γ4[k] = Σₙᵢⱼ δ4[n,i,j,k] x̂4[n,i,j,k] (64,)        (77)
+        g["gamma4"] += np.dot(w.places[: m * 256], (w.delta4[s] * w.xhat4[s]).reshape(-1, 64))  # (77)
+    dW3_flat = g["W3"].reshape(64, -1)
+    dW3_flat[...] = 0
+    for s, m in pieces(N, 14):
+        # δ3[n,i,j,k] = γ4[k] (256 N δ4[n,i,j,k] − Σ_mpq δ4[m,p,q,k] − (Σ_mpq δ4[m,p,q,k] x̂4[m,p,q,k]) x̂4[n,i,j,k])/(256 N √(v4[k] + 1e-5)) (N, 16, 16, 64) (82)
+        np.divide(p["gamma4"] * (256 * N * w.delta4[s] - g["gamma4"] * w.xhat4[s] - g["beta4"]), 256 * N * np.sqrt(w.v4 + 1e-05), out=w.delta3[s])  # (82)
+        w.a2_3_padded_2[:m][:, 1:-1, 1:-1] = w.a2_3[s]                  # ∂E/∂W3 = Σₙ δ3ₙ ⋆(p=1) a2_3ₙ + 0.0002 W3 (64, 3, 3, 32) (83)
+        np.copyto(w.a2_3_windows_2[:m], windows(w.a2_3_padded_2[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (83)
+        dW3_flat += np.dot(w.delta3[s].reshape(-1, 64).T, w.a2_3_windows_2[:m].reshape(-1, 288))  # (83)
+    g["W3"] += p["W3"] / 5000                                           # (83)
+    g["beta2"][...] = 0
+    g["gamma2"][...] = 0
+    for s, m in pieces(N, 14):
+        # ∂E/∂a2_2 = (10/9) (W3ᵀ ∗(p=1) δ3) ⊙ m2 (N, 16, 16, 32) (84)
+        np.dot(w.delta3[s].reshape(-1, 64), p["W3"].reshape(64, -1), out=w.da2_2_sum_windows[:m].reshape(-1, 288))  # (84)
+        w.da2_2_sum_padded[:m][...] = 0                                 # (84)
+        add_windows(windows(w.da2_2_sum_padded[:m], "n p+u q+v c -> n p q u v c", p=16, q=16, u=3, v=3), w.da2_2_sum_windows[:m], axes=(3, 4))  # (84)
+        np.copyto(w.da2_2_sum[:m], w.da2_2_sum_padded[:m][:, 1:-1, 1:-1])  # (84)
+        np.multiply(10 / 9 * w.da2_2_sum[:m], w.m2[s], out=w.da2_2[:m])  # (84)
+        # δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0] (N, 32, 32, 32) (85)
+        a2_windows_2 = windows(w.a2[s], "n 2i+p 2j+q k -> n i j p q k", i=16, j=16, p=2, q=2)  # (85)
+        first(a2_windows_2, w.a2_2[s], axes=(3, 4), out=w.delta2_winner[:m])  # (85)
+        np.multiply(w.da2_2[:m][:, :, :, None, None, :], w.delta2_winner[:m], out=w.delta2_sum_windows[:m])  # (85)
+        windows(w.delta2_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=16, j=16, p=2, q=2)[...] = w.delta2_sum_windows[:m]  # (85)
+        np.multiply(w.delta2_sum[:m], w.a2[s] > 0, out=w.delta2[s])     # (85)
+        # ∂E/∂β2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (86)
+        g["beta2"] += np.dot(w.places[: m * 1024], w.delta2[s].reshape(-1, 32))  # (86)
+        # ∂E/∂γ2[k] = Σₙᵢⱼ δ2[n,i,j,k] x̂2[n,i,j,k] (32,)        (87)
+        g["gamma2"] += np.dot(w.places[: m * 1024], (w.delta2[s] * w.xhat2[s]).reshape(-1, 32))  # (87)
+    dW1_flat = g["W1"].reshape(32, -1)
+    dW1_flat[...] = 0
+    for s, m in pieces(N, 32):
+        # δ1[n,i,j,k] = γ2[k] (1024 N δ2[n,i,j,k] − Σ_mpq δ2[m,p,q,k] − (Σ_mpq δ2[m,p,q,k] x̂2[m,p,q,k]) x̂2[n,i,j,k])/(1024 N √(v2[k] + 1e-5)) (N, 32, 32, 32) (92)
+        np.divide(p["gamma2"] * (1024 * N * w.delta2[s] - g["gamma2"] * w.xhat2[s] - g["beta2"]), 1024 * N * np.sqrt(w.v2 + 1e-05), out=w.delta1[s])  # (92)
+        w.a0_padded_2[:m][:, 1:-1, 1:-1] = a0[s]                        # ∂E/∂W1 = Σₙ δ1ₙ ⋆(p=1) a0ₙ + 0.0002 W1 (32, 3, 3, 3) (93)
+        np.copyto(w.a0_windows_2[:m], windows(w.a0_padded_2[:m], "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (93)
+        dW1_flat += np.dot(w.delta1[s].reshape(-1, 32).T, w.a0_windows_2[:m].reshape(-1, 27))  # (93)
+    g["W1"] += p["W1"] / 5000                                           # (93)
+
+
+# ---- Running statistics: what evaluation takes for those of the batch ------------------------------
+def keep_statistics(p, x, w):
+    N = len(x)
+    p["mean2"] *= 0.9                                                   # μ̄2 ← 0.9 μ̄2 + 0.1 μ2         (32,)        (95)
+    p["mean2"] += w.mu2 / 10                                            # (95)
+    p["var2"] *= 0.9                                                    # v̄2 ← 0.9 v̄2 + 102.4 N v2/(1024 N − 1) (32,)        (96)
+    p["var2"] += 102.4 * N / (1024 * N - 1) * w.v2                      # (96)
+    p["mean4"] *= 0.9                                                   # μ̄4 ← 0.9 μ̄4 + 0.1 μ4         (64,)        (97)
+    p["mean4"] += w.mu4 / 10                                            # (97)
+    p["var4"] *= 0.9                                                    # v̄4 ← 0.9 v̄4 + 25.6 N v4/(256 N − 1) (64,)        (98)
+    p["var4"] += 25.6 * N / (256 * N - 1) * w.v4                        # (98)
+    p["mean6"] *= 0.9                                                   # μ̄6 ← 0.9 μ̄6 + 0.1 μ6         (64,)        (99)
+    p["mean6"] += w.mu6 / 10                                            # (99)
+    p["var6"] *= 0.9                                                    # v̄6 ← 0.9 v̄6 + 25.6 N v6/(256 N − 1) (64,)        (100)
+    p["var6"] += 25.6 * N / (256 * N - 1) * w.v6                        # (100)
+    p["mean8"] *= 0.9                                                   # μ̄8 ← 0.9 μ̄8 + 0.1 μ8         (128,)       (101)
+    p["mean8"] += w.mu8 / 10                                            # (101)
+    p["var8"] *= 0.9                                                    # v̄8 ← 0.9 v̄8 + 6.4 N v8/(64 N − 1) (128,)       (102)
+    p["var8"] += 6.4 * N / (64 * N - 1) * w.v8                          # (102)
+
+
+# ---- Update: over all parameters as one vector -----------------------------------------------------
+def init_optimizer(parameters):
+    """Return the optimizer's state before the first step."""
+    dtype = next(iter(parameters.values())).dtype
+    return {
+        "step": 0,
+        "m": np.zeros(COUNT, dtype),
+        "v": np.zeros(COUNT, dtype),
+    }
+
+
+def descend(theta, g, state):
+    k = state["step"] = state["step"] + 1
+    m = state["m"]
+    v = state["v"]
+    s = scratch(COUNT, theta.dtype)
+    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (394026,)    (103)
+    m += np.multiply(1 - BETA1, g, out=s)                               # (103)
+    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (394026,)    (104)
+    np.square(g, out=s)                                                 # (104)
+    s *= 1 - BETA2                                                      # (104)
+    v += s                                                              # (104)
+    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (394026,)    (105)
+    np.sqrt(s, out=s)                                                   # (105)
+    s += EPSILON                                                        # (105)
+    np.divide(m, s, out=s)                                              # (105)
+    s *= LEARNING_RATE / (1 - BETA1**k)                                 # (105)
+    theta -= s                                                          # (105)
+
+
+# ---- What a user of this module calls --------------------------------------------------------------
+@np.errstate(over="ignore", under="ignore")
+def predict(parameters, x):
+    """Return the outputs, (N, 10), for inputs (N, 32, 32, 3)."""
+    parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
+    if len(parts) > 1:
+        return np.concatenate([predict(parameters, part) for part in parts])
+    x, _, w = prepare(parameters, x)
+    return evaluate(parameters, x, w).copy()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss(parameters, x, t, seed=None):
+    """Return the loss of a batch, in training mode."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    return error(parameters, t, w).item()
+
+
+@np.errstate(over="ignore", under="ignore")
+def evaluation_loss(parameters, x, t):
+    """Return the loss of a batch, in evaluation mode."""
+    if len(x) > BATCH_SIZE:
+        parts = [(evaluation_loss(parameters, x[s], t[s]), m) for s, m in pieces(len(x), BATCH_SIZE)]
+        return sum(E * m for E, m in parts) / len(x)
+    x, t, w = prepare(parameters, x, t)
+    evaluate(parameters, x, w)
+    return error(parameters, t, w).item()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss_and_gradients(parameters, x, t, seed=None):
+    """Return the loss of a batch and its gradient by parameter; changes nothing."""
+    x, t, w = prepare(parameters, x, t)
+    g = views(np.empty_like(w.gradient))
+    forward(parameters, x, w, seed)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, g)
+    return E.item(), g
+
+
+@np.errstate(over="ignore", under="ignore")
+def input_gradient(parameters, x, t, seed=None):
+    """Return the gradient of the loss with respect to the inputs, in their shape."""
+    x, t, w = prepare(parameters, x, t)
+    p, g = parameters, w.g
+    forward(p, x, w, seed)
+    error(p, t, w)
+    backward(p, x, t, w, g)
+    N = len(x)
+    for s, m in pieces(N, 32):
+        # ∂E/∂x = W1ᵀ ∗(p=1) δ1          (N, 32, 32, 3) (94)
+        np.dot(w.delta1[s].reshape(-1, 32), p["W1"].reshape(32, -1), out=w.dx_windows[:m].reshape(-1, 27))  # (94)
+        w.dx_padded[:m][...] = 0                                        # (94)
+        add_windows(windows(w.dx_padded[:m], "n p+u q+v c -> n p q u v c", p=32, q=32, u=3, v=3), w.dx_windows[:m], axes=(3, 4))  # (94)
+        np.copyto(w.dx[s], w.dx_padded[:m][:, 1:-1, 1:-1])              # (94)
+    return w.dx.copy()
+
+
+def masks(N, seed=None):
+    """Return by name the random masks, one row a sample, that a step with this seed draws."""
+    found = {
+        "m2": draw(seed, 0, 0.9, out=np.empty((N, 16, 16, 32), bool)),
+        "m6": draw(seed, 1, 0.8, out=np.empty((N, 8, 8, 64), bool)),
+        "m8": draw(seed, 2, 0.7, out=np.empty((N, 4, 4, 128), bool)),
+        "m9": draw(seed, 3, 0.6, out=np.empty((N, 128), bool)),
+    }
+    return found
+
+
+@np.errstate(over="ignore", under="ignore")
+def branches(parameters, x, t, seed=None):
+    """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    sides = [
+        w.a9 <= 0,
+        first(windows(w.a8, "n 2i+p 2j+q k -> n i j p q k", i=4, j=4, p=2, q=2), w.a8_2, axes=(3, 4)),
+        w.a8 <= 0,
+        first(windows(w.a6, "n 2i+p 2j+q k -> n i j p q k", i=8, j=8, p=2, q=2), w.a6_2, axes=(3, 4)),
+        w.a6 <= 0,
+        w.a4 <= 0,
+        first(windows(w.a2, "n 2i+p 2j+q k -> n i j p q k", i=16, j=16, p=2, q=2), w.a2_2, axes=(3, 4)),
+        w.a2 <= 0,
+    ]
+    return np.concatenate([side.ravel() for side in sides])
+
+
+def update(parameters, gradients, state):
+    """Change the parameters and the optimizer's state in place by one step."""
+    theta, g = flat(parameters), flat(gradients)
+    if theta is not None and g is not None:
+        descend(theta, g, state)
+        return
+    theta, g = (np.concatenate([a[name].ravel() for name in PARAMETERS]) for a in (parameters, gradients))
+    descend(theta, g, state)
+    for name, values in views(theta).items():
+        parameters[name][...] = values
+
+
+@np.errstate(over="ignore", under="ignore")
+def train_step(parameters, x, t, state, seed=None):
+    """Take one whole step on a batch, in place; return the loss before it."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, w.g)
+    keep_statistics(parameters, x, w)
+    if not all(map(operator.is_, parameters.values(), w.parts)):
+        w.parts, w.theta = tuple(parameters.values()), flat(parameters)
+    if w.theta is not None:
+        descend(w.theta, w.gradient, state)
+    else:
+        update(parameters, w.g, state)
+    return E.item()
+
+
+# ---- Training --------------------------------------------------------------------------------------
+def train(parameters, x, t, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0):
+    """Train in place on shuffled mini-batches; yield the mean loss of every epoch."""
+    rng, state = np.random.default_rng(seed), init_optimizer(parameters)
+    for _ in range(epochs):
+        order, total = rng.permutation(len(x)), 0.0
+        for start in range(0, len(x), batch_size):
+            batch = order[start : start + batch_size]
+            total += train_step(parameters, x[batch], t[batch], state, seed=int(rng.integers(2**63))) * len(batch)
+        yield total / len(x)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Train cifar10_cnn_88 on x_train, t_train of an .npz file.")
+    parser.add_argument("--data", required=True, help="an .npz file: x_train, t_train and, if any, x_test, t_test")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    data = np.load(arguments.data, allow_pickle=False)
+    sets = {name: data[name] for name in data.files}
+    for name in ("x_train", "x_test"):
+        if name in sets:
+            sets[name] = np.asarray(sets[name], np.float32).reshape(-1, *INPUT)
+    parameters = init_parameters(arguments.seed)
+    losses = train(parameters, sets["x_train"], sets["t_train"], arguments.epochs, seed=arguments.seed)
+    for epoch, mean in enumerate(losses, 1):
+        line = f"epoch {epoch}: loss {mean:.4f}"
+        if "x_test" in sets:
+            line += f", test loss {evaluation_loss(parameters, sets['x_test'], sets['t_test']):.4f}"
+            right = predict(parameters, sets["x_test"]).argmax(axis=1) == sets["t_test"]
+            line += f", test accuracy {right.mean():.2%}"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

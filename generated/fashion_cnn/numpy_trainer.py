@@ -1,0 +1,547 @@
+"""fashion_cnn: 28x28x1-28x28x64-14x14x32-256-10, relu, max_pool2d, dropout, softmax; cross_entropy; adam; 412,778 parameters.
+
+two convolutions of 2 × 2 and dropout for Fashion-MNIST: 412,778 parameters
+
+Generated from fashion_cnn.toml (sha256 5b034ae8); change the spec, not this file.  Needs NumPy only.
+A comment carries the textbook equation of its line, the shape, and the number that it has in equations.tex.
+A value at (N, …) holds one sample a row; equations are for one sample.
+"""
+
+import argparse
+import functools
+import math
+import operator
+import re
+
+import numpy as np
+
+# ---- Sizes and hyper-parameters --------------------------------------------------------------------
+PARAMETERS = {
+    "W1": (64, 2, 2, 1),
+    "b1": (64,),
+    "W2": (32, 2, 2, 64),
+    "b2": (32,),
+    "W3": (256, 1568),
+    "b3": (256,),
+    "W4": (10, 256),
+    "b4": (10,),
+}
+STATISTICS = {}
+COUNT = 412778
+INPUT, OUTPUT = (28, 28, 1), (10,)
+BATCH_SIZE, EPOCHS = 32, 30
+LEARNING_RATE = 0.001
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-08
+
+
+def add_windows(places, values, axes):
+    """Add values to places that overlap, one place of the window (along the axes) after the other."""
+    values, at = np.broadcast_to(values, places.shape), [slice(None)] * places.ndim
+    for window in np.ndindex(*(places.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        places[tuple(at)] += values[tuple(at)]
+
+
+def draw(seed, stream, probability, out):
+    """Fill out with independent truth values, true with a probability (to 2^-16), by a counter-based generator."""
+    bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
+    return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
+
+
+def first(values, best, axes, out=None):
+    """Say where values reach best for the first time along the axes."""
+    out = np.empty(values.shape, bool) if out is None else out
+    at = [slice(None)] * values.ndim
+    waiting = np.ones(best.shape, bool)
+    for window in np.ndindex(*(values.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        hit = np.equal(values[tuple(at)], best, out=out[tuple(at)])
+        hit &= waiting
+        waiting ^= hit
+    return out
+
+
+def pieces(N, size):
+    """Yield the batch in pieces: which samples, and how many."""
+    for start in range(0, N, size):
+        yield slice(start, min(start + size, N)), min(size, N - start)
+
+
+@functools.cache
+def layout(pattern):
+    """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
+    read, order = pattern.split(" -> ")
+    terms = [re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1] for subscript in read.split()]
+    number = {"": 1, "+": 1, "-": -1}
+    return [[(number.get(f) or int(f), i) for f, i in axis] for axis in terms], order.split()
+
+
+def windows(a, pattern, **sizes):
+    """View a at affine subscripts, without a copy: "n 2i+u c -> n i u c" is a[n, 2i+u, c]."""
+    subscripts, order = layout(pattern)
+    start, strides = [], dict.fromkeys(order, 0)
+    for step, extent, terms in zip(a.strides, a.shape, subscripts, strict=True):
+        start.append(slice(sum(factor for factor, index in terms if not index), None))
+        for factor, index in terms:
+            if index:
+                strides[index] += factor * step
+                sizes.setdefault(index, extent)
+    shape = [sizes[index] for index in order]
+    return np.lib.stride_tricks.as_strided(a[tuple(start)], shape, [strides[index] for index in order])
+
+
+# ---- Parameters: views into one flat vector --------------------------------------------------------
+def views(vector):
+    """Return the parts of a flat vector of COUNT values by name, each in its shape."""
+    parts, start = {}, 0
+    for name, shape in PARAMETERS.items():
+        stop = start + math.prod(shape)
+        parts[name] = vector[start:stop].reshape(shape)
+        start = stop
+    return parts
+
+
+def flat(parts):
+    """Return the flat vector that arrays are the views of, or None where they are arrays of their own."""
+    vector, start = next(iter(parts.values())).base, 0
+    if vector is None or vector.shape != (COUNT,) or not vector.flags.c_contiguous:
+        return None
+    origin = vector.__array_interface__["data"][0]
+    for name, shape in PARAMETERS.items():
+        part = parts[name]
+        if part.base is not vector or part.__array_interface__["data"][0] != origin + start * vector.itemsize:
+            return None
+        start += math.prod(shape)
+    return vector
+
+
+def init_parameters(seed=0, dtype=np.float32):
+    """Return starting parameters by name, drawn with a seed."""
+    rng = np.random.default_rng(seed)
+    p = views(np.empty(COUNT, dtype))
+    p["W1"][...] = rng.uniform(-1, 1, (64, 2, 2, 1)) * math.sqrt(6 / (4 + 256))    # glorot_uniform
+    p["b1"][...] = 0
+    p["W2"][...] = rng.uniform(-1, 1, (32, 2, 2, 64)) * math.sqrt(6 / (256 + 128))    # glorot_uniform
+    p["b2"][...] = 0
+    p["W3"][...] = rng.uniform(-1, 1, (256, 1568)) * math.sqrt(6 / (1568 + 256))    # glorot_uniform
+    p["b3"][...] = 0
+    p["W4"][...] = rng.uniform(-1, 1, (10, 256)) * math.sqrt(6 / (256 + 10))    # glorot_uniform
+    p["b4"][...] = 0
+    return p
+
+
+# ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
+class Workspace:
+    def __init__(self, N, dtype, larger=None):
+        def room(name, *shape, fill=np.empty, dtype=dtype):
+            return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        self.N, self.smaller = N, {N: self}
+        self.real = np.dtype(dtype).type
+        self.gradient = room("gradient", COUNT)
+        self.g = views(self.gradient)
+        self.parts, self.theta = (None,) * len(PARAMETERS), None
+        self.ones = np.ones(N, dtype)
+        self.places = np.ones(max(min(N, 20) * 196, min(N, 20) * 784), dtype)
+        self.m1 = room("m1", N, 14, 14, 64, dtype=bool)
+        self.m2 = room("m2", N, 7, 7, 32, dtype=bool)
+        self.m3 = room("m3", N, 256, dtype=bool)
+        self.a0_padded = room("a0_padded", min(N, 20), 29, 29, 1, fill=np.zeros)
+        self.a0_windows = room("a0_windows", min(N, 20), 28, 28, 2, 2)
+        self.z1 = room("z1", min(N, 20), 28, 28, 64)
+        self.a1 = room("a1", N, 28, 28, 64)
+        self.a1_2 = room("a1_2", N, 14, 14, 64)
+        self.a1_3 = room("a1_3", N, 14, 14, 64)
+        self.a1_3_padded = room("a1_3_padded", min(N, 20), 15, 15, 64, fill=np.zeros)
+        self.a1_3_windows = room("a1_3_windows", min(N, 20), 14, 14, 2, 2, 64)
+        self.z2 = room("z2", min(N, 20), 14, 14, 32)
+        self.a2 = room("a2", N, 14, 14, 32)
+        self.a2_2 = room("a2_2", N, 7, 7, 32)
+        self.a2_3 = room("a2_3", N, 7, 7, 32)
+        self.a2_4 = self.a2_3.reshape(N, 1568)
+        self.z3 = room("z3", N, 256)
+        self.a3 = self.z3
+        self.a3_2 = room("a3_2", N, 256)
+        self.z4 = room("z4", N, 10)
+        self.a4_max = room("a4_max", N)
+        self.a4_exp = room("a4_exp", N, 10)
+        self.a4_sum = room("a4_sum", N)
+        self.a4 = self.a4_exp
+        self.T = room("T", N, 10)
+        self.delta4 = self.T
+        self.delta3 = self.a3_2
+        self.da2_4 = room("da2_4", N, 1568)
+        self.da2_3 = self.da2_4.reshape(N, 7, 7, 32)
+        self.W2_windows = room("W2_windows", 64, 2, 2, 32)
+        self.delta2_winner = room("delta2_winner", min(N, 20), 7, 7, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 20), 7, 7, 2, 2, 32)
+        self.delta2_sum = self.z2
+        self.delta2 = self.z2
+        self.a1_3_padded_2 = room("a1_3_padded_2", min(N, 20), 15, 15, 64, fill=np.zeros)
+        self.a1_3_windows_2 = self.a1_3_windows
+        self.delta2_padded = room("delta2_padded", min(N, 20), 15, 15, 32, fill=np.zeros)
+        self.delta2_windows = room("delta2_windows", min(N, 20), 14, 14, 2, 2, 32)
+        self.da1_2 = room("da1_2", min(N, 20), 14, 14, 64)
+        self.delta1_winner = room("delta1_winner", min(N, 20), 14, 14, 2, 2, 64, dtype=bool)
+        self.delta1_sum_windows = self.a1_3_windows
+        self.delta1_sum = self.z1
+        self.delta1 = self.a1
+        self.a0_padded_2 = room("a0_padded_2", min(N, 20), 29, 29, 1, fill=np.zeros)
+        self.a0_windows_2 = self.a0_windows
+        self.dx_windows = room("dx_windows", min(N, 20), 28, 28, 1, 2, 2)
+        self.dx_padded = room("dx_padded", min(N, 20), 29, 29, 1)
+        self.dx = room("dx", N, 28, 28, 1)
+
+
+WORKSPACES = {}
+
+
+def workspace(N, dtype):
+    """Return the memory for N samples: a part of that for more, where there is such."""
+    largest = WORKSPACES.get(dtype)
+    if largest is None or largest.N < N:
+        largest = WORKSPACES[dtype] = Workspace(N, dtype)
+    if N not in largest.smaller:
+        largest.smaller[N] = Workspace(N, dtype, largest)
+    return largest.smaller[N]
+
+
+scratch = functools.lru_cache(maxsize=2)(np.empty)
+
+
+def prepare(p, x, t=None):
+    """Return inputs and targets in the parameters' dtype, and the workspace for them."""
+    dtype = next(iter(p.values())).dtype
+    x = np.asarray(x, dtype)
+    if x.shape[1:] != INPUT:
+        raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
+    if t is not None and len(x) == 0:
+        raise ValueError("x has no samples, so there is no loss")
+    if t is not None:
+        t = np.asarray(t)
+        if t.shape != x.shape[:1] or t.dtype.kind not in "iu":
+            raise ValueError(f"t has shape {t.shape} and dtype {t.dtype}; expected {x.shape[:1]} integer labels")
+    return x, t, workspace(len(x), dtype)
+
+
+# ---- Forward, in training --------------------------------------------------------------------------
+def forward(p, x, w, seed):
+    N = len(x)
+    draw(seed, 0, 0.7, out=w.m1)                                        # a1_3 = (10/7) a1_2 ⊙ m1        (N, 14, 14, 64) (6)
+    draw(seed, 1, 0.7, out=w.m2)                                        # a2_3 = (10/7) a2_2 ⊙ m2        (N, 7, 7, 32) (11)
+    draw(seed, 2, 0.5, out=w.m3)                                        # a3_2 = 2 a3 ⊙ m3               (N, 256)     (16)
+    a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
+    for s, m in pieces(N, 20):
+        w.a0_padded[:m][:, :-1, :-1] = a0[s]                            # z1 = W1 ⋆ a0 + b1              (N, 28, 28, 64) (3)
+        np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v 0 -> n i j u v", i=28, j=28, u=2, v=2))  # (3)
+        np.dot(w.a0_windows[:m].reshape(-1, 4), p["W1"].reshape(64, -1).T, out=w.z1[:m].reshape(-1, 64))  # (3)
+        w.z1[:m] += p["b1"]                                             # (3)
+        np.maximum(w.z1[:m], 0, out=w.a1[s])                            # a1 = max(0, z1)                (N, 28, 28, 64) (4)
+        # a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k] (N, 14, 14, 64) (5)
+        a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=14, j=14, u=2, v=2)  # (5)
+        a1_windows.max(axis=(4, 5), out=w.a1_2[s])                      # (5)
+        np.multiply(10 / 7 * w.a1_2[s], w.m1[s], out=w.a1_3[s])         # (6)
+        w.a1_3_padded[:m][:, :-1, :-1] = w.a1_3[s]                      # z2 = W2 ⋆ a1_3 + b2            (N, 14, 14, 32) (8)
+        np.copyto(w.a1_3_windows[:m], windows(w.a1_3_padded[:m], "n i+u j+v c -> n i j u v c", i=14, j=14, u=2, v=2))  # (8)
+        np.dot(w.a1_3_windows[:m].reshape(-1, 256), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (8)
+        w.z2[:m] += p["b2"]                                             # (8)
+        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 14, 14, 32) (9)
+        # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 7, 7, 32) (10)
+        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (10)
+        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (10)
+        np.multiply(10 / 7 * w.a2_2[s], w.m2[s], out=w.a2_3[s])         # (11)
+    a2_4 = w.a2_3.reshape(N, 1568)                                      # a2_4 = vec(a2_3)               (N, 1568)    (13)
+    z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 256)     (14)
+    z3 += p["b3"]                                                       # (14)
+    a3 = np.maximum(z3, 0, out=w.a3)                                    # a3 = max(0, z3)                (N, 256)     (15)
+    a3_2 = np.multiply(2 * a3, w.m3, out=w.a3_2)                        # (16)
+    z4 = np.dot(a3_2, p["W4"].T, out=w.z4)                              # z4 = W4 a3_2 + b4              (N, 10)      (18)
+    z4 += p["b4"]                                                       # (18)
+    a4_max = z4.max(axis=1, out=w.a4_max)                               # a4 = softmax(z4)               (N, 10)      (19)
+    a4_exp = np.exp(z4 - a4_max[:, None], out=w.a4_exp)                 # (19)
+    a4_sum = a4_exp.sum(axis=1, out=w.a4_sum)                           # (19)
+    a4 = np.divide(a4_exp, a4_sum[:, None], out=w.a4)                   # (19)
+    return a4
+
+
+# ---- Forward, in evaluation ------------------------------------------------------------------------
+def evaluate(p, x, w):
+    N = len(x)
+    a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
+    for s, m in pieces(N, 20):
+        w.a0_padded[:m][:, :-1, :-1] = a0[s]                            # z1 = W1 ⋆ a0 + b1              (N, 28, 28, 64) (3)
+        np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v 0 -> n i j u v", i=28, j=28, u=2, v=2))  # (3)
+        np.dot(w.a0_windows[:m].reshape(-1, 4), p["W1"].reshape(64, -1).T, out=w.z1[:m].reshape(-1, 64))  # (3)
+        w.z1[:m] += p["b1"]                                             # (3)
+        np.maximum(w.z1[:m], 0, out=w.a1[s])                            # a1 = max(0, z1)                (N, 28, 28, 64) (4)
+        # a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k] (N, 14, 14, 64) (5)
+        a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=14, j=14, u=2, v=2)  # (5)
+        a1_windows.max(axis=(4, 5), out=w.a1_2[s])                      # (5)
+        w.a1_3[s][...] = w.a1_2[s]                                      # a1_3 = a1_2                    (N, 14, 14, 64) (7)
+        w.a1_3_padded[:m][:, :-1, :-1] = w.a1_3[s]                      # z2 = W2 ⋆ a1_3 + b2            (N, 14, 14, 32) (8)
+        np.copyto(w.a1_3_windows[:m], windows(w.a1_3_padded[:m], "n i+u j+v c -> n i j u v c", i=14, j=14, u=2, v=2))  # (8)
+        np.dot(w.a1_3_windows[:m].reshape(-1, 256), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (8)
+        w.z2[:m] += p["b2"]                                             # (8)
+        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 14, 14, 32) (9)
+        # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 7, 7, 32) (10)
+        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (10)
+        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (10)
+        w.a2_3[s][...] = w.a2_2[s]                                      # a2_3 = a2_2                    (N, 7, 7, 32) (12)
+    a2_4 = w.a2_3.reshape(N, 1568)                                      # a2_4 = vec(a2_3)               (N, 1568)    (13)
+    z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 256)     (14)
+    z3 += p["b3"]                                                       # (14)
+    a3 = np.maximum(z3, 0, out=w.a3)                                    # a3 = max(0, z3)                (N, 256)     (15)
+    a3_2 = w.a3_2                                                       # a3_2 = a3                      (N, 256)     (17)
+    a3_2[...] = a3                                                      # (17)
+    z4 = np.dot(a3_2, p["W4"].T, out=w.z4)                              # z4 = W4 a3_2 + b4              (N, 10)      (18)
+    z4 += p["b4"]                                                       # (18)
+    a4_max = z4.max(axis=1, out=w.a4_max)                               # a4 = softmax(z4)               (N, 10)      (19)
+    a4_exp = np.exp(z4 - a4_max[:, None], out=w.a4_exp)                 # (19)
+    a4_sum = a4_exp.sum(axis=1, out=w.a4_sum)                           # (19)
+    a4 = np.divide(a4_exp, a4_sum[:, None], out=w.a4)                   # (19)
+    return a4
+
+
+# ---- Loss ------------------------------------------------------------------------------------------
+def error(p, t, w):
+    N = len(t)
+    T = np.equal(t[:, None], np.arange(10), out=w.T)                    # T = onehot(t)                  (N, 10)      (1)
+    E_sum = np.log(w.a4_sum).sum()                                      # E = −(1/N) Σₙ Tₙᵀ log(a4ₙ)     ()           (20)
+    E_sum_2 = np.vdot(T, w.a4_max[:, None] - w.z4)                      # (20)
+    E = (E_sum + E_sum_2) / N                                           # (20)
+    return E
+
+
+# ---- Backward: delta_l = dE/dz_l, and the gradient of every parameter ------------------------------
+def backward(p, x, t, w, g):
+    N = len(x)
+    real = w.real
+    a0 = x
+    np.divide(w.a4 - w.T, N, out=w.delta4)                              # δ4 = (a4 − T)/N                (N, 10)      (21)
+    np.dot(w.delta4.T, w.a3_2, out=g["W4"])                             # ∂E/∂W4 = Σₙ δ4ₙ a3_2ₙᵀ         (10, 256)    (22)
+    np.dot(w.ones, w.delta4, out=g["b4"])                               # ∂E/∂b4 = Σₙ δ4ₙ                (10,)        (23)
+    np.dot(w.delta4, p["W4"], out=w.delta3)                             # δ3 = 2 (W4ᵀ δ4) ⊙ m3 ⊙ [a3 > 0] (N, 256)     (24)
+    w.delta3 *= 2 * w.m3 * np.where(w.a3 > 0, real(1), real(0))         # (24)
+    np.dot(w.delta3.T, w.a2_4, out=g["W3"])                             # ∂E/∂W3 = Σₙ δ3ₙ a2_4ₙᵀ         (256, 1568)  (25)
+    np.dot(w.ones, w.delta3, out=g["b3"])                               # ∂E/∂b3 = Σₙ δ3ₙ                (256,)       (26)
+    np.dot(w.delta3, p["W3"], out=w.da2_4)                              # ∂E/∂a2_4 = W3ᵀ δ3              (N, 1568)    (27)
+    w.da2_3 = w.da2_4.reshape(N, 7, 7, 32)                              # ∂E/∂a2_3 = vec⁻¹(∂E/∂a2_4)     (N, 7, 7, 32) (28)
+    # ∂E/∂a1_2 = (10/7) (W2ᵀ ∗ δ2) ⊙ m1 (N, 14, 14, 64) (32)
+    np.copyto(w.W2_windows, windows(p["W2"], "k -u+1 -v+1 c -> c u v k", u=2, v=2))  # (32)
+    g["b2"][...] = 0
+    g["b1"][...] = 0
+    dW2_flat = g["W2"].reshape(32, -1)
+    dW2_flat[...] = 0
+    dW1_flat = g["W1"].reshape(64, -1)
+    dW1_flat[...] = 0
+    for s, m in pieces(N, 20):
+        # δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0] (N, 14, 14, 32) (29)
+        a2_windows_2 = windows(w.a2[s], "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)  # (29)
+        first(a2_windows_2, w.a2_2[s], axes=(3, 4), out=w.delta2_winner[:m])  # (29)
+        np.multiply(w.da2_3[s][:, :, :, None, None, :] * w.delta2_winner[:m], w.m2[s][:, :, :, None, None, :], out=w.delta2_sum_windows[:m])  # (29)
+        windows(w.delta2_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)[...] = w.delta2_sum_windows[:m]  # (29)
+        np.multiply(10 / 7 * w.delta2_sum[:m], w.a2[s] > 0, out=w.delta2[:m])  # (29)
+        w.a1_3_padded_2[:m][:, :-1, :-1] = w.a1_3[s]                    # ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_3ₙ        (32, 2, 2, 64) (30)
+        np.copyto(w.a1_3_windows_2[:m], windows(w.a1_3_padded_2[:m], "n i+u j+v c -> n i j u v c", i=14, j=14, u=2, v=2))  # (30)
+        dW2_flat += np.dot(w.delta2[:m].reshape(-1, 32).T, w.a1_3_windows_2[:m].reshape(-1, 256))  # (30)
+        # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (31)
+        g["b2"] += np.dot(w.places[: m * 196], w.delta2[:m].reshape(-1, 32))  # (31)
+        w.delta2_padded[:m][:, 1:, 1:] = w.delta2[:m]                   # (32)
+        np.copyto(w.delta2_windows[:m], windows(w.delta2_padded[:m], "n p+u q+v k -> n p q u v k", p=14, q=14, u=2, v=2))  # (32)
+        np.dot(w.delta2_windows[:m].reshape(-1, 128), w.W2_windows.reshape(64, -1).T, out=w.da1_2[:m].reshape(-1, 64))  # (32)
+        w.da1_2[:m] *= 10 / 7 * w.m1[s]                                 # (32)
+        # δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a1[n,2i+u,2j+v,k])] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0] (N, 28, 28, 64) (33)
+        a1_windows_2 = windows(w.a1[s], "n 2i+p 2j+q k -> n i j p q k", i=14, j=14, p=2, q=2)  # (33)
+        first(a1_windows_2, w.a1_2[s], axes=(3, 4), out=w.delta1_winner[:m])  # (33)
+        np.multiply(w.da1_2[:m][:, :, :, None, None, :], w.delta1_winner[:m], out=w.delta1_sum_windows[:m])  # (33)
+        windows(w.delta1_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=14, j=14, p=2, q=2)[...] = w.delta1_sum_windows[:m]  # (33)
+        np.multiply(w.delta1_sum[:m], w.a1[s] > 0, out=w.delta1[s])     # (33)
+        w.a0_padded_2[:m][:, :-1, :-1] = a0[s]                          # ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ          (64, 2, 2, 1) (34)
+        np.copyto(w.a0_windows_2[:m], windows(w.a0_padded_2[:m], "n i+u j+v 0 -> n i j u v", i=28, j=28, u=2, v=2))  # (34)
+        dW1_flat += np.dot(w.delta1[s].reshape(-1, 64).T, w.a0_windows_2[:m].reshape(-1, 4))  # (34)
+        # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (64,)        (35)
+        g["b1"] += np.dot(w.places[: m * 784], w.delta1[s].reshape(-1, 64))  # (35)
+
+
+# ---- Update: over all parameters as one vector -----------------------------------------------------
+def init_optimizer(parameters):
+    """Return the optimizer's state before the first step."""
+    dtype = next(iter(parameters.values())).dtype
+    return {
+        "step": 0,
+        "m": np.zeros(COUNT, dtype),
+        "v": np.zeros(COUNT, dtype),
+    }
+
+
+def descend(theta, g, state):
+    k = state["step"] = state["step"] + 1
+    m = state["m"]
+    v = state["v"]
+    s = scratch(COUNT, theta.dtype)
+    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (412778,)    (37)
+    m += np.multiply(1 - BETA1, g, out=s)                               # (37)
+    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (412778,)    (38)
+    np.square(g, out=s)                                                 # (38)
+    s *= 1 - BETA2                                                      # (38)
+    v += s                                                              # (38)
+    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (412778,)    (39)
+    np.sqrt(s, out=s)                                                   # (39)
+    s += EPSILON                                                        # (39)
+    np.divide(m, s, out=s)                                              # (39)
+    s *= LEARNING_RATE / (1 - BETA1**k)                                 # (39)
+    theta -= s                                                          # (39)
+
+
+# ---- What a user of this module calls --------------------------------------------------------------
+@np.errstate(over="ignore", under="ignore")
+def predict(parameters, x):
+    """Return the outputs, (N, 10), for inputs (N, 28, 28, 1)."""
+    parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
+    if len(parts) > 1:
+        return np.concatenate([predict(parameters, part) for part in parts])
+    x, _, w = prepare(parameters, x)
+    return evaluate(parameters, x, w).copy()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss(parameters, x, t, seed=None):
+    """Return the loss of a batch, in training mode."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    return error(parameters, t, w).item()
+
+
+@np.errstate(over="ignore", under="ignore")
+def evaluation_loss(parameters, x, t):
+    """Return the loss of a batch, in evaluation mode."""
+    if len(x) > BATCH_SIZE:
+        parts = [(evaluation_loss(parameters, x[s], t[s]), m) for s, m in pieces(len(x), BATCH_SIZE)]
+        return sum(E * m for E, m in parts) / len(x)
+    x, t, w = prepare(parameters, x, t)
+    evaluate(parameters, x, w)
+    return error(parameters, t, w).item()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss_and_gradients(parameters, x, t, seed=None):
+    """Return the loss of a batch and its gradient by parameter; changes nothing."""
+    x, t, w = prepare(parameters, x, t)
+    g = views(np.empty_like(w.gradient))
+    forward(parameters, x, w, seed)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, g)
+    return E.item(), g
+
+
+@np.errstate(over="ignore", under="ignore")
+def input_gradient(parameters, x, t, seed=None):
+    """Return the gradient of the loss with respect to the inputs, in their shape."""
+    x, t, w = prepare(parameters, x, t)
+    p, g = parameters, w.g
+    forward(p, x, w, seed)
+    error(p, t, w)
+    backward(p, x, t, w, g)
+    N = len(x)
+    for s, m in pieces(N, 20):
+        # ∂E/∂x = W1ᵀ ∗ δ1               (N, 28, 28, 1) (36)
+        np.dot(w.delta1[s].reshape(-1, 64), p["W1"].reshape(64, -1), out=w.dx_windows[:m].reshape(-1, 4))  # (36)
+        w.dx_padded[:m][...] = 0                                        # (36)
+        add_windows(windows(w.dx_padded[:m], "n p+u q+v c -> n p q u v c", p=28, q=28, u=2, v=2), w.dx_windows[:m].transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (36)
+        np.copyto(w.dx[s], w.dx_padded[:m][:, :-1, :-1])                # (36)
+    return w.dx.copy()
+
+
+def masks(N, seed=None):
+    """Return by name the random masks, one row a sample, that a step with this seed draws."""
+    found = {
+        "m1": draw(seed, 0, 0.7, out=np.empty((N, 14, 14, 64), bool)),
+        "m2": draw(seed, 1, 0.7, out=np.empty((N, 7, 7, 32), bool)),
+        "m3": draw(seed, 2, 0.5, out=np.empty((N, 256), bool)),
+    }
+    return found
+
+
+@np.errstate(over="ignore", under="ignore")
+def branches(parameters, x, t, seed=None):
+    """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    sides = [
+        w.a3 <= 0,
+        first(windows(w.a2, "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2), w.a2_2, axes=(3, 4)),
+        w.a2 <= 0,
+        first(windows(w.a1, "n 2i+p 2j+q k -> n i j p q k", i=14, j=14, p=2, q=2), w.a1_2, axes=(3, 4)),
+        w.a1 <= 0,
+    ]
+    return np.concatenate([side.ravel() for side in sides])
+
+
+def update(parameters, gradients, state):
+    """Change the parameters and the optimizer's state in place by one step."""
+    theta, g = flat(parameters), flat(gradients)
+    if theta is not None and g is not None:
+        descend(theta, g, state)
+        return
+    theta, g = (np.concatenate([a[name].ravel() for name in PARAMETERS]) for a in (parameters, gradients))
+    descend(theta, g, state)
+    for name, values in views(theta).items():
+        parameters[name][...] = values
+
+
+@np.errstate(over="ignore", under="ignore")
+def train_step(parameters, x, t, state, seed=None):
+    """Take one whole step on a batch, in place; return the loss before it."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, w.g)
+    if not all(map(operator.is_, parameters.values(), w.parts)):
+        w.parts, w.theta = tuple(parameters.values()), flat(parameters)
+    if w.theta is not None:
+        descend(w.theta, w.gradient, state)
+    else:
+        update(parameters, w.g, state)
+    return E.item()
+
+
+# ---- Training --------------------------------------------------------------------------------------
+def train(parameters, x, t, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0):
+    """Train in place on shuffled mini-batches; yield the mean loss of every epoch."""
+    rng, state = np.random.default_rng(seed), init_optimizer(parameters)
+    for _ in range(epochs):
+        order, total = rng.permutation(len(x)), 0.0
+        for start in range(0, len(x), batch_size):
+            batch = order[start : start + batch_size]
+            total += train_step(parameters, x[batch], t[batch], state, seed=int(rng.integers(2**63))) * len(batch)
+        yield total / len(x)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Train fashion_cnn on x_train, t_train of an .npz file.")
+    parser.add_argument("--data", required=True, help="an .npz file: x_train, t_train and, if any, x_test, t_test")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    data = np.load(arguments.data, allow_pickle=False)
+    sets = {name: data[name] for name in data.files}
+    for name in ("x_train", "x_test"):
+        if name in sets:
+            sets[name] = np.asarray(sets[name], np.float32).reshape(-1, *INPUT)
+    parameters = init_parameters(arguments.seed)
+    losses = train(parameters, sets["x_train"], sets["t_train"], arguments.epochs, seed=arguments.seed)
+    for epoch, mean in enumerate(losses, 1):
+        line = f"epoch {epoch}: loss {mean:.4f}"
+        if "x_test" in sets:
+            line += f", test loss {evaluation_loss(parameters, sets['x_test'], sets['t_test']):.4f}"
+            right = predict(parameters, sets["x_test"]).argmax(axis=1) == sets["t_test"]
+            line += f", test accuracy {right.mean():.2%}"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

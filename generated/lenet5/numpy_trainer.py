@@ -1,0 +1,450 @@
+"""lenet5: 28x28x1-28x28x6-10x10x16-120-84-10, tanh, avg_pool2d, softmax; cross_entropy; adam; 61,706 parameters.
+
+LeNet-5 with softmax outputs: 61,706 parameters
+
+Generated from lenet5.toml (sha256 6279f96d); change the spec, not this file.  Needs NumPy only.
+A comment carries the textbook equation of its line, the shape, and the number that it has in equations.tex.
+A value at (N, …) holds one sample a row; equations are for one sample.
+"""
+
+import argparse
+import functools
+import math
+import operator
+import re
+
+import numpy as np
+
+# ---- Sizes and hyper-parameters --------------------------------------------------------------------
+PARAMETERS = {
+    "W1": (6, 5, 5, 1),
+    "b1": (6,),
+    "W2": (16, 5, 5, 6),
+    "b2": (16,),
+    "W3": (120, 400),
+    "b3": (120,),
+    "W4": (84, 120),
+    "b4": (84,),
+    "W5": (10, 84),
+    "b5": (10,),
+}
+STATISTICS = {}
+COUNT = 61706
+INPUT, OUTPUT = (28, 28, 1), (10,)
+BATCH_SIZE, EPOCHS = 64, 12
+LEARNING_RATE = 0.001
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-08
+
+
+def add_windows(places, values, axes):
+    """Add values to places that overlap, one place of the window (along the axes) after the other."""
+    values, at = np.broadcast_to(values, places.shape), [slice(None)] * places.ndim
+    for window in np.ndindex(*(places.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        places[tuple(at)] += values[tuple(at)]
+
+
+def pieces(N, size):
+    """Yield the batch in pieces: which samples, and how many."""
+    for start in range(0, N, size):
+        yield slice(start, min(start + size, N)), min(size, N - start)
+
+
+@functools.cache
+def layout(pattern):
+    """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
+    read, order = pattern.split(" -> ")
+    terms = [re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1] for subscript in read.split()]
+    number = {"": 1, "+": 1, "-": -1}
+    return [[(number.get(f) or int(f), i) for f, i in axis] for axis in terms], order.split()
+
+
+def windows(a, pattern, **sizes):
+    """View a at affine subscripts, without a copy: "n 2i+u c -> n i u c" is a[n, 2i+u, c]."""
+    subscripts, order = layout(pattern)
+    start, strides = [], dict.fromkeys(order, 0)
+    for step, extent, terms in zip(a.strides, a.shape, subscripts, strict=True):
+        start.append(slice(sum(factor for factor, index in terms if not index), None))
+        for factor, index in terms:
+            if index:
+                strides[index] += factor * step
+                sizes.setdefault(index, extent)
+    shape = [sizes[index] for index in order]
+    return np.lib.stride_tricks.as_strided(a[tuple(start)], shape, [strides[index] for index in order])
+
+
+# ---- Parameters: views into one flat vector --------------------------------------------------------
+def views(vector):
+    """Return the parts of a flat vector of COUNT values by name, each in its shape."""
+    parts, start = {}, 0
+    for name, shape in PARAMETERS.items():
+        stop = start + math.prod(shape)
+        parts[name] = vector[start:stop].reshape(shape)
+        start = stop
+    return parts
+
+
+def flat(parts):
+    """Return the flat vector that arrays are the views of, or None where they are arrays of their own."""
+    vector, start = next(iter(parts.values())).base, 0
+    if vector is None or vector.shape != (COUNT,) or not vector.flags.c_contiguous:
+        return None
+    origin = vector.__array_interface__["data"][0]
+    for name, shape in PARAMETERS.items():
+        part = parts[name]
+        if part.base is not vector or part.__array_interface__["data"][0] != origin + start * vector.itemsize:
+            return None
+        start += math.prod(shape)
+    return vector
+
+
+def init_parameters(seed=0, dtype=np.float32):
+    """Return starting parameters by name, drawn with a seed."""
+    rng = np.random.default_rng(seed)
+    p = views(np.empty(COUNT, dtype))
+    p["W1"][...] = rng.uniform(-1, 1, (6, 5, 5, 1)) * math.sqrt(6 / (25 + 150))    # glorot_uniform
+    p["b1"][...] = 0
+    p["W2"][...] = rng.uniform(-1, 1, (16, 5, 5, 6)) * math.sqrt(6 / (150 + 400))    # glorot_uniform
+    p["b2"][...] = 0
+    p["W3"][...] = rng.uniform(-1, 1, (120, 400)) * math.sqrt(6 / (400 + 120))    # glorot_uniform
+    p["b3"][...] = 0
+    p["W4"][...] = rng.uniform(-1, 1, (84, 120)) * math.sqrt(6 / (120 + 84))    # glorot_uniform
+    p["b4"][...] = 0
+    p["W5"][...] = rng.uniform(-1, 1, (10, 84)) * math.sqrt(6 / (84 + 10))    # glorot_uniform
+    p["b5"][...] = 0
+    return p
+
+
+# ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
+class Workspace:
+    def __init__(self, N, dtype, larger=None):
+        def room(name, *shape, fill=np.empty, dtype=dtype):
+            return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        self.N, self.smaller = N, {N: self}
+        self.real = np.dtype(dtype).type
+        self.gradient = room("gradient", COUNT)
+        self.g = views(self.gradient)
+        self.parts, self.theta = (None,) * len(PARAMETERS), None
+        self.ones = np.ones(N, dtype)
+        self.places = np.ones(max(min(N, 53) * 100, min(N, 53) * 784), dtype)
+        self.a0_padded = room("a0_padded", min(N, 53), 32, 32, 1, fill=np.zeros)
+        self.a0_windows = room("a0_windows", min(N, 53), 28, 28, 5, 5)
+        self.z1 = room("z1", min(N, 53), 28, 28, 6)
+        self.a1 = room("a1", N, 28, 28, 6)
+        self.a1_2 = room("a1_2", N, 14, 14, 6)
+        self.a1_2_windows = room("a1_2_windows", min(N, 53), 10, 10, 5, 5, 6)
+        self.z2 = room("z2", min(N, 53), 10, 10, 16)
+        self.a2 = room("a2", N, 10, 10, 16)
+        self.a2_2 = room("a2_2", N, 5, 5, 16)
+        self.a2_3 = self.a2_2.reshape(N, 400)
+        self.z3 = room("z3", N, 120)
+        self.a3 = self.z3
+        self.z4 = room("z4", N, 84)
+        self.a4 = self.z4
+        self.z5 = room("z5", N, 10)
+        self.a5_max = room("a5_max", N)
+        self.a5_exp = room("a5_exp", N, 10)
+        self.a5_sum = room("a5_sum", N)
+        self.a5 = self.a5_exp
+        self.T = room("T", N, 10)
+        self.delta5 = self.T
+        self.delta4 = room("delta4", N, 84)
+        self.delta3 = room("delta3", N, 120)
+        self.da2_3 = room("da2_3", N, 400)
+        self.da2_2 = self.da2_3.reshape(N, 5, 5, 16)
+        self.delta2_sum = self.z2
+        self.delta2 = self.z2
+        self.a1_2_windows_2 = self.a1_2_windows
+        self.da1_2_windows = self.a1_2_windows
+        self.da1_2 = room("da1_2", min(N, 53), 14, 14, 6)
+        self.delta1_sum = self.z1
+        self.delta1 = self.a1
+        self.a0_padded_2 = room("a0_padded_2", min(N, 53), 32, 32, 1, fill=np.zeros)
+        self.a0_windows_2 = self.a0_windows
+        self.dx_windows = room("dx_windows", min(N, 53), 28, 28, 1, 5, 5)
+        self.dx_padded = room("dx_padded", min(N, 53), 32, 32, 1)
+        self.dx = room("dx", N, 28, 28, 1)
+
+
+WORKSPACES = {}
+
+
+def workspace(N, dtype):
+    """Return the memory for N samples: a part of that for more, where there is such."""
+    largest = WORKSPACES.get(dtype)
+    if largest is None or largest.N < N:
+        largest = WORKSPACES[dtype] = Workspace(N, dtype)
+    if N not in largest.smaller:
+        largest.smaller[N] = Workspace(N, dtype, largest)
+    return largest.smaller[N]
+
+
+scratch = functools.lru_cache(maxsize=2)(np.empty)
+
+
+def prepare(p, x, t=None):
+    """Return inputs and targets in the parameters' dtype, and the workspace for them."""
+    dtype = next(iter(p.values())).dtype
+    x = np.asarray(x, dtype)
+    if x.shape[1:] != INPUT:
+        raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
+    if t is not None and len(x) == 0:
+        raise ValueError("x has no samples, so there is no loss")
+    if t is not None:
+        t = np.asarray(t)
+        if t.shape != x.shape[:1] or t.dtype.kind not in "iu":
+            raise ValueError(f"t has shape {t.shape} and dtype {t.dtype}; expected {x.shape[:1]} integer labels")
+    return x, t, workspace(len(x), dtype)
+
+
+# ---- Forward ---------------------------------------------------------------------------------------
+def forward(p, x, w):
+    N = len(x)
+    a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
+    for s, m in pieces(N, 53):
+        w.a0_padded[:m][:, 2:-2, 2:-2] = a0[s]                          # z1 = W1 ⋆(p=2) a0 + b1         (N, 28, 28, 6) (3)
+        np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v 0 -> n i j u v", i=28, j=28, u=5, v=5))  # (3)
+        np.dot(w.a0_windows[:m].reshape(-1, 25), p["W1"].reshape(6, -1).T, out=w.z1[:m].reshape(-1, 6))  # (3)
+        w.z1[:m] += p["b1"]                                             # (3)
+        np.tanh(w.z1[:m], out=w.a1[s])                                  # a1 = tanh(z1)                  (N, 28, 28, 6) (4)
+        # a1_2[n,i,j,k] = (1/4) Σ_uv a1[n,2i+u,2j+v,k] (N, 14, 14, 6) (5)
+        a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=14, j=14, u=2, v=2)  # (5)
+        a1_windows.sum(axis=(4, 5), out=w.a1_2[s])                      # (5)
+        w.a1_2[s] *= 0.25                                               # (5)
+        # z2 = W2 ⋆ a1_2 + b2            (N, 10, 10, 16) (6)
+        np.copyto(w.a1_2_windows[:m], windows(w.a1_2[s], "n i+u j+v c -> n i j u v c", i=10, j=10, u=5, v=5))  # (6)
+        np.dot(w.a1_2_windows[:m].reshape(-1, 150), p["W2"].reshape(16, -1).T, out=w.z2[:m].reshape(-1, 16))  # (6)
+        w.z2[:m] += p["b2"]                                             # (6)
+        np.tanh(w.z2[:m], out=w.a2[s])                                  # a2 = tanh(z2)                  (N, 10, 10, 16) (7)
+        # a2_2[n,i,j,k] = (1/4) Σ_uv a2[n,2i+u,2j+v,k] (N, 5, 5, 16) (8)
+        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
+        a2_windows.sum(axis=(4, 5), out=w.a2_2[s])                      # (8)
+        w.a2_2[s] *= 0.25                                               # (8)
+    a2_3 = w.a2_2.reshape(N, 400)                                       # a2_3 = vec(a2_2)               (N, 400)     (9)
+    z3 = np.dot(a2_3, p["W3"].T, out=w.z3)                              # z3 = W3 a2_3 + b3              (N, 120)     (10)
+    z3 += p["b3"]                                                       # (10)
+    a3 = np.tanh(z3, out=w.a3)                                          # a3 = tanh(z3)                  (N, 120)     (11)
+    z4 = np.dot(a3, p["W4"].T, out=w.z4)                                # z4 = W4 a3 + b4                (N, 84)      (12)
+    z4 += p["b4"]                                                       # (12)
+    a4 = np.tanh(z4, out=w.a4)                                          # a4 = tanh(z4)                  (N, 84)      (13)
+    z5 = np.dot(a4, p["W5"].T, out=w.z5)                                # z5 = W5 a4 + b5                (N, 10)      (14)
+    z5 += p["b5"]                                                       # (14)
+    a5_max = z5.max(axis=1, out=w.a5_max)                               # a5 = softmax(z5)               (N, 10)      (15)
+    a5_exp = np.exp(z5 - a5_max[:, None], out=w.a5_exp)                 # (15)
+    a5_sum = a5_exp.sum(axis=1, out=w.a5_sum)                           # (15)
+    a5 = np.divide(a5_exp, a5_sum[:, None], out=w.a5)                   # (15)
+    return a5
+
+
+# ---- Loss ------------------------------------------------------------------------------------------
+def error(p, t, w):
+    N = len(t)
+    T = np.equal(t[:, None], np.arange(10), out=w.T)                    # T = onehot(t)                  (N, 10)      (1)
+    E_sum = np.log(w.a5_sum).sum()                                      # E = −(1/N) Σₙ Tₙᵀ log(a5ₙ)     ()           (16)
+    E_sum_2 = np.vdot(T, w.a5_max[:, None] - w.z5)                      # (16)
+    E = (E_sum + E_sum_2) / N                                           # (16)
+    return E
+
+
+# ---- Backward: delta_l = dE/dz_l, and the gradient of every parameter ------------------------------
+def backward(p, x, t, w, g):
+    N = len(x)
+    a0 = x
+    np.divide(w.a5 - w.T, N, out=w.delta5)                              # δ5 = (a5 − T)/N                (N, 10)      (17)
+    np.dot(w.delta5.T, w.a4, out=g["W5"])                               # ∂E/∂W5 = Σₙ δ5ₙ a4ₙᵀ           (10, 84)     (18)
+    np.dot(w.ones, w.delta5, out=g["b5"])                               # ∂E/∂b5 = Σₙ δ5ₙ                (10,)        (19)
+    np.dot(w.delta5, p["W5"], out=w.delta4)                             # δ4 = (W5ᵀ δ5) ⊙ (1 − a4 ⊙ a4)  (N, 84)      (20)
+    w.delta4 *= 1 - w.a4**2                                             # (20)
+    np.dot(w.delta4.T, w.a3, out=g["W4"])                               # ∂E/∂W4 = Σₙ δ4ₙ a3ₙᵀ           (84, 120)    (21)
+    np.dot(w.ones, w.delta4, out=g["b4"])                               # ∂E/∂b4 = Σₙ δ4ₙ                (84,)        (22)
+    np.dot(w.delta4, p["W4"], out=w.delta3)                             # δ3 = (W4ᵀ δ4) ⊙ (1 − a3 ⊙ a3)  (N, 120)     (23)
+    w.delta3 *= 1 - w.a3**2                                             # (23)
+    np.dot(w.delta3.T, w.a2_3, out=g["W3"])                             # ∂E/∂W3 = Σₙ δ3ₙ a2_3ₙᵀ         (120, 400)   (24)
+    np.dot(w.ones, w.delta3, out=g["b3"])                               # ∂E/∂b3 = Σₙ δ3ₙ                (120,)       (25)
+    np.dot(w.delta3, p["W3"], out=w.da2_3)                              # ∂E/∂a2_3 = W3ᵀ δ3              (N, 400)     (26)
+    w.da2_2 = w.da2_3.reshape(N, 5, 5, 16)                              # ∂E/∂a2_2 = vec⁻¹(∂E/∂a2_3)     (N, 5, 5, 16) (27)
+    g["b2"][...] = 0
+    g["b1"][...] = 0
+    dW2_flat = g["W2"].reshape(16, -1)
+    dW2_flat[...] = 0
+    dW1_flat = g["W1"].reshape(6, -1)
+    dW1_flat[...] = 0
+    for s, m in pieces(N, 53):
+        # δ2[n,p,q,k] = (1/4) (Σᵢⱼ [0 ≤ p − 2 i < 2] [0 ≤ q − 2 j < 2] ∂E/∂a2_2[n,i,j,k]) (1 − a2[n,p,q,k]²) (N, 10, 10, 16) (28)
+        windows(w.delta2_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)[...] = w.da2_2[s][:, :, :, None, None, :]  # (28)
+        np.divide(w.delta2_sum[:m] * (1 - w.a2[s]**2), 4, out=w.delta2[:m])  # (28)
+        # ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_2ₙ        (16, 5, 5, 6) (29)
+        np.copyto(w.a1_2_windows_2[:m], windows(w.a1_2[s], "n i+u j+v c -> n i j u v c", i=10, j=10, u=5, v=5))  # (29)
+        dW2_flat += np.dot(w.delta2[:m].reshape(-1, 16).T, w.a1_2_windows_2[:m].reshape(-1, 150))  # (29)
+        # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (16,)        (30)
+        g["b2"] += np.dot(w.places[: m * 100], w.delta2[:m].reshape(-1, 16))  # (30)
+        # ∂E/∂a1_2 = W2ᵀ ∗ δ2            (N, 14, 14, 6) (31)
+        np.dot(w.delta2[:m].reshape(-1, 16), p["W2"].reshape(16, -1), out=w.da1_2_windows[:m].reshape(-1, 150))  # (31)
+        w.da1_2[:m][...] = 0                                            # (31)
+        add_windows(windows(w.da1_2[:m], "n p+u q+v c -> n p q u v c", p=10, q=10, u=5, v=5), w.da1_2_windows[:m], axes=(3, 4))  # (31)
+        # δ1[n,p,q,k] = (1/4) (Σᵢⱼ [0 ≤ p − 2 i < 2] [0 ≤ q − 2 j < 2] ∂E/∂a1_2[n,i,j,k]) (1 − a1[n,p,q,k]²) (N, 28, 28, 6) (32)
+        windows(w.delta1_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=14, j=14, p=2, q=2)[...] = w.da1_2[:m][:, :, :, None, None, :]  # (32)
+        np.divide(w.delta1_sum[:m] * (1 - w.a1[s]**2), 4, out=w.delta1[s])  # (32)
+        w.a0_padded_2[:m][:, 2:-2, 2:-2] = a0[s]                        # ∂E/∂W1 = Σₙ δ1ₙ ⋆(p=2) a0ₙ     (6, 5, 5, 1) (33)
+        np.copyto(w.a0_windows_2[:m], windows(w.a0_padded_2[:m], "n i+u j+v 0 -> n i j u v", i=28, j=28, u=5, v=5))  # (33)
+        dW1_flat += np.dot(w.delta1[s].reshape(-1, 6).T, w.a0_windows_2[:m].reshape(-1, 25))  # (33)
+        # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (6,)         (34)
+        g["b1"] += np.dot(w.places[: m * 784], w.delta1[s].reshape(-1, 6))  # (34)
+
+
+# ---- Update: over all parameters as one vector -----------------------------------------------------
+def init_optimizer(parameters):
+    """Return the optimizer's state before the first step."""
+    dtype = next(iter(parameters.values())).dtype
+    return {
+        "step": 0,
+        "m": np.zeros(COUNT, dtype),
+        "v": np.zeros(COUNT, dtype),
+    }
+
+
+def descend(theta, g, state):
+    k = state["step"] = state["step"] + 1
+    m = state["m"]
+    v = state["v"]
+    s = scratch(COUNT, theta.dtype)
+    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (61706,)     (36)
+    m += np.multiply(1 - BETA1, g, out=s)                               # (36)
+    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (61706,)     (37)
+    np.square(g, out=s)                                                 # (37)
+    s *= 1 - BETA2                                                      # (37)
+    v += s                                                              # (37)
+    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (61706,)     (38)
+    np.sqrt(s, out=s)                                                   # (38)
+    s += EPSILON                                                        # (38)
+    np.divide(m, s, out=s)                                              # (38)
+    s *= LEARNING_RATE / (1 - BETA1**k)                                 # (38)
+    theta -= s                                                          # (38)
+
+
+# ---- What a user of this module calls --------------------------------------------------------------
+@np.errstate(over="ignore", under="ignore")
+def predict(parameters, x):
+    """Return the outputs, (N, 10), for inputs (N, 28, 28, 1)."""
+    parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
+    if len(parts) > 1:
+        return np.concatenate([predict(parameters, part) for part in parts])
+    x, _, w = prepare(parameters, x)
+    return forward(parameters, x, w).copy()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss(parameters, x, t):
+    """Return the loss of a batch."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w)
+    return error(parameters, t, w).item()
+
+
+evaluation_loss = loss
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss_and_gradients(parameters, x, t, seed=None):
+    """Return the loss of a batch and its gradient by parameter; changes nothing."""
+    x, t, w = prepare(parameters, x, t)
+    g = views(np.empty_like(w.gradient))
+    forward(parameters, x, w)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, g)
+    return E.item(), g
+
+
+@np.errstate(over="ignore", under="ignore")
+def input_gradient(parameters, x, t, seed=None):
+    """Return the gradient of the loss with respect to the inputs, in their shape."""
+    x, t, w = prepare(parameters, x, t)
+    p, g = parameters, w.g
+    forward(p, x, w)
+    error(p, t, w)
+    backward(p, x, t, w, g)
+    N = len(x)
+    for s, m in pieces(N, 53):
+        # ∂E/∂x = W1ᵀ ∗(p=2) δ1          (N, 28, 28, 1) (35)
+        np.dot(w.delta1[s].reshape(-1, 6), p["W1"].reshape(6, -1), out=w.dx_windows[:m].reshape(-1, 25))  # (35)
+        w.dx_padded[:m][...] = 0                                        # (35)
+        add_windows(windows(w.dx_padded[:m], "n p+u q+v c -> n p q u v c", p=28, q=28, u=5, v=5), w.dx_windows[:m].transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (35)
+        np.copyto(w.dx[s], w.dx_padded[:m][:, 2:-2, 2:-2])              # (35)
+    return w.dx.copy()
+
+
+@np.errstate(over="ignore", under="ignore")
+def branches(parameters, x, t):
+    """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
+    x, t, w = prepare(parameters, x, t)
+    return np.zeros(0, bool)
+
+
+def update(parameters, gradients, state):
+    """Change the parameters and the optimizer's state in place by one step."""
+    theta, g = flat(parameters), flat(gradients)
+    if theta is not None and g is not None:
+        descend(theta, g, state)
+        return
+    theta, g = (np.concatenate([a[name].ravel() for name in PARAMETERS]) for a in (parameters, gradients))
+    descend(theta, g, state)
+    for name, values in views(theta).items():
+        parameters[name][...] = values
+
+
+@np.errstate(over="ignore", under="ignore")
+def train_step(parameters, x, t, state, seed=None):
+    """Take one whole step on a batch, in place; return the loss before it."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, w.g)
+    if not all(map(operator.is_, parameters.values(), w.parts)):
+        w.parts, w.theta = tuple(parameters.values()), flat(parameters)
+    if w.theta is not None:
+        descend(w.theta, w.gradient, state)
+    else:
+        update(parameters, w.g, state)
+    return E.item()
+
+
+# ---- Training --------------------------------------------------------------------------------------
+def train(parameters, x, t, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0):
+    """Train in place on shuffled mini-batches; yield the mean loss of every epoch."""
+    rng, state = np.random.default_rng(seed), init_optimizer(parameters)
+    for _ in range(epochs):
+        order, total = rng.permutation(len(x)), 0.0
+        for start in range(0, len(x), batch_size):
+            batch = order[start : start + batch_size]
+            total += train_step(parameters, x[batch], t[batch], state) * len(batch)
+        yield total / len(x)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Train lenet5 on x_train, t_train of an .npz file.")
+    parser.add_argument("--data", required=True, help="an .npz file: x_train, t_train and, if any, x_test, t_test")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    data = np.load(arguments.data, allow_pickle=False)
+    sets = {name: data[name] for name in data.files}
+    for name in ("x_train", "x_test"):
+        if name in sets:
+            sets[name] = np.asarray(sets[name], np.float32).reshape(-1, *INPUT)
+    parameters = init_parameters(arguments.seed)
+    losses = train(parameters, sets["x_train"], sets["t_train"], arguments.epochs, seed=arguments.seed)
+    for epoch, mean in enumerate(losses, 1):
+        line = f"epoch {epoch}: loss {mean:.4f}"
+        if "x_test" in sets:
+            line += f", test loss {evaluation_loss(parameters, sets['x_test'], sets['t_test']):.4f}"
+            right = predict(parameters, sets["x_test"]).argmax(axis=1) == sets["t_test"]
+            line += f", test accuracy {right.mean():.2%}"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

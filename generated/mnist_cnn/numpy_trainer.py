@@ -1,0 +1,524 @@
+"""mnist_cnn: 28x28x1-26x26x16-11x11x32-64-10, relu, max_pool2d, dropout, softmax; cross_entropy; adam; 56,714 parameters.
+
+two convolutions and two dense layers: 56,714 parameters
+
+Generated from mnist_cnn.toml (sha256 c0a0278e); change the spec, not this file.  Needs NumPy only.
+A comment carries the textbook equation of its line, the shape, and the number that it has in equations.tex.
+A value at (N, …) holds one sample a row; equations are for one sample.
+"""
+
+import argparse
+import functools
+import math
+import operator
+import re
+
+import numpy as np
+
+# ---- Sizes and hyper-parameters --------------------------------------------------------------------
+PARAMETERS = {
+    "W1": (16, 3, 3, 1),
+    "b1": (16,),
+    "W2": (32, 3, 3, 16),
+    "b2": (32,),
+    "W3": (64, 800),
+    "b3": (64,),
+    "W4": (10, 64),
+    "b4": (10,),
+}
+STATISTICS = {}
+COUNT = 56714
+INPUT, OUTPUT = (28, 28, 1), (10,)
+BATCH_SIZE, EPOCHS = 64, 8
+LEARNING_RATE = 0.001
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-08
+
+
+def add_windows(places, values, axes):
+    """Add values to places that overlap, one place of the window (along the axes) after the other."""
+    values, at = np.broadcast_to(values, places.shape), [slice(None)] * places.ndim
+    for window in np.ndindex(*(places.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        places[tuple(at)] += values[tuple(at)]
+
+
+def draw(seed, stream, probability, out):
+    """Fill out with independent truth values, true with a probability (to 2^-16), by a counter-based generator."""
+    bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
+    return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
+
+
+def first(values, best, axes, out=None):
+    """Say where values reach best for the first time along the axes."""
+    out = np.empty(values.shape, bool) if out is None else out
+    at = [slice(None)] * values.ndim
+    waiting = np.ones(best.shape, bool)
+    for window in np.ndindex(*(values.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        hit = np.equal(values[tuple(at)], best, out=out[tuple(at)])
+        hit &= waiting
+        waiting ^= hit
+    return out
+
+
+def pieces(N, size):
+    """Yield the batch in pieces: which samples, and how many."""
+    for start in range(0, N, size):
+        yield slice(start, min(start + size, N)), min(size, N - start)
+
+
+@functools.cache
+def layout(pattern):
+    """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
+    read, order = pattern.split(" -> ")
+    terms = [re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1] for subscript in read.split()]
+    number = {"": 1, "+": 1, "-": -1}
+    return [[(number.get(f) or int(f), i) for f, i in axis] for axis in terms], order.split()
+
+
+def windows(a, pattern, **sizes):
+    """View a at affine subscripts, without a copy: "n 2i+u c -> n i u c" is a[n, 2i+u, c]."""
+    subscripts, order = layout(pattern)
+    start, strides = [], dict.fromkeys(order, 0)
+    for step, extent, terms in zip(a.strides, a.shape, subscripts, strict=True):
+        start.append(slice(sum(factor for factor, index in terms if not index), None))
+        for factor, index in terms:
+            if index:
+                strides[index] += factor * step
+                sizes.setdefault(index, extent)
+    shape = [sizes[index] for index in order]
+    return np.lib.stride_tricks.as_strided(a[tuple(start)], shape, [strides[index] for index in order])
+
+
+# ---- Parameters: views into one flat vector --------------------------------------------------------
+def views(vector):
+    """Return the parts of a flat vector of COUNT values by name, each in its shape."""
+    parts, start = {}, 0
+    for name, shape in PARAMETERS.items():
+        stop = start + math.prod(shape)
+        parts[name] = vector[start:stop].reshape(shape)
+        start = stop
+    return parts
+
+
+def flat(parts):
+    """Return the flat vector that arrays are the views of, or None where they are arrays of their own."""
+    vector, start = next(iter(parts.values())).base, 0
+    if vector is None or vector.shape != (COUNT,) or not vector.flags.c_contiguous:
+        return None
+    origin = vector.__array_interface__["data"][0]
+    for name, shape in PARAMETERS.items():
+        part = parts[name]
+        if part.base is not vector or part.__array_interface__["data"][0] != origin + start * vector.itemsize:
+            return None
+        start += math.prod(shape)
+    return vector
+
+
+def init_parameters(seed=0, dtype=np.float32):
+    """Return starting parameters by name, drawn with a seed."""
+    rng = np.random.default_rng(seed)
+    p = views(np.empty(COUNT, dtype))
+    p["W1"][...] = rng.uniform(-1, 1, (16, 3, 3, 1)) * math.sqrt(6 / (9 + 144))    # glorot_uniform
+    p["b1"][...] = 0
+    p["W2"][...] = rng.uniform(-1, 1, (32, 3, 3, 16)) * math.sqrt(6 / (144 + 288))    # glorot_uniform
+    p["b2"][...] = 0
+    p["W3"][...] = rng.uniform(-1, 1, (64, 800)) * math.sqrt(6 / (800 + 64))    # glorot_uniform
+    p["b3"][...] = 0
+    p["W4"][...] = rng.uniform(-1, 1, (10, 64)) * math.sqrt(6 / (64 + 10))    # glorot_uniform
+    p["b4"][...] = 0
+    return p
+
+
+# ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
+class Workspace:
+    def __init__(self, N, dtype, larger=None):
+        def room(name, *shape, fill=np.empty, dtype=dtype):
+            return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        self.N, self.smaller = N, {N: self}
+        self.real = np.dtype(dtype).type
+        self.gradient = room("gradient", COUNT)
+        self.g = views(self.gradient)
+        self.parts, self.theta = (None,) * len(PARAMETERS), None
+        self.ones = np.ones(N, dtype)
+        self.places = np.ones(max(min(N, 60) * 121, min(N, 60) * 676), dtype)
+        self.m2 = room("m2", N, 5, 5, 32, dtype=bool)
+        self.a0_windows = room("a0_windows", min(N, 60), 26, 26, 3, 3)
+        self.z1 = room("z1", min(N, 60), 26, 26, 16)
+        self.a1 = room("a1", N, 26, 26, 16)
+        self.a1_2 = room("a1_2", N, 13, 13, 16)
+        self.a1_2_windows = room("a1_2_windows", min(N, 60), 11, 11, 3, 3, 16)
+        self.z2 = room("z2", min(N, 60), 11, 11, 32)
+        self.a2 = room("a2", N, 11, 11, 32)
+        self.a2_2 = room("a2_2", N, 5, 5, 32)
+        self.a2_3 = room("a2_3", N, 5, 5, 32)
+        self.a2_4 = self.a2_3.reshape(N, 800)
+        self.z3 = room("z3", N, 64)
+        self.a3 = self.z3
+        self.z4 = room("z4", N, 10)
+        self.a4_max = room("a4_max", N)
+        self.a4_exp = room("a4_exp", N, 10)
+        self.a4_sum = room("a4_sum", N)
+        self.a4 = self.a4_exp
+        self.T = room("T", N, 10)
+        self.delta4 = self.T
+        self.delta3 = room("delta3", N, 64)
+        self.da2_4 = room("da2_4", N, 800)
+        self.da2_3 = self.da2_4.reshape(N, 5, 5, 32)
+        self.delta2_winner = room("delta2_winner", min(N, 60), 5, 5, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 60), 5, 5, 2, 2, 32)
+        self.delta2_sum = self.z2
+        self.delta2 = self.z2
+        self.a1_2_windows_2 = self.a1_2_windows
+        self.da1_2_windows = self.a1_2_windows
+        self.da1_2 = room("da1_2", min(N, 60), 13, 13, 16)
+        self.delta1_winner = room("delta1_winner", min(N, 60), 13, 13, 2, 2, 16, dtype=bool)
+        self.delta1_sum_windows = room("delta1_sum_windows", min(N, 60), 13, 13, 2, 2, 16)
+        self.delta1_sum = self.z1
+        self.delta1 = self.a1
+        self.a0_windows_2 = self.a0_windows
+        self.dx_windows = room("dx_windows", min(N, 96), 26, 26, 1, 3, 3)
+        self.dx = room("dx", N, 28, 28, 1)
+
+
+WORKSPACES = {}
+
+
+def workspace(N, dtype):
+    """Return the memory for N samples: a part of that for more, where there is such."""
+    largest = WORKSPACES.get(dtype)
+    if largest is None or largest.N < N:
+        largest = WORKSPACES[dtype] = Workspace(N, dtype)
+    if N not in largest.smaller:
+        largest.smaller[N] = Workspace(N, dtype, largest)
+    return largest.smaller[N]
+
+
+scratch = functools.lru_cache(maxsize=2)(np.empty)
+
+
+def prepare(p, x, t=None):
+    """Return inputs and targets in the parameters' dtype, and the workspace for them."""
+    dtype = next(iter(p.values())).dtype
+    x = np.asarray(x, dtype)
+    if x.shape[1:] != INPUT:
+        raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
+    if t is not None and len(x) == 0:
+        raise ValueError("x has no samples, so there is no loss")
+    if t is not None:
+        t = np.asarray(t)
+        if t.shape != x.shape[:1] or t.dtype.kind not in "iu":
+            raise ValueError(f"t has shape {t.shape} and dtype {t.dtype}; expected {x.shape[:1]} integer labels")
+    return x, t, workspace(len(x), dtype)
+
+
+# ---- Forward, in training --------------------------------------------------------------------------
+def forward(p, x, w, seed):
+    N = len(x)
+    draw(seed, 0, 0.7, out=w.m2)                                        # a2_3 = (10/7) a2_2 ⊙ m2        (N, 5, 5, 32) (9)
+    a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
+    for s, m in pieces(N, 60):
+        # z1 = W1 ⋆ a0 + b1              (N, 26, 26, 16) (3)
+        np.copyto(w.a0_windows[:m], windows(a0[s], "n i+u j+v 0 -> n i j u v", i=26, j=26, u=3, v=3))  # (3)
+        np.dot(w.a0_windows[:m].reshape(-1, 9), p["W1"].reshape(16, -1).T, out=w.z1[:m].reshape(-1, 16))  # (3)
+        w.z1[:m] += p["b1"]                                             # (3)
+        np.maximum(w.z1[:m], 0, out=w.a1[s])                            # a1 = max(0, z1)                (N, 26, 26, 16) (4)
+        # a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k] (N, 13, 13, 16) (5)
+        a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=13, j=13, u=2, v=2)  # (5)
+        a1_windows.max(axis=(4, 5), out=w.a1_2[s])                      # (5)
+        # z2 = W2 ⋆ a1_2 + b2            (N, 11, 11, 32) (6)
+        np.copyto(w.a1_2_windows[:m], windows(w.a1_2[s], "n i+u j+v c -> n i j u v c", i=11, j=11, u=3, v=3))  # (6)
+        np.dot(w.a1_2_windows[:m].reshape(-1, 144), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (6)
+        w.z2[:m] += p["b2"]                                             # (6)
+        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 11, 11, 32) (7)
+        # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 5, 5, 32) (8)
+        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
+        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (8)
+        np.multiply(10 / 7 * w.a2_2[s], w.m2[s], out=w.a2_3[s])         # (9)
+    a2_4 = w.a2_3.reshape(N, 800)                                       # a2_4 = vec(a2_3)               (N, 800)     (11)
+    z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 64)      (12)
+    z3 += p["b3"]                                                       # (12)
+    a3 = np.maximum(z3, 0, out=w.a3)                                    # a3 = max(0, z3)                (N, 64)      (13)
+    z4 = np.dot(a3, p["W4"].T, out=w.z4)                                # z4 = W4 a3 + b4                (N, 10)      (14)
+    z4 += p["b4"]                                                       # (14)
+    a4_max = z4.max(axis=1, out=w.a4_max)                               # a4 = softmax(z4)               (N, 10)      (15)
+    a4_exp = np.exp(z4 - a4_max[:, None], out=w.a4_exp)                 # (15)
+    a4_sum = a4_exp.sum(axis=1, out=w.a4_sum)                           # (15)
+    a4 = np.divide(a4_exp, a4_sum[:, None], out=w.a4)                   # (15)
+    return a4
+
+
+# ---- Forward, in evaluation ------------------------------------------------------------------------
+def evaluate(p, x, w):
+    N = len(x)
+    a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
+    for s, m in pieces(N, 60):
+        # z1 = W1 ⋆ a0 + b1              (N, 26, 26, 16) (3)
+        np.copyto(w.a0_windows[:m], windows(a0[s], "n i+u j+v 0 -> n i j u v", i=26, j=26, u=3, v=3))  # (3)
+        np.dot(w.a0_windows[:m].reshape(-1, 9), p["W1"].reshape(16, -1).T, out=w.z1[:m].reshape(-1, 16))  # (3)
+        w.z1[:m] += p["b1"]                                             # (3)
+        np.maximum(w.z1[:m], 0, out=w.a1[s])                            # a1 = max(0, z1)                (N, 26, 26, 16) (4)
+        # a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k] (N, 13, 13, 16) (5)
+        a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=13, j=13, u=2, v=2)  # (5)
+        a1_windows.max(axis=(4, 5), out=w.a1_2[s])                      # (5)
+        # z2 = W2 ⋆ a1_2 + b2            (N, 11, 11, 32) (6)
+        np.copyto(w.a1_2_windows[:m], windows(w.a1_2[s], "n i+u j+v c -> n i j u v c", i=11, j=11, u=3, v=3))  # (6)
+        np.dot(w.a1_2_windows[:m].reshape(-1, 144), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (6)
+        w.z2[:m] += p["b2"]                                             # (6)
+        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 11, 11, 32) (7)
+        # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 5, 5, 32) (8)
+        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
+        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (8)
+        w.a2_3[s][...] = w.a2_2[s]                                      # a2_3 = a2_2                    (N, 5, 5, 32) (10)
+    a2_4 = w.a2_3.reshape(N, 800)                                       # a2_4 = vec(a2_3)               (N, 800)     (11)
+    z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 64)      (12)
+    z3 += p["b3"]                                                       # (12)
+    a3 = np.maximum(z3, 0, out=w.a3)                                    # a3 = max(0, z3)                (N, 64)      (13)
+    z4 = np.dot(a3, p["W4"].T, out=w.z4)                                # z4 = W4 a3 + b4                (N, 10)      (14)
+    z4 += p["b4"]                                                       # (14)
+    a4_max = z4.max(axis=1, out=w.a4_max)                               # a4 = softmax(z4)               (N, 10)      (15)
+    a4_exp = np.exp(z4 - a4_max[:, None], out=w.a4_exp)                 # (15)
+    a4_sum = a4_exp.sum(axis=1, out=w.a4_sum)                           # (15)
+    a4 = np.divide(a4_exp, a4_sum[:, None], out=w.a4)                   # (15)
+    return a4
+
+
+# ---- Loss ------------------------------------------------------------------------------------------
+def error(p, t, w):
+    N = len(t)
+    T = np.equal(t[:, None], np.arange(10), out=w.T)                    # T = onehot(t)                  (N, 10)      (1)
+    E_sum = np.log(w.a4_sum).sum()                                      # E = −(1/N) Σₙ Tₙᵀ log(a4ₙ)     ()           (16)
+    E_sum_2 = np.vdot(T, w.a4_max[:, None] - w.z4)                      # (16)
+    E = (E_sum + E_sum_2) / N                                           # (16)
+    return E
+
+
+# ---- Backward: delta_l = dE/dz_l, and the gradient of every parameter ------------------------------
+def backward(p, x, t, w, g):
+    N = len(x)
+    a0 = x
+    np.divide(w.a4 - w.T, N, out=w.delta4)                              # δ4 = (a4 − T)/N                (N, 10)      (17)
+    np.dot(w.delta4.T, w.a3, out=g["W4"])                               # ∂E/∂W4 = Σₙ δ4ₙ a3ₙᵀ           (10, 64)     (18)
+    np.dot(w.ones, w.delta4, out=g["b4"])                               # ∂E/∂b4 = Σₙ δ4ₙ                (10,)        (19)
+    np.dot(w.delta4, p["W4"], out=w.delta3)                             # δ3 = (W4ᵀ δ4) ⊙ [a3 > 0]       (N, 64)      (20)
+    w.delta3 *= w.a3 > 0                                                # (20)
+    np.dot(w.delta3.T, w.a2_4, out=g["W3"])                             # ∂E/∂W3 = Σₙ δ3ₙ a2_4ₙᵀ         (64, 800)    (21)
+    np.dot(w.ones, w.delta3, out=g["b3"])                               # ∂E/∂b3 = Σₙ δ3ₙ                (64,)        (22)
+    np.dot(w.delta3, p["W3"], out=w.da2_4)                              # ∂E/∂a2_4 = W3ᵀ δ3              (N, 800)     (23)
+    w.da2_3 = w.da2_4.reshape(N, 5, 5, 32)                              # ∂E/∂a2_3 = vec⁻¹(∂E/∂a2_4)     (N, 5, 5, 32) (24)
+    g["b2"][...] = 0
+    g["b1"][...] = 0
+    dW2_flat = g["W2"].reshape(32, -1)
+    dW2_flat[...] = 0
+    dW1_flat = g["W1"].reshape(16, -1)
+    dW1_flat[...] = 0
+    for s, m in pieces(N, 60):
+        # δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0] (N, 11, 11, 32) (25)
+        a2_windows_2 = windows(w.a2[s], "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)  # (25)
+        first(a2_windows_2, w.a2_2[s], axes=(3, 4), out=w.delta2_winner[:m])  # (25)
+        np.multiply(w.da2_3[s][:, :, :, None, None, :] * w.delta2_winner[:m], w.m2[s][:, :, :, None, None, :], out=w.delta2_sum_windows[:m])  # (25)
+        w.delta2_sum[:m][...] = 0                                       # (25)
+        windows(w.delta2_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)[...] = w.delta2_sum_windows[:m]  # (25)
+        np.multiply(10 / 7 * w.delta2_sum[:m], w.a2[s] > 0, out=w.delta2[:m])  # (25)
+        # ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_2ₙ        (32, 3, 3, 16) (26)
+        np.copyto(w.a1_2_windows_2[:m], windows(w.a1_2[s], "n i+u j+v c -> n i j u v c", i=11, j=11, u=3, v=3))  # (26)
+        dW2_flat += np.dot(w.delta2[:m].reshape(-1, 32).T, w.a1_2_windows_2[:m].reshape(-1, 144))  # (26)
+        # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (27)
+        g["b2"] += np.dot(w.places[: m * 121], w.delta2[:m].reshape(-1, 32))  # (27)
+        # ∂E/∂a1_2 = W2ᵀ ∗ δ2            (N, 13, 13, 16) (28)
+        np.dot(w.delta2[:m].reshape(-1, 32), p["W2"].reshape(32, -1), out=w.da1_2_windows[:m].reshape(-1, 144))  # (28)
+        w.da1_2[:m][...] = 0                                            # (28)
+        add_windows(windows(w.da1_2[:m], "n p+u q+v c -> n p q u v c", p=11, q=11, u=3, v=3), w.da1_2_windows[:m], axes=(3, 4))  # (28)
+        # δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a1[n,2i+u,2j+v,k])] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0] (N, 26, 26, 16) (29)
+        a1_windows_2 = windows(w.a1[s], "n 2i+p 2j+q k -> n i j p q k", i=13, j=13, p=2, q=2)  # (29)
+        first(a1_windows_2, w.a1_2[s], axes=(3, 4), out=w.delta1_winner[:m])  # (29)
+        np.multiply(w.da1_2[:m][:, :, :, None, None, :], w.delta1_winner[:m], out=w.delta1_sum_windows[:m])  # (29)
+        windows(w.delta1_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=13, j=13, p=2, q=2)[...] = w.delta1_sum_windows[:m]  # (29)
+        np.multiply(w.delta1_sum[:m], w.a1[s] > 0, out=w.delta1[s])     # (29)
+        # ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ          (16, 3, 3, 1) (30)
+        np.copyto(w.a0_windows_2[:m], windows(a0[s], "n i+u j+v 0 -> n i j u v", i=26, j=26, u=3, v=3))  # (30)
+        dW1_flat += np.dot(w.delta1[s].reshape(-1, 16).T, w.a0_windows_2[:m].reshape(-1, 9))  # (30)
+        # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (16,)        (31)
+        g["b1"] += np.dot(w.places[: m * 676], w.delta1[s].reshape(-1, 16))  # (31)
+
+
+# ---- Update: over all parameters as one vector -----------------------------------------------------
+def init_optimizer(parameters):
+    """Return the optimizer's state before the first step."""
+    dtype = next(iter(parameters.values())).dtype
+    return {
+        "step": 0,
+        "m": np.zeros(COUNT, dtype),
+        "v": np.zeros(COUNT, dtype),
+    }
+
+
+def descend(theta, g, state):
+    k = state["step"] = state["step"] + 1
+    m = state["m"]
+    v = state["v"]
+    s = scratch(COUNT, theta.dtype)
+    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (56714,)     (33)
+    m += np.multiply(1 - BETA1, g, out=s)                               # (33)
+    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (56714,)     (34)
+    np.square(g, out=s)                                                 # (34)
+    s *= 1 - BETA2                                                      # (34)
+    v += s                                                              # (34)
+    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (56714,)     (35)
+    np.sqrt(s, out=s)                                                   # (35)
+    s += EPSILON                                                        # (35)
+    np.divide(m, s, out=s)                                              # (35)
+    s *= LEARNING_RATE / (1 - BETA1**k)                                 # (35)
+    theta -= s                                                          # (35)
+
+
+# ---- What a user of this module calls --------------------------------------------------------------
+@np.errstate(over="ignore", under="ignore")
+def predict(parameters, x):
+    """Return the outputs, (N, 10), for inputs (N, 28, 28, 1)."""
+    parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
+    if len(parts) > 1:
+        return np.concatenate([predict(parameters, part) for part in parts])
+    x, _, w = prepare(parameters, x)
+    return evaluate(parameters, x, w).copy()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss(parameters, x, t, seed=None):
+    """Return the loss of a batch, in training mode."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    return error(parameters, t, w).item()
+
+
+@np.errstate(over="ignore", under="ignore")
+def evaluation_loss(parameters, x, t):
+    """Return the loss of a batch, in evaluation mode."""
+    if len(x) > BATCH_SIZE:
+        parts = [(evaluation_loss(parameters, x[s], t[s]), m) for s, m in pieces(len(x), BATCH_SIZE)]
+        return sum(E * m for E, m in parts) / len(x)
+    x, t, w = prepare(parameters, x, t)
+    evaluate(parameters, x, w)
+    return error(parameters, t, w).item()
+
+
+@np.errstate(over="ignore", under="ignore")
+def loss_and_gradients(parameters, x, t, seed=None):
+    """Return the loss of a batch and its gradient by parameter; changes nothing."""
+    x, t, w = prepare(parameters, x, t)
+    g = views(np.empty_like(w.gradient))
+    forward(parameters, x, w, seed)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, g)
+    return E.item(), g
+
+
+@np.errstate(over="ignore", under="ignore")
+def input_gradient(parameters, x, t, seed=None):
+    """Return the gradient of the loss with respect to the inputs, in their shape."""
+    x, t, w = prepare(parameters, x, t)
+    p, g = parameters, w.g
+    forward(p, x, w, seed)
+    error(p, t, w)
+    backward(p, x, t, w, g)
+    N = len(x)
+    for s, m in pieces(N, 96):
+        # ∂E/∂x = W1ᵀ ∗ δ1               (N, 28, 28, 1) (32)
+        np.dot(w.delta1[s].reshape(-1, 16), p["W1"].reshape(16, -1), out=w.dx_windows[:m].reshape(-1, 9))  # (32)
+        w.dx[s][...] = 0                                                # (32)
+        add_windows(windows(w.dx[s], "n p+u q+v c -> n p q u v c", p=26, q=26, u=3, v=3), w.dx_windows[:m].transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (32)
+    return w.dx.copy()
+
+
+def masks(N, seed=None):
+    """Return by name the random masks, one row a sample, that a step with this seed draws."""
+    found = {
+        "m2": draw(seed, 0, 0.7, out=np.empty((N, 5, 5, 32), bool)),
+    }
+    return found
+
+
+@np.errstate(over="ignore", under="ignore")
+def branches(parameters, x, t, seed=None):
+    """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    sides = [
+        w.a3 <= 0,
+        first(windows(w.a2, "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2), w.a2_2, axes=(3, 4)),
+        w.a2 <= 0,
+        first(windows(w.a1, "n 2i+p 2j+q k -> n i j p q k", i=13, j=13, p=2, q=2), w.a1_2, axes=(3, 4)),
+        w.a1 <= 0,
+    ]
+    return np.concatenate([side.ravel() for side in sides])
+
+
+def update(parameters, gradients, state):
+    """Change the parameters and the optimizer's state in place by one step."""
+    theta, g = flat(parameters), flat(gradients)
+    if theta is not None and g is not None:
+        descend(theta, g, state)
+        return
+    theta, g = (np.concatenate([a[name].ravel() for name in PARAMETERS]) for a in (parameters, gradients))
+    descend(theta, g, state)
+    for name, values in views(theta).items():
+        parameters[name][...] = values
+
+
+@np.errstate(over="ignore", under="ignore")
+def train_step(parameters, x, t, state, seed=None):
+    """Take one whole step on a batch, in place; return the loss before it."""
+    x, t, w = prepare(parameters, x, t)
+    forward(parameters, x, w, seed)
+    E = error(parameters, t, w)
+    backward(parameters, x, t, w, w.g)
+    if not all(map(operator.is_, parameters.values(), w.parts)):
+        w.parts, w.theta = tuple(parameters.values()), flat(parameters)
+    if w.theta is not None:
+        descend(w.theta, w.gradient, state)
+    else:
+        update(parameters, w.g, state)
+    return E.item()
+
+
+# ---- Training --------------------------------------------------------------------------------------
+def train(parameters, x, t, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0):
+    """Train in place on shuffled mini-batches; yield the mean loss of every epoch."""
+    rng, state = np.random.default_rng(seed), init_optimizer(parameters)
+    for _ in range(epochs):
+        order, total = rng.permutation(len(x)), 0.0
+        for start in range(0, len(x), batch_size):
+            batch = order[start : start + batch_size]
+            total += train_step(parameters, x[batch], t[batch], state, seed=int(rng.integers(2**63))) * len(batch)
+        yield total / len(x)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Train mnist_cnn on x_train, t_train of an .npz file.")
+    parser.add_argument("--data", required=True, help="an .npz file: x_train, t_train and, if any, x_test, t_test")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    data = np.load(arguments.data, allow_pickle=False)
+    sets = {name: data[name] for name in data.files}
+    for name in ("x_train", "x_test"):
+        if name in sets:
+            sets[name] = np.asarray(sets[name], np.float32).reshape(-1, *INPUT)
+    parameters = init_parameters(arguments.seed)
+    losses = train(parameters, sets["x_train"], sets["t_train"], arguments.epochs, seed=arguments.seed)
+    for epoch, mean in enumerate(losses, 1):
+        line = f"epoch {epoch}: loss {mean:.4f}"
+        if "x_test" in sets:
+            line += f", test loss {evaluation_loss(parameters, sets['x_test'], sets['t_test']):.4f}"
+            right = predict(parameters, sets["x_test"]).argmax(axis=1) == sets["t_test"]
+            line += f", test accuracy {right.mean():.2%}"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

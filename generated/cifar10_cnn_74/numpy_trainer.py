@@ -67,6 +67,16 @@ def first(values, best, axes, out=None):
     return out
 
 
+def greatest(values, axes, out):
+    """Return the maximum over the axes of windows, one place of the window after the other."""
+    at, rest = [slice(None)] * values.ndim, None
+    for window in np.ndindex(*(values.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        rest = np.maximum(values[tuple(at)] if rest is None else rest, values[tuple(at)], out=out)
+    return out
+
+
 def pieces(N, size):
     """Yield the batch in pieces: which samples, and how many."""
     for start in range(0, N, size):
@@ -259,7 +269,7 @@ def forward(p, x, w, seed):
         np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 30, 30, 32) (8)
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 15, 15, 32) (9)
         a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (9)
-        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (9)
+        greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (9)
         w.a2_2_padded[:m][:, 1:-1, 1:-1] = w.a2_2[s]                    # z3 = W3 ⋆(p=1) a2_2 + b3       (N, 15, 15, 64) (10)
         np.copyto(w.a2_2_windows[:m], windows(w.a2_2_padded[:m], "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (10)
         np.dot(w.a2_2_windows[:m].reshape(-1, 288), p["W3"].reshape(64, -1).T, out=w.z3[:m].reshape(-1, 64))  # (10)
@@ -267,7 +277,7 @@ def forward(p, x, w, seed):
         np.maximum(w.z3[:m], 0, out=w.a3[s])                            # a3 = max(0, z3)                (N, 15, 15, 64) (11)
         # a3_2[n,i,j,k] = max_uv a3[n,2i+u,2j+v,k] (N, 7, 7, 64) (12)
         a3_windows = windows(w.a3[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (12)
-        a3_windows.max(axis=(4, 5), out=w.a3_2[s])                      # (12)
+        greatest(a3_windows, axes=(4, 5), out=w.a3_2[s])                # (12)
         a3_3 = w.a3_2[s].reshape(m, 3136)                               # a3_3 = vec(a3_2)               (N, 3136)    (13)
         np.multiply(1.25 * a3_3, w.m3[s], out=w.a3_4[s])                # (14)
     z4 = np.dot(w.a3_4, p["W4"].T, out=w.z4)                            # z4 = W4 a3_4 + b4              (N, 512)     (16)
@@ -301,7 +311,7 @@ def evaluate(p, x, w):
         np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 30, 30, 32) (8)
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 15, 15, 32) (9)
         a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (9)
-        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (9)
+        greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (9)
         w.a2_2_padded[:m][:, 1:-1, 1:-1] = w.a2_2[s]                    # z3 = W3 ⋆(p=1) a2_2 + b3       (N, 15, 15, 64) (10)
         np.copyto(w.a2_2_windows[:m], windows(w.a2_2_padded[:m], "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (10)
         np.dot(w.a2_2_windows[:m].reshape(-1, 288), p["W3"].reshape(64, -1).T, out=w.z3[:m].reshape(-1, 64))  # (10)
@@ -309,7 +319,7 @@ def evaluate(p, x, w):
         np.maximum(w.z3[:m], 0, out=w.a3[s])                            # a3 = max(0, z3)                (N, 15, 15, 64) (11)
         # a3_2[n,i,j,k] = max_uv a3[n,2i+u,2j+v,k] (N, 7, 7, 64) (12)
         a3_windows = windows(w.a3[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (12)
-        a3_windows.max(axis=(4, 5), out=w.a3_2[s])                      # (12)
+        greatest(a3_windows, axes=(4, 5), out=w.a3_2[s])                # (12)
         a3_3 = w.a3_2[s].reshape(m, 3136)                               # a3_3 = vec(a3_2)               (N, 3136)    (13)
         w.a3_4[s][...] = a3_3                                           # a3_4 = a3_3                    (N, 3136)    (15)
     z4 = np.dot(w.a3_4, p["W4"].T, out=w.z4)                            # z4 = W4 a3_4 + b4              (N, 512)     (16)
@@ -345,7 +355,7 @@ def backward(p, x, t, w, g):
     np.dot(w.delta5.T, w.a4_2, out=g["W5"])                             # ∂E/∂W5 = Σₙ δ5ₙ a4_2ₙᵀ         (10, 512)    (24)
     np.dot(w.ones, w.delta5, out=g["b5"])                               # ∂E/∂b5 = Σₙ δ5ₙ                (10,)        (25)
     np.dot(w.delta5, p["W5"], out=w.delta4)                             # δ4 = (5/4) (W5ᵀ δ5) ⊙ m4 ⊙ [a4 > 0] (N, 512)     (26)
-    w.delta4 *= 1.25 * w.m4 * np.where(w.a4 > 0, real(1), real(0))      # (26)
+    w.delta4 *= real(1.25) * (w.m4 & (w.a4 > 0))                        # (26)
     np.dot(w.delta4.T, w.a3_4, out=g["W4"])                             # ∂E/∂W4 = Σₙ δ4ₙ a3_4ₙᵀ         (512, 3136)  (27)
     np.dot(w.ones, w.delta4, out=g["b4"])                               # ∂E/∂b4 = Σₙ δ4ₙ                (512,)       (28)
     np.dot(w.delta4, p["W4"], out=w.da3_3)                              # ∂E/∂a3_3 = (5/4) (W4ᵀ δ4) ⊙ m3 (N, 3136)    (29)
@@ -361,7 +371,7 @@ def backward(p, x, t, w, g):
     dW1_flat = g["W1"].reshape(32, -1)
     dW1_flat[...] = 0
     for s, m in pieces(N, 4):
-        w.da3_3[s] *= 1.25 * w.m3[s]                                    # (29)
+        w.da3_3[s] *= real(1.25) * w.m3[s]                              # (29)
         da3_2 = w.da3_3[s].reshape(m, 7, 7, 64)                         # ∂E/∂a3_2 = vec⁻¹(∂E/∂a3_3)     (N, 7, 7, 64) (30)
         # δ3[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a3[n,2i+u,2j+v,k])] ∂E/∂a3_2[n,i,j,k]) [a3[n,p,q,k] > 0] (N, 15, 15, 64) (31)
         a3_windows_2 = windows(w.a3[s], "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)  # (31)
@@ -394,7 +404,7 @@ def backward(p, x, t, w, g):
         w.delta2_padded[:m][:, 1:-1, 1:-1] = w.delta2[:m]               # (38)
         np.copyto(w.delta2_windows[:m], windows(w.delta2_padded[:m], "n p+u q+v k -> n p q u v k", p=30, q=30, u=3, v=3))  # (38)
         np.dot(w.delta2_windows[:m].reshape(-1, 288), w.W2_windows.reshape(32, -1).T, out=w.delta1[s].reshape(-1, 32))  # (38)
-        w.delta1[s] *= 1.25 * w.m1[s] * np.where(w.a1[s] > 0, real(1), real(0))  # (38)
+        w.delta1[s] *= real(1.25) * (w.m1[s] & (w.a1[s] > 0))           # (38)
         # ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ          (32, 3, 3, 3) (39)
         np.copyto(w.a0_windows_2[:m], windows(a0[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (39)
         dW1_flat += np.dot(w.delta1[s].reshape(-1, 32).T, w.a0_windows_2[:m].reshape(-1, 27))  # (39)

@@ -80,6 +80,16 @@ def first(values, best, axes, out=None):
     return out
 
 
+def greatest(values, axes, out):
+    """Return the maximum over the axes of windows, one place of the window after the other."""
+    at, rest = [slice(None)] * values.ndim, None
+    for window in np.ndindex(*(values.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        rest = np.maximum(values[tuple(at)] if rest is None else rest, values[tuple(at)], out=out)
+    return out
+
+
 def pieces(N, size):
     """Yield the batch in pieces: which samples, and how many."""
     for start in range(0, N, size):
@@ -320,7 +330,7 @@ def forward(p, x, w, seed):
         np.maximum(w.z4[:m], 0, out=w.a4[s])                            # a4 = max(0, z4)                (N, 30, 30, 32) (18)
         # a4_2[n,i,j,k] = max_uv a4[n,2i+u,2j+v,k] (N, 15, 15, 32) (19)
         a4_windows = windows(w.a4[s], "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (19)
-        a4_windows.max(axis=(4, 5), out=w.a4_2[s])                      # (19)
+        greatest(a4_windows, axes=(4, 5), out=w.a4_2[s])                # (19)
         # μ5[k] = (1/(225 N)) Σₙᵢⱼ a4_2[n,i,j,k] (32,)        (20)
         w.mu5 += np.dot(w.places[: m * 225], w.a4_2[s].reshape(-1, 32))  # (20)
     w.mu5 /= 225 * N                                                    # (20)
@@ -340,7 +350,7 @@ def forward(p, x, w, seed):
         np.maximum(w.z6[:m], 0, out=w.a6[s])                            # a6 = max(0, z6)                (N, 15, 15, 64) (26)
         # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 7, 7, 64) (27)
         a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (27)
-        a6_windows.max(axis=(4, 5), out=w.a6_2[s])                      # (27)
+        greatest(a6_windows, axes=(4, 5), out=w.a6_2[s])                # (27)
         a6_3 = w.a6_2[s].reshape(m, 3136)                               # a6_3 = vec(a6_2)               (N, 3136)    (28)
         np.multiply(1.25 * a6_3, w.m6[s], out=w.a6_4[s])                # (29)
     z7 = np.dot(w.a6_4, p["W7"].T, out=w.z7)                            # z7 = W7 a6_4 + b7              (N, 512)     (31)
@@ -378,7 +388,7 @@ def evaluate(p, x, w):
         np.maximum(w.z4[:m], 0, out=w.a4[s])                            # a4 = max(0, z4)                (N, 30, 30, 32) (18)
         # a4_2[n,i,j,k] = max_uv a4[n,2i+u,2j+v,k] (N, 15, 15, 32) (19)
         a4_windows = windows(w.a4[s], "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (19)
-        a4_windows.max(axis=(4, 5), out=w.a4_2[s])                      # (19)
+        greatest(a4_windows, axes=(4, 5), out=w.a4_2[s])                # (19)
         # z5[n,i,j,k] = γ5[k] (a4_2[n,i,j,k] − μ̄5[k])/√(v̄5[k] + 1e-5) + β5[k] (N, 15, 15, 32) (24)
         np.add(p["beta5"], p["gamma5"] * (w.a4_2[s] - p["mean5"]) / np.sqrt(p["var5"] + 1e-05), out=w.z5[s])  # (24)
         w.z5_padded[:m][:, 1:-1, 1:-1] = w.z5[s]                        # z6 = W6 ⋆(p=1) z5 + b6         (N, 15, 15, 64) (25)
@@ -388,7 +398,7 @@ def evaluate(p, x, w):
         np.maximum(w.z6[:m], 0, out=w.a6[s])                            # a6 = max(0, z6)                (N, 15, 15, 64) (26)
         # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 7, 7, 64) (27)
         a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (27)
-        a6_windows.max(axis=(4, 5), out=w.a6_2[s])                      # (27)
+        greatest(a6_windows, axes=(4, 5), out=w.a6_2[s])                # (27)
         a6_3 = w.a6_2[s].reshape(m, 3136)                               # a6_3 = vec(a6_2)               (N, 3136)    (28)
         w.a6_4[s][...] = a6_3                                           # a6_4 = a6_3                    (N, 3136)    (30)
     z7 = np.dot(w.a6_4, p["W7"].T, out=w.z7)                            # z7 = W7 a6_4 + b7              (N, 512)     (31)
@@ -423,7 +433,7 @@ def backward(p, x, t, w, g):
     np.dot(w.delta8.T, w.a7_2, out=g["W8"])                             # ∂E/∂W8 = Σₙ δ8ₙ a7_2ₙᵀ         (10, 512)    (39)
     np.dot(w.ones, w.delta8, out=g["b8"])                               # ∂E/∂b8 = Σₙ δ8ₙ                (10,)        (40)
     np.dot(w.delta8, p["W8"], out=w.delta7)                             # δ7 = (5/4) (W8ᵀ δ8) ⊙ m7 ⊙ [a7 > 0] (N, 512)     (41)
-    w.delta7 *= 1.25 * w.m7 * np.where(w.a7 > 0, real(1), real(0))      # (41)
+    w.delta7 *= real(1.25) * (w.m7 & (w.a7 > 0))                        # (41)
     np.dot(w.delta7.T, w.a6_4, out=g["W7"])                             # ∂E/∂W7 = Σₙ δ7ₙ a6_4ₙᵀ         (512, 3136)  (42)
     np.dot(w.ones, w.delta7, out=g["b7"])                               # ∂E/∂b7 = Σₙ δ7ₙ                (512,)       (43)
     np.dot(w.delta7, p["W7"], out=w.da6_3)                              # ∂E/∂a6_3 = (5/4) (W7ᵀ δ7) ⊙ m6 (N, 3136)    (44)
@@ -433,7 +443,7 @@ def backward(p, x, t, w, g):
     dW6_flat = g["W6"].reshape(64, -1)
     dW6_flat[...] = 0
     for s, m in pieces(N, 16):
-        w.da6_3[s] *= 1.25 * w.m6[s]                                    # (44)
+        w.da6_3[s] *= real(1.25) * w.m6[s]                              # (44)
         da6_2 = w.da6_3[s].reshape(m, 7, 7, 64)                         # ∂E/∂a6_2 = vec⁻¹(∂E/∂a6_3)     (N, 7, 7, 64) (45)
         # δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0] (N, 15, 15, 64) (46)
         a6_windows_2 = windows(w.a6[s], "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)  # (46)

@@ -82,6 +82,16 @@ def first(values, best, axes, out=None):
     return out
 
 
+def greatest(values, axes, out):
+    """Return the maximum over the axes of windows, one place of the window after the other."""
+    at, rest = [slice(None)] * values.ndim, None
+    for window in np.ndindex(*(values.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        rest = np.maximum(values[tuple(at)] if rest is None else rest, values[tuple(at)], out=out)
+    return out
+
+
 def pieces(N, size):
     """Yield the batch in pieces: which samples, and how many."""
     for start in range(0, N, size):
@@ -336,7 +346,7 @@ def forward(p, x, w, seed):
         np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 32, 32, 32) (9)
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 16, 16, 32) (10)
         a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=16, j=16, u=2, v=2)  # (10)
-        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (10)
+        greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (10)
         np.multiply(10 / 9 * w.a2_2[s], w.m2[s], out=w.a2_3[s])         # (11)
         w.a2_3_padded[:m][:, 1:-1, 1:-1] = w.a2_3[s]                    # z3 = W3 ⋆(p=1) a2_3            (N, 16, 16, 64) (13)
         np.copyto(w.a2_3_windows[:m], windows(w.a2_3_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (13)
@@ -372,7 +382,7 @@ def forward(p, x, w, seed):
         np.maximum(w.z6[:m], 0, out=w.a6[s])                            # a6 = max(0, z6)                (N, 16, 16, 64) (26)
         # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 8, 8, 64) (27)
         a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=8, j=8, u=2, v=2)  # (27)
-        a6_windows.max(axis=(4, 5), out=w.a6_2[s])                      # (27)
+        greatest(a6_windows, axes=(4, 5), out=w.a6_2[s])                # (27)
         np.multiply(1.25 * w.a6_2[s], w.m6[s], out=w.a6_3[s])           # (28)
         w.a6_3_padded[:m][:, 1:-1, 1:-1] = w.a6_3[s]                    # z7 = W7 ⋆(p=1) a6_3            (N, 8, 8, 128) (30)
         np.copyto(w.a6_3_windows[:m], windows(w.a6_3_padded[:m], "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (30)
@@ -391,7 +401,7 @@ def forward(p, x, w, seed):
         np.maximum(w.z8[:m], 0, out=w.a8[s])                            # a8 = max(0, z8)                (N, 8, 8, 128) (36)
         # a8_2[n,i,j,k] = max_uv a8[n,2i+u,2j+v,k] (N, 4, 4, 128) (37)
         a8_windows = windows(w.a8[s], "n 2i+u 2j+v k -> n i j k u v", i=4, j=4, u=2, v=2)  # (37)
-        a8_windows.max(axis=(4, 5), out=w.a8_2[s])                      # (37)
+        greatest(a8_windows, axes=(4, 5), out=w.a8_2[s])                # (37)
         np.multiply(10 / 7 * w.a8_2[s], w.m8[s], out=w.a8_3[s])         # (38)
     a8_4 = w.a8_3.reshape(N, 2048)                                      # a8_4 = vec(a8_3)               (N, 2048)    (40)
     z9 = np.dot(a8_4, p["W9"].T, out=w.z9)                              # z9 = W9 a8_4 + b9              (N, 128)     (41)
@@ -420,7 +430,7 @@ def evaluate(p, x, w):
         np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 32, 32, 32) (9)
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 16, 16, 32) (10)
         a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=16, j=16, u=2, v=2)  # (10)
-        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (10)
+        greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (10)
         w.a2_3[s][...] = w.a2_2[s]                                      # a2_3 = a2_2                    (N, 16, 16, 32) (12)
         w.a2_3_padded[:m][:, 1:-1, 1:-1] = w.a2_3[s]                    # z3 = W3 ⋆(p=1) a2_3            (N, 16, 16, 64) (13)
         np.copyto(w.a2_3_windows[:m], windows(w.a2_3_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (13)
@@ -436,7 +446,7 @@ def evaluate(p, x, w):
         np.maximum(w.z6[:m], 0, out=w.a6[s])                            # a6 = max(0, z6)                (N, 16, 16, 64) (26)
         # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 8, 8, 64) (27)
         a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=8, j=8, u=2, v=2)  # (27)
-        a6_windows.max(axis=(4, 5), out=w.a6_2[s])                      # (27)
+        greatest(a6_windows, axes=(4, 5), out=w.a6_2[s])                # (27)
         w.a6_3[s][...] = w.a6_2[s]                                      # a6_3 = a6_2                    (N, 8, 8, 64) (29)
         w.a6_3_padded[:m][:, 1:-1, 1:-1] = w.a6_3[s]                    # z7 = W7 ⋆(p=1) a6_3            (N, 8, 8, 128) (30)
         np.copyto(w.a6_3_windows[:m], windows(w.a6_3_padded[:m], "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (30)
@@ -446,7 +456,7 @@ def evaluate(p, x, w):
         np.maximum(w.z8[:m], 0, out=w.a8[s])                            # a8 = max(0, z8)                (N, 8, 8, 128) (36)
         # a8_2[n,i,j,k] = max_uv a8[n,2i+u,2j+v,k] (N, 4, 4, 128) (37)
         a8_windows = windows(w.a8[s], "n 2i+u 2j+v k -> n i j k u v", i=4, j=4, u=2, v=2)  # (37)
-        a8_windows.max(axis=(4, 5), out=w.a8_2[s])                      # (37)
+        greatest(a8_windows, axes=(4, 5), out=w.a8_2[s])                # (37)
         w.a8_3[s][...] = w.a8_2[s]                                      # a8_3 = a8_2                    (N, 4, 4, 128) (39)
     a8_4 = w.a8_3.reshape(N, 2048)                                      # a8_4 = vec(a8_3)               (N, 2048)    (40)
     z9 = np.dot(a8_4, p["W9"].T, out=w.z9)                              # z9 = W9 a8_4 + b9              (N, 128)     (41)
@@ -489,7 +499,7 @@ def backward(p, x, t, w, g):
     g["W10"] += p["W10"] / 5000                                         # (49)
     np.dot(w.ones, w.delta10, out=g["b10"])                             # ∂E/∂b10 = Σₙ δ10ₙ              (10,)        (50)
     np.dot(w.delta10, p["W10"], out=w.delta9)                           # δ9 = (5/3) (W10ᵀ δ10) ⊙ m9 ⊙ [a9 > 0] (N, 128)     (51)
-    w.delta9 *= 5 / 3 * w.m9 * np.where(w.a9 > 0, real(1), real(0))     # (51)
+    w.delta9 *= real(5 / 3) * (w.m9 & (w.a9 > 0))                       # (51)
     np.dot(w.delta9.T, w.a8_4, out=g["W9"])                             # ∂E/∂W9 = Σₙ δ9ₙ a8_4ₙᵀ + 0.0002 W9 (128, 2048)  (52)
     g["W9"] += p["W9"] / 5000                                           # (52)
     np.dot(w.ones, w.delta9, out=g["b9"])                               # ∂E/∂b9 = Σₙ δ9ₙ                (128,)       (53)

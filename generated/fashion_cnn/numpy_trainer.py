@@ -65,6 +65,16 @@ def first(values, best, axes, out=None):
     return out
 
 
+def greatest(values, axes, out):
+    """Return the maximum over the axes of windows, one place of the window after the other."""
+    at, rest = [slice(None)] * values.ndim, None
+    for window in np.ndindex(*(values.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        rest = np.maximum(values[tuple(at)] if rest is None else rest, values[tuple(at)], out=out)
+    return out
+
+
 def pieces(N, size):
     """Yield the batch in pieces: which samples, and how many."""
     for start in range(0, N, size):
@@ -243,7 +253,7 @@ def forward(p, x, w, seed):
         np.maximum(w.z1[:m], 0, out=w.a1[s])                            # a1 = max(0, z1)                (N, 28, 28, 64) (4)
         # a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k] (N, 14, 14, 64) (5)
         a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=14, j=14, u=2, v=2)  # (5)
-        a1_windows.max(axis=(4, 5), out=w.a1_2[s])                      # (5)
+        greatest(a1_windows, axes=(4, 5), out=w.a1_2[s])                # (5)
         np.multiply(10 / 7 * w.a1_2[s], w.m1[s], out=w.a1_3[s])         # (6)
         w.a1_3_padded[:m][:, :-1, :-1] = w.a1_3[s]                      # z2 = W2 ⋆ a1_3 + b2            (N, 14, 14, 32) (8)
         np.copyto(w.a1_3_windows[:m], windows(w.a1_3_padded[:m], "n i+u j+v c -> n i j u v c", i=14, j=14, u=2, v=2))  # (8)
@@ -252,7 +262,7 @@ def forward(p, x, w, seed):
         np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 14, 14, 32) (9)
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 7, 7, 32) (10)
         a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (10)
-        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (10)
+        greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (10)
         np.multiply(10 / 7 * w.a2_2[s], w.m2[s], out=w.a2_3[s])         # (11)
     a2_4 = w.a2_3.reshape(N, 1568)                                      # a2_4 = vec(a2_3)               (N, 1568)    (13)
     z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 256)     (14)
@@ -280,7 +290,7 @@ def evaluate(p, x, w):
         np.maximum(w.z1[:m], 0, out=w.a1[s])                            # a1 = max(0, z1)                (N, 28, 28, 64) (4)
         # a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k] (N, 14, 14, 64) (5)
         a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=14, j=14, u=2, v=2)  # (5)
-        a1_windows.max(axis=(4, 5), out=w.a1_2[s])                      # (5)
+        greatest(a1_windows, axes=(4, 5), out=w.a1_2[s])                # (5)
         w.a1_3[s][...] = w.a1_2[s]                                      # a1_3 = a1_2                    (N, 14, 14, 64) (7)
         w.a1_3_padded[:m][:, :-1, :-1] = w.a1_3[s]                      # z2 = W2 ⋆ a1_3 + b2            (N, 14, 14, 32) (8)
         np.copyto(w.a1_3_windows[:m], windows(w.a1_3_padded[:m], "n i+u j+v c -> n i j u v c", i=14, j=14, u=2, v=2))  # (8)
@@ -289,7 +299,7 @@ def evaluate(p, x, w):
         np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 14, 14, 32) (9)
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 7, 7, 32) (10)
         a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (10)
-        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (10)
+        greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (10)
         w.a2_3[s][...] = w.a2_2[s]                                      # a2_3 = a2_2                    (N, 7, 7, 32) (12)
     a2_4 = w.a2_3.reshape(N, 1568)                                      # a2_4 = vec(a2_3)               (N, 1568)    (13)
     z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 256)     (14)
@@ -325,7 +335,7 @@ def backward(p, x, t, w, g):
     np.dot(w.delta4.T, w.a3_2, out=g["W4"])                             # ∂E/∂W4 = Σₙ δ4ₙ a3_2ₙᵀ         (10, 256)    (22)
     np.dot(w.ones, w.delta4, out=g["b4"])                               # ∂E/∂b4 = Σₙ δ4ₙ                (10,)        (23)
     np.dot(w.delta4, p["W4"], out=w.delta3)                             # δ3 = 2 (W4ᵀ δ4) ⊙ m3 ⊙ [a3 > 0] (N, 256)     (24)
-    w.delta3 *= 2 * w.m3 * np.where(w.a3 > 0, real(1), real(0))         # (24)
+    w.delta3 *= real(2) * (w.m3 & (w.a3 > 0))                           # (24)
     np.dot(w.delta3.T, w.a2_4, out=g["W3"])                             # ∂E/∂W3 = Σₙ δ3ₙ a2_4ₙᵀ         (256, 1568)  (25)
     np.dot(w.ones, w.delta3, out=g["b3"])                               # ∂E/∂b3 = Σₙ δ3ₙ                (256,)       (26)
     np.dot(w.delta3, p["W3"], out=w.da2_4)                              # ∂E/∂a2_4 = W3ᵀ δ3              (N, 1568)    (27)
@@ -353,7 +363,7 @@ def backward(p, x, t, w, g):
         w.delta2_padded[:m][:, 1:, 1:] = w.delta2[:m]                   # (32)
         np.copyto(w.delta2_windows[:m], windows(w.delta2_padded[:m], "n p+u q+v k -> n p q u v k", p=14, q=14, u=2, v=2))  # (32)
         np.dot(w.delta2_windows[:m].reshape(-1, 128), w.W2_windows.reshape(64, -1).T, out=w.da1_2[:m].reshape(-1, 64))  # (32)
-        w.da1_2[:m] *= 10 / 7 * w.m1[s]                                 # (32)
+        w.da1_2[:m] *= real(10 / 7) * w.m1[s]                           # (32)
         # δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a1[n,2i+u,2j+v,k])] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0] (N, 28, 28, 64) (33)
         a1_windows_2 = windows(w.a1[s], "n 2i+p 2j+q k -> n i j p q k", i=14, j=14, p=2, q=2)  # (33)
         first(a1_windows_2, w.a1_2[s], axes=(3, 4), out=w.delta1_winner[:m])  # (33)

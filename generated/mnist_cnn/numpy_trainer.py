@@ -65,6 +65,16 @@ def first(values, best, axes, out=None):
     return out
 
 
+def greatest(values, axes, out):
+    """Return the maximum over the axes of windows, one place of the window after the other."""
+    at, rest = [slice(None)] * values.ndim, None
+    for window in np.ndindex(*(values.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        rest = np.maximum(values[tuple(at)] if rest is None else rest, values[tuple(at)], out=out)
+    return out
+
+
 def pieces(N, size):
     """Yield the batch in pieces: which samples, and how many."""
     for start in range(0, N, size):
@@ -230,7 +240,7 @@ def forward(p, x, w, seed):
         np.maximum(w.z1[:m], 0, out=w.a1[s])                            # a1 = max(0, z1)                (N, 26, 26, 16) (4)
         # a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k] (N, 13, 13, 16) (5)
         a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=13, j=13, u=2, v=2)  # (5)
-        a1_windows.max(axis=(4, 5), out=w.a1_2[s])                      # (5)
+        greatest(a1_windows, axes=(4, 5), out=w.a1_2[s])                # (5)
         # z2 = W2 ⋆ a1_2 + b2            (N, 11, 11, 32) (6)
         np.copyto(w.a1_2_windows[:m], windows(w.a1_2[s], "n i+u j+v c -> n i j u v c", i=11, j=11, u=3, v=3))  # (6)
         np.dot(w.a1_2_windows[:m].reshape(-1, 144), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (6)
@@ -238,7 +248,7 @@ def forward(p, x, w, seed):
         np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 11, 11, 32) (7)
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 5, 5, 32) (8)
         a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
-        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (8)
+        greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (8)
         np.multiply(10 / 7 * w.a2_2[s], w.m2[s], out=w.a2_3[s])         # (9)
     a2_4 = w.a2_3.reshape(N, 800)                                       # a2_4 = vec(a2_3)               (N, 800)     (11)
     z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 64)      (12)
@@ -265,7 +275,7 @@ def evaluate(p, x, w):
         np.maximum(w.z1[:m], 0, out=w.a1[s])                            # a1 = max(0, z1)                (N, 26, 26, 16) (4)
         # a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k] (N, 13, 13, 16) (5)
         a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=13, j=13, u=2, v=2)  # (5)
-        a1_windows.max(axis=(4, 5), out=w.a1_2[s])                      # (5)
+        greatest(a1_windows, axes=(4, 5), out=w.a1_2[s])                # (5)
         # z2 = W2 ⋆ a1_2 + b2            (N, 11, 11, 32) (6)
         np.copyto(w.a1_2_windows[:m], windows(w.a1_2[s], "n i+u j+v c -> n i j u v c", i=11, j=11, u=3, v=3))  # (6)
         np.dot(w.a1_2_windows[:m].reshape(-1, 144), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (6)
@@ -273,7 +283,7 @@ def evaluate(p, x, w):
         np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 11, 11, 32) (7)
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 5, 5, 32) (8)
         a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
-        a2_windows.max(axis=(4, 5), out=w.a2_2[s])                      # (8)
+        greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (8)
         w.a2_3[s][...] = w.a2_2[s]                                      # a2_3 = a2_2                    (N, 5, 5, 32) (10)
     a2_4 = w.a2_3.reshape(N, 800)                                       # a2_4 = vec(a2_3)               (N, 800)     (11)
     z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 64)      (12)

@@ -194,6 +194,8 @@ class ExpressionPrinter:
         masks = [f for f in arrays if is_mask(f, self.truths)]
         if len(masks) < len(arrays):
             arrays = [f for f in arrays if f not in masks]
+        elif len(masks) > 1 or isinstance(masks[0] if masks else None, Indexed):
+            return self._all_masks(negative, leading, early, masks, late)
         else:
             masks = []
         for factor in arrays:
@@ -203,6 +205,22 @@ class ExpressionPrinter:
         text = text or "1"
         text += "".join(f" / {self.text(d, UNARY)}" for d in late)
         return (f"-{text}", ADD) if negative else (text, MULTIPLY)
+
+    def _all_masks(
+        self,
+        negative: bool,
+        leading: list[Expr],
+        early: list[Expr],
+        masks: list[Expr],
+        late: list[Expr],
+    ) -> Text:
+        """Truth values are joined as such, then become numbers of the program's dtype in one step."""
+        self.constant_branch = True
+        scale = " * ".join(self.text(f, MULTIPLY) for f in leading) or "1"
+        scale += "".join(f" / {self.text(d, UNARY)}" for d in early)
+        truths = " & ".join(self._load(m) if isinstance(m, Indexed) else f"({self.truth(m)})" for m in masks)
+        text = f"real({'-' if negative else ''}{scale}) * {f'({truths})' if len(masks) > 1 else truths}"
+        return text + "".join(f" / {self.text(d, UNARY)}" for d in late), MULTIPLY
 
     def _multiply_order(self, factor: Expr) -> tuple[object, ...]:
         """Numbers, then constants, then tensors, then what is made of them."""

@@ -67,6 +67,14 @@ def windows(a, pattern, **sizes):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
         places[tuple(at)] += values[tuple(at)]''',
+    "greatest": '''def greatest(values, axes, out):
+    """Return the maximum over the axes of windows, one place of the window after the other."""
+    at, rest = [slice(None)] * values.ndim, None
+    for window in np.ndindex(*(values.shape[axis] for axis in axes)):
+        for axis, k in zip(axes, window, strict=True):
+            at[axis] = k
+        rest = np.maximum(values[tuple(at)] if rest is None else rest, values[tuple(at)], out=out)
+    return out''',
     "first": '''def first(values, best, axes, out=None):
     """Say where values reach best for the first time along the axes."""
     out = np.empty(values.shape, bool) if out is None else out

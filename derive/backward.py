@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Add, Expr, Indexed, log
 
-from derive.adjoint import Adjoint, adjoint, named
+from derive.adjoint import Adjoint, adjoint, adjoint_equation, named
 from derive.compact import Compact, compact_gradient
 from derive.differentiate import CannotDifferentiate, cotangent
 from derive.index import (
@@ -58,7 +58,7 @@ class Backward:
         for instance in self.network.losses:
             self._contribute(instance)
         for layer in reversed(self.network.layers):
-            compact = compact_gradient(tuple(i.template for i in layer.instances), _equation)
+            compact = compact_gradient(tuple(i.template for i in layer.instances), adjoint_equation)
             replaced = compact.replaced if compact is not None else frozenset()
             for instance in reversed(layer.instances):
                 self.waiting.subtract(name for _, name in self._local_reads(instance))
@@ -200,10 +200,6 @@ class Backward:
         rule = ", ".join(dict.fromkeys(part.rule for part in parts))
         because = tuple(number for part in parts for number in part.because)
         return Cotangent(named(Equation(left, Add(*terms))), rule, because)
-
-
-def _equation(template: Equation, name: str) -> Equation:
-    return adjoint(template, name).equation
 
 
 def _stays_inside(read: Indexed, equation: Equation, right: Expr) -> bool:

@@ -40,12 +40,16 @@ OWN_LOSSES = {
 
 
 def given(derivation: Derivation, seed: int) -> Arrays:
-    """Return random inputs, targets and parameters."""
+    """Return random inputs, targets, parameters, statistics and noise."""
     rng = np.random.default_rng(seed)
     network = derivation.network
     arrays: Arrays = {"N": np.array(BATCH), "x": rng.uniform(-1.5, 1.5, (BATCH, *network.spec.input_shape))}
     for parameter in network.parameters:
         arrays[parameter.name] = rng.uniform(-1.2, 1.2, parameter.shape)
+    for statistic in network.statistics:
+        arrays[statistic.name] = rng.uniform(0.5, 1.5, statistic.shape)
+    for noise in network.noise:
+        arrays[noise.name] = (rng.random((BATCH, *noise.shape)) < float(noise.probability)).astype(float)
     if network.labels:
         arrays["t"] = rng.integers(0, network.output_shape[-1], BATCH)
     else:
@@ -53,10 +57,14 @@ def given(derivation: Derivation, seed: int) -> Arrays:
     return arrays
 
 
-def run(derivation: Derivation, arrays: Arrays, *roles: str, computed: bool = False) -> Arrays:
-    """Return the arrays with those of every equation of the roles, evaluated in order."""
+def run(
+    derivation: Derivation, arrays: Arrays, *roles: str, computed: bool = False, mode: str = "training"
+) -> Arrays:
+    """Return the arrays with those of every equation of the roles in a mode, evaluated in order."""
     arrays = dict(arrays)
     for numbered in derivation.role(*roles):
+        if numbered.mode not in ("both", mode):
+            continue
         form = numbered.computed if computed else numbered.equation
         arrays[numbered.name] = evaluate(form, arrays)
     return arrays
@@ -67,13 +75,20 @@ def loss(derivation: Derivation, arrays: Arrays) -> float:
 
 
 def check_forms(derivation: Derivation, arrays: Arrays) -> Arrays:
-    """Evaluate every equation in its textbook form and in its computed form; return the values."""
+    """Evaluate every equation in its textbook form and in its computed form; return the values.
+
+    A compact form must give what the long one gave.
+    """
     values = dict(arrays)
     for numbered in derivation.role("definition", "forward", "loss", "backward"):
+        if numbered.mode == "evaluation":
+            continue
         textbook = evaluate(numbered.equation, values)
         computed = evaluate(numbered.computed, values)
         scale = max(1.0, float(np.max(np.abs(textbook))))
         assert np.max(np.abs(textbook - computed)) <= 1e-12 * scale, str(numbered)
+        if numbered.name in values:
+            assert np.max(np.abs(textbook - values[numbered.name])) <= 1e-11 * scale, str(numbered)
         values[numbered.name] = textbook
     return values
 
@@ -104,8 +119,10 @@ def check_book(derivation: Derivation) -> None:
     assert [e.number for e in equations] == list(range(1, len(equations) + 1))
     assert [e.role for e in equations] == sorted((e.role for e in equations), key=ROLES.index)
     assert all(derivation.equation(e.number) is e for e in equations)
-    known = {"x", "t", *(p.name for p in derivation.network.parameters)}
+    network = derivation.network
+    known = {"x", "t", *(p.name for p in (*network.parameters, *network.statistics, *network.noise))}
     before: dict[str, NumberedEquation] = {}
+    evaluated: dict[str, NumberedEquation] = {}
     for e in equations:
         assert list(e.because) == sorted(set(e.because))
         assert all(1 <= number < e.number for number in e.because), str(e)
@@ -113,11 +130,17 @@ def check_book(derivation: Derivation) -> None:
         assert e.computed.left == e.equation.left
         if e.role == "update":
             continue
+        there = {**before, **evaluated} if e.mode == "evaluation" else before
         for name in {*e.equation.reads(), *e.computed.reads()}:
-            assert name in known or name in before, f"{e} reads {name}"
-            if name in before:
-                assert before[name].number in e.because or e.role == "backward", f"{e} for {name}"
-        assert e.name not in before, f"{e.name} twice"
+            assert name in known or name in there, f"{e} reads {name}"
+            if name in there:
+                assert there[name].number in e.because or e.role == "backward", f"{e} for {name}"
+        if e.mode == "evaluation":
+            assert e.name in before and e.name not in evaluated and e.role == "forward"
+            evaluated[e.name] = e
+            continue
+        assert e.name not in before or before[e.name].shown_only, f"{e.name} twice"
+        assert not (e.name in before and e.shown_only)
         before[e.name] = e
         free = {str(s) for s in e.equation.right.free_symbols if not s.is_symbol or s.is_integer}
         allowed = {"N", *map(str, e.equation.free), *map(str, e.equation.left.base.shape)}

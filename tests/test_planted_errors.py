@@ -7,7 +7,7 @@ verifier.  All of them acquit the program as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -295,10 +295,12 @@ def verdicts(torch: ModuleType, one: Built, x: Array | None) -> set[str]:
 
 
 @pytest.fixture(autouse=True)
-def new_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The layers of the other tests, for as long as a test runs."""
-    for one in NEW_LAYERS:
-        monkeypatch.setitem(LAYERS, one.name, one)
+def new_layers() -> Iterator[None]:
+    """The layers of the other tests, for as long as a test runs: in a patch that no test undoes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for one in NEW_LAYERS:
+            patch.setitem(LAYERS, one.name, one)
+        yield
 
 
 @pytest.mark.parametrize("spec", dict.fromkeys(planted.spec for planted in PLANTED), ids=range(8))

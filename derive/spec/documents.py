@@ -271,7 +271,7 @@ batch_size = 32
 epochs = 5
 seed = 0
 validation_split = 0.1          # {described["validation_split"]}
-standardize = "none"            # or zscore, minmax: {described["standardize"]}
+standardize = "none"            # or zscore, minmax; {described["standardize"]}
 
 {_comment("Images of training batches may be changed at random, anew in every epoch.")}
 # [augmentation]

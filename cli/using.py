@@ -65,7 +65,7 @@ def evaluated(
         raise RunError(f"{path}: the run does not say what it was trained on; name it by --data")
     dataset = load_dataset(
         source,
-        data_dir=data_dir,
+        data_dir=data_dir or (None if data else _where_it_lay(run.origin)),
         input_shape=run.program.input_shape,
         target_kind=run.program.target_kind,
         classes=run.program.classes,
@@ -85,6 +85,13 @@ def evaluated(
     except OSError as error:
         raise RunError(f"{path / EVALUATION}: cannot be written ({error.strerror or error})") from error
     return found, shown
+
+
+def _where_it_lay(origin: str) -> Path | None:
+    """Return the folder of the data of a run, where it still is."""
+    path = Path(origin)
+    folder = path if path.is_dir() else path.parent
+    return folder if origin and path.exists() else None
 
 
 def evaluation_text(found: Evaluation, files: dict[str, str]) -> str:

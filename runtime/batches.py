@@ -28,6 +28,16 @@ def split(x: Array, t: Array, fraction: float, seed: int) -> tuple[tuple[Array, 
     return (x[~held], t[~held]), (x[held], t[held])
 
 
+class _Buffers:
+    """Memory for batches of `size`: as they are stored, as floats, and `count` of them ready to be used."""
+
+    def __init__(self, x: Array, size: int, count: int) -> None:
+        shape, floats = (size, *x.shape[1:]), np.float32 if x.dtype == np.uint8 else x.dtype
+        self.stored = np.empty(shape, x.dtype)
+        self.scratch = np.empty(shape, floats)
+        self.ready = [np.empty(shape, floats) for _ in range(count)]
+
+
 class Batches:
     """The mini-batches of an epoch: contiguous arrays of `size` samples, the last one what is left over.
 
@@ -50,12 +60,7 @@ class Batches:
         self.steps = -(-len(x) // self.size)
         self.preprocessing = preprocessing or Preprocessing()
         self.augmentation = augmentation or Augmentation()
-        shape = (self.size, *x.shape[1:])
         self._plain = x.dtype != np.uint8 and not self.preprocessing and not self.augmentation
-        self._stored = np.empty(shape, x.dtype)
-        floats = x.dtype if x.dtype != np.uint8 else np.float32
-        self._scratch = np.empty(shape, floats)
-        self._ready = [np.empty(shape, floats) for _ in range(AHEAD + 1 if self.augmentation else 1)]
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """The order of the samples in an epoch."""
@@ -65,23 +70,27 @@ class Batches:
         """(inputs, targets) of the steps of an epoch, from `first_step` (from 0) on."""
         order = self.order(epoch) if self.steps > 1 else None
         steps = range(first_step, self.steps)
+        # Of this epoch alone: another one may be begun before this one's thread has ended.
+        buffers = _Buffers(self.x, self.size, AHEAD + 1 if self.augmentation else 1)
 
         def make(step: int) -> tuple[Array, Array]:
-            return self._batch(epoch, step, order)
+            return self._batch(epoch, step, order, buffers)
 
         yield from _ahead(make, steps) if self.augmentation else map(make, steps)
 
-    def _batch(self, epoch: int, step: int, order: NDArray[np.int64] | None) -> tuple[Array, Array]:
+    def _batch(
+        self, epoch: int, step: int, order: NDArray[np.int64] | None, buffers: _Buffers
+    ) -> tuple[Array, Array]:
         """The batch of a step; its inputs lie in the buffer whose turn it is."""
         x, t = self.x, self.t
         if order is not None:
             index = order[step * self.size : (step + 1) * self.size]
-            x, t = x.take(index, 0, self._stored[: len(index)], "clip"), t[index]
+            x, t = x.take(index, 0, buffers.stored[: len(index)], "clip"), t[index]
         if self._plain:
             return x, t
-        ready = self._ready[step % len(self._ready)][: len(t)]
+        ready = buffers.ready[step % len(buffers.ready)][: len(t)]
         if self.augmentation:
-            floats = as_floats(x, self._scratch[: len(t)])
+            floats = as_floats(x, buffers.scratch[: len(t)])
             self.augmentation.apply(floats, ready, np.random.default_rng([self.seed, AUGMENT, epoch, step]))
         elif x.dtype == np.uint8:
             as_floats(x, ready)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +15,18 @@ from runtime.images import image_shape
 from runtime.report import STYLE, write_figure
 
 COLUMNS, SHOWN = 8, 32  # of the picture of mistakes
+FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
 ONE_LINE = 18  # letters of two classes that stand beside each other
 NUMBERS = 20  # classes up to which every cell of the matrix has its number
 LABELS = 60  # classes up to which each one has its label
+
+
+def _style() -> dict[Any, Any]:
+    """The style of pictures, with fonts for names of classes that are not in Latin letters."""
+    from matplotlib.font_manager import fontManager
+
+    present = {font.name for font in fontManager.ttflist}
+    return {**STYLE, "axes.grid": False, "font.family": ["DejaVu Sans", *(n for n in FONTS if n in present)]}
 
 
 def save_confusion(evaluation: Evaluation, paths: Sequence[Path]) -> None:
@@ -27,7 +37,7 @@ def save_confusion(evaluation: Evaluation, paths: Sequence[Path]) -> None:
     confusion, names = evaluation.confusion, [_plain(row.name) for row in evaluation.rows]
     count = len(names)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
+    with matplotlib.rc_context(_style()):
         side = float(np.clip(2.5 + 0.45 * count, 4.0, 12.0))
         figure = Figure(figsize=(side + 0.8, side), layout="constrained")
         axes = figure.subplots()
@@ -69,7 +79,7 @@ def save_mistakes(evaluation: Evaluation, images: Array, paths: Sequence[Path]) 
     if not mistakes:
         return False
     rows = -(-len(mistakes) // COLUMNS)
-    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
+    with matplotlib.rc_context(_style()):
         figure = Figure(figsize=(1.45 * COLUMNS, 1.75 * rows + 0.5), layout="constrained")
         grid = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
         for axes in grid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,9 @@ def write_figure(figure: Any, paths: Sequence[Path]) -> None:
         kind = path.suffix.removeprefix(".")
         content = io.BytesIO()
         metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-        figure.savefig(content, format=kind, dpi=150, metadata=metadata)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # a letter that no font has is drawn as a box
+            figure.savefig(content, format=kind, dpi=150, metadata=metadata)
         try:
             write_atomically(path, content.getvalue())
         except OSError as error:

@@ -21,7 +21,10 @@ PROGRAM = "program"  # the folder, within that of a run, that holds the program'
 
 @dataclass(frozen=True)
 class Run:
-    """What training left in `path`; `source` is the data set, as `load_dataset` takes it."""
+    """What training left in `path`.
+
+    `source` is the data set, as `load_dataset` takes it, `origin` the file or folder that it came from.
+    """
 
     path: Path
     program: Program
@@ -29,6 +32,7 @@ class Run:
     preprocessing: Preprocessing
     class_names: tuple[str, ...]
     source: str | Mapping[str, Any]
+    origin: str
 
     def outputs(self, x: Array) -> Array:
         """The network's outputs (N, …), in evaluation mode, for stored inputs (N, *input_shape)."""
@@ -57,7 +61,8 @@ def load_run(path: Path) -> Run:
     data = _table(summary, "data", path)
     preprocessing = Preprocessing.from_json(_table(summary, "inputs", path), program.input_shape)
     source = data.get("source") or program.training.get("data") or ""
-    return Run(path, program, parameters, preprocessing, _class_names(data, program), source)
+    origin = str(data.get("origin", ""))
+    return Run(path, program, parameters, preprocessing, _class_names(data, program), source, origin)
 
 
 def _summary(path: Path) -> dict[str, Any]:

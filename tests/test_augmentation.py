@@ -232,6 +232,16 @@ def test_augmentation_runs_on_another_thread_ahead_and_ends_with_the_epoch(
     assert not any(thread.name in threads for thread in threading.enumerate())
 
 
+def test_an_epoch_begun_within_another_is_not_disturbed_by_its_thread() -> None:
+    x, t = stored()
+    made = Batches(x, t, 8, 3, None, Augmentation(**FULL))
+    whole = collected(made)
+    for k, (a, _) in enumerate(made.epoch(1)):
+        assert a.tobytes() == whole[k][0]
+        assert collected(made) == whole
+        assert a.tobytes() == whole[k][0]
+
+
 def test_fault_on_the_other_thread_is_raised_here(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: object) -> None:
         raise MemoryError("no room")

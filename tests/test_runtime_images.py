@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 
 from runtime.datasets import cifar, load_dataset
+from runtime.datasets import download as fetching
 from runtime.datasets.cifar import BINARY, FOLDER
 from runtime.datasets.sources import SOURCES
 from runtime.errors import DataError
@@ -180,6 +183,34 @@ def test_the_pin_is_that_of_the_published_archive() -> None:
     (file,) = SOURCES["cifar10"].files
     assert file.remote == "cifar-10-binary.tar.gz" and file.size == 170_052_171
     assert file.content(b"\x1f\x8bas it is") == b"\x1f\x8bas it is"
+
+
+def test_downloaded_archive_is_kept_whole_and_another_content_never(
+    tmp_path: Path, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = archive([regular(f"{FOLDER}/{name}", content) for name, content in files.items()])
+    answers = {"bad": good[:-1] + b"x", "html": b"<html>sign in</html>", "good": good}
+    asked: list[str] = []
+
+    def fetch(url: str, limit: int, timeout: float) -> bytes:
+        asked.append(url.split("/")[2])
+        assert url.endswith("/cifar-10-binary.tar.gz")
+        return answers[asked[-1]]
+
+    monkeypatch.setattr(fetching, "_fetch", fetch)
+    (file,) = SOURCES["cifar10"].files
+    file = replace(file, size=len(good), sha256=hashlib.sha256(good).hexdigest())
+    for mirrors in (("bad", "html"), ("bad", "html", "good")):
+        source = replace(SOURCES["cifar10"], files=(file,), mirrors=tuple(f"https://{m}/" for m in mirrors))
+        monkeypatch.setitem(SOURCES, "cifar10", source)
+        if "good" not in mirrors:
+            with pytest.raises(DataError, match="another content"):
+                load_dataset("cifar10", input_shape=SHAPE)
+            assert not list(tmp_path.rglob("*.gz"))
+    for _ in range(2):
+        assert load_dataset("cifar10", input_shape=SHAPE).train_t.tolist() == [0, 9, 3] * 5
+    assert asked == ["bad", "html", "bad", "html", "good"], "the second time it is there"
+    assert (tmp_path / "cache" / "cifar10" / "cifar-10-binary.tar.gz").read_bytes() == good
 
 
 @pytest.mark.skipif(

@@ -1007,14 +1007,21 @@ def test_the_schema_knows_formulas_of_ones_own() -> None:
     assert not valid(changed("formula", "fomula", text))
 
 
+def test_the_schema_knows_augmentation() -> None:
+    assert valid(IMAGES) and not valid(changed("flip", "flop", IMAGES))
+    assert not valid(changed("shift = 3", "shift = 1.5", IMAGES))
+    assert not valid(changed("zoom = 0.1", "zoom = 1", IMAGES))
+
+
 def test_the_starter_loads() -> None:
     text = starter("first_try")
     spec = parse_spec(text, "first_try.toml")
     assert spec.name == "first_try"
     assert valid(text)
     assert all(len(line) <= 110 for line in text.splitlines())
-    uncommented = re.sub(r"^# (\[activations|formula =|beta =)", r"\1", text, flags=re.MULTILINE)
-    assert "sharp" in parse_spec(uncommented, "first_try.toml").activations
+    keys = r"^# (\[activations|formula =|beta =|\[augmentation|flip =|shift =)"
+    whole = parse_spec(re.sub(keys, r"\1", text, flags=re.MULTILINE), "first_try.toml")
+    assert "sharp" in whole.activations and whole.augmentation.flip
 
 
 @pytest.mark.parametrize("name", ["", "1x", "class", "a b", "../x", 'x"\n[evil]'])

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from cli.main import main
 from runtime.augmentation import Augmentation
 from runtime.batches import Batches, split
 from runtime.datasets import load_dataset
+from runtime.datasets.cifar import BINARY
 from runtime.errors import DataError, RunError
 from runtime.evaluation import evaluate_run
 from runtime.images import common_border, read_image
@@ -331,6 +333,40 @@ def test_table_and_confusions_by_hand(trained: Path) -> None:
     assert [(m.index, m.true, m.taken) for m in found.mistakes] == [(3, "full", "top"), (4, "left", "full")]
     assert found.frequent_confusions() == [("full", "top", 1), ("left", "full", 1)]
     assert "–" in found.to_text()
+
+
+def test_names_in_any_script_and_with_signs_of_tex_are_drawn(trained: Path, tmp_path: Path) -> None:
+    run = load_run(trained / "run")
+    data = load_dataset(run.source, input_shape=(8, 8, 1), classes=3)
+    named = replace(run, class_names=("고양이", "$x_1", "a name that is longer than there is room for"))
+    found = evaluate_run(Fixed(named, np.roll(np.eye(3)[data.test_t], 1, axis=1)), data)  # type: ignore[arg-type]
+    save_confusion(found, [tmp_path / "c.svg"])
+    assert save_mistakes(found, data.test_x, [tmp_path / "m.png"])
+
+
+def test_data_are_found_where_they_lay(derive, tmp_path) -> None:
+    folder = tmp_path / "sets" / "cifar10"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in BINARY:
+        (folder / name).write_bytes(bytes([3]) + rng.bytes(3072))
+    spec = SPEC.replace("[8, 8, 1]", "[32, 32, 3]").replace("units = 3", "units = 10")
+    spec = spec.replace("folder:pictures", "cifar10").replace("epochs = 30", "epochs = 1")
+    (tmp_path / "c.toml").write_text(spec.replace("validation_split = 0.1", ""))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("runtime.datasets.cifar.RECORDS", 1)
+        assert derive("train", "c.toml", "--data-dir", "sets", "--run-dir", "r", "--quiet")[0] == 0
+        code, out, _ = derive("evaluate", "r", "--json")
+        assert code == 0 and json.loads(out)["classes"][3] | {"precision": 0} == {
+            "name": "cat",
+            "precision": 0,
+            "recall": json.loads(out)["test_accuracy"],
+            "f1": json.loads(out)["test_accuracy"],
+            "count": 1,
+        }
+        shutil.rmtree(tmp_path / "sets")
+        code, _, err = derive("evaluate", "r")
+        assert code == 3 and "Looked for, in order" in err
 
 
 def test_pictures_show_what_they_should(trained: Path, tmp_path: Path) -> None:

@@ -271,6 +271,12 @@ batch_size = 32
 epochs = 5
 seed = 0
 validation_split = 0.1          # {described["validation_split"]}
+standardize = "none"            # or zscore, minmax; {described["standardize"]}
+
+{_comment("Images of training batches may be changed at random, anew in every epoch.")}
+# [augmentation]
+# flip = true
+# shift = 2
 
 {_comment("An activation of one's own is one formula in x; its derivative is found. Use it by its name.")}
 # [activations.sharp]

@@ -53,14 +53,14 @@ TRAINING: Final = (
     Field(
         "early_stopping",
         "int",
-        "epochs without a lower validation loss after which training stops, the best parameters kept; 0: never",
+        "epochs without a lower validation loss until training stops, the best parameters kept; 0: never",
         default=0,
         minimum=0,
     ),
     Field(
         "standardize",
         "choice",
-        "each channel, or number of a vector: to mean 0 and deviation 1, or to 0 … 1",
+        "by channel to mean 0 and deviation 1, or to 0 … 1",
         default="none",
         choices=("none", "zscore", "minmax"),
     ),

@@ -2,7 +2,7 @@
 
 blocks of 32, 64 and 128 channels, batch normalization, weight decay: 394,026 parameters
 
-Generated from cifar10_cnn_88.toml (sha256 fb5d8aa1); change the spec, not this file.  Needs NumPy only.
+Generated from cifar10_cnn_88.toml (sha256 ab926b2c); change the spec, not this file.  Needs NumPy only.
 A comment carries the textbook equation of its line, the shape, and the number that it has in equations.tex.
 A value at (N, …) holds one sample a row; equations are for one sample.
 """

@@ -36,7 +36,11 @@ t = rng.integers(0, program.classes, 300)
 if program.target_kind != "labels":
     t = rng.random((300, *program.output_shape), np.float32)
 data = Dataset("synthetic", x, t, x[:50], t[:50], "synthetic")
-settings = Settings(epochs, 32, validation_split=0.2, early_stopping=epochs)
+images = len(program.input_shape) == 3
+settings = Settings(
+    epochs, 32, validation_split=0.2, early_stopping=epochs, standardize="zscore",
+    augmentation={"flip": True, "shift": 1.0, "rotation": 10.0} if images else {},
+)
 resume = (run / ".lock").exists()
 print("begin", flush=True)
 train(program, data, settings, run_dir=run, resume=resume, checkpoint_every=1, quiet=True, plots=False)

@@ -186,7 +186,7 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, as_json: bool) ->
     is_flag=False,
     flag_value="",
     metavar="[RUN]",
-    help="Go on with the run in that folder, or with the spec's newest, as if it had never stopped.",
+    help="Go on with the run in that folder; without one (after SPEC), with the newest.",
 )
 @click.option(
     "--checkpoint-every",
@@ -197,7 +197,12 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, as_json: bool) ->
 @click.option("--quiet", is_flag=True, help="No progress on stderr, only warnings.")
 @JSON
 def train(spec: Path, target: str, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Generate a spec's program, train it, and write parameters, curves and a summary."""
+    """Generate a spec's program, train it, and write parameters, curves and a summary.
+
+    The run's folder also holds the two newest checkpoints. Ctrl-C finishes the step and saves; a second one
+    ends at once. Whatever ended a run, `derive train SPEC --resume` goes on with it, in the middle of an
+    epoch too, and ends in the same parameters, byte for byte, as a run that was never cut short.
+    """
     from cli.running import train_spec
 
     report = train_spec(_spec(spec), spec, quiet=quiet, **options)

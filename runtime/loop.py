@@ -13,6 +13,7 @@ from runtime.augmentation import Augmentation
 from runtime.batches import Batches, split
 from runtime.checkpoints import Checkpoints, fingerprint, identity
 from runtime.datasets.dataset import Dataset
+from runtime.health import sample, troubles
 from runtime.interrupt import Interrupt
 from runtime.metrics import Score, evaluate
 from runtime.preprocessing import fitted
@@ -115,6 +116,7 @@ class Loop:
         if record is not None and wanted:
             at.history.append(record)
             shown.epoch(at.epoch, record.line(self.settings.epochs, time.perf_counter() - self.begin))
+            self._look(shown)
         at.epoch, at.step, at.total, at.seen = at.epoch + 1, 0, 0.0, 0
         self.good.take(self.parameters, self.best, self.state, at)
         if self.every is None and time.perf_counter() - self.saved > PAUSE:
@@ -221,6 +223,18 @@ class Loop:
             return record
         return replace(record, validation_loss=held.loss, validation_accuracy=held.accuracy)
 
+    def _look(self, shown: Progress) -> None:
+        """Warns of layers that have begun not to learn, once of each."""
+        at, batches = self.standing, self.batches
+        index = sample(len(batches.x))
+        x, t = self.preprocessing(batches.x[index]), batches.t[index]
+        seed = self._step_seed(at.epoch, 0)
+        found = troubles(self.program, self.parameters, x, t, min(batches.size, len(x)), seed)
+        for key, text in found.items():
+            if key not in at.warnings:
+                at.warnings[key] = f"{self.program.name}, epoch {at.epoch}: {text}"
+                shown.warn(at.warnings[key])
+
     def _watch(self, record: EpochRecord) -> None:
         """Keeps the parameters of the lowest validation loss so far, where early stopping asks for it."""
         at, value = self.standing, record.validation_loss
@@ -273,6 +287,7 @@ class Loop:
             problem=self.problem,
             best_epoch=at.best_epoch or None,
             stopped_early=self.stopped_early,
+            warnings=tuple(at.warnings.values()),
         )
 
 

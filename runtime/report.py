@@ -39,11 +39,11 @@ def save_curves(result: RunResult, paths: Sequence[Path]) -> None:
         accuracy = any(
             row.accuracy is not None or row.validation_accuracy is not None for row in result.history
         )
-        figure = Figure(figsize=(10.0, 4.0) if accuracy else (6.0, 4.0), layout="constrained")
-        axes = figure.subplots(1, 2 if accuracy else 1, squeeze=False)[0]
-        _loss_panel(axes[0], result)
-        if accuracy:
-            _accuracy_panel(axes[1], result)
+        rates = any(row.learning_rate is not None for row in result.history)
+        panels = [_loss_panel, *([_accuracy_panel] if accuracy else []), *([_rate_panel] if rates else [])]
+        figure = Figure(figsize=(2.0 + 4.0 * len(panels), 4.0), layout="constrained")
+        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            panel(axes, result)
         figure.suptitle(_title(result), fontsize=12)
         write_figure(figure, paths)
 
@@ -78,6 +78,9 @@ def _loss_panel(axes: Any, result: RunResult) -> None:
         axes.set_ylim(0, 1.08 * max([*losses, result.test_loss or 0.0, 1e-12]))
     if result.test_loss is not None:
         axes.axhline(result.test_loss, color=TEST, linewidth=1.0, linestyle=":", label="test, at the end")
+    if result.best_epoch is not None:
+        label = f"lowest validation loss, epoch {result.best_epoch:,}"
+        axes.axvline(result.best_epoch, color=HELD_OUT, linewidth=1.0, linestyle="--", label=label)
     _finish(axes, "loss", rows[-1].epoch)
 
 
@@ -100,6 +103,14 @@ def _accuracy_panel(axes: Any, result: RunResult) -> None:
     _finish(axes, "accuracy", rows[-1].epoch)
 
 
+def _rate_panel(axes: Any, result: RunResult) -> None:
+    """The learning rate of the last step of each epoch."""
+    rates = [(row.epoch, row.learning_rate) for row in result.history if row.learning_rate is not None]
+    _line(axes, rates, "", TRAINING)
+    axes.set_ylim(0, 1.08 * max(rate for _, rate in rates) or 1.0)
+    _finish(axes, "learning rate", result.history[-1].epoch)
+
+
 def _line(axes: Any, points: Sequence[tuple[int, Any]], label: str, colour: str) -> None:
     if points:
         marker = "o" if len(points) <= MARKERS else ""
@@ -116,7 +127,8 @@ def _finish(axes: Any, name: str, last: int) -> None:
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     if last == 1:
         axes.set_xlim(0, 2)
-    axes.legend()
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
 
 
 def _title(result: RunResult) -> str:

@@ -69,6 +69,7 @@ class RunResult:
     problem: str | None = None
     best_epoch: int | None = None  # of the lowest validation loss; the parameters are its, once finished
     stopped_early: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -97,6 +98,7 @@ class RunResult:
             "steps": self.steps,
             "best_epoch": self.best_epoch,
             "stopped_early": self.stopped_early,
+            "warnings": list(self.warnings),
             "seconds": round(self.seconds, 3),
             "train_seconds": round(self.train_seconds, 3),
             "test_loss": _finite(self.test_loss),

@@ -27,12 +27,13 @@ class Standing:
     best_epoch: int = 0  # of the lowest validation loss, where early stopping watches it
     best_loss: float = inf
     history: list[EpochRecord] = field(default_factory=list)
+    warnings: dict[str, str] = field(default_factory=dict)  # what is wrong with which layer → what was said
     train_seconds: float = 0.0
     seconds: float = 0.0
 
     def copy(self) -> Standing:
         """Another one that changes by itself."""
-        return replace(self, history=list(self.history))
+        return replace(self, history=list(self.history), warnings=dict(self.warnings))
 
     def as_dict(self) -> dict[str, Any]:
         """The standing as JSON values."""

@@ -106,6 +106,63 @@ def test_resumed_run_is_the_unbroken_run_for_every_optimizer(
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
+IMAGES = """
+spec_version = 1
+name = "images"
+[input]
+shape = [9, 8, 2]
+[[layers]]
+type = "conv2d"
+filters = 4
+kernel = 3
+padding = "same"
+activation = "relu"
+[[layers]]
+type = "batch_norm"
+[[layers]]
+type = "max_pool2d"
+size = 2
+[[layers]]
+type = "dropout"
+rate = 0.3
+[[layers]]
+type = "dense"
+units = 3
+activation = "softmax"
+[loss]
+type = "cross_entropy"
+l2 = 1e-3
+[optimizer]
+type = "adam"
+schedule = "cosine"
+warmup = 4
+clip_norm = 0.5
+weight_decay = 0.01
+"""
+
+
+@pytest.mark.parametrize("count", [2, 9, 12])
+def test_everything_at_once_resumes_bit_for_bit(tmp_path: Path, count: int) -> None:
+    """Running statistics, dropout, augmentation, standardizing, a schedule and early stopping."""
+    rng = np.random.default_rng(1)
+    x, t = rng.integers(0, 256, (100, 9, 8, 2), np.uint8), rng.integers(0, 3, 100)
+    given = Dataset("images", x, t, x[:20], t[:20], "synthetic")
+    settings = replace(
+        SETTINGS,
+        early_stopping=3,
+        standardize="zscore",
+        augmentation={"flip": True, "shift": 1.0, "rotation": 10.0},
+    )
+    with scratch_program(parse_spec(IMAGES, "images.toml")) as program:
+        quiet(program, given, settings, tmp_path / "whole")
+        broken = runs.cut(program, given, settings, tmp_path / "cut", count)
+        assert broken.status == "interrupted" and broken.epochs * 5 + broken.steps == count
+        quiet(program, given, settings, tmp_path / "cut", resume=True)
+        assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
+        saved = load_parameters(tmp_path / "cut" / "parameters.safetensors", program)
+        assert set(program.module.STATISTICS) <= set(saved) and program.module.STATISTICS
+
+
 def test_run_that_is_cut_many_times_is_the_unbroken_run(adam: Program, tmp_path: Path) -> None:
     run(adam, tmp_path / "whole")
     cut(adam, tmp_path / "cut", 3)

@@ -47,6 +47,8 @@ _MODULES: dict[str, dict[str, str]] = {
         "adagrad": "steps divided by the root of all squared gradients",
         "rmsprop": "steps divided by the root of a running mean of squared gradients",
         "adam": "RMSProp and momentum with bias correction",
+        "schedules": "learning rates that fall by steps or by a cosine, and warm-up",
+        "clipping": "a gradient made no longer than c",
     },
 }
 TOPICS: dict[str, str] = {name: line for module in _MODULES.values() for name, line in module.items()}

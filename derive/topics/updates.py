@@ -1,31 +1,66 @@
-"""Optimizers: their update equations, as the library states them."""
+"""Optimizers, learning-rate schedules and clipping: their update equations, as the library states them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from derive.library import OPTIMIZERS
+from derive.library import OPTIMIZERS, SCHEDULES
 from derive.present.sides import line
 from derive.topics.model import Steps, Topic, TopicError
 from derive.updates import update_equations
 
 
-def _topic(name: str) -> Callable[[Mapping[str, str]], Topic]:
+def _optimizer(name: str) -> Callable[[Mapping[str, str]], Topic]:
     def derive(given: Mapping[str, str]) -> Topic:
-        if given:
-            raise TopicError(f"{name} takes no givens")
+        _take_none(name, given)
         steps = Steps()
-        optimizer = OPTIMIZERS[name]
         before: tuple[int, ...] = ()
-        for equation in (update.equation for update in update_equations(name, 1)):
-            shown = line(equation, "index")
-            rule = "step" if equation.name == "theta" else "state, 0 before the first step"
-            number = steps.add(shown.left, equation.right, rule, before, equation.name, shown.relation)
+        for update in update_equations(name, 1):
+            shown = line(update.equation, "index")
+            own = update.equation.name
+            rule = "step" if own == "theta" else "state, 0 before the first step"
+            number = steps.add(shown.left, update.equation.right, rule, before, own, shown.relation)
             before = (*before, number)
-        defaults = ", ".join(f"{f.name} {f.default}" for f in optimizer.fields)
+        defaults = ", ".join(f"{f.name} {f.default}" for f in OPTIMIZERS[name].fields)
         return steps.topic(name, name, f"g is the gradient; defaults: {defaults}.")
 
     return derive
 
 
-TOPICS = {name: _topic(name) for name in ("momentum", "adagrad", "rmsprop", "adam")}
+def _schedules(given: Mapping[str, str]) -> Topic:
+    _take_none("schedules", given)
+    steps = Steps()
+    for schedule in SCHEDULES:
+        for words in ((), ("warmup",)):
+            eta, *_ = update_equations("sgd", 1, schedule, words)
+            if eta.equation.name == "eta":
+                title = "-".join((schedule, *words))
+                steps.add(line(eta.equation, "index").left, eta.equation.right, eta.rule, (), title)
+    return steps.topic(
+        "schedules",
+        "learning-rate schedules",
+        "k is the step, from 1, of K steps in all; η is learning_rate, w warmup, γ decay_factor, s decay_every.",
+    )
+
+
+def _clipping(given: Mapping[str, str]) -> Topic:
+    _take_none("clipping", given)
+    steps = Steps()
+    before: tuple[int, ...] = ()
+    for update in update_equations("sgd", 2, given=("clip_norm",)):
+        shown = line(update.equation, "index")
+        name = update.equation.name
+        number = steps.add(shown.left, update.equation.right, update.rule, before, name, shown.relation)
+        before = (*before, number)
+    return steps.topic(
+        "clipping", "clipping by the norm", "g is the gradient of all parameters, c is clip_norm."
+    )
+
+
+def _take_none(name: str, given: Mapping[str, str]) -> None:
+    if given:
+        raise TopicError(f"{name} takes no givens")
+
+
+TOPICS = {name: _optimizer(name) for name in ("momentum", "adagrad", "rmsprop", "adam")}
+TOPICS |= {"schedules": _schedules, "clipping": _clipping}

@@ -29,6 +29,9 @@ def loss(p, x, t):
     return ((predict(p, x) - t) ** 2).sum() / 2
 
 
+evaluation_loss = loss
+
+
 def backward(p, x, t):
     a1, a2 = forward(p, x)
     delta2 = (a2 - t) * a2 * (1 - a2)

@@ -39,7 +39,8 @@ def _schedules(given: Mapping[str, str]) -> Topic:
     return steps.topic(
         "schedules",
         "learning-rate schedules",
-        "k is the step, from 1, of K steps in all; η is learning_rate, w warmup, γ decay_factor, s decay_every.",
+        "k is the step, from 1, of K steps in all.",
+        "η is learning_rate, w warmup, γ decay_factor, s decay_every.",
     )
 
 

@@ -2,7 +2,7 @@
 
 cifar10_cnn_74 with batch normalization: 1,640,048 parameters
 
-Generated from cifar10_cnn_79.toml (sha256 a34262fd); change the spec, not this file.  Needs NumPy only.
+Generated from cifar10_cnn_79.toml (sha256 a0078f30); change the spec, not this file.  Needs NumPy only.
 A comment carries the textbook equation of its line, the shape, and the number that it has in equations.tex.
 A value at (N, …) holds one sample a row; equations are for one sample.
 """
@@ -44,7 +44,7 @@ STATISTICS = {
 }
 COUNT = 1640048
 INPUT, OUTPUT = (32, 32, 3), (10,)
-BATCH_SIZE, EPOCHS = 32, 25
+BATCH_SIZE, EPOCHS = 64, 12
 LEARNING_RATE = 0.001
 BETA1 = 0.9
 BETA2 = 0.999
@@ -540,6 +540,8 @@ def init_optimizer(parameters):
     dtype = next(iter(parameters.values())).dtype
     return {
         "step": 0,
+        "steps": 1000,                                   # K: how many steps there will be; `train` sets it
+        "learning_rate": LEARNING_RATE,                  # of the last step
         "m": np.zeros(COUNT, dtype),
         "v": np.zeros(COUNT, dtype),
     }
@@ -547,21 +549,24 @@ def init_optimizer(parameters):
 
 def descend(theta, g, state):
     k = state["step"] = state["step"] + 1
+    K = state["steps"]
     m = state["m"]
     v = state["v"]
     s = scratch(COUNT, theta.dtype)
-    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (1640048,)   (84)
-    m += np.multiply(1 - BETA1, g, out=s)                               # (84)
-    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (1640048,)   (85)
-    np.square(g, out=s)                                                 # (85)
-    s *= 1 - BETA2                                                      # (85)
-    v += s                                                              # (85)
-    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (1640048,)   (86)
-    np.sqrt(s, out=s)                                                   # (86)
-    s += EPSILON                                                        # (86)
-    np.divide(m, s, out=s)                                              # (86)
-    s *= LEARNING_RATE / (1 - BETA1**k)                                 # (86)
-    theta -= s                                                          # (86)
+    eta = LEARNING_RATE * (1 + math.cos(math.pi * (k - 1) / K)) / 2     # ηₖ = η (cos(π (k − 1)/K) + 1)/2 ()           (84)
+    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (1640048,)   (85)
+    m += np.multiply(1 - BETA1, g, out=s)                               # (85)
+    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (1640048,)   (86)
+    np.square(g, out=s)                                                 # (86)
+    s *= 1 - BETA2                                                      # (86)
+    v += s                                                              # (86)
+    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − ηₖ m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (1640048,)   (87)
+    np.sqrt(s, out=s)                                                   # (87)
+    s += EPSILON                                                        # (87)
+    np.divide(m, s, out=s)                                              # (87)
+    s *= eta / (1 - BETA1**k)                                           # (87)
+    theta -= s                                                          # (87)
+    state["learning_rate"] = eta
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
@@ -678,6 +683,7 @@ def train_step(parameters, x, t, state, seed=None):
 def train(parameters, x, t, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0):
     """Train in place on shuffled mini-batches; yield the mean loss of every epoch."""
     rng, state = np.random.default_rng(seed), init_optimizer(parameters)
+    state["steps"] = epochs * math.ceil(len(x) / batch_size)
     for _ in range(epochs):
         order, total = rng.permutation(len(x)), 0.0
         for start in range(0, len(x), batch_size):

@@ -2,7 +2,7 @@
 
 blocks of 32, 64 and 128 channels, batch normalization, weight decay: 394,026 parameters
 
-Generated from cifar10_cnn_84.toml (sha256 d7ce1d5a); change the spec, not this file.  Needs NumPy only.
+Generated from cifar10_cnn_84.toml (sha256 051c1ce9); change the spec, not this file.  Needs NumPy only.
 A comment carries the textbook equation of its line, the shape, and the number that it has in equations.tex.
 A value at (N, …) holds one sample a row; equations are for one sample.
 """
@@ -46,11 +46,12 @@ STATISTICS = {
 }
 COUNT = 394026
 INPUT, OUTPUT = (32, 32, 3), (10,)
-BATCH_SIZE, EPOCHS = 128, 40
-LEARNING_RATE = 0.001
+BATCH_SIZE, EPOCHS = 128, 16
+LEARNING_RATE = 0.002
 BETA1 = 0.9
 BETA2 = 0.999
 EPSILON = 1e-08
+WARMUP = 500
 
 
 def add_windows(places, values, axes):
@@ -634,6 +635,8 @@ def init_optimizer(parameters):
     dtype = next(iter(parameters.values())).dtype
     return {
         "step": 0,
+        "steps": 1000,                                   # K: how many steps there will be; `train` sets it
+        "learning_rate": LEARNING_RATE,                  # of the last step
         "m": np.zeros(COUNT, dtype),
         "v": np.zeros(COUNT, dtype),
     }
@@ -641,21 +644,25 @@ def init_optimizer(parameters):
 
 def descend(theta, g, state):
     k = state["step"] = state["step"] + 1
+    K = state["steps"]
     m = state["m"]
     v = state["v"]
     s = scratch(COUNT, theta.dtype)
-    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (394026,)    (103)
-    m += np.multiply(1 - BETA1, g, out=s)                               # (103)
-    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (394026,)    (104)
-    np.square(g, out=s)                                                 # (104)
-    s *= 1 - BETA2                                                      # (104)
-    v += s                                                              # (104)
-    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (394026,)    (105)
-    np.sqrt(s, out=s)                                                   # (105)
-    s += EPSILON                                                        # (105)
-    np.divide(m, s, out=s)                                              # (105)
-    s *= LEARNING_RATE / (1 - BETA1**k)                                 # (105)
-    theta -= s                                                          # (105)
+    # ηₖ = η (cos(π (k − 1)/K) + 1) min(1, k/w)/2 ()           (103)
+    eta = LEARNING_RATE * (1 + math.cos(math.pi * (k - 1) / K)) * min(1, k / WARMUP) / 2  # (103)
+    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (394026,)    (104)
+    m += np.multiply(1 - BETA1, g, out=s)                               # (104)
+    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (394026,)    (105)
+    np.square(g, out=s)                                                 # (105)
+    s *= 1 - BETA2                                                      # (105)
+    v += s                                                              # (105)
+    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − ηₖ m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (394026,)    (106)
+    np.sqrt(s, out=s)                                                   # (106)
+    s += EPSILON                                                        # (106)
+    np.divide(m, s, out=s)                                              # (106)
+    s *= eta / (1 - BETA1**k)                                           # (106)
+    theta -= s                                                          # (106)
+    state["learning_rate"] = eta
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
@@ -779,6 +786,7 @@ def train_step(parameters, x, t, state, seed=None):
 def train(parameters, x, t, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0):
     """Train in place on shuffled mini-batches; yield the mean loss of every epoch."""
     rng, state = np.random.default_rng(seed), init_optimizer(parameters)
+    state["steps"] = epochs * math.ceil(len(x) / batch_size)
     for _ in range(epochs):
         order, total = rng.permutation(len(x)), 0.0
         for start in range(0, len(x), batch_size):

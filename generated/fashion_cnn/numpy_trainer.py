@@ -2,7 +2,7 @@
 
 two convolutions of 2 × 2 and dropout for Fashion-MNIST: 412,778 parameters
 
-Generated from fashion_cnn.toml (sha256 5b034ae8); change the spec, not this file.  Needs NumPy only.
+Generated from fashion_cnn.toml (sha256 04755432); change the spec, not this file.  Needs NumPy only.
 A comment carries the textbook equation of its line, the shape, and the number that it has in equations.tex.
 A value at (N, …) holds one sample a row; equations are for one sample.
 """
@@ -29,7 +29,7 @@ PARAMETERS = {
 STATISTICS = {}
 COUNT = 412778
 INPUT, OUTPUT = (28, 28, 1), (10,)
-BATCH_SIZE, EPOCHS = 32, 30
+BATCH_SIZE, EPOCHS = 64, 15
 LEARNING_RATE = 0.001
 BETA1 = 0.9
 BETA2 = 0.999
@@ -383,6 +383,8 @@ def init_optimizer(parameters):
     dtype = next(iter(parameters.values())).dtype
     return {
         "step": 0,
+        "steps": 1000,                                   # K: how many steps there will be; `train` sets it
+        "learning_rate": LEARNING_RATE,                  # of the last step
         "m": np.zeros(COUNT, dtype),
         "v": np.zeros(COUNT, dtype),
     }
@@ -390,21 +392,24 @@ def init_optimizer(parameters):
 
 def descend(theta, g, state):
     k = state["step"] = state["step"] + 1
+    K = state["steps"]
     m = state["m"]
     v = state["v"]
     s = scratch(COUNT, theta.dtype)
-    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (412778,)    (37)
-    m += np.multiply(1 - BETA1, g, out=s)                               # (37)
-    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (412778,)    (38)
-    np.square(g, out=s)                                                 # (38)
-    s *= 1 - BETA2                                                      # (38)
-    v += s                                                              # (38)
-    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (412778,)    (39)
-    np.sqrt(s, out=s)                                                   # (39)
-    s += EPSILON                                                        # (39)
-    np.divide(m, s, out=s)                                              # (39)
-    s *= LEARNING_RATE / (1 - BETA1**k)                                 # (39)
-    theta -= s                                                          # (39)
+    eta = LEARNING_RATE * (1 + math.cos(math.pi * (k - 1) / K)) / 2     # ηₖ = η (cos(π (k − 1)/K) + 1)/2 ()           (37)
+    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (412778,)    (38)
+    m += np.multiply(1 - BETA1, g, out=s)                               # (38)
+    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (412778,)    (39)
+    np.square(g, out=s)                                                 # (39)
+    s *= 1 - BETA2                                                      # (39)
+    v += s                                                              # (39)
+    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − ηₖ m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (412778,)    (40)
+    np.sqrt(s, out=s)                                                   # (40)
+    s += EPSILON                                                        # (40)
+    np.divide(m, s, out=s)                                              # (40)
+    s *= eta / (1 - BETA1**k)                                           # (40)
+    theta -= s                                                          # (40)
+    state["learning_rate"] = eta
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
@@ -523,6 +528,7 @@ def train_step(parameters, x, t, state, seed=None):
 def train(parameters, x, t, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0):
     """Train in place on shuffled mini-batches; yield the mean loss of every epoch."""
     rng, state = np.random.default_rng(seed), init_optimizer(parameters)
+    state["steps"] = epochs * math.ceil(len(x) / batch_size)
     for _ in range(epochs):
         order, total = rng.permutation(len(x)), 0.0
         for start in range(0, len(x), batch_size):

@@ -24,7 +24,7 @@ FIELDS = (
     Field(
         "momentum",
         "float",
-        "share of the running mean and variance that a step keeps",
+        "share of the running mean and variance that a step keeps (PyTorch counts what it replaces)",
         default=0.9,
         minimum=0,
         maximum=1,

@@ -1,9 +1,9 @@
 """Sums with affine subscripts, brought to plain ones: what is read as windows, and what is added to places.
 
-A body such as W[o, u, c] a[n, 2i + u − 1, c] has one access that is not plain.  Read as a *window* a[n, i, u, c],
-it leaves an ordinary product.  The adjoint, Σ_{i,o} W[o, p − 2i + 1, c] δ[n, i, o] for da[n, p, c], can be written
-with a new index u = p − 2i + 1 instead of p: then every access is plain, and the sum goes *to* the places
-p = 2i + u − 1 of the output.  Both are exact; the smaller tensor of windows decides.
+A body such as W[o, u, c] a[n, 2i + u − 1, c] has one access that is not plain.  Read as a *window*
+a[n, i, u, c], it leaves an ordinary product.  The adjoint, Σ_{i,o} W[o, p − 2i + 1, c] δ[n, i, o] for da[n, p, c],
+can be written with a new index u = p − 2i + 1 instead of p: then every access is plain, and the sum goes *to* the
+places p = 2i + u − 1 of the output.  Both are exact; the smaller tensor of windows decides.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def _without_implied(body: Expr, extents: Extents) -> Expr:
 
 
 def _unit_indices_dropped(body: Expr, extents: Extents) -> Expr:
-    """An index with one value is 0 in a subscript that has others; winners keep theirs, as their maximum does."""
+    """An index with one value is 0 beside others in a subscript; winners keep it, as their maximum does."""
     zero = dict.fromkeys((i for i, n in extents.items() if n == 1), sympy.S.Zero)
     closed = {w: sympy.Dummy() for w in body.atoms(Winner)}
 
@@ -202,7 +202,7 @@ def _unit_indices_dropped(body: Expr, extents: Extents) -> Expr:
 
 
 def _reflected(body: Expr, over: tuple[Symbol, ...], extents: Extents) -> Expr:
-    """Count summed indices so that the largest window runs forwards: u ↦ size − 1 − u is only another order."""
+    """Count summed indices so that the largest window runs forwards: size − 1 − u is only another order."""
     windows = [r for r in body.atoms(Indexed) if not is_plain(r, extents)]
     if not windows or body.has(Winner):
         return body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import sympy
 from sympy import Expr, Indexed, Symbol
@@ -102,12 +103,15 @@ class Emitter:
         for subscript in read.indices:
             symbols = sorted(
                 subscript.free_symbols & self.extents.keys(),
-                key=lambda s, e=subscript: (-abs(int(e.coeff(s))), -_size(self.extents[s]), s.name),
+                key=partial(self._outermost, subscript),
             )
             first = inner if inner and len(symbols) == 1 else outer
             first += [s for s in symbols[:1] if s not in (*outer, *inner)]
             inner += [s for s in symbols[1:] if s not in (*outer, *inner)]
         return tuple(dict.fromkeys((*outer, *inner)))
+
+    def _outermost(self, subscript: Expr, index: Symbol) -> tuple[int, int, str]:
+        return -abs(int(subscript.coeff(index))), -_size(self.extents[index]), index.name
 
     def materialize(self, body: Expr, order: tuple[Symbol, ...], name: str) -> Indexed:
         """Return the access, over the indices ``order``, to a value that holds an expression."""

@@ -22,7 +22,6 @@ from codegen.program import (
     Reduce,
     Reshape,
     Scatter,
-    Shape,
     Statement,
     Window,
     padded_shape,

@@ -2,8 +2,8 @@
 
 What an equation is, is read off its index structure alone.  Sums of products whose factors have plain
 subscripts are contractions, accesses at plain subscripts are elementwise maps and reductions, a row-major
-position is a reshape, affine subscripts are windows or places; whatever fits no pattern becomes a map over its
-whole index grid.
+position is a reshape, affine subscripts are windows or places; whatever fits no pattern becomes a map over
+its whole index grid.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sympy import Symbol
 
 from codegen.emitter import LoweringError, extent
 from codegen.equation import EquationLowering, Known
-from codegen.program import BATCH, Draw, EquationNote, Program, Shape, Statement, Value
+from codegen.program import BATCH, Draw, EquationNote, Loop, Program, Shape, Statement, Value
 from derive import notation
 from derive.derivation import Derivation, NumberedEquation
 from derive.present.text import matrix_text, shape_text
@@ -66,7 +66,7 @@ class _Lowering:
             self._lower(equation, trained)
         self.sections["evaluation"] = self._evaluation()
         notes = {e.number: _note(e) for e in computed}
-        sections = {name: tuple(statements) for name, statements in self.sections.items()}
+        sections: dict[str, tuple[Statement | Loop, ...]] = {n: tuple(s) for n, s in self.sections.items()}
         constants = {name: notation.name(name).identifier for name in network.spec.optimizer.options}
         return Program(sections, self.values, notes, network.output, constants)
 

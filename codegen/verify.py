@@ -52,7 +52,7 @@ class VerificationError(AssertionError):
 
 def verify(program: Program, after: str) -> None:
     """Check names, shapes, integer use and memory of a program.  Raises VerificationError."""
-    orders = [(*ORDER, "update")]
+    orders: list[tuple[str, ...]] = [(*ORDER, "update")]
     if program.sections["evaluation"]:
         orders.append(("evaluation", "loss"))
     for order in orders:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import runs
 from PIL import Image
 
 from cli.main import main
@@ -25,6 +26,7 @@ from runtime.pictures import save_confusion, save_mistakes
 from runtime.prediction import predict_images
 from runtime.preprocessing import fitted
 from runtime.run import Run, class_scores, load_run
+from runtime.settings import Settings
 
 SPEC = """
 spec_version = 1
@@ -126,6 +128,24 @@ def test_training_saw_augmented_and_standardized_batches(trained: Path) -> None:
             module.train_step(parameters, a, b, state)
     for name, value in parameters.items():
         np.testing.assert_array_equal(value, run.parameters[name])
+
+
+@pytest.mark.parametrize("count", [1, 6, 7, 9])
+def test_resumed_within_an_epoch_it_sees_the_same_augmented_batches(
+    trained: Path, tmp_path: Path, count: int
+) -> None:
+    run = load_run(trained / "run")
+    data = load_dataset(run.source, input_shape=(8, 8, 1), classes=3)
+    table = {"flip": True, "shift": 1.0, "rotation": 10.0, "zoom": 0.1, "cutout": 2.0}
+    settings = Settings(2, 8, 0, 0.1, standardize="minmax", augmentation=table)
+    runs.quiet(run.program, data, settings, tmp_path / "whole")
+    broken = runs.cut(run.program, data, settings, tmp_path / "cut", count)
+    assert broken.epochs * 6 + broken.steps == count
+    runs.quiet(run.program, data, settings, tmp_path / "cut", resume=True)
+    assert runs.outcome(tmp_path / "cut") == runs.outcome(tmp_path / "whole")
+    plain = replace(settings, augmentation={})
+    runs.quiet(run.program, data, plain, tmp_path / "plain")
+    assert runs.outcome(tmp_path / "plain")[0] != runs.outcome(tmp_path / "whole")[0]
 
 
 # ---- Predict ------------------------------------------------------------------------------------------

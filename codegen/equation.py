@@ -404,9 +404,9 @@ class EquationLowering(Emitter):
         """Return a factor as a load whose indices are whole blocks, copied to that order where they are not."""
         own, batch, inner = blocks
         units = self.units()
-        if isinstance(factor, Indexed) and is_plain(factor, self.extents):
-            if arranged(factor.indices, blocks, units) is not None:
-                return Load(name_of(factor.base), tuple(factor.indices))
+        plain = isinstance(factor, Indexed) and is_plain(factor, self.extents)
+        if plain and arranged(factor.indices, blocks, units) is not None:
+            return Load(name_of(factor.base), tuple(factor.indices))
         leading = inner if any(self.extents[i] == BATCH for i in inner) else own
         trailing = own if leading is inner else inner
         order = (*leading, *batch, *trailing)
@@ -420,9 +420,7 @@ def _merge_smaller(groups: dict[frozenset[Symbol], list[Expr]]) -> None:
         pairs = [(a, b) for a in groups for b in groups if a < b]
         if not pairs:
             return
-        small, large = min(
-            pairs, key=lambda p: (len(p[1]), len(p[0]), sorted(map(str, p[0])), sorted(map(str, p[1])))
-        )
+        small, large = min(pairs, key=lambda p: (len(p[1]), len(p[0]), *(sorted(map(str, g)) for g in p)))
         groups[large] += groups.pop(small)
 
 

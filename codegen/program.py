@@ -77,7 +77,7 @@ class Pad(Statement):
 
 @dataclass(frozen=True)
 class Window(Statement):
-    """out[indices] = source[subscripts], affine and within its box: in new memory, or (no ``copy``) a view."""
+    """out[indices] = source[subscripts], affine and within its box: in new memory if ``copy``, else a view."""
 
     source: str
     subscripts: tuple[Expr, ...]
@@ -109,7 +109,7 @@ class First(Statement):
 
 @dataclass(frozen=True)
 class Draw(Statement):
-    """out = independent random truth values, true with ``probability``; ``stream`` tells draws of a step apart."""
+    """out = random truth values, true with ``probability``; ``stream`` tells the draws of a step apart."""
 
     probability: Expr
     stream: int
@@ -143,9 +143,10 @@ class Loop:
 class Value:
     """A named tensor of the program.
 
-    ``kind`` is input, target, parameter, statistic, gradient, state or local; ``identifier`` what programs call it,
-    ``slot`` the value whose memory it takes over ("" for its own), ``integer`` whether it holds labels,
-    ``piece`` how many samples it holds at a time (0: all), ``truth`` whether it holds truth values, ``zeroed`` whether it starts as zeros (some of which stay).
+    ``kind`` is input, target, parameter, statistic, gradient, state or local; ``identifier`` what programs
+    call it, ``slot`` the value whose memory it takes over ("" for its own), ``piece`` how many samples it
+    holds at a time (0: all).  ``integer`` is whether it holds labels, ``truth`` whether truth values,
+    ``zeroed`` whether it starts as zeros, some of which stay.
     """
 
     name: str
@@ -174,8 +175,8 @@ class EquationNote:
 class Program:
     """The statements of a training program by section, in the order in which they run.
 
-    Sections: ``forward`` and ``evaluation`` (the same for one who is not training, empty where it is no other),
-    ``loss``, ``backward``, ``input_gradient``, ``statistics`` (running means and the like) and ``update``.
+    Sections: ``forward``, ``evaluation`` (the forward statements when not training; empty where they are the
+    same), ``loss``, ``backward``, ``input_gradient``, ``statistics`` (running means and the like) and ``update``.
     ``constants`` maps the symbols that stand for hyper-parameters to their identifiers.
     """
 

@@ -147,12 +147,12 @@ class Sections:
         seen: set[int] = set()
         whole = self._printer(section)
         for entry in self.program.sections[section]:
-            printer, statements, indent = whole, (entry,), ""
+            printer, indent = whole, ""
             if isinstance(entry, Loop):
-                printer, statements, indent = self._printer(section, entry), entry.statements, "    "
+                printer, indent = self._printer(section, entry), "    "
                 lines += printer.loop_head(entry)
                 self.helpers.add("pieces")
-            for statement in statements:
+            for statement in entry.statements if isinstance(entry, Loop) else (entry,):
                 for line in printer.lines(statement):
                     text = replace(line, text=indent + line.text)
                     lines += annotated(text, self.program.notes[line.equation], line.equation in seen)

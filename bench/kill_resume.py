@@ -68,7 +68,7 @@ def rehearse(program: Path, folder: Path, kills: int, epochs: int, seed: int = 0
         process = _start(program, run, epochs)
         assert process.stdout is not None  # noqa: S101
         process.stdout.readline()  # only loading is behind it; the run begins
-        time.sleep(rng.uniform(0, 0.1))
+        time.sleep(rng.uniform(0, 0.2))
         process.kill()
         rest, errors = process.communicate()
         if process.returncode == 0:

@@ -130,7 +130,8 @@ class EquationLowering(Emitter):
         elif isinstance(form.body, Indexed):
             self.window_as(name, form.body, free, copy=True)
         else:
-            self.out.append(Map(name, free, self.number, self._complete(form.body, free, ())))
+            body = self._winners(form.body, free)
+            self.out.append(Map(name, free, self.number, self._complete(body, free, ())))
 
     def _complete(self, body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...]) -> Expr:
         """Return a body in which every access is plain and every free index stands, if only to be 0."""

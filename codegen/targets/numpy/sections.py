@@ -85,7 +85,7 @@ class Sections:
             source = viewed(statement)
             if self._fills(statement):
                 names[statement.out] = stored.get(statement.out, names[statement.out])
-            elif source is not None and (isinstance(statement, Window) or self._shows_input(source)):
+            elif source is not None and (isinstance(statement, Window) or statement.out in self.input_views):
                 names[statement.out] = self.program.values[statement.out].identifier
                 stored.pop(statement.out, None)
                 views |= {statement.out} if isinstance(statement, Window) else set()
@@ -119,18 +119,20 @@ class Sections:
                 return copy
         return isinstance(statement, Pad | Scatter | First | Draw)
 
-    def _shows_input(self, name: str) -> bool:
-        """Whether a value is the input, or a view of it, or a view of such a view."""
-        return self.program.values[name].kind == "input" or name in self.input_views
-
     def _input_views(self) -> dict[str, str]:
-        """Return the views of the input, each with the value that it shows."""
+        """Return the views of the input, each with the value that it shows.
+
+        What one mode computes and the other only shows (dropout of the input) has memory of its own.
+        """
         found: dict[str, str] = {}
+        computed: set[str] = set()
         for statement in self.program.statements(*TRAINING):
             source = viewed(statement)
-            if isinstance(statement, Window):
+            if source is None:
+                computed.add(statement.out)
+            elif isinstance(statement, Window) or statement.out in computed:
                 continue
-            if source is not None and (source in found or self.program.values[source].kind == "input"):
+            elif source in found or self.program.values[source].kind == "input":
                 found[statement.out] = source
         return found
 
@@ -172,8 +174,7 @@ class Sections:
             source = viewed(statement)
             if (
                 source is not None
-                and not isinstance(statement, Window)
-                and self._shows_input(source)
+                and statement.out in self.input_views
                 and statement.out in wanted
             ):
                 lines += [line.text for line in printer.lines(statement)]
@@ -188,7 +189,7 @@ class Sections:
             source = viewed(statement)
             if value.name in done or value.kind != "local" or not value.shape:
                 continue
-            if source is not None and (isinstance(statement, Window) or self._shows_input(source)):
+            if source is not None and (isinstance(statement, Window) or value.name in self.input_views):
                 continue
             done.add(value.name)
             extents = [

@@ -1,0 +1,96 @@
+"""Generated programs of image networks against PyTorch in float64: losses, gradients, steps, both modes.
+
+The measure of agreement, everywhere: the greatest difference within a tensor over its greatest entry.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from random_images import IMAGE_SPECS, built, fewest
+from random_specs import Built
+from torch_images import ImageReference
+from torch_reference import relative_error
+
+AGREEMENT = 1e-10
+SIZES = (5, 1, 3, 2, 7)  # of batches: they do not divide into pieces, and one has a single sample
+STEPS = 10
+SEEDS = range(IMAGE_SPECS)
+
+Array = NDArray[Any]
+
+
+def batch(one: Built, seed: int, step: int) -> tuple[Array, Array]:
+    """Inputs, and targets that the loss is made for, of another number of samples each step."""
+    rng = np.random.default_rng([seed, step])
+    size = max(fewest(seed), SIZES[(seed + step) % len(SIZES)])
+    shape = (size, *one.program.output_shape)
+    x = rng.standard_normal((size, *one.program.input_shape))
+    if one.program.target_kind == "labels":
+        return x, rng.integers(0, one.program.classes, size)
+    if one.program.loss_type == "binary_cross_entropy":
+        return x, rng.uniform(0, 1, shape).round(rng.integers(0, 3))
+    return x, rng.standard_normal(shape)
+
+
+def start(one: Built, seed: int) -> dict[str, Array]:
+    """The program's own starting values, moved away from zeros and ones; variances stay positive."""
+    rng = np.random.default_rng([seed, 8])
+    values = one.program.init_parameters(seed, np.float64)
+    for value in values.values():
+        value += rng.uniform(-0.2, 0.2, value.shape)
+    return values
+
+
+def masks(one: Built, size: int, seed: int) -> dict[str, Array]:
+    draw = getattr(one.program.module, "masks", None)  # a program without dropout has none
+    return draw(size, seed) if draw else {}
+
+
+def reference(torch: ModuleType, one: Built, seed: int) -> ImageReference:
+    return ImageReference(torch, one.spec, start(one, seed), tuple(one.program.module.STATISTICS))
+
+
+def assert_agree(found: dict[str, Array], wanted: dict[str, Array], when: str = "") -> None:
+    assert set(found) == set(wanted)
+    errors = {name: relative_error(found[name], wanted[name]) for name in wanted}
+    assert max(errors.values()) <= AGREEMENT, f"{when}: {errors}"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_loss_and_gradients_agree(torch: ModuleType, seed: int) -> None:
+    one = built(seed)
+    x, t = batch(one, seed, 0)
+    judge = reference(torch, one, seed)
+    judge.draw(masks(one, len(x), seed))
+    wanted_loss, wanted = judge.gradients(x, t)
+    parameters = start(one, seed)
+    before = {name: value.copy() for name, value in parameters.items()}
+    loss, found = one.program.module.loss_and_gradients(parameters, x, t, seed=seed)
+    assert abs(loss - wanted_loss) <= AGREEMENT * abs(wanted_loss)
+    inputs = one.program.module.input_gradient(parameters, x, t, seed=seed)
+    assert_agree({**found, "x": inputs}, wanted)
+    assert all(np.array_equal(before[name], parameters[name]) for name in before), "a gradient changed something"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_first_ten_steps_and_evaluation_agree(torch: ModuleType, seed: int) -> None:
+    """Losses, parameters and running statistics after every step; outputs and loss in evaluation at last."""
+    one = built(seed)
+    module, judge, parameters = one.program.module, reference(torch, one, seed), start(one, seed)
+    state = module.init_optimizer(parameters)
+    for step in range(STEPS):
+        x, t = batch(one, seed, step)
+        judge.draw(masks(one, len(x), step))
+        wanted_loss = judge.step(x, t)
+        loss = module.train_step(parameters, x, t, state, seed=step)
+        assert abs(loss - wanted_loss) <= AGREEMENT * abs(wanted_loss), f"step {step + 1}"
+        assert_agree(parameters, judge.values(), f"step {step + 1}")
+    x, t = batch(one, seed, STEPS)
+    outputs, wanted_loss = judge.evaluate(x, t)
+    assert relative_error(module.predict(parameters, x), outputs) <= AGREEMENT
+    assert abs(module.evaluation_loss(parameters, x, t) - wanted_loss) <= AGREEMENT * abs(wanted_loss)

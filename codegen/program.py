@@ -77,7 +77,7 @@ class Pad(Statement):
 
 @dataclass(frozen=True)
 class Window(Statement):
-    """out[indices] = source[subscripts], affine and within its box: in new memory if ``copy``, else a view."""
+    """out[indices] = source[subscripts], affine and within its box: a copy if ``copy``, else a view."""
 
     source: str
     subscripts: tuple[Expr, ...]
@@ -176,7 +176,7 @@ class Program:
     """The statements of a training program by section, in the order in which they run.
 
     Sections: ``forward``, ``evaluation`` (the forward statements when not training; empty where they are the
-    same), ``loss``, ``backward``, ``input_gradient``, ``statistics`` (running means and the like) and ``update``.
+    same), ``loss``, ``backward``, ``input_gradient``, ``statistics`` (running means and the like), ``update``.
     ``constants`` maps the symbols that stand for hyper-parameters to their identifiers.
     """
 

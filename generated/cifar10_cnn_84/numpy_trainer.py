@@ -64,7 +64,7 @@ def add_windows(places, values, axes):
 
 
 def draw(seed, stream, probability, out):
-    """Fill out with independent truth values, true with a probability (to 2^-16), by a counter-based generator."""
+    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator."""
     bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
     return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
 
@@ -329,7 +329,7 @@ def forward(p, x, w, seed):
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
     w.mu2[...] = 0
     for s, m in pieces(N, 32):
-        w.a0_padded[:m][:, 1:-1, 1:-1] = a0[s]                          # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
+        w.a0_padded[:m, 1:-1, 1:-1] = a0[s]                             # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
         np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (3)
         np.dot(w.a0_windows[:m].reshape(-1, 27), p["W1"].reshape(32, -1).T, out=w.z1[s].reshape(-1, 32))  # (3)
         w.mu2 += np.dot(w.places[: m * 1024], w.z1[s].reshape(-1, 32))  # μ2[k] = (1/(1024 N)) Σₙᵢⱼ z1[n,i,j,k] (32,)        (4)
@@ -349,7 +349,7 @@ def forward(p, x, w, seed):
         a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=16, j=16, u=2, v=2)  # (10)
         greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (10)
         np.multiply(10 / 9 * w.a2_2[s], w.m2[s], out=w.a2_3[s])         # (11)
-        w.a2_3_padded[:m][:, 1:-1, 1:-1] = w.a2_3[s]                    # z3 = W3 ⋆(p=1) a2_3            (N, 16, 16, 64) (13)
+        w.a2_3_padded[:m, 1:-1, 1:-1] = w.a2_3[s]                       # z3 = W3 ⋆(p=1) a2_3            (N, 16, 16, 64) (13)
         np.copyto(w.a2_3_windows[:m], windows(w.a2_3_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (13)
         np.dot(w.a2_3_windows[:m].reshape(-1, 288), p["W3"].reshape(64, -1).T, out=w.z3[s].reshape(-1, 64))  # (13)
         w.mu4 += np.dot(w.places[: m * 256], w.z3[s].reshape(-1, 64))   # μ4[k] = (1/(256 N)) Σₙᵢⱼ z3[n,i,j,k] (64,)        (14)
@@ -365,7 +365,7 @@ def forward(p, x, w, seed):
         np.divide(w.z3[s] - w.mu4, np.sqrt(w.v4 + 1e-05), out=w.xhat4[s])  # (16)
         np.add(p["beta4"], p["gamma4"] * w.xhat4[s], out=w.z4[:m])      # z4[n,i,j,k] = γ4[k] x̂4[n,i,j,k] + β4[k] (N, 16, 16, 64) (17)
         np.maximum(w.z4[:m], 0, out=w.a4[s])                            # a4 = max(0, z4)                (N, 16, 16, 64) (19)
-        w.a4_padded[:m][:, 1:-1, 1:-1] = w.a4[s]                        # z5 = W5 ⋆(p=1) a4              (N, 16, 16, 64) (20)
+        w.a4_padded[:m, 1:-1, 1:-1] = w.a4[s]                           # z5 = W5 ⋆(p=1) a4              (N, 16, 16, 64) (20)
         np.copyto(w.a4_windows[:m], windows(w.a4_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (20)
         np.dot(w.a4_windows[:m].reshape(-1, 576), p["W5"].reshape(64, -1).T, out=w.z5[s].reshape(-1, 64))  # (20)
         w.mu6 += np.dot(w.places[: m * 256], w.z5[s].reshape(-1, 64))   # μ6[k] = (1/(256 N)) Σₙᵢⱼ z5[n,i,j,k] (64,)        (21)
@@ -385,7 +385,7 @@ def forward(p, x, w, seed):
         a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=8, j=8, u=2, v=2)  # (27)
         greatest(a6_windows, axes=(4, 5), out=w.a6_2[s])                # (27)
         np.multiply(1.25 * w.a6_2[s], w.m6[s], out=w.a6_3[s])           # (28)
-        w.a6_3_padded[:m][:, 1:-1, 1:-1] = w.a6_3[s]                    # z7 = W7 ⋆(p=1) a6_3            (N, 8, 8, 128) (30)
+        w.a6_3_padded[:m, 1:-1, 1:-1] = w.a6_3[s]                       # z7 = W7 ⋆(p=1) a6_3            (N, 8, 8, 128) (30)
         np.copyto(w.a6_3_windows[:m], windows(w.a6_3_padded[:m], "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (30)
         np.dot(w.a6_3_windows[:m].reshape(-1, 576), p["W7"].reshape(128, -1).T, out=w.z7[s].reshape(-1, 128))  # (30)
         w.mu8 += np.dot(w.places[: m * 64], w.z7[s].reshape(-1, 128))   # μ8[k] = (1/(64 N)) Σₙᵢⱼ z7[n,i,j,k] (128,)       (31)
@@ -423,7 +423,7 @@ def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
     for s, m in pieces(N, 7):
-        w.a0_padded[:m][:, 1:-1, 1:-1] = a0[s]                          # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
+        w.a0_padded[:m, 1:-1, 1:-1] = a0[s]                             # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
         np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (3)
         np.dot(w.a0_windows[:m].reshape(-1, 27), p["W1"].reshape(32, -1).T, out=w.z1[s].reshape(-1, 32))  # (3)
         # z2[n,i,j,k] = γ2[k] (z1[n,i,j,k] − μ̄2[k])/√(v̄2[k] + 1e-5) + β2[k] (N, 32, 32, 32) (8)
@@ -432,14 +432,14 @@ def evaluate(p, x, w):
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 16, 16, 32) (10)
         a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=16, j=16, u=2, v=2)  # (10)
         greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (10)
-        w.a2_3[s][...] = w.a2_2[s]                                      # a2_3 = a2_2                    (N, 16, 16, 32) (12)
-        w.a2_3_padded[:m][:, 1:-1, 1:-1] = w.a2_3[s]                    # z3 = W3 ⋆(p=1) a2_3            (N, 16, 16, 64) (13)
+        w.a2_3[s] = w.a2_2[s]                                           # a2_3 = a2_2                    (N, 16, 16, 32) (12)
+        w.a2_3_padded[:m, 1:-1, 1:-1] = w.a2_3[s]                       # z3 = W3 ⋆(p=1) a2_3            (N, 16, 16, 64) (13)
         np.copyto(w.a2_3_windows[:m], windows(w.a2_3_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (13)
         np.dot(w.a2_3_windows[:m].reshape(-1, 288), p["W3"].reshape(64, -1).T, out=w.z3[s].reshape(-1, 64))  # (13)
         # z4[n,i,j,k] = γ4[k] (z3[n,i,j,k] − μ̄4[k])/√(v̄4[k] + 1e-5) + β4[k] (N, 16, 16, 64) (18)
         np.add(p["beta4"], p["gamma4"] * (w.z3[s] - p["mean4"]) / np.sqrt(p["var4"] + 1e-05), out=w.z4[:m])  # (18)
         np.maximum(w.z4[:m], 0, out=w.a4[s])                            # a4 = max(0, z4)                (N, 16, 16, 64) (19)
-        w.a4_padded[:m][:, 1:-1, 1:-1] = w.a4[s]                        # z5 = W5 ⋆(p=1) a4              (N, 16, 16, 64) (20)
+        w.a4_padded[:m, 1:-1, 1:-1] = w.a4[s]                           # z5 = W5 ⋆(p=1) a4              (N, 16, 16, 64) (20)
         np.copyto(w.a4_windows[:m], windows(w.a4_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (20)
         np.dot(w.a4_windows[:m].reshape(-1, 576), p["W5"].reshape(64, -1).T, out=w.z5[s].reshape(-1, 64))  # (20)
         # z6[n,i,j,k] = γ6[k] (z5[n,i,j,k] − μ̄6[k])/√(v̄6[k] + 1e-5) + β6[k] (N, 16, 16, 64) (25)
@@ -448,8 +448,8 @@ def evaluate(p, x, w):
         # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 8, 8, 64) (27)
         a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=8, j=8, u=2, v=2)  # (27)
         greatest(a6_windows, axes=(4, 5), out=w.a6_2[s])                # (27)
-        w.a6_3[s][...] = w.a6_2[s]                                      # a6_3 = a6_2                    (N, 8, 8, 64) (29)
-        w.a6_3_padded[:m][:, 1:-1, 1:-1] = w.a6_3[s]                    # z7 = W7 ⋆(p=1) a6_3            (N, 8, 8, 128) (30)
+        w.a6_3[s] = w.a6_2[s]                                           # a6_3 = a6_2                    (N, 8, 8, 64) (29)
+        w.a6_3_padded[:m, 1:-1, 1:-1] = w.a6_3[s]                       # z7 = W7 ⋆(p=1) a6_3            (N, 8, 8, 128) (30)
         np.copyto(w.a6_3_windows[:m], windows(w.a6_3_padded[:m], "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (30)
         np.dot(w.a6_3_windows[:m].reshape(-1, 576), p["W7"].reshape(128, -1).T, out=w.z7[s].reshape(-1, 128))  # (30)
         # z8[n,i,j,k] = γ8[k] (z7[n,i,j,k] − μ̄8[k])/√(v̄8[k] + 1e-5) + β8[k] (N, 8, 8, 128) (35)
@@ -458,7 +458,7 @@ def evaluate(p, x, w):
         # a8_2[n,i,j,k] = max_uv a8[n,2i+u,2j+v,k] (N, 4, 4, 128) (37)
         a8_windows = windows(w.a8[s], "n 2i+u 2j+v k -> n i j k u v", i=4, j=4, u=2, v=2)  # (37)
         greatest(a8_windows, axes=(4, 5), out=w.a8_2[s])                # (37)
-        w.a8_3[s][...] = w.a8_2[s]                                      # a8_3 = a8_2                    (N, 4, 4, 128) (39)
+        w.a8_3[s] = w.a8_2[s]                                           # a8_3 = a8_2                    (N, 4, 4, 128) (39)
     a8_4 = w.a8_3.reshape(N, 2048)                                      # a8_4 = vec(a8_3)               (N, 2048)    (40)
     z9 = np.dot(a8_4, p["W9"].T, out=w.z9)                              # z9 = W9 a8_4 + b9              (N, 128)     (41)
     z9 += p["b9"]                                                       # (41)
@@ -524,7 +524,7 @@ def backward(p, x, t, w, g):
     for s, m in pieces(N, 28):
         # δ7[n,i,j,k] = γ8[k] (64 N δ8[n,i,j,k] − Σ_mpq δ8[m,p,q,k] − (Σ_mpq δ8[m,p,q,k] x̂8[m,p,q,k]) x̂8[n,i,j,k])/(64 N √(v8[k] + 1e-5)) (N, 8, 8, 128) (63)
         np.divide(p["gamma8"] * (64 * N * w.delta8[s] - g["gamma8"] * w.xhat8[s] - g["beta8"]), 64 * N * np.sqrt(w.v8 + 1e-05), out=w.delta7[s])  # (63)
-        w.a6_3_padded_2[:m][:, 1:-1, 1:-1] = w.a6_3[s]                  # ∂E/∂W7 = Σₙ δ7ₙ ⋆(p=1) a6_3ₙ + 0.0002 W7 (128, 3, 3, 64) (64)
+        w.a6_3_padded_2[:m, 1:-1, 1:-1] = w.a6_3[s]                     # ∂E/∂W7 = Σₙ δ7ₙ ⋆(p=1) a6_3ₙ + 0.0002 W7 (128, 3, 3, 64) (64)
         np.copyto(w.a6_3_windows_2[:m], windows(w.a6_3_padded_2[:m], "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (64)
         dW7_flat += np.dot(w.delta7[s].reshape(-1, 128).T, w.a6_3_windows_2[:m].reshape(-1, 576))  # (64)
     g["W7"] += p["W7"] / 5000                                           # (64)
@@ -533,9 +533,9 @@ def backward(p, x, t, w, g):
     for s, m in pieces(N, 28):
         # ∂E/∂a6_2 = (5/4) (W7ᵀ ∗(p=1) δ7) ⊙ m6 (N, 8, 8, 64) (65)
         np.dot(w.delta7[s].reshape(-1, 128), p["W7"].reshape(128, -1), out=w.da6_2_sum_windows[:m].reshape(-1, 576))  # (65)
-        w.da6_2_sum_padded[:m][...] = 0                                 # (65)
+        w.da6_2_sum_padded[:m] = 0                                      # (65)
         add_windows(windows(w.da6_2_sum_padded[:m], "n p+u q+v c -> n p q u v c", p=8, q=8, u=3, v=3), w.da6_2_sum_windows[:m], axes=(3, 4))  # (65)
-        np.copyto(w.da6_2_sum[:m], w.da6_2_sum_padded[:m][:, 1:-1, 1:-1])  # (65)
+        np.copyto(w.da6_2_sum[:m], w.da6_2_sum_padded[:m, 1:-1, 1:-1])  # (65)
         np.multiply(1.25 * w.da6_2_sum[:m], w.m6[s], out=w.da6_2[:m])   # (65)
         # δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0] (N, 16, 16, 64) (66)
         a6_windows_2 = windows(w.a6[s], "n 2i+p 2j+q k -> n i j p q k", i=8, j=8, p=2, q=2)  # (66)
@@ -552,7 +552,7 @@ def backward(p, x, t, w, g):
     for s, m in pieces(N, 7):
         # δ5[n,i,j,k] = γ6[k] (256 N δ6[n,i,j,k] − Σ_mpq δ6[m,p,q,k] − (Σ_mpq δ6[m,p,q,k] x̂6[m,p,q,k]) x̂6[n,i,j,k])/(256 N √(v6[k] + 1e-5)) (N, 16, 16, 64) (73)
         np.divide(p["gamma6"] * (256 * N * w.delta6[s] - g["gamma6"] * w.xhat6[s] - g["beta6"]), 256 * N * np.sqrt(w.v6 + 1e-05), out=w.delta5[s])  # (73)
-        w.a4_padded_2[:m][:, 1:-1, 1:-1] = w.a4[s]                      # ∂E/∂W5 = Σₙ δ5ₙ ⋆(p=1) a4ₙ + 0.0002 W5 (64, 3, 3, 64) (74)
+        w.a4_padded_2[:m, 1:-1, 1:-1] = w.a4[s]                         # ∂E/∂W5 = Σₙ δ5ₙ ⋆(p=1) a4ₙ + 0.0002 W5 (64, 3, 3, 64) (74)
         np.copyto(w.a4_windows_2[:m], windows(w.a4_padded_2[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (74)
         dW5_flat += np.dot(w.delta5[s].reshape(-1, 64).T, w.a4_windows_2[:m].reshape(-1, 576))  # (74)
     g["W5"] += p["W5"] / 5000                                           # (74)
@@ -561,7 +561,7 @@ def backward(p, x, t, w, g):
     g["beta4"][...] = 0
     g["gamma4"][...] = 0
     for s, m in pieces(N, 7):
-        w.delta5_padded[:m][:, 1:-1, 1:-1] = w.delta5[s]                # (75)
+        w.delta5_padded[:m, 1:-1, 1:-1] = w.delta5[s]                   # (75)
         np.copyto(w.delta5_windows[:m], windows(w.delta5_padded[:m], "n p+u q+v k -> n p q u v k", p=16, q=16, u=3, v=3))  # (75)
         np.dot(w.delta5_windows[:m].reshape(-1, 576), w.W5_windows.reshape(64, -1).T, out=w.delta4[s].reshape(-1, 64))  # (75)
         w.delta4[s] *= w.a4[s] > 0                                      # (75)
@@ -574,7 +574,7 @@ def backward(p, x, t, w, g):
     for s, m in pieces(N, 14):
         # δ3[n,i,j,k] = γ4[k] (256 N δ4[n,i,j,k] − Σ_mpq δ4[m,p,q,k] − (Σ_mpq δ4[m,p,q,k] x̂4[m,p,q,k]) x̂4[n,i,j,k])/(256 N √(v4[k] + 1e-5)) (N, 16, 16, 64) (82)
         np.divide(p["gamma4"] * (256 * N * w.delta4[s] - g["gamma4"] * w.xhat4[s] - g["beta4"]), 256 * N * np.sqrt(w.v4 + 1e-05), out=w.delta3[s])  # (82)
-        w.a2_3_padded_2[:m][:, 1:-1, 1:-1] = w.a2_3[s]                  # ∂E/∂W3 = Σₙ δ3ₙ ⋆(p=1) a2_3ₙ + 0.0002 W3 (64, 3, 3, 32) (83)
+        w.a2_3_padded_2[:m, 1:-1, 1:-1] = w.a2_3[s]                     # ∂E/∂W3 = Σₙ δ3ₙ ⋆(p=1) a2_3ₙ + 0.0002 W3 (64, 3, 3, 32) (83)
         np.copyto(w.a2_3_windows_2[:m], windows(w.a2_3_padded_2[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (83)
         dW3_flat += np.dot(w.delta3[s].reshape(-1, 64).T, w.a2_3_windows_2[:m].reshape(-1, 288))  # (83)
     g["W3"] += p["W3"] / 5000                                           # (83)
@@ -583,9 +583,9 @@ def backward(p, x, t, w, g):
     for s, m in pieces(N, 14):
         # ∂E/∂a2_2 = (10/9) (W3ᵀ ∗(p=1) δ3) ⊙ m2 (N, 16, 16, 32) (84)
         np.dot(w.delta3[s].reshape(-1, 64), p["W3"].reshape(64, -1), out=w.da2_2_sum_windows[:m].reshape(-1, 288))  # (84)
-        w.da2_2_sum_padded[:m][...] = 0                                 # (84)
+        w.da2_2_sum_padded[:m] = 0                                      # (84)
         add_windows(windows(w.da2_2_sum_padded[:m], "n p+u q+v c -> n p q u v c", p=16, q=16, u=3, v=3), w.da2_2_sum_windows[:m], axes=(3, 4))  # (84)
-        np.copyto(w.da2_2_sum[:m], w.da2_2_sum_padded[:m][:, 1:-1, 1:-1])  # (84)
+        np.copyto(w.da2_2_sum[:m], w.da2_2_sum_padded[:m, 1:-1, 1:-1])  # (84)
         np.multiply(10 / 9 * w.da2_2_sum[:m], w.m2[s], out=w.da2_2[:m])  # (84)
         # δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0] (N, 32, 32, 32) (85)
         a2_windows_2 = windows(w.a2[s], "n 2i+p 2j+q k -> n i j p q k", i=16, j=16, p=2, q=2)  # (85)
@@ -602,7 +602,7 @@ def backward(p, x, t, w, g):
     for s, m in pieces(N, 32):
         # δ1[n,i,j,k] = γ2[k] (1024 N δ2[n,i,j,k] − Σ_mpq δ2[m,p,q,k] − (Σ_mpq δ2[m,p,q,k] x̂2[m,p,q,k]) x̂2[n,i,j,k])/(1024 N √(v2[k] + 1e-5)) (N, 32, 32, 32) (92)
         np.divide(p["gamma2"] * (1024 * N * w.delta2[s] - g["gamma2"] * w.xhat2[s] - g["beta2"]), 1024 * N * np.sqrt(w.v2 + 1e-05), out=w.delta1[s])  # (92)
-        w.a0_padded_2[:m][:, 1:-1, 1:-1] = a0[s]                        # ∂E/∂W1 = Σₙ δ1ₙ ⋆(p=1) a0ₙ + 0.0002 W1 (32, 3, 3, 3) (93)
+        w.a0_padded_2[:m, 1:-1, 1:-1] = a0[s]                           # ∂E/∂W1 = Σₙ δ1ₙ ⋆(p=1) a0ₙ + 0.0002 W1 (32, 3, 3, 3) (93)
         np.copyto(w.a0_windows_2[:m], windows(w.a0_padded_2[:m], "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (93)
         dW1_flat += np.dot(w.delta1[s].reshape(-1, 32).T, w.a0_windows_2[:m].reshape(-1, 27))  # (93)
     g["W1"] += p["W1"] / 5000                                           # (93)
@@ -718,9 +718,9 @@ def input_gradient(parameters, x, t, seed=None):
     for s, m in pieces(N, 32):
         # ∂E/∂x = W1ᵀ ∗(p=1) δ1          (N, 32, 32, 3) (94)
         np.dot(w.delta1[s].reshape(-1, 32), p["W1"].reshape(32, -1), out=w.dx_windows[:m].reshape(-1, 27))  # (94)
-        w.dx_padded[:m][...] = 0                                        # (94)
+        w.dx_padded[:m] = 0                                             # (94)
         add_windows(windows(w.dx_padded[:m], "n p+u q+v c -> n p q u v c", p=32, q=32, u=3, v=3), w.dx_windows[:m], axes=(3, 4))  # (94)
-        np.copyto(w.dx[s], w.dx_padded[:m][:, 1:-1, 1:-1])              # (94)
+        np.copyto(w.dx[s], w.dx_padded[:m, 1:-1, 1:-1])                 # (94)
     return w.dx.copy()
 
 

@@ -46,7 +46,7 @@ def add_windows(places, values, axes):
 
 
 def draw(seed, stream, probability, out):
-    """Fill out with independent truth values, true with a probability (to 2^-16), by a counter-based generator."""
+    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator."""
     bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
     return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
 
@@ -246,7 +246,7 @@ def forward(p, x, w, seed):
     draw(seed, 2, 0.5, out=w.m3)                                        # a3_2 = 2 a3 ⊙ m3               (N, 256)     (16)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
     for s, m in pieces(N, 20):
-        w.a0_padded[:m][:, :-1, :-1] = a0[s]                            # z1 = W1 ⋆ a0 + b1              (N, 28, 28, 64) (3)
+        w.a0_padded[:m, :-1, :-1] = a0[s]                               # z1 = W1 ⋆ a0 + b1              (N, 28, 28, 64) (3)
         np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v 0 -> n i j u v", i=28, j=28, u=2, v=2))  # (3)
         np.dot(w.a0_windows[:m].reshape(-1, 4), p["W1"].reshape(64, -1).T, out=w.z1[:m].reshape(-1, 64))  # (3)
         w.z1[:m] += p["b1"]                                             # (3)
@@ -255,7 +255,7 @@ def forward(p, x, w, seed):
         a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=14, j=14, u=2, v=2)  # (5)
         greatest(a1_windows, axes=(4, 5), out=w.a1_2[s])                # (5)
         np.multiply(10 / 7 * w.a1_2[s], w.m1[s], out=w.a1_3[s])         # (6)
-        w.a1_3_padded[:m][:, :-1, :-1] = w.a1_3[s]                      # z2 = W2 ⋆ a1_3 + b2            (N, 14, 14, 32) (8)
+        w.a1_3_padded[:m, :-1, :-1] = w.a1_3[s]                         # z2 = W2 ⋆ a1_3 + b2            (N, 14, 14, 32) (8)
         np.copyto(w.a1_3_windows[:m], windows(w.a1_3_padded[:m], "n i+u j+v c -> n i j u v c", i=14, j=14, u=2, v=2))  # (8)
         np.dot(w.a1_3_windows[:m].reshape(-1, 256), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (8)
         w.z2[:m] += p["b2"]                                             # (8)
@@ -283,7 +283,7 @@ def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
     for s, m in pieces(N, 20):
-        w.a0_padded[:m][:, :-1, :-1] = a0[s]                            # z1 = W1 ⋆ a0 + b1              (N, 28, 28, 64) (3)
+        w.a0_padded[:m, :-1, :-1] = a0[s]                               # z1 = W1 ⋆ a0 + b1              (N, 28, 28, 64) (3)
         np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v 0 -> n i j u v", i=28, j=28, u=2, v=2))  # (3)
         np.dot(w.a0_windows[:m].reshape(-1, 4), p["W1"].reshape(64, -1).T, out=w.z1[:m].reshape(-1, 64))  # (3)
         w.z1[:m] += p["b1"]                                             # (3)
@@ -291,8 +291,8 @@ def evaluate(p, x, w):
         # a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k] (N, 14, 14, 64) (5)
         a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=14, j=14, u=2, v=2)  # (5)
         greatest(a1_windows, axes=(4, 5), out=w.a1_2[s])                # (5)
-        w.a1_3[s][...] = w.a1_2[s]                                      # a1_3 = a1_2                    (N, 14, 14, 64) (7)
-        w.a1_3_padded[:m][:, :-1, :-1] = w.a1_3[s]                      # z2 = W2 ⋆ a1_3 + b2            (N, 14, 14, 32) (8)
+        w.a1_3[s] = w.a1_2[s]                                           # a1_3 = a1_2                    (N, 14, 14, 64) (7)
+        w.a1_3_padded[:m, :-1, :-1] = w.a1_3[s]                         # z2 = W2 ⋆ a1_3 + b2            (N, 14, 14, 32) (8)
         np.copyto(w.a1_3_windows[:m], windows(w.a1_3_padded[:m], "n i+u j+v c -> n i j u v c", i=14, j=14, u=2, v=2))  # (8)
         np.dot(w.a1_3_windows[:m].reshape(-1, 256), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (8)
         w.z2[:m] += p["b2"]                                             # (8)
@@ -300,7 +300,7 @@ def evaluate(p, x, w):
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 7, 7, 32) (10)
         a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (10)
         greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (10)
-        w.a2_3[s][...] = w.a2_2[s]                                      # a2_3 = a2_2                    (N, 7, 7, 32) (12)
+        w.a2_3[s] = w.a2_2[s]                                           # a2_3 = a2_2                    (N, 7, 7, 32) (12)
     a2_4 = w.a2_3.reshape(N, 1568)                                      # a2_4 = vec(a2_3)               (N, 1568)    (13)
     z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 256)     (14)
     z3 += p["b3"]                                                       # (14)
@@ -355,12 +355,12 @@ def backward(p, x, t, w, g):
         np.multiply(w.da2_3[s][:, :, :, None, None, :] * w.delta2_winner[:m], w.m2[s][:, :, :, None, None, :], out=w.delta2_sum_windows[:m])  # (29)
         windows(w.delta2_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)[...] = w.delta2_sum_windows[:m]  # (29)
         np.multiply(10 / 7 * w.delta2_sum[:m], w.a2[s] > 0, out=w.delta2[:m])  # (29)
-        w.a1_3_padded_2[:m][:, :-1, :-1] = w.a1_3[s]                    # ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_3ₙ        (32, 2, 2, 64) (30)
+        w.a1_3_padded_2[:m, :-1, :-1] = w.a1_3[s]                       # ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_3ₙ        (32, 2, 2, 64) (30)
         np.copyto(w.a1_3_windows_2[:m], windows(w.a1_3_padded_2[:m], "n i+u j+v c -> n i j u v c", i=14, j=14, u=2, v=2))  # (30)
         dW2_flat += np.dot(w.delta2[:m].reshape(-1, 32).T, w.a1_3_windows_2[:m].reshape(-1, 256))  # (30)
         # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (31)
         g["b2"] += np.dot(w.places[: m * 196], w.delta2[:m].reshape(-1, 32))  # (31)
-        w.delta2_padded[:m][:, 1:, 1:] = w.delta2[:m]                   # (32)
+        w.delta2_padded[:m, 1:, 1:] = w.delta2[:m]                      # (32)
         np.copyto(w.delta2_windows[:m], windows(w.delta2_padded[:m], "n p+u q+v k -> n p q u v k", p=14, q=14, u=2, v=2))  # (32)
         np.dot(w.delta2_windows[:m].reshape(-1, 128), w.W2_windows.reshape(64, -1).T, out=w.da1_2[:m].reshape(-1, 64))  # (32)
         w.da1_2[:m] *= real(10 / 7) * w.m1[s]                           # (32)
@@ -370,7 +370,7 @@ def backward(p, x, t, w, g):
         np.multiply(w.da1_2[:m][:, :, :, None, None, :], w.delta1_winner[:m], out=w.delta1_sum_windows[:m])  # (33)
         windows(w.delta1_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=14, j=14, p=2, q=2)[...] = w.delta1_sum_windows[:m]  # (33)
         np.multiply(w.delta1_sum[:m], w.a1[s] > 0, out=w.delta1[s])     # (33)
-        w.a0_padded_2[:m][:, :-1, :-1] = a0[s]                          # ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ          (64, 2, 2, 1) (34)
+        w.a0_padded_2[:m, :-1, :-1] = a0[s]                             # ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ          (64, 2, 2, 1) (34)
         np.copyto(w.a0_windows_2[:m], windows(w.a0_padded_2[:m], "n i+u j+v 0 -> n i j u v", i=28, j=28, u=2, v=2))  # (34)
         dW1_flat += np.dot(w.delta1[s].reshape(-1, 64).T, w.a0_windows_2[:m].reshape(-1, 4))  # (34)
         # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (64,)        (35)
@@ -465,9 +465,9 @@ def input_gradient(parameters, x, t, seed=None):
     for s, m in pieces(N, 20):
         # ∂E/∂x = W1ᵀ ∗ δ1               (N, 28, 28, 1) (36)
         np.dot(w.delta1[s].reshape(-1, 64), p["W1"].reshape(64, -1), out=w.dx_windows[:m].reshape(-1, 4))  # (36)
-        w.dx_padded[:m][...] = 0                                        # (36)
+        w.dx_padded[:m] = 0                                             # (36)
         add_windows(windows(w.dx_padded[:m], "n p+u q+v c -> n p q u v c", p=28, q=28, u=2, v=2), w.dx_windows[:m].transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (36)
-        np.copyto(w.dx[s], w.dx_padded[:m][:, :-1, :-1])                # (36)
+        np.copyto(w.dx[s], w.dx_padded[:m, :-1, :-1])                   # (36)
     return w.dx.copy()
 
 

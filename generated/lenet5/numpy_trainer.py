@@ -206,7 +206,7 @@ def forward(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
     for s, m in pieces(N, 53):
-        w.a0_padded[:m][:, 2:-2, 2:-2] = a0[s]                          # z1 = W1 ⋆(p=2) a0 + b1         (N, 28, 28, 6) (3)
+        w.a0_padded[:m, 2:-2, 2:-2] = a0[s]                             # z1 = W1 ⋆(p=2) a0 + b1         (N, 28, 28, 6) (3)
         np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v 0 -> n i j u v", i=28, j=28, u=5, v=5))  # (3)
         np.dot(w.a0_windows[:m].reshape(-1, 25), p["W1"].reshape(6, -1).T, out=w.z1[:m].reshape(-1, 6))  # (3)
         w.z1[:m] += p["b1"]                                             # (3)
@@ -284,12 +284,12 @@ def backward(p, x, t, w, g):
         g["b2"] += np.dot(w.places[: m * 100], w.delta2[:m].reshape(-1, 16))  # (30)
         # ∂E/∂a1_2 = W2ᵀ ∗ δ2            (N, 14, 14, 6) (31)
         np.dot(w.delta2[:m].reshape(-1, 16), p["W2"].reshape(16, -1), out=w.da1_2_windows[:m].reshape(-1, 150))  # (31)
-        w.da1_2[:m][...] = 0                                            # (31)
+        w.da1_2[:m] = 0                                                 # (31)
         add_windows(windows(w.da1_2[:m], "n p+u q+v c -> n p q u v c", p=10, q=10, u=5, v=5), w.da1_2_windows[:m], axes=(3, 4))  # (31)
         # δ1[n,p,q,k] = (1/4) (Σᵢⱼ [0 ≤ p − 2 i < 2] [0 ≤ q − 2 j < 2] ∂E/∂a1_2[n,i,j,k]) (1 − a1[n,p,q,k]²) (N, 28, 28, 6) (32)
         windows(w.delta1_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=14, j=14, p=2, q=2)[...] = w.da1_2[:m][:, :, :, None, None, :]  # (32)
         np.divide(w.delta1_sum[:m] * (1 - w.a1[s]**2), 4, out=w.delta1[s])  # (32)
-        w.a0_padded_2[:m][:, 2:-2, 2:-2] = a0[s]                        # ∂E/∂W1 = Σₙ δ1ₙ ⋆(p=2) a0ₙ     (6, 5, 5, 1) (33)
+        w.a0_padded_2[:m, 2:-2, 2:-2] = a0[s]                           # ∂E/∂W1 = Σₙ δ1ₙ ⋆(p=2) a0ₙ     (6, 5, 5, 1) (33)
         np.copyto(w.a0_windows_2[:m], windows(w.a0_padded_2[:m], "n i+u j+v 0 -> n i j u v", i=28, j=28, u=5, v=5))  # (33)
         dW1_flat += np.dot(w.delta1[s].reshape(-1, 6).T, w.a0_windows_2[:m].reshape(-1, 25))  # (33)
         # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (6,)         (34)
@@ -371,9 +371,9 @@ def input_gradient(parameters, x, t, seed=None):
     for s, m in pieces(N, 53):
         # ∂E/∂x = W1ᵀ ∗(p=2) δ1          (N, 28, 28, 1) (35)
         np.dot(w.delta1[s].reshape(-1, 6), p["W1"].reshape(6, -1), out=w.dx_windows[:m].reshape(-1, 25))  # (35)
-        w.dx_padded[:m][...] = 0                                        # (35)
+        w.dx_padded[:m] = 0                                             # (35)
         add_windows(windows(w.dx_padded[:m], "n p+u q+v c -> n p q u v c", p=28, q=28, u=5, v=5), w.dx_windows[:m].transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (35)
-        np.copyto(w.dx[s], w.dx_padded[:m][:, 2:-2, 2:-2])              # (35)
+        np.copyto(w.dx[s], w.dx_padded[:m, 2:-2, 2:-2])                 # (35)
     return w.dx.copy()
 
 

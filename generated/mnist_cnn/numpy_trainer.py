@@ -46,7 +46,7 @@ def add_windows(places, values, axes):
 
 
 def draw(seed, stream, probability, out):
-    """Fill out with independent truth values, true with a probability (to 2^-16), by a counter-based generator."""
+    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator."""
     bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
     return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
 
@@ -284,7 +284,7 @@ def evaluate(p, x, w):
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 5, 5, 32) (8)
         a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
         greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (8)
-        w.a2_3[s][...] = w.a2_2[s]                                      # a2_3 = a2_2                    (N, 5, 5, 32) (10)
+        w.a2_3[s] = w.a2_2[s]                                           # a2_3 = a2_2                    (N, 5, 5, 32) (10)
     a2_4 = w.a2_3.reshape(N, 800)                                       # a2_4 = vec(a2_3)               (N, 800)     (11)
     z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 64)      (12)
     z3 += p["b3"]                                                       # (12)
@@ -332,7 +332,7 @@ def backward(p, x, t, w, g):
         a2_windows_2 = windows(w.a2[s], "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)  # (25)
         first(a2_windows_2, w.a2_2[s], axes=(3, 4), out=w.delta2_winner[:m])  # (25)
         np.multiply(w.da2_3[s][:, :, :, None, None, :] * w.delta2_winner[:m], w.m2[s][:, :, :, None, None, :], out=w.delta2_sum_windows[:m])  # (25)
-        w.delta2_sum[:m][...] = 0                                       # (25)
+        w.delta2_sum[:m] = 0                                            # (25)
         windows(w.delta2_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)[...] = w.delta2_sum_windows[:m]  # (25)
         np.multiply(10 / 7 * w.delta2_sum[:m], w.a2[s] > 0, out=w.delta2[:m])  # (25)
         # ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_2ₙ        (32, 3, 3, 16) (26)
@@ -342,7 +342,7 @@ def backward(p, x, t, w, g):
         g["b2"] += np.dot(w.places[: m * 121], w.delta2[:m].reshape(-1, 32))  # (27)
         # ∂E/∂a1_2 = W2ᵀ ∗ δ2            (N, 13, 13, 16) (28)
         np.dot(w.delta2[:m].reshape(-1, 32), p["W2"].reshape(32, -1), out=w.da1_2_windows[:m].reshape(-1, 144))  # (28)
-        w.da1_2[:m][...] = 0                                            # (28)
+        w.da1_2[:m] = 0                                                 # (28)
         add_windows(windows(w.da1_2[:m], "n p+u q+v c -> n p q u v c", p=11, q=11, u=3, v=3), w.da1_2_windows[:m], axes=(3, 4))  # (28)
         # δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a1[n,2i+u,2j+v,k])] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0] (N, 26, 26, 16) (29)
         a1_windows_2 = windows(w.a1[s], "n 2i+p 2j+q k -> n i j p q k", i=13, j=13, p=2, q=2)  # (29)
@@ -440,7 +440,7 @@ def input_gradient(parameters, x, t, seed=None):
     for s, m in pieces(N, 96):
         # ∂E/∂x = W1ᵀ ∗ δ1               (N, 28, 28, 1) (32)
         np.dot(w.delta1[s].reshape(-1, 16), p["W1"].reshape(16, -1), out=w.dx_windows[:m].reshape(-1, 9))  # (32)
-        w.dx[s][...] = 0                                                # (32)
+        w.dx[s] = 0                                                     # (32)
         add_windows(windows(w.dx[s], "n p+u q+v c -> n p q u v c", p=26, q=26, u=3, v=3), w.dx_windows[:m].transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (32)
     return w.dx.copy()
 

@@ -32,7 +32,7 @@ HELPERS = {
     nearest = tuple(np.clip(i, 0, extent - 1) for i, extent in zip(at, a.shape, strict=True))
     return np.where(inside, a[nearest], a.dtype.type(0))''',
     "draw": '''def draw(seed, stream, probability, out):
-    """Fill out with random truth values, true with a probability (to 2^-16), from a counter-based generator."""
+    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator."""
     bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
     return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)''',
     "pieces": '''def pieces(N, size):

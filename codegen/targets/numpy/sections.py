@@ -172,11 +172,7 @@ class Sections:
         printer = self._printer("forward")
         for statement in self.program.statements("forward"):
             source = viewed(statement)
-            if (
-                source is not None
-                and statement.out in self.input_views
-                and statement.out in wanted
-            ):
+            if source is not None and statement.out in self.input_views and statement.out in wanted:
                 lines += [line.text for line in printer.lines(statement)]
         return lines
 

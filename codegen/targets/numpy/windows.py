@@ -60,25 +60,18 @@ def slices(
     shape: tuple[Extent, ...],
     order: tuple[Symbol, ...],
     extents: Mapping[Symbol, Extent],
-) -> str | None:
-    """Return a subscript such as [:, 1:-1] where every axis is read from a start to a stop, else None."""
-    texts = []
-    for subscript, size, index in (
-        zip(subscripts, shape, order, strict=True) if len(subscripts) == len(order) else ()
-    ):
+) -> list[str] | None:
+    """Return slices such as 1:-1 where every axis is read from a start to a stop, else None."""
+    if len(subscripts) != len(order):
+        return None
+    sides = []
+    for subscript, size, index in zip(subscripts, shape, order, strict=True):
         start = subscript - index
         if not start.is_Integer:
             return None
-        if size == BATCH or (start == 0 and extents[index] == size):
-            texts.append(":")
-            continue
-        stop = int(start) + int(extents[index]) - int(size)
-        texts.append(f"{int(start) or ''}:{stop or ''}")
-    if not texts:
-        return None
-    while texts and texts[-1] == ":":
-        texts.pop()
-    return f"[{', '.join(texts)}]" if texts else ""
+        stop = 0 if size == BATCH else int(start) + int(extents[index]) - int(size)
+        sides.append(f"{int(start) or ''}:{stop or ''}")
+    return sides
 
 
 def looped(

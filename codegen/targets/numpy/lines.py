@@ -1,0 +1,112 @@
+"""What every printer of statements needs: names, memory, and expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import sympy
+from sympy import Expr, Symbol
+
+from codegen.program import Extent, Load, Loop, Program, Statement, Window
+from codegen.targets.numpy.expressions import FUNCTIONS, ExpressionPrinter, is_mask
+from codegen.verify import VerificationError
+
+PARTS = ("[s]", "[:m]")  # what a loop over pieces takes of a tensor: its samples, or as many as there are
+
+
+class Lines:
+    """Prints statements of one function, or of a loop in it.
+
+    ``names`` says what each value is called there, ``buffer`` where its memory is found (None: allocate),
+    ``scratch`` a vector for what comes between, if there is one.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        names: Mapping[str, str],
+        buffer: Callable[[str], str | None],
+        scratch: str = "",
+        loop: Loop | None = None,
+    ) -> None:
+        self.scratch = scratch
+        self.program = program
+        self.truths = frozenset(v.name for v in program.values.values() if v.truth)
+        self.views = frozenset(
+            s.out for s in program.statements(*program.sections) if isinstance(s, Window) and not s.copy
+        )
+        self.names = names
+        self.buffer = buffer
+        self.helpers: set[str] = set()
+        self.needs_real = False
+        self.loop = loop
+        self.batch = "N" if loop is None else "m"
+        self.sums: set[tuple[int, int]] = set()  # (samples of a piece, places) of what ones are summed with
+
+    def _memory(self, value: str) -> str:
+        """Return what holds a value's memory, or raise: only values with memory can be filled."""
+        out = self.buffer(value)
+        if out is None:
+            raise VerificationError(f"{value} has no memory to be filled")
+        return out
+
+    @staticmethod
+    def _all(memory: str) -> str:
+        """Return the subscript that stands for all of a piece of memory on the left of an equals sign."""
+        return memory if memory.endswith(PARTS) else f"{memory}[...]"
+
+    @staticmethod
+    def _cut(text: str, sides: list[str]) -> str:
+        """Return a tensor, or its part for a piece of the batch, cut on each axis."""
+        part = next((p for p in PARTS if text.endswith(p) and sides[0] == ":"), None)
+        if part is not None:
+            text, sides = text.removesuffix(part), [part[1:-1], *sides[1:]]
+        while sides and sides[-1] == ":":
+            sides = sides[:-1]
+        return f"{text}[{', '.join(sides)}]" if sides else text
+
+    def _assigned(self, value: str) -> str:
+        """Return "name = " where the value has a name of its own, "" where it is a buffer's."""
+        name, out = self.names[value], self.buffer(value)
+        return "" if name == out else f"{name} = "
+
+    def _store(self, value: str, text: str) -> list[str]:
+        name, out = self.names[value], self.buffer(value)
+        if out is None:
+            return [f"{name} = {text}"]
+        return [f"{self._all(out)} = {text}"] if name == out else [f"{name} = {out}", f"{name}[...] = {text}"]
+
+    def _spread(self, load: Load, order: tuple[Symbol, ...]) -> str:
+        """Return a value with an axis for every index of ``order``, in that order."""
+        printer = ExpressionPrinter(order, self.names, {}, self.program.constants)
+        return printer.spread(self.names[load.name], load.indices)
+
+    def _is_mask(self, e: Expr) -> bool:
+        return is_mask(e, self.truths)
+
+    def _is_view(self, name: str) -> bool:
+        """Whether a value shows windows of another."""
+        return name in self.views
+
+    def _helper(self, function: str) -> None:
+        if not function.startswith("np."):
+            self.helpers.add(function)
+
+    def _register(self, e: Expr) -> None:
+        for node in sympy.preorder_traversal(e):
+            self._helper(FUNCTIONS.get(type(node).__name__, "np."))
+
+    def _expression(
+        self, e: Expr, indices: tuple[Symbol, ...], statement: Statement, factor: bool = False
+    ) -> str:
+        """Return the text of an expression; as a ``factor`` beside an array, a mask is its truth values."""
+        self._register(e)
+        extents = self._extents(statement)
+        printer = ExpressionPrinter(indices, self.names, extents, self.program.constants, self.truths)
+        text = printer.truth(e) if factor and self._is_mask(e) else printer.text(e)
+        self.needs_real |= printer.constant_branch
+        return text
+
+    def _extents(self, statement: Statement) -> dict[Symbol, Extent]:
+        shape = self.program.values[statement.out].shape
+        return dict(zip(statement.indices, shape, strict=True))

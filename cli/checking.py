@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from codegen.lower import lower
 from codegen.passes import optimize
-from codegen.program import BATCH, Contract, Grid, Map, Program, Reduce, Statement, Value, count
+from codegen.program import BATCH, Contract, Draw, Grid, Loop, Map, Program, Reduce, Statement, Value, count
 from derive.derivation import Derivation, derive_network
 from derive.spec.model import Spec
 
@@ -19,14 +20,7 @@ def totals(spec: Spec) -> dict[str, Any]:
     program = optimize(lower(derivation))
     batch = spec.training.batch_size
     parameters = derivation.network.parameter_count
-    state = sum(count(v.shape) for v in program.values.values() if v.kind == "state")
-    workspace = sum(count(v.shape, batch) for v in program.values.values() if _own_memory(v))
-    memory = {
-        "parameters": parameters * BYTES,
-        "gradients": parameters * BYTES,
-        "optimizer": state * BYTES,
-        "activations": workspace * BYTES,
-    }
+    memory = training_memory(program, spec, parameters)
     return {
         "name": spec.name,
         "input": list(spec.input_shape),
@@ -44,8 +38,58 @@ def totals(spec: Spec) -> dict[str, Any]:
     }
 
 
-def _own_memory(value: Value) -> bool:
-    return value.kind == "local" and bool(value.shape) and not value.slot
+def training_memory(program: Program, spec: Spec, parameters: int) -> dict[str, int]:
+    """Return the bytes that a training step in float32 takes, by what they are for.
+
+    ``workspace`` is what the program allocates once: activations, their cotangents and windows.  ``scratch``
+    is what comes and goes: the largest expression that is not computed in place, and random bits.
+    """
+    batch = spec.training.batch_size
+    held = [v for v in program.values.values() if v.kind in ("state", "statistic")]
+    made = {statement.out for statement, _ in _with_samples(program, batch)}
+    own = [program.values[n] for n in sorted({_memory_of(program, n) for n in made})]
+    given = [v for v in program.values.values() if v.kind in ("input", "target")]
+    return {
+        "parameters": parameters * BYTES,
+        "gradients": parameters * BYTES,
+        "optimizer": sum(count(v.shape) for v in held) * BYTES,
+        "workspace": sum(_bytes_of(v, batch) for v in own if v.kind == "local"),
+        "batch": sum(_bytes_of(v, batch) for v in given),
+        "scratch": max((_scratch(s, n, program) for s, n in _with_samples(program, batch)), default=0),
+    }
+
+
+def _memory_of(program: Program, name: str) -> str:
+    """Return the value in whose memory a value lives."""
+    while program.values[name].slot:
+        name = program.values[name].slot
+    return name
+
+
+def _bytes_of(value: Value, batch: int) -> int:
+    samples = min(batch, value.piece) if value.piece else batch
+    return count(value.shape, samples) * (1 if value.truth else BYTES)
+
+
+def _with_samples(program: Program, batch: int) -> Iterator[tuple[Statement, int]]:
+    """Give every statement of a training step with the number of samples that it is computed for at once."""
+    for section in ("forward", "loss", "backward", "statistics", "update"):
+        for entry in program.sections[section]:
+            if isinstance(entry, Loop):
+                yield from ((s, min(batch, entry.size)) for s in entry.statements)
+            else:
+                yield entry, batch
+
+
+def _scratch(statement: Statement, samples: int, program: Program) -> int:
+    """Return the bytes of what a statement computes on the way to its result."""
+    values = count(program.values[statement.out].shape, samples)
+    match statement:
+        case Draw():
+            return 2 * values
+        case Map(expression=body) if len(body.args) > 1 and any(a.args for a in body.args):
+            return values * BYTES
+    return 0
 
 
 def _layers(derivation: Derivation) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ class Unreadable(ValueError):
     """Bytes that are no such file, or no longer what was written; the message says what is wrong."""
 
 
-def pack(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+def pack(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytearray:
     """The bytes of a safetensors file; the same input gives the same bytes."""
     from safetensors.numpy import save
 
@@ -32,8 +32,10 @@ def pack(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
     about = {CHECKSUM: "0" * DIGITS} | dict(sorted(metadata.items()))
     text = json.dumps({"__metadata__": about, **header}, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    content = struct.pack("<Q", len(text)) + text + plain[start:]
-    return content[:START] + _digest(content) + content[START + DIGITS :]
+    content = bytearray(struct.pack("<Q", len(text)) + text)
+    content += memoryview(plain)[start:]
+    content[START : START + DIGITS] = _digest(content)
+    return content
 
 
 def unpack(content: bytes, *, checksum: bool = False) -> tuple[dict[str, Array], dict[str, str]]:
@@ -62,7 +64,7 @@ def _header(content: bytes) -> tuple[dict[str, Any], int]:
     return json.loads(content[8 : 8 + length]), 8 + length
 
 
-def _digest(content: bytes) -> bytes:
+def _digest(content: bytes | bytearray) -> bytes:
     """SHA-256, in hexadecimal, of the file with zeros in place of the checksum."""
     view = memoryview(content)
     digest = hashlib.sha256(view[:START])

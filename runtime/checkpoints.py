@@ -76,7 +76,7 @@ class Checkpoints:
             raise RunError(f"{self.folder}: no checkpoint is whole, so that the run cannot go on; train anew")
         return None
 
-    def _encode(self, moment: Snapshot) -> bytes:
+    def _encode(self, moment: Snapshot) -> bytearray:
         tree = {"parameters": moment.parameters, "best": moment.best, "state": moment.state}
         plain, arrays = _without_arrays(tree)
         document = {"format": FORMAT, "standing": moment.standing.as_dict(), **plain}

@@ -322,7 +322,7 @@ write_atomically(Path(sys.argv[1]), b"x" * 1_500_001)
 
 
 def test_every_flipped_bit_is_found() -> None:
-    content = pack({"a": np.arange(6, dtype=np.float32)}, {"note": "x"})
+    content = bytes(pack({"a": np.arange(6, dtype=np.float32)}, {"note": "x"}))
     arrays, metadata = unpack(content, checksum=True)
     assert arrays["a"].tolist() == [0, 1, 2, 3, 4, 5] and metadata == {"note": "x"}
     for byte in range(len(content)):

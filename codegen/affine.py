@@ -2,8 +2,8 @@
 
 A body such as W[o, u, c] a[n, 2i + u − 1, c] has one access that is not plain.  Read as a *window*
 a[n, i, u, c], it leaves an ordinary product.  The adjoint, Σ_{i,o} W[o, p − 2i + 1, c] δ[n, i, o] for
-da[n, p, c], can be written with a new index u = p − 2i + 1 instead of p: then every access is plain, and the sum
-goes *to* the places p = 2i + u − 1 of the output.  Both are exact; the smaller tensor of windows decides.
+da[n, p, c], can be written with a new index u = p − 2i + 1 instead of p: then every access is plain, and the
+sum goes *to* the places p = 2i + u − 1 of the output.  Both are exact; the smaller tensor of windows decides.
 """
 
 from __future__ import annotations

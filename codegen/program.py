@@ -176,7 +176,7 @@ class Program:
     """The statements of a training program by section, in the order in which they run.
 
     Sections: ``forward``, ``evaluation`` (the forward statements when not training; empty where they are the
-    same), ``loss``, ``backward``, ``input_gradient``, ``statistics`` (running means and the like), ``update``.
+    same), ``loss``, ``backward``, ``input_gradient``, ``statistics`` (running means and such), ``update``.
     ``constants`` maps the symbols that stand for hyper-parameters to their identifiers.
     """
 

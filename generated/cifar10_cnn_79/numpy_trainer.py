@@ -291,9 +291,9 @@ def prepare(p, x, t=None):
 # ---- Forward, in training --------------------------------------------------------------------------
 def forward(p, x, w, seed):
     N = len(x)
-    draw(seed, 0, 0.8, out=w.m2)                                        # a2_2 = (5/4) a2 ⊙ m2           (N, 30, 30, 32) (10)
-    draw(seed, 1, 0.8, out=w.m6)                                        # a6_4 = (5/4) a6_3 ⊙ m6         (N, 3136)    (29)
-    draw(seed, 2, 0.8, out=w.m7)                                        # a7_2 = (5/4) a7 ⊙ m7           (N, 512)     (33)
+    draw(seed, 0, 0.8, out=w.m2)                                        # m2 ∼ Bernoulli(0.8)            (N, 30, 30, 32) (10)
+    draw(seed, 1, 0.8, out=w.m6)                                        # m6 ∼ Bernoulli(0.8)            (N, 3136) (29)
+    draw(seed, 2, 0.8, out=w.m7)                                        # m7 ∼ Bernoulli(0.8)            (N, 512) (33)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
     mu1 = np.dot(w.places[: N * 1024], a0.reshape(-1, 3), out=w.mu1)    # μ1[k] = (1/(1024 N)) Σₙᵢⱼ a0[n,i,j,k] (3,)         (3)
     mu1 /= 1024 * N                                                     # (3)
@@ -302,61 +302,68 @@ def forward(p, x, w, seed):
     v1 /= 1024 * N                                                      # (4)
     w.mu3[...] = 0
     for s, m in pieces(N, 36):
-        np.divide(a0[s] - mu1, np.sqrt(v1 + 1e-05), out=w.xhat1[s])     # x̂1[n,i,j,k] = (a0[n,i,j,k] − μ1[k])/√(v1[k] + 1e-5) (N, 32, 32, 3) (5)
-        np.add(p["beta1"], p["gamma1"] * w.xhat1[s], out=w.z1[s])       # z1[n,i,j,k] = γ1[k] x̂1[n,i,j,k] + β1[k] (N, 32, 32, 3) (6)
+        xhat1, z1, a2, m2, a2_2 = w.xhat1[s], w.z1[s], w.a2[s], w.m2[s], w.a2_2[s]
+        z1_windows, z2 = w.z1_windows[:m], w.z2[:m]
+        np.divide(a0[s] - mu1, np.sqrt(v1 + 1e-05), out=xhat1)          # x̂1[n,i,j,k] = (a0[n,i,j,k] − μ1[k])/√(v1[k] + 1e-5) (N, 32, 32, 3) (5)
+        np.add(p["beta1"], p["gamma1"] * xhat1, out=z1)                 # z1[n,i,j,k] = γ1[k] x̂1[n,i,j,k] + β1[k] (N, 32, 32, 3) (6)
         # z2 = W2 ⋆ z1 + b2              (N, 30, 30, 32) (8)
-        np.copyto(w.z1_windows[:m], windows(w.z1[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (8)
-        np.dot(w.z1_windows[:m].reshape(-1, 27), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (8)
-        w.z2[:m] += p["b2"]                                             # (8)
-        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 30, 30, 32) (9)
-        np.multiply(1.25 * w.a2[s], w.m2[s], out=w.a2_2[s])             # (10)
-        # μ3[k] = (1/(900 N)) Σₙᵢⱼ a2_2[n,i,j,k] (32,)        (12)
-        w.mu3 += np.dot(w.places[: m * 900], w.a2_2[s].reshape(-1, 32))  # (12)
+        np.copyto(z1_windows, windows(z1, "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (8)
+        np.dot(z1_windows.reshape(-1, 27), p["W2"].reshape(32, -1).T, out=z2.reshape(-1, 32))  # (8)
+        z2 += p["b2"]                                                   # (8)
+        np.maximum(z2, 0, out=a2)                                       # a2 = max(0, z2)                (N, 30, 30, 32) (9)
+        np.multiply(1.25 * a2, m2, out=a2_2)                            # a2_2 = (5/4) a2 ⊙ m2           (N, 30, 30, 32) (10)
+        w.mu3 += np.dot(w.places[: m * 900], a2_2.reshape(-1, 32))      # μ3[k] = (1/(900 N)) Σₙᵢⱼ a2_2[n,i,j,k] (32,)        (12)
     w.mu3 /= 900 * N                                                    # (12)
     w.v3[...] = 0
     for s, m in pieces(N, 36):
+        a2_2 = w.a2_2[s]
         # v3[k] = (1/(900 N)) Σₙᵢⱼ (a2_2[n,i,j,k] − μ3[k])² (32,)        (13)
-        w.v3 += np.dot(w.places[: m * 900], ((w.a2_2[s] - w.mu3)**2).reshape(-1, 32))  # (13)
+        w.v3 += np.dot(w.places[: m * 900], ((a2_2 - w.mu3)**2).reshape(-1, 32))  # (13)
     w.v3 /= 900 * N                                                     # (13)
     w.mu5[...] = 0
     for s, m in pieces(N, 4):
-        # x̂3[n,i,j,k] = (a2_2[n,i,j,k] − μ3[k])/√(v3[k] + 1e-5) (N, 30, 30, 32) (14)
-        np.divide(w.a2_2[s] - w.mu3, np.sqrt(w.v3 + 1e-05), out=w.xhat3[s])  # (14)
-        np.add(p["beta3"], p["gamma3"] * w.xhat3[s], out=w.z3[s])       # z3[n,i,j,k] = γ3[k] x̂3[n,i,j,k] + β3[k] (N, 30, 30, 32) (15)
-        w.z3_padded[:m, 1:-1, 1:-1] = w.z3[s]                           # z4 = W4 ⋆(p=1) z3 + b4         (N, 30, 30, 32) (17)
-        np.copyto(w.z3_windows[:m], windows(w.z3_padded[:m], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (17)
-        np.dot(w.z3_windows[:m].reshape(-1, 288), p["W4"].reshape(32, -1).T, out=w.z4[:m].reshape(-1, 32))  # (17)
-        w.z4[:m] += p["b4"]                                             # (17)
-        np.maximum(w.z4[:m], 0, out=w.a4[s])                            # a4 = max(0, z4)                (N, 30, 30, 32) (18)
+        a2_2, xhat3, z3, a4, a4_2 = w.a2_2[s], w.xhat3[s], w.z3[s], w.a4[s], w.a4_2[s]
+        z3_padded, z3_windows, z4 = w.z3_padded[:m], w.z3_windows[:m], w.z4[:m]
+        np.divide(a2_2 - w.mu3, np.sqrt(w.v3 + 1e-05), out=xhat3)       # x̂3[n,i,j,k] = (a2_2[n,i,j,k] − μ3[k])/√(v3[k] + 1e-5) (N, 30, 30, 32) (14)
+        np.add(p["beta3"], p["gamma3"] * xhat3, out=z3)                 # z3[n,i,j,k] = γ3[k] x̂3[n,i,j,k] + β3[k] (N, 30, 30, 32) (15)
+        # z4 = W4 ⋆(p=1) z3 + b4         (N, 30, 30, 32) (17)
+        z3_padded[:, 1:-1, 1:-1] = z3                                   # (17)
+        np.copyto(z3_windows, windows(z3_padded, "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (17)
+        np.dot(z3_windows.reshape(-1, 288), p["W4"].reshape(32, -1).T, out=z4.reshape(-1, 32))  # (17)
+        z4 += p["b4"]                                                   # (17)
+        np.maximum(z4, 0, out=a4)                                       # a4 = max(0, z4)                (N, 30, 30, 32) (18)
         # a4_2[n,i,j,k] = max_uv a4[n,2i+u,2j+v,k] (N, 15, 15, 32) (19)
-        a4_windows = windows(w.a4[s], "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (19)
-        greatest(a4_windows, axes=(4, 5), out=w.a4_2[s])                # (19)
-        # μ5[k] = (1/(225 N)) Σₙᵢⱼ a4_2[n,i,j,k] (32,)        (20)
-        w.mu5 += np.dot(w.places[: m * 225], w.a4_2[s].reshape(-1, 32))  # (20)
+        a4_windows = windows(a4, "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (19)
+        greatest(a4_windows, axes=(4, 5), out=a4_2)                     # (19)
+        w.mu5 += np.dot(w.places[: m * 225], a4_2.reshape(-1, 32))      # μ5[k] = (1/(225 N)) Σₙᵢⱼ a4_2[n,i,j,k] (32,)        (20)
     w.mu5 /= 225 * N                                                    # (20)
     w.v5[...] = 0
     for s, m in pieces(N, 145):
+        a4_2 = w.a4_2[s]
         # v5[k] = (1/(225 N)) Σₙᵢⱼ (a4_2[n,i,j,k] − μ5[k])² (32,)        (21)
-        w.v5 += np.dot(w.places[: m * 225], ((w.a4_2[s] - w.mu5)**2).reshape(-1, 32))  # (21)
+        w.v5 += np.dot(w.places[: m * 225], ((a4_2 - w.mu5)**2).reshape(-1, 32))  # (21)
     w.v5 /= 225 * N                                                     # (21)
     for s, m in pieces(N, 16):
-        # x̂5[n,i,j,k] = (a4_2[n,i,j,k] − μ5[k])/√(v5[k] + 1e-5) (N, 15, 15, 32) (22)
-        np.divide(w.a4_2[s] - w.mu5, np.sqrt(w.v5 + 1e-05), out=w.xhat5[s])  # (22)
-        np.add(p["beta5"], p["gamma5"] * w.xhat5[s], out=w.z5[s])       # z5[n,i,j,k] = γ5[k] x̂5[n,i,j,k] + β5[k] (N, 15, 15, 32) (23)
-        w.z5_padded[:m, 1:-1, 1:-1] = w.z5[s]                           # z6 = W6 ⋆(p=1) z5 + b6         (N, 15, 15, 64) (25)
-        np.copyto(w.z5_windows[:m], windows(w.z5_padded[:m], "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (25)
-        np.dot(w.z5_windows[:m].reshape(-1, 288), p["W6"].reshape(64, -1).T, out=w.z6[:m].reshape(-1, 64))  # (25)
-        w.z6[:m] += p["b6"]                                             # (25)
-        np.maximum(w.z6[:m], 0, out=w.a6[s])                            # a6 = max(0, z6)                (N, 15, 15, 64) (26)
+        a4_2, xhat5, z5, a6, a6_2, m6 = w.a4_2[s], w.xhat5[s], w.z5[s], w.a6[s], w.a6_2[s], w.m6[s]
+        a6_4 = w.a6_4[s]
+        z5_padded, z5_windows, z6 = w.z5_padded[:m], w.z5_windows[:m], w.z6[:m]
+        np.divide(a4_2 - w.mu5, np.sqrt(w.v5 + 1e-05), out=xhat5)       # x̂5[n,i,j,k] = (a4_2[n,i,j,k] − μ5[k])/√(v5[k] + 1e-5) (N, 15, 15, 32) (22)
+        np.add(p["beta5"], p["gamma5"] * xhat5, out=z5)                 # z5[n,i,j,k] = γ5[k] x̂5[n,i,j,k] + β5[k] (N, 15, 15, 32) (23)
+        # z6 = W6 ⋆(p=1) z5 + b6         (N, 15, 15, 64) (25)
+        z5_padded[:, 1:-1, 1:-1] = z5                                   # (25)
+        np.copyto(z5_windows, windows(z5_padded, "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (25)
+        np.dot(z5_windows.reshape(-1, 288), p["W6"].reshape(64, -1).T, out=z6.reshape(-1, 64))  # (25)
+        z6 += p["b6"]                                                   # (25)
+        np.maximum(z6, 0, out=a6)                                       # a6 = max(0, z6)                (N, 15, 15, 64) (26)
         # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 7, 7, 64) (27)
-        a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (27)
-        greatest(a6_windows, axes=(4, 5), out=w.a6_2[s])                # (27)
-        a6_3 = w.a6_2[s].reshape(m, 3136)                               # a6_3 = vec(a6_2)               (N, 3136)    (28)
-        np.multiply(1.25 * a6_3, w.m6[s], out=w.a6_4[s])                # (29)
+        a6_windows = windows(a6, "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (27)
+        greatest(a6_windows, axes=(4, 5), out=a6_2)                     # (27)
+        a6_3 = a6_2.reshape(m, 3136)                                    # a6_3 = vec(a6_2)               (N, 3136)    (28)
+        np.multiply(1.25 * a6_3, m6, out=a6_4)                          # a6_4 = (5/4) a6_3 ⊙ m6         (N, 3136)    (29)
     z7 = np.dot(w.a6_4, p["W7"].T, out=w.z7)                            # z7 = W7 a6_4 + b7              (N, 512)     (31)
     z7 += p["b7"]                                                       # (31)
     a7 = np.maximum(z7, 0, out=w.a7)                                    # a7 = max(0, z7)                (N, 512)     (32)
-    a7_2 = np.multiply(1.25 * a7, w.m7, out=w.a7_2)                     # (33)
+    a7_2 = np.multiply(1.25 * a7, w.m7, out=w.a7_2)                     # a7_2 = (5/4) a7 ⊙ m7           (N, 512)     (33)
     z8 = np.dot(a7_2, p["W8"].T, out=w.z8)                              # z8 = W8 a7_2 + b8              (N, 10)      (35)
     z8 += p["b8"]                                                       # (35)
     a8_max = z8.max(axis=1, out=w.a8_max)                               # a8 = softmax(z8)               (N, 10)      (36)
@@ -371,36 +378,43 @@ def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
     for s, m in pieces(N, 4):
+        z1, a2, a2_2, z3, a4, a4_2 = w.z1[s], w.a2[s], w.a2_2[s], w.z3[s], w.a4[s], w.a4_2[s]
+        z5, a6, a6_2, a6_4 = w.z5[s], w.a6[s], w.a6_2[s], w.a6_4[s]
+        z1_windows, z2, z3_padded = w.z1_windows[:m], w.z2[:m], w.z3_padded[:m]
+        z3_windows, z4, z5_padded = w.z3_windows[:m], w.z4[:m], w.z5_padded[:m]
+        z5_windows, z6 = w.z5_windows[:m], w.z6[:m]
         # z1[n,i,j,k] = γ1[k] (a0[n,i,j,k] − μ̄1[k])/√(v̄1[k] + 1e-5) + β1[k] (N, 32, 32, 3) (7)
-        np.add(p["beta1"], p["gamma1"] * (a0[s] - p["mean1"]) / np.sqrt(p["var1"] + 1e-05), out=w.z1[s])  # (7)
+        np.add(p["beta1"], p["gamma1"] * (a0[s] - p["mean1"]) / np.sqrt(p["var1"] + 1e-05), out=z1)  # (7)
         # z2 = W2 ⋆ z1 + b2              (N, 30, 30, 32) (8)
-        np.copyto(w.z1_windows[:m], windows(w.z1[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (8)
-        np.dot(w.z1_windows[:m].reshape(-1, 27), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (8)
-        w.z2[:m] += p["b2"]                                             # (8)
-        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 30, 30, 32) (9)
-        w.a2_2[s] = w.a2[s]                                             # a2_2 = a2                      (N, 30, 30, 32) (11)
+        np.copyto(z1_windows, windows(z1, "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (8)
+        np.dot(z1_windows.reshape(-1, 27), p["W2"].reshape(32, -1).T, out=z2.reshape(-1, 32))  # (8)
+        z2 += p["b2"]                                                   # (8)
+        np.maximum(z2, 0, out=a2)                                       # a2 = max(0, z2)                (N, 30, 30, 32) (9)
+        a2_2[...] = a2                                                  # a2_2 = a2                      (N, 30, 30, 32) (11)
         # z3[n,i,j,k] = γ3[k] (a2_2[n,i,j,k] − μ̄3[k])/√(v̄3[k] + 1e-5) + β3[k] (N, 30, 30, 32) (16)
-        np.add(p["beta3"], p["gamma3"] * (w.a2_2[s] - p["mean3"]) / np.sqrt(p["var3"] + 1e-05), out=w.z3[s])  # (16)
-        w.z3_padded[:m, 1:-1, 1:-1] = w.z3[s]                           # z4 = W4 ⋆(p=1) z3 + b4         (N, 30, 30, 32) (17)
-        np.copyto(w.z3_windows[:m], windows(w.z3_padded[:m], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (17)
-        np.dot(w.z3_windows[:m].reshape(-1, 288), p["W4"].reshape(32, -1).T, out=w.z4[:m].reshape(-1, 32))  # (17)
-        w.z4[:m] += p["b4"]                                             # (17)
-        np.maximum(w.z4[:m], 0, out=w.a4[s])                            # a4 = max(0, z4)                (N, 30, 30, 32) (18)
+        np.add(p["beta3"], p["gamma3"] * (a2_2 - p["mean3"]) / np.sqrt(p["var3"] + 1e-05), out=z3)  # (16)
+        # z4 = W4 ⋆(p=1) z3 + b4         (N, 30, 30, 32) (17)
+        z3_padded[:, 1:-1, 1:-1] = z3                                   # (17)
+        np.copyto(z3_windows, windows(z3_padded, "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (17)
+        np.dot(z3_windows.reshape(-1, 288), p["W4"].reshape(32, -1).T, out=z4.reshape(-1, 32))  # (17)
+        z4 += p["b4"]                                                   # (17)
+        np.maximum(z4, 0, out=a4)                                       # a4 = max(0, z4)                (N, 30, 30, 32) (18)
         # a4_2[n,i,j,k] = max_uv a4[n,2i+u,2j+v,k] (N, 15, 15, 32) (19)
-        a4_windows = windows(w.a4[s], "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (19)
-        greatest(a4_windows, axes=(4, 5), out=w.a4_2[s])                # (19)
+        a4_windows = windows(a4, "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (19)
+        greatest(a4_windows, axes=(4, 5), out=a4_2)                     # (19)
         # z5[n,i,j,k] = γ5[k] (a4_2[n,i,j,k] − μ̄5[k])/√(v̄5[k] + 1e-5) + β5[k] (N, 15, 15, 32) (24)
-        np.add(p["beta5"], p["gamma5"] * (w.a4_2[s] - p["mean5"]) / np.sqrt(p["var5"] + 1e-05), out=w.z5[s])  # (24)
-        w.z5_padded[:m, 1:-1, 1:-1] = w.z5[s]                           # z6 = W6 ⋆(p=1) z5 + b6         (N, 15, 15, 64) (25)
-        np.copyto(w.z5_windows[:m], windows(w.z5_padded[:m], "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (25)
-        np.dot(w.z5_windows[:m].reshape(-1, 288), p["W6"].reshape(64, -1).T, out=w.z6[:m].reshape(-1, 64))  # (25)
-        w.z6[:m] += p["b6"]                                             # (25)
-        np.maximum(w.z6[:m], 0, out=w.a6[s])                            # a6 = max(0, z6)                (N, 15, 15, 64) (26)
+        np.add(p["beta5"], p["gamma5"] * (a4_2 - p["mean5"]) / np.sqrt(p["var5"] + 1e-05), out=z5)  # (24)
+        # z6 = W6 ⋆(p=1) z5 + b6         (N, 15, 15, 64) (25)
+        z5_padded[:, 1:-1, 1:-1] = z5                                   # (25)
+        np.copyto(z5_windows, windows(z5_padded, "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (25)
+        np.dot(z5_windows.reshape(-1, 288), p["W6"].reshape(64, -1).T, out=z6.reshape(-1, 64))  # (25)
+        z6 += p["b6"]                                                   # (25)
+        np.maximum(z6, 0, out=a6)                                       # a6 = max(0, z6)                (N, 15, 15, 64) (26)
         # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 7, 7, 64) (27)
-        a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (27)
-        greatest(a6_windows, axes=(4, 5), out=w.a6_2[s])                # (27)
-        a6_3 = w.a6_2[s].reshape(m, 3136)                               # a6_3 = vec(a6_2)               (N, 3136)    (28)
-        w.a6_4[s] = a6_3                                                # a6_4 = a6_3                    (N, 3136)    (30)
+        a6_windows = windows(a6, "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (27)
+        greatest(a6_windows, axes=(4, 5), out=a6_2)                     # (27)
+        a6_3 = a6_2.reshape(m, 3136)                                    # a6_3 = vec(a6_2)               (N, 3136)    (28)
+        a6_4[...] = a6_3                                                # a6_4 = a6_3                    (N, 3136)    (30)
     z7 = np.dot(w.a6_4, p["W7"].T, out=w.z7)                            # z7 = W7 a6_4 + b7              (N, 512)     (31)
     z7 += p["b7"]                                                       # (31)
     a7 = np.maximum(z7, 0, out=w.a7)                                    # a7 = max(0, z7)                (N, 512)     (32)
@@ -437,84 +451,92 @@ def backward(p, x, t, w, g):
     np.dot(w.delta7.T, w.a6_4, out=g["W7"])                             # ∂E/∂W7 = Σₙ δ7ₙ a6_4ₙᵀ         (512, 3136)  (42)
     np.dot(w.ones, w.delta7, out=g["b7"])                               # ∂E/∂b7 = Σₙ δ7ₙ                (512,)       (43)
     np.dot(w.delta7, p["W7"], out=w.da6_3)                              # ∂E/∂a6_3 = (5/4) (W7ᵀ δ7) ⊙ m6 (N, 3136)    (44)
-    g["b6"][...] = 0
-    g["beta5"][...] = 0
-    g["gamma5"][...] = 0
     dW6_flat = g["W6"].reshape(64, -1)
-    dW6_flat[...] = 0
+    for total in (dW6_flat, g["b6"], g["beta5"], g["gamma5"]):
+        total[...] = 0
     for s, m in pieces(N, 16):
-        w.da6_3[s] *= real(1.25) * w.m6[s]                              # (44)
-        da6_2 = w.da6_3[s].reshape(m, 7, 7, 64)                         # ∂E/∂a6_2 = vec⁻¹(∂E/∂a6_3)     (N, 7, 7, 64) (45)
+        da6_3, m6, a6, a6_2, z5, delta5 = w.da6_3[s], w.m6[s], w.a6[s], w.a6_2[s], w.z5[s], w.delta5[s]
+        xhat5 = w.xhat5[s]
+        delta6_winner, delta6_sum_windows = w.delta6_winner[:m], w.delta6_sum_windows[:m]
+        delta6_sum, delta6, z5_padded_2 = w.delta6_sum[:m], w.delta6[:m], w.z5_padded_2[:m]
+        z5_windows_2, delta5_windows = w.z5_windows_2[:m], w.delta5_windows[:m]
+        delta5_padded = w.delta5_padded[:m]
+        da6_3 *= real(1.25) * m6                                        # (44)
+        da6_2 = da6_3.reshape(m, 7, 7, 64)                              # ∂E/∂a6_2 = vec⁻¹(∂E/∂a6_3)     (N, 7, 7, 64) (45)
         # δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0] (N, 15, 15, 64) (46)
-        a6_windows_2 = windows(w.a6[s], "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)  # (46)
-        first(a6_windows_2, w.a6_2[s], axes=(3, 4), out=w.delta6_winner[:m])  # (46)
-        np.multiply(da6_2[:, :, :, None, None, :], w.delta6_winner[:m], out=w.delta6_sum_windows[:m])  # (46)
-        w.delta6_sum[:m] = 0                                            # (46)
-        windows(w.delta6_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)[...] = w.delta6_sum_windows[:m]  # (46)
-        np.multiply(w.delta6_sum[:m], w.a6[s] > 0, out=w.delta6[:m])    # (46)
-        w.z5_padded_2[:m, 1:-1, 1:-1] = w.z5[s]                         # ∂E/∂W6 = Σₙ δ6ₙ ⋆(p=1) z5ₙ     (64, 3, 3, 32) (47)
-        np.copyto(w.z5_windows_2[:m], windows(w.z5_padded_2[:m], "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (47)
-        dW6_flat += np.dot(w.delta6[:m].reshape(-1, 64).T, w.z5_windows_2[:m].reshape(-1, 288))  # (47)
-        # ∂E/∂b6[k] = Σₙᵢⱼ δ6[n,i,j,k]   (64,)        (48)
-        g["b6"] += np.dot(w.places[: m * 225], w.delta6[:m].reshape(-1, 64))  # (48)
+        a6_windows_2 = windows(a6, "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)  # (46)
+        first(a6_windows_2, a6_2, axes=(3, 4), out=delta6_winner)       # (46)
+        np.multiply(da6_2[:, :, :, None, None, :], delta6_winner, out=delta6_sum_windows)  # (46)
+        delta6_sum[...] = 0                                             # (46)
+        windows(delta6_sum, "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)[...] = delta6_sum_windows  # (46)
+        np.multiply(delta6_sum, a6 > 0, out=delta6)                     # (46)
+        # ∂E/∂W6 = Σₙ δ6ₙ ⋆(p=1) z5ₙ     (64, 3, 3, 32) (47)
+        z5_padded_2[:, 1:-1, 1:-1] = z5                                 # (47)
+        np.copyto(z5_windows_2, windows(z5_padded_2, "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (47)
+        dW6_flat += np.dot(delta6.reshape(-1, 64).T, z5_windows_2.reshape(-1, 288))  # (47)
+        g["b6"] += np.dot(w.places[: m * 225], delta6.reshape(-1, 64))  # ∂E/∂b6[k] = Σₙᵢⱼ δ6[n,i,j,k]   (64,)        (48)
         # δ5 = W6ᵀ ∗(p=1) δ6             (N, 15, 15, 32) (49)
-        np.dot(w.delta6[:m].reshape(-1, 64), p["W6"].reshape(64, -1), out=w.delta5_windows[:m].reshape(-1, 288))  # (49)
-        w.delta5_padded[:m] = 0                                         # (49)
-        add_windows(windows(w.delta5_padded[:m], "n p+u q+v c -> n p q u v c", p=15, q=15, u=3, v=3), w.delta5_windows[:m], axes=(3, 4))  # (49)
-        np.copyto(w.delta5[s], w.delta5_padded[:m, 1:-1, 1:-1])         # (49)
+        np.dot(delta6.reshape(-1, 64), p["W6"].reshape(64, -1), out=delta5_windows.reshape(-1, 288))  # (49)
+        delta5_padded[...] = 0                                          # (49)
+        add_windows(windows(delta5_padded, "n p+u q+v c -> n p q u v c", p=15, q=15, u=3, v=3), delta5_windows, axes=(3, 4))  # (49)
+        np.copyto(delta5, delta5_padded[:, 1:-1, 1:-1])                 # (49)
         # ∂E/∂β5[k] = Σₙᵢⱼ δ5[n,i,j,k]   (32,)        (50)
-        g["beta5"] += np.dot(w.places[: m * 225], w.delta5[s].reshape(-1, 32))  # (50)
+        g["beta5"] += np.dot(w.places[: m * 225], delta5.reshape(-1, 32))  # (50)
         # ∂E/∂γ5[k] = Σₙᵢⱼ δ5[n,i,j,k] x̂5[n,i,j,k] (32,)        (51)
-        g["gamma5"] += np.dot(w.places[: m * 225], (w.delta5[s] * w.xhat5[s]).reshape(-1, 32))  # (51)
-    # δ3 = W4ᵀ ∗(p=1) δ4             (N, 30, 30, 32) (60)
+        g["gamma5"] += np.dot(w.places[: m * 225], (delta5 * xhat5).reshape(-1, 32))  # (51)
     np.copyto(w.W4_windows, windows(p["W4"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (60)
-    g["b4"][...] = 0
-    g["beta3"][...] = 0
-    g["gamma3"][...] = 0
     dW4_flat = g["W4"].reshape(32, -1)
-    dW4_flat[...] = 0
+    for total in (dW4_flat, g["b4"], g["beta3"], g["gamma3"]):
+        total[...] = 0
     for s, m in pieces(N, 4):
+        delta5, xhat5, a4, a4_2, z3 = w.delta5[s], w.xhat5[s], w.a4[s], w.a4_2[s], w.z3[s]
+        delta3, xhat3 = w.delta3[s], w.xhat3[s]
+        da4_2, delta4_winner = w.da4_2[:m], w.delta4_winner[:m]
+        delta4_sum_windows, delta4_sum = w.delta4_sum_windows[:m], w.delta4_sum[:m]
+        delta4, z3_padded_2, z3_windows_2 = w.delta4[:m], w.z3_padded_2[:m], w.z3_windows_2[:m]
+        delta4_padded, delta4_windows = w.delta4_padded[:m], w.delta4_windows[:m]
         # ∂E/∂a4_2[n,i,j,k] = γ5[k] (225 N δ5[n,i,j,k] − Σ_mpq δ5[m,p,q,k] − (Σ_mpq δ5[m,p,q,k] x̂5[m,p,q,k]) x̂5[n,i,j,k])/(225 N √(v5[k] + 1e-5)) (N, 15, 15, 32) (56)
-        np.divide(p["gamma5"] * (225 * N * w.delta5[s] - g["gamma5"] * w.xhat5[s] - g["beta5"]), 225 * N * np.sqrt(w.v5 + 1e-05), out=w.da4_2[:m])  # (56)
+        np.divide(p["gamma5"] * (225 * N * delta5 - g["gamma5"] * xhat5 - g["beta5"]), 225 * N * np.sqrt(w.v5 + 1e-05), out=da4_2)  # (56)
         # δ4[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a4[n,2i+u,2j+v,k])] ∂E/∂a4_2[n,i,j,k]) [a4[n,p,q,k] > 0] (N, 30, 30, 32) (57)
-        a4_windows_2 = windows(w.a4[s], "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2)  # (57)
-        first(a4_windows_2, w.a4_2[s], axes=(3, 4), out=w.delta4_winner[:m])  # (57)
-        np.multiply(w.da4_2[:m][:, :, :, None, None, :], w.delta4_winner[:m], out=w.delta4_sum_windows[:m])  # (57)
-        windows(w.delta4_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2)[...] = w.delta4_sum_windows[:m]  # (57)
-        np.multiply(w.delta4_sum[:m], w.a4[s] > 0, out=w.delta4[:m])    # (57)
-        w.z3_padded_2[:m, 1:-1, 1:-1] = w.z3[s]                         # ∂E/∂W4 = Σₙ δ4ₙ ⋆(p=1) z3ₙ     (32, 3, 3, 32) (58)
-        np.copyto(w.z3_windows_2[:m], windows(w.z3_padded_2[:m], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (58)
-        dW4_flat += np.dot(w.delta4[:m].reshape(-1, 32).T, w.z3_windows_2[:m].reshape(-1, 288))  # (58)
-        # ∂E/∂b4[k] = Σₙᵢⱼ δ4[n,i,j,k]   (32,)        (59)
-        g["b4"] += np.dot(w.places[: m * 900], w.delta4[:m].reshape(-1, 32))  # (59)
-        w.delta4_padded[:m, 1:-1, 1:-1] = w.delta4[:m]                  # (60)
-        np.copyto(w.delta4_windows[:m], windows(w.delta4_padded[:m], "n p+u q+v k -> n p q u v k", p=30, q=30, u=3, v=3))  # (60)
-        np.dot(w.delta4_windows[:m].reshape(-1, 288), w.W4_windows.reshape(32, -1).T, out=w.delta3[s].reshape(-1, 32))  # (60)
+        a4_windows_2 = windows(a4, "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2)  # (57)
+        first(a4_windows_2, a4_2, axes=(3, 4), out=delta4_winner)       # (57)
+        np.multiply(da4_2[:, :, :, None, None, :], delta4_winner, out=delta4_sum_windows)  # (57)
+        windows(delta4_sum, "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2)[...] = delta4_sum_windows  # (57)
+        np.multiply(delta4_sum, a4 > 0, out=delta4)                     # (57)
+        # ∂E/∂W4 = Σₙ δ4ₙ ⋆(p=1) z3ₙ     (32, 3, 3, 32) (58)
+        z3_padded_2[:, 1:-1, 1:-1] = z3                                 # (58)
+        np.copyto(z3_windows_2, windows(z3_padded_2, "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (58)
+        dW4_flat += np.dot(delta4.reshape(-1, 32).T, z3_windows_2.reshape(-1, 288))  # (58)
+        g["b4"] += np.dot(w.places[: m * 900], delta4.reshape(-1, 32))  # ∂E/∂b4[k] = Σₙᵢⱼ δ4[n,i,j,k]   (32,)        (59)
+        # δ3 = W4ᵀ ∗(p=1) δ4             (N, 30, 30, 32) (60)
+        delta4_padded[:, 1:-1, 1:-1] = delta4                           # (60)
+        np.copyto(delta4_windows, windows(delta4_padded, "n p+u q+v k -> n p q u v k", p=30, q=30, u=3, v=3))  # (60)
+        np.dot(delta4_windows.reshape(-1, 288), w.W4_windows.reshape(32, -1).T, out=delta3.reshape(-1, 32))  # (60)
         # ∂E/∂β3[k] = Σₙᵢⱼ δ3[n,i,j,k]   (32,)        (61)
-        g["beta3"] += np.dot(w.places[: m * 900], w.delta3[s].reshape(-1, 32))  # (61)
+        g["beta3"] += np.dot(w.places[: m * 900], delta3.reshape(-1, 32))  # (61)
         # ∂E/∂γ3[k] = Σₙᵢⱼ δ3[n,i,j,k] x̂3[n,i,j,k] (32,)        (62)
-        g["gamma3"] += np.dot(w.places[: m * 900], (w.delta3[s] * w.xhat3[s]).reshape(-1, 32))  # (62)
-    g["b2"][...] = 0
-    g["beta1"][...] = 0
-    g["gamma1"][...] = 0
+        g["gamma3"] += np.dot(w.places[: m * 900], (delta3 * xhat3).reshape(-1, 32))  # (62)
     dW2_flat = g["W2"].reshape(32, -1)
-    dW2_flat[...] = 0
+    for total in (dW2_flat, g["b2"], g["beta1"], g["gamma1"]):
+        total[...] = 0
     for s, m in pieces(N, 36):
+        a2, delta3, m2, xhat3, z1 = w.a2[s], w.delta3[s], w.m2[s], w.xhat3[s], w.z1[s]
+        delta1, xhat1 = w.delta1[s], w.xhat1[s]
+        delta2, z1_windows_2, delta1_windows = w.delta2[:m], w.z1_windows_2[:m], w.delta1_windows[:m]
         # δ2[n,i,j,k] = γ3[k] m2[n,i,j,k] (900 N δ3[n,i,j,k] − Σ_mpq δ3[m,p,q,k] − (Σ_mpq δ3[m,p,q,k] x̂3[m,p,q,k]) x̂3[n,i,j,k]) [a2[n,i,j,k] > 0]/(720 N √(v3[k] + 1e-5)) (N, 30, 30, 32) (67)
-        np.divide(p["gamma3"] * (900 * N * w.delta3[s] - g["gamma3"] * w.xhat3[s] - g["beta3"]) * w.m2[s] * (w.a2[s] > 0), 720 * N * np.sqrt(w.v3 + 1e-05), out=w.delta2[:m])  # (67)
+        np.divide(p["gamma3"] * (900 * N * delta3 - g["gamma3"] * xhat3 - g["beta3"]) * m2 * (a2 > 0), 720 * N * np.sqrt(w.v3 + 1e-05), out=delta2)  # (67)
         # ∂E/∂W2 = Σₙ δ2ₙ ⋆ z1ₙ          (32, 3, 3, 3) (68)
-        np.copyto(w.z1_windows_2[:m], windows(w.z1[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (68)
-        dW2_flat += np.dot(w.delta2[:m].reshape(-1, 32).T, w.z1_windows_2[:m].reshape(-1, 27))  # (68)
-        # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (69)
-        g["b2"] += np.dot(w.places[: m * 900], w.delta2[:m].reshape(-1, 32))  # (69)
+        np.copyto(z1_windows_2, windows(z1, "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (68)
+        dW2_flat += np.dot(delta2.reshape(-1, 32).T, z1_windows_2.reshape(-1, 27))  # (68)
+        g["b2"] += np.dot(w.places[: m * 900], delta2.reshape(-1, 32))  # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (69)
         # δ1 = W2ᵀ ∗ δ2                  (N, 32, 32, 3) (70)
-        np.dot(w.delta2[:m].reshape(-1, 32), p["W2"].reshape(32, -1), out=w.delta1_windows[:m].reshape(-1, 27))  # (70)
-        w.delta1[s] = 0                                                 # (70)
-        add_windows(windows(w.delta1[s], "n p+u q+v c -> n p q u v c", p=30, q=30, u=3, v=3), w.delta1_windows[:m], axes=(3, 4))  # (70)
+        np.dot(delta2.reshape(-1, 32), p["W2"].reshape(32, -1), out=delta1_windows.reshape(-1, 27))  # (70)
+        delta1[...] = 0                                                 # (70)
+        add_windows(windows(delta1, "n p+u q+v c -> n p q u v c", p=30, q=30, u=3, v=3), delta1_windows, axes=(3, 4))  # (70)
         # ∂E/∂β1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (3,)         (71)
-        g["beta1"] += np.dot(w.places[: m * 1024], w.delta1[s].reshape(-1, 3))  # (71)
+        g["beta1"] += np.dot(w.places[: m * 1024], delta1.reshape(-1, 3))  # (71)
         # ∂E/∂γ1[k] = Σₙᵢⱼ δ1[n,i,j,k] x̂1[n,i,j,k] (3,)         (72)
-        g["gamma1"] += np.dot(w.places[: m * 1024], (w.delta1[s] * w.xhat1[s]).reshape(-1, 3))  # (72)
+        g["gamma1"] += np.dot(w.places[: m * 1024], (delta1 * xhat1).reshape(-1, 3))  # (72)
 
 
 # ---- Running statistics: what evaluation takes for those of the batch ------------------------------

@@ -322,93 +322,109 @@ def prepare(p, x, t=None):
 # ---- Forward, in training --------------------------------------------------------------------------
 def forward(p, x, w, seed):
     N = len(x)
-    draw(seed, 0, 0.9, out=w.m2)                                        # a2_3 = (10/9) a2_2 ⊙ m2        (N, 16, 16, 32) (11)
-    draw(seed, 1, 0.8, out=w.m6)                                        # a6_3 = (5/4) a6_2 ⊙ m6         (N, 8, 8, 64) (28)
-    draw(seed, 2, 0.7, out=w.m8)                                        # a8_3 = (10/7) a8_2 ⊙ m8        (N, 4, 4, 128) (38)
-    draw(seed, 3, 0.6, out=w.m9)                                        # a9_2 = (5/3) a9 ⊙ m9           (N, 128)     (43)
+    draw(seed, 0, 0.9, out=w.m2)                                        # m2 ∼ Bernoulli(0.9)            (N, 16, 16, 32) (11)
+    draw(seed, 1, 0.8, out=w.m6)                                        # m6 ∼ Bernoulli(0.8)            (N, 8, 8, 64) (28)
+    draw(seed, 2, 0.7, out=w.m8)                                        # m8 ∼ Bernoulli(0.7)            (N, 4, 4, 128) (38)
+    draw(seed, 3, 0.6, out=w.m9)                                        # m9 ∼ Bernoulli(0.6)            (N, 128) (43)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
     w.mu2[...] = 0
     for s, m in pieces(N, 32):
-        w.a0_padded[:m, 1:-1, 1:-1] = a0[s]                             # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
-        np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (3)
-        np.dot(w.a0_windows[:m].reshape(-1, 27), p["W1"].reshape(32, -1).T, out=w.z1[s].reshape(-1, 32))  # (3)
-        w.mu2 += np.dot(w.places[: m * 1024], w.z1[s].reshape(-1, 32))  # μ2[k] = (1/(1024 N)) Σₙᵢⱼ z1[n,i,j,k] (32,)        (4)
+        z1 = w.z1[s]
+        a0_padded, a0_windows = w.a0_padded[:m], w.a0_windows[:m]
+        # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
+        a0_padded[:, 1:-1, 1:-1] = a0[s]                                # (3)
+        np.copyto(a0_windows, windows(a0_padded, "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (3)
+        np.dot(a0_windows.reshape(-1, 27), p["W1"].reshape(32, -1).T, out=z1.reshape(-1, 32))  # (3)
+        w.mu2 += np.dot(w.places[: m * 1024], z1.reshape(-1, 32))       # μ2[k] = (1/(1024 N)) Σₙᵢⱼ z1[n,i,j,k] (32,)        (4)
     w.mu2 /= 1024 * N                                                   # (4)
     w.v2[...] = 0
     for s, m in pieces(N, 32):
+        z1 = w.z1[s]
         # v2[k] = (1/(1024 N)) Σₙᵢⱼ (z1[n,i,j,k] − μ2[k])² (32,)        (5)
-        w.v2 += np.dot(w.places[: m * 1024], ((w.z1[s] - w.mu2)**2).reshape(-1, 32))  # (5)
+        w.v2 += np.dot(w.places[: m * 1024], ((z1 - w.mu2)**2).reshape(-1, 32))  # (5)
     w.v2 /= 1024 * N                                                    # (5)
     w.mu4[...] = 0
     for s, m in pieces(N, 14):
-        # x̂2[n,i,j,k] = (z1[n,i,j,k] − μ2[k])/√(v2[k] + 1e-5) (N, 32, 32, 32) (6)
-        np.divide(w.z1[s] - w.mu2, np.sqrt(w.v2 + 1e-05), out=w.xhat2[s])  # (6)
-        np.add(p["beta2"], p["gamma2"] * w.xhat2[s], out=w.z2[:m])      # z2[n,i,j,k] = γ2[k] x̂2[n,i,j,k] + β2[k] (N, 32, 32, 32) (7)
-        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 32, 32, 32) (9)
+        z1, xhat2, a2, a2_2, m2, a2_3 = w.z1[s], w.xhat2[s], w.a2[s], w.a2_2[s], w.m2[s], w.a2_3[s]
+        z3 = w.z3[s]
+        z2, a2_3_padded, a2_3_windows = w.z2[:m], w.a2_3_padded[:m], w.a2_3_windows[:m]
+        np.divide(z1 - w.mu2, np.sqrt(w.v2 + 1e-05), out=xhat2)         # x̂2[n,i,j,k] = (z1[n,i,j,k] − μ2[k])/√(v2[k] + 1e-5) (N, 32, 32, 32) (6)
+        np.add(p["beta2"], p["gamma2"] * xhat2, out=z2)                 # z2[n,i,j,k] = γ2[k] x̂2[n,i,j,k] + β2[k] (N, 32, 32, 32) (7)
+        np.maximum(z2, 0, out=a2)                                       # a2 = max(0, z2)                (N, 32, 32, 32) (9)
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 16, 16, 32) (10)
-        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=16, j=16, u=2, v=2)  # (10)
-        greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (10)
-        np.multiply(10 / 9 * w.a2_2[s], w.m2[s], out=w.a2_3[s])         # (11)
-        w.a2_3_padded[:m, 1:-1, 1:-1] = w.a2_3[s]                       # z3 = W3 ⋆(p=1) a2_3            (N, 16, 16, 64) (13)
-        np.copyto(w.a2_3_windows[:m], windows(w.a2_3_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (13)
-        np.dot(w.a2_3_windows[:m].reshape(-1, 288), p["W3"].reshape(64, -1).T, out=w.z3[s].reshape(-1, 64))  # (13)
-        w.mu4 += np.dot(w.places[: m * 256], w.z3[s].reshape(-1, 64))   # μ4[k] = (1/(256 N)) Σₙᵢⱼ z3[n,i,j,k] (64,)        (14)
+        a2_windows = windows(a2, "n 2i+u 2j+v k -> n i j k u v", i=16, j=16, u=2, v=2)  # (10)
+        greatest(a2_windows, axes=(4, 5), out=a2_2)                     # (10)
+        np.multiply(10 / 9 * a2_2, m2, out=a2_3)                        # a2_3 = (10/9) a2_2 ⊙ m2        (N, 16, 16, 32) (11)
+        # z3 = W3 ⋆(p=1) a2_3            (N, 16, 16, 64) (13)
+        a2_3_padded[:, 1:-1, 1:-1] = a2_3                               # (13)
+        np.copyto(a2_3_windows, windows(a2_3_padded, "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (13)
+        np.dot(a2_3_windows.reshape(-1, 288), p["W3"].reshape(64, -1).T, out=z3.reshape(-1, 64))  # (13)
+        w.mu4 += np.dot(w.places[: m * 256], z3.reshape(-1, 64))        # μ4[k] = (1/(256 N)) Σₙᵢⱼ z3[n,i,j,k] (64,)        (14)
     w.mu4 /= 256 * N                                                    # (14)
     w.v4[...] = 0
     for s, m in pieces(N, 64):
+        z3 = w.z3[s]
         # v4[k] = (1/(256 N)) Σₙᵢⱼ (z3[n,i,j,k] − μ4[k])² (64,)        (15)
-        w.v4 += np.dot(w.places[: m * 256], ((w.z3[s] - w.mu4)**2).reshape(-1, 64))  # (15)
+        w.v4 += np.dot(w.places[: m * 256], ((z3 - w.mu4)**2).reshape(-1, 64))  # (15)
     w.v4 /= 256 * N                                                     # (15)
     w.mu6[...] = 0
     for s, m in pieces(N, 7):
-        # x̂4[n,i,j,k] = (z3[n,i,j,k] − μ4[k])/√(v4[k] + 1e-5) (N, 16, 16, 64) (16)
-        np.divide(w.z3[s] - w.mu4, np.sqrt(w.v4 + 1e-05), out=w.xhat4[s])  # (16)
-        np.add(p["beta4"], p["gamma4"] * w.xhat4[s], out=w.z4[:m])      # z4[n,i,j,k] = γ4[k] x̂4[n,i,j,k] + β4[k] (N, 16, 16, 64) (17)
-        np.maximum(w.z4[:m], 0, out=w.a4[s])                            # a4 = max(0, z4)                (N, 16, 16, 64) (19)
-        w.a4_padded[:m, 1:-1, 1:-1] = w.a4[s]                           # z5 = W5 ⋆(p=1) a4              (N, 16, 16, 64) (20)
-        np.copyto(w.a4_windows[:m], windows(w.a4_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (20)
-        np.dot(w.a4_windows[:m].reshape(-1, 576), p["W5"].reshape(64, -1).T, out=w.z5[s].reshape(-1, 64))  # (20)
-        w.mu6 += np.dot(w.places[: m * 256], w.z5[s].reshape(-1, 64))   # μ6[k] = (1/(256 N)) Σₙᵢⱼ z5[n,i,j,k] (64,)        (21)
+        z3, xhat4, a4, z5 = w.z3[s], w.xhat4[s], w.a4[s], w.z5[s]
+        z4, a4_padded, a4_windows = w.z4[:m], w.a4_padded[:m], w.a4_windows[:m]
+        np.divide(z3 - w.mu4, np.sqrt(w.v4 + 1e-05), out=xhat4)         # x̂4[n,i,j,k] = (z3[n,i,j,k] − μ4[k])/√(v4[k] + 1e-5) (N, 16, 16, 64) (16)
+        np.add(p["beta4"], p["gamma4"] * xhat4, out=z4)                 # z4[n,i,j,k] = γ4[k] x̂4[n,i,j,k] + β4[k] (N, 16, 16, 64) (17)
+        np.maximum(z4, 0, out=a4)                                       # a4 = max(0, z4)                (N, 16, 16, 64) (19)
+        # z5 = W5 ⋆(p=1) a4              (N, 16, 16, 64) (20)
+        a4_padded[:, 1:-1, 1:-1] = a4                                   # (20)
+        np.copyto(a4_windows, windows(a4_padded, "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (20)
+        np.dot(a4_windows.reshape(-1, 576), p["W5"].reshape(64, -1).T, out=z5.reshape(-1, 64))  # (20)
+        w.mu6 += np.dot(w.places[: m * 256], z5.reshape(-1, 64))        # μ6[k] = (1/(256 N)) Σₙᵢⱼ z5[n,i,j,k] (64,)        (21)
     w.mu6 /= 256 * N                                                    # (21)
     w.v6[...] = 0
     for s, m in pieces(N, 64):
+        z5 = w.z5[s]
         # v6[k] = (1/(256 N)) Σₙᵢⱼ (z5[n,i,j,k] − μ6[k])² (64,)        (22)
-        w.v6 += np.dot(w.places[: m * 256], ((w.z5[s] - w.mu6)**2).reshape(-1, 64))  # (22)
+        w.v6 += np.dot(w.places[: m * 256], ((z5 - w.mu6)**2).reshape(-1, 64))  # (22)
     w.v6 /= 256 * N                                                     # (22)
     w.mu8[...] = 0
     for s, m in pieces(N, 28):
-        # x̂6[n,i,j,k] = (z5[n,i,j,k] − μ6[k])/√(v6[k] + 1e-5) (N, 16, 16, 64) (23)
-        np.divide(w.z5[s] - w.mu6, np.sqrt(w.v6 + 1e-05), out=w.xhat6[s])  # (23)
-        np.add(p["beta6"], p["gamma6"] * w.xhat6[s], out=w.z6[:m])      # z6[n,i,j,k] = γ6[k] x̂6[n,i,j,k] + β6[k] (N, 16, 16, 64) (24)
-        np.maximum(w.z6[:m], 0, out=w.a6[s])                            # a6 = max(0, z6)                (N, 16, 16, 64) (26)
+        z5, xhat6, a6, a6_2, m6, a6_3 = w.z5[s], w.xhat6[s], w.a6[s], w.a6_2[s], w.m6[s], w.a6_3[s]
+        z7 = w.z7[s]
+        z6, a6_3_padded, a6_3_windows = w.z6[:m], w.a6_3_padded[:m], w.a6_3_windows[:m]
+        np.divide(z5 - w.mu6, np.sqrt(w.v6 + 1e-05), out=xhat6)         # x̂6[n,i,j,k] = (z5[n,i,j,k] − μ6[k])/√(v6[k] + 1e-5) (N, 16, 16, 64) (23)
+        np.add(p["beta6"], p["gamma6"] * xhat6, out=z6)                 # z6[n,i,j,k] = γ6[k] x̂6[n,i,j,k] + β6[k] (N, 16, 16, 64) (24)
+        np.maximum(z6, 0, out=a6)                                       # a6 = max(0, z6)                (N, 16, 16, 64) (26)
         # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 8, 8, 64) (27)
-        a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=8, j=8, u=2, v=2)  # (27)
-        greatest(a6_windows, axes=(4, 5), out=w.a6_2[s])                # (27)
-        np.multiply(1.25 * w.a6_2[s], w.m6[s], out=w.a6_3[s])           # (28)
-        w.a6_3_padded[:m, 1:-1, 1:-1] = w.a6_3[s]                       # z7 = W7 ⋆(p=1) a6_3            (N, 8, 8, 128) (30)
-        np.copyto(w.a6_3_windows[:m], windows(w.a6_3_padded[:m], "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (30)
-        np.dot(w.a6_3_windows[:m].reshape(-1, 576), p["W7"].reshape(128, -1).T, out=w.z7[s].reshape(-1, 128))  # (30)
-        w.mu8 += np.dot(w.places[: m * 64], w.z7[s].reshape(-1, 128))   # μ8[k] = (1/(64 N)) Σₙᵢⱼ z7[n,i,j,k] (128,)       (31)
+        a6_windows = windows(a6, "n 2i+u 2j+v k -> n i j k u v", i=8, j=8, u=2, v=2)  # (27)
+        greatest(a6_windows, axes=(4, 5), out=a6_2)                     # (27)
+        np.multiply(1.25 * a6_2, m6, out=a6_3)                          # a6_3 = (5/4) a6_2 ⊙ m6         (N, 8, 8, 64) (28)
+        # z7 = W7 ⋆(p=1) a6_3            (N, 8, 8, 128) (30)
+        a6_3_padded[:, 1:-1, 1:-1] = a6_3                               # (30)
+        np.copyto(a6_3_windows, windows(a6_3_padded, "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (30)
+        np.dot(a6_3_windows.reshape(-1, 576), p["W7"].reshape(128, -1).T, out=z7.reshape(-1, 128))  # (30)
+        w.mu8 += np.dot(w.places[: m * 64], z7.reshape(-1, 128))        # μ8[k] = (1/(64 N)) Σₙᵢⱼ z7[n,i,j,k] (128,)       (31)
     w.mu8 /= 64 * N                                                     # (31)
     w.v8[...] = 0
     for s, m in pieces(N, 128):
+        z7 = w.z7[s]
         # v8[k] = (1/(64 N)) Σₙᵢⱼ (z7[n,i,j,k] − μ8[k])² (128,)       (32)
-        w.v8 += np.dot(w.places[: m * 64], ((w.z7[s] - w.mu8)**2).reshape(-1, 128))  # (32)
+        w.v8 += np.dot(w.places[: m * 64], ((z7 - w.mu8)**2).reshape(-1, 128))  # (32)
     w.v8 /= 64 * N                                                      # (32)
     for s, m in pieces(N, 128):
-        # x̂8[n,i,j,k] = (z7[n,i,j,k] − μ8[k])/√(v8[k] + 1e-5) (N, 8, 8, 128) (33)
-        np.divide(w.z7[s] - w.mu8, np.sqrt(w.v8 + 1e-05), out=w.xhat8[s])  # (33)
-        np.add(p["beta8"], p["gamma8"] * w.xhat8[s], out=w.z8[:m])      # z8[n,i,j,k] = γ8[k] x̂8[n,i,j,k] + β8[k] (N, 8, 8, 128) (34)
-        np.maximum(w.z8[:m], 0, out=w.a8[s])                            # a8 = max(0, z8)                (N, 8, 8, 128) (36)
+        z7, xhat8, a8, a8_2, m8, a8_3 = w.z7[s], w.xhat8[s], w.a8[s], w.a8_2[s], w.m8[s], w.a8_3[s]
+        z8 = w.z8[:m]
+        np.divide(z7 - w.mu8, np.sqrt(w.v8 + 1e-05), out=xhat8)         # x̂8[n,i,j,k] = (z7[n,i,j,k] − μ8[k])/√(v8[k] + 1e-5) (N, 8, 8, 128) (33)
+        np.add(p["beta8"], p["gamma8"] * xhat8, out=z8)                 # z8[n,i,j,k] = γ8[k] x̂8[n,i,j,k] + β8[k] (N, 8, 8, 128) (34)
+        np.maximum(z8, 0, out=a8)                                       # a8 = max(0, z8)                (N, 8, 8, 128) (36)
         # a8_2[n,i,j,k] = max_uv a8[n,2i+u,2j+v,k] (N, 4, 4, 128) (37)
-        a8_windows = windows(w.a8[s], "n 2i+u 2j+v k -> n i j k u v", i=4, j=4, u=2, v=2)  # (37)
-        greatest(a8_windows, axes=(4, 5), out=w.a8_2[s])                # (37)
-        np.multiply(10 / 7 * w.a8_2[s], w.m8[s], out=w.a8_3[s])         # (38)
+        a8_windows = windows(a8, "n 2i+u 2j+v k -> n i j k u v", i=4, j=4, u=2, v=2)  # (37)
+        greatest(a8_windows, axes=(4, 5), out=a8_2)                     # (37)
+        np.multiply(10 / 7 * a8_2, m8, out=a8_3)                        # a8_3 = (10/7) a8_2 ⊙ m8        (N, 4, 4, 128) (38)
     a8_4 = w.a8_3.reshape(N, 2048)                                      # a8_4 = vec(a8_3)               (N, 2048)    (40)
     z9 = np.dot(a8_4, p["W9"].T, out=w.z9)                              # z9 = W9 a8_4 + b9              (N, 128)     (41)
     z9 += p["b9"]                                                       # (41)
     a9 = np.maximum(z9, 0, out=w.a9)                                    # a9 = max(0, z9)                (N, 128)     (42)
-    a9_2 = np.multiply(5 / 3 * a9, w.m9, out=w.a9_2)                    # (43)
+    a9_2 = np.multiply(5 / 3 * a9, w.m9, out=w.a9_2)                    # a9_2 = (5/3) a9 ⊙ m9           (N, 128)     (43)
     z10 = np.dot(a9_2, p["W10"].T, out=w.z10)                           # z10 = W10 a9_2 + b10           (N, 10)      (45)
     z10 += p["b10"]                                                     # (45)
     a10_max = z10.max(axis=1, out=w.a10_max)                            # a10 = softmax(z10)             (N, 10)      (46)
@@ -423,42 +439,53 @@ def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
     for s, m in pieces(N, 7):
-        w.a0_padded[:m, 1:-1, 1:-1] = a0[s]                             # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
-        np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (3)
-        np.dot(w.a0_windows[:m].reshape(-1, 27), p["W1"].reshape(32, -1).T, out=w.z1[s].reshape(-1, 32))  # (3)
+        z1, a2, a2_2, a2_3, z3, a4 = w.z1[s], w.a2[s], w.a2_2[s], w.a2_3[s], w.z3[s], w.a4[s]
+        z5, a6, a6_2, a6_3, z7, a8 = w.z5[s], w.a6[s], w.a6_2[s], w.a6_3[s], w.z7[s], w.a8[s]
+        a8_2, a8_3 = w.a8_2[s], w.a8_3[s]
+        a0_padded, a0_windows, z2 = w.a0_padded[:m], w.a0_windows[:m], w.z2[:m]
+        a2_3_padded, a2_3_windows, z4 = w.a2_3_padded[:m], w.a2_3_windows[:m], w.z4[:m]
+        a4_padded, a4_windows, z6 = w.a4_padded[:m], w.a4_windows[:m], w.z6[:m]
+        a6_3_padded, a6_3_windows, z8 = w.a6_3_padded[:m], w.a6_3_windows[:m], w.z8[:m]
+        # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
+        a0_padded[:, 1:-1, 1:-1] = a0[s]                                # (3)
+        np.copyto(a0_windows, windows(a0_padded, "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (3)
+        np.dot(a0_windows.reshape(-1, 27), p["W1"].reshape(32, -1).T, out=z1.reshape(-1, 32))  # (3)
         # z2[n,i,j,k] = γ2[k] (z1[n,i,j,k] − μ̄2[k])/√(v̄2[k] + 1e-5) + β2[k] (N, 32, 32, 32) (8)
-        np.add(p["beta2"], p["gamma2"] * (w.z1[s] - p["mean2"]) / np.sqrt(p["var2"] + 1e-05), out=w.z2[:m])  # (8)
-        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 32, 32, 32) (9)
+        np.add(p["beta2"], p["gamma2"] * (z1 - p["mean2"]) / np.sqrt(p["var2"] + 1e-05), out=z2)  # (8)
+        np.maximum(z2, 0, out=a2)                                       # a2 = max(0, z2)                (N, 32, 32, 32) (9)
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 16, 16, 32) (10)
-        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=16, j=16, u=2, v=2)  # (10)
-        greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (10)
-        w.a2_3[s] = w.a2_2[s]                                           # a2_3 = a2_2                    (N, 16, 16, 32) (12)
-        w.a2_3_padded[:m, 1:-1, 1:-1] = w.a2_3[s]                       # z3 = W3 ⋆(p=1) a2_3            (N, 16, 16, 64) (13)
-        np.copyto(w.a2_3_windows[:m], windows(w.a2_3_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (13)
-        np.dot(w.a2_3_windows[:m].reshape(-1, 288), p["W3"].reshape(64, -1).T, out=w.z3[s].reshape(-1, 64))  # (13)
+        a2_windows = windows(a2, "n 2i+u 2j+v k -> n i j k u v", i=16, j=16, u=2, v=2)  # (10)
+        greatest(a2_windows, axes=(4, 5), out=a2_2)                     # (10)
+        a2_3[...] = a2_2                                                # a2_3 = a2_2                    (N, 16, 16, 32) (12)
+        # z3 = W3 ⋆(p=1) a2_3            (N, 16, 16, 64) (13)
+        a2_3_padded[:, 1:-1, 1:-1] = a2_3                               # (13)
+        np.copyto(a2_3_windows, windows(a2_3_padded, "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (13)
+        np.dot(a2_3_windows.reshape(-1, 288), p["W3"].reshape(64, -1).T, out=z3.reshape(-1, 64))  # (13)
         # z4[n,i,j,k] = γ4[k] (z3[n,i,j,k] − μ̄4[k])/√(v̄4[k] + 1e-5) + β4[k] (N, 16, 16, 64) (18)
-        np.add(p["beta4"], p["gamma4"] * (w.z3[s] - p["mean4"]) / np.sqrt(p["var4"] + 1e-05), out=w.z4[:m])  # (18)
-        np.maximum(w.z4[:m], 0, out=w.a4[s])                            # a4 = max(0, z4)                (N, 16, 16, 64) (19)
-        w.a4_padded[:m, 1:-1, 1:-1] = w.a4[s]                           # z5 = W5 ⋆(p=1) a4              (N, 16, 16, 64) (20)
-        np.copyto(w.a4_windows[:m], windows(w.a4_padded[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (20)
-        np.dot(w.a4_windows[:m].reshape(-1, 576), p["W5"].reshape(64, -1).T, out=w.z5[s].reshape(-1, 64))  # (20)
+        np.add(p["beta4"], p["gamma4"] * (z3 - p["mean4"]) / np.sqrt(p["var4"] + 1e-05), out=z4)  # (18)
+        np.maximum(z4, 0, out=a4)                                       # a4 = max(0, z4)                (N, 16, 16, 64) (19)
+        # z5 = W5 ⋆(p=1) a4              (N, 16, 16, 64) (20)
+        a4_padded[:, 1:-1, 1:-1] = a4                                   # (20)
+        np.copyto(a4_windows, windows(a4_padded, "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (20)
+        np.dot(a4_windows.reshape(-1, 576), p["W5"].reshape(64, -1).T, out=z5.reshape(-1, 64))  # (20)
         # z6[n,i,j,k] = γ6[k] (z5[n,i,j,k] − μ̄6[k])/√(v̄6[k] + 1e-5) + β6[k] (N, 16, 16, 64) (25)
-        np.add(p["beta6"], p["gamma6"] * (w.z5[s] - p["mean6"]) / np.sqrt(p["var6"] + 1e-05), out=w.z6[:m])  # (25)
-        np.maximum(w.z6[:m], 0, out=w.a6[s])                            # a6 = max(0, z6)                (N, 16, 16, 64) (26)
+        np.add(p["beta6"], p["gamma6"] * (z5 - p["mean6"]) / np.sqrt(p["var6"] + 1e-05), out=z6)  # (25)
+        np.maximum(z6, 0, out=a6)                                       # a6 = max(0, z6)                (N, 16, 16, 64) (26)
         # a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k] (N, 8, 8, 64) (27)
-        a6_windows = windows(w.a6[s], "n 2i+u 2j+v k -> n i j k u v", i=8, j=8, u=2, v=2)  # (27)
-        greatest(a6_windows, axes=(4, 5), out=w.a6_2[s])                # (27)
-        w.a6_3[s] = w.a6_2[s]                                           # a6_3 = a6_2                    (N, 8, 8, 64) (29)
-        w.a6_3_padded[:m, 1:-1, 1:-1] = w.a6_3[s]                       # z7 = W7 ⋆(p=1) a6_3            (N, 8, 8, 128) (30)
-        np.copyto(w.a6_3_windows[:m], windows(w.a6_3_padded[:m], "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (30)
-        np.dot(w.a6_3_windows[:m].reshape(-1, 576), p["W7"].reshape(128, -1).T, out=w.z7[s].reshape(-1, 128))  # (30)
+        a6_windows = windows(a6, "n 2i+u 2j+v k -> n i j k u v", i=8, j=8, u=2, v=2)  # (27)
+        greatest(a6_windows, axes=(4, 5), out=a6_2)                     # (27)
+        a6_3[...] = a6_2                                                # a6_3 = a6_2                    (N, 8, 8, 64) (29)
+        # z7 = W7 ⋆(p=1) a6_3            (N, 8, 8, 128) (30)
+        a6_3_padded[:, 1:-1, 1:-1] = a6_3                               # (30)
+        np.copyto(a6_3_windows, windows(a6_3_padded, "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (30)
+        np.dot(a6_3_windows.reshape(-1, 576), p["W7"].reshape(128, -1).T, out=z7.reshape(-1, 128))  # (30)
         # z8[n,i,j,k] = γ8[k] (z7[n,i,j,k] − μ̄8[k])/√(v̄8[k] + 1e-5) + β8[k] (N, 8, 8, 128) (35)
-        np.add(p["beta8"], p["gamma8"] * (w.z7[s] - p["mean8"]) / np.sqrt(p["var8"] + 1e-05), out=w.z8[:m])  # (35)
-        np.maximum(w.z8[:m], 0, out=w.a8[s])                            # a8 = max(0, z8)                (N, 8, 8, 128) (36)
+        np.add(p["beta8"], p["gamma8"] * (z7 - p["mean8"]) / np.sqrt(p["var8"] + 1e-05), out=z8)  # (35)
+        np.maximum(z8, 0, out=a8)                                       # a8 = max(0, z8)                (N, 8, 8, 128) (36)
         # a8_2[n,i,j,k] = max_uv a8[n,2i+u,2j+v,k] (N, 4, 4, 128) (37)
-        a8_windows = windows(w.a8[s], "n 2i+u 2j+v k -> n i j k u v", i=4, j=4, u=2, v=2)  # (37)
-        greatest(a8_windows, axes=(4, 5), out=w.a8_2[s])                # (37)
-        w.a8_3[s] = w.a8_2[s]                                           # a8_3 = a8_2                    (N, 4, 4, 128) (39)
+        a8_windows = windows(a8, "n 2i+u 2j+v k -> n i j k u v", i=4, j=4, u=2, v=2)  # (37)
+        greatest(a8_windows, axes=(4, 5), out=a8_2)                     # (37)
+        a8_3[...] = a8_2                                                # a8_3 = a8_2                    (N, 4, 4, 128) (39)
     a8_4 = w.a8_3.reshape(N, 2048)                                      # a8_4 = vec(a8_3)               (N, 2048)    (40)
     z9 = np.dot(a8_4, p["W9"].T, out=w.z9)                              # z9 = W9 a8_4 + b9              (N, 128)     (41)
     z9 += p["b9"]                                                       # (41)
@@ -506,105 +533,133 @@ def backward(p, x, t, w, g):
     np.dot(w.ones, w.delta9, out=g["b9"])                               # ∂E/∂b9 = Σₙ δ9ₙ                (128,)       (53)
     np.dot(w.delta9, p["W9"], out=w.da8_4)                              # ∂E/∂a8_4 = W9ᵀ δ9              (N, 2048)    (54)
     w.da8_3 = w.da8_4.reshape(N, 4, 4, 128)                             # ∂E/∂a8_3 = vec⁻¹(∂E/∂a8_4)     (N, 4, 4, 128) (55)
-    g["beta8"][...] = 0
-    g["gamma8"][...] = 0
+    for total in (g["beta8"], g["gamma8"]):
+        total[...] = 0
     for s, m in pieces(N, 128):
+        a8, a8_2, da8_3, m8, delta8 = w.a8[s], w.a8_2[s], w.da8_3[s], w.m8[s], w.delta8[s]
+        xhat8 = w.xhat8[s]
+        delta8_winner, delta8_sum_windows = w.delta8_winner[:m], w.delta8_sum_windows[:m]
+        delta8_sum = w.delta8_sum[:m]
         # δ8[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a8[n,2i+u,2j+v,k])] ∂E/∂a8_3[n,i,j,k] m8[n,i,j,k]) [a8[n,p,q,k] > 0] (N, 8, 8, 128) (56)
-        a8_windows_2 = windows(w.a8[s], "n 2i+p 2j+q k -> n i j p q k", i=4, j=4, p=2, q=2)  # (56)
-        first(a8_windows_2, w.a8_2[s], axes=(3, 4), out=w.delta8_winner[:m])  # (56)
-        np.multiply(w.da8_3[s][:, :, :, None, None, :] * w.delta8_winner[:m], w.m8[s][:, :, :, None, None, :], out=w.delta8_sum_windows[:m])  # (56)
-        windows(w.delta8_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=4, j=4, p=2, q=2)[...] = w.delta8_sum_windows[:m]  # (56)
-        np.multiply(10 / 7 * w.delta8_sum[:m], w.a8[s] > 0, out=w.delta8[s])  # (56)
+        a8_windows_2 = windows(a8, "n 2i+p 2j+q k -> n i j p q k", i=4, j=4, p=2, q=2)  # (56)
+        first(a8_windows_2, a8_2, axes=(3, 4), out=delta8_winner)       # (56)
+        np.multiply(da8_3[:, :, :, None, None, :] * delta8_winner, m8[:, :, :, None, None, :], out=delta8_sum_windows)  # (56)
+        windows(delta8_sum, "n 2i+p 2j+q k -> n i j p q k", i=4, j=4, p=2, q=2)[...] = delta8_sum_windows  # (56)
+        np.multiply(10 / 7 * delta8_sum, a8 > 0, out=delta8)            # (56)
         # ∂E/∂β8[k] = Σₙᵢⱼ δ8[n,i,j,k]   (128,)       (57)
-        g["beta8"] += np.dot(w.places[: m * 64], w.delta8[s].reshape(-1, 128))  # (57)
+        g["beta8"] += np.dot(w.places[: m * 64], delta8.reshape(-1, 128))  # (57)
         # ∂E/∂γ8[k] = Σₙᵢⱼ δ8[n,i,j,k] x̂8[n,i,j,k] (128,)       (58)
-        g["gamma8"] += np.dot(w.places[: m * 64], (w.delta8[s] * w.xhat8[s]).reshape(-1, 128))  # (58)
+        g["gamma8"] += np.dot(w.places[: m * 64], (delta8 * xhat8).reshape(-1, 128))  # (58)
     dW7_flat = g["W7"].reshape(128, -1)
     dW7_flat[...] = 0
     for s, m in pieces(N, 28):
+        delta8, xhat8, delta7, a6_3 = w.delta8[s], w.xhat8[s], w.delta7[s], w.a6_3[s]
+        a6_3_padded_2, a6_3_windows_2 = w.a6_3_padded_2[:m], w.a6_3_windows_2[:m]
         # δ7[n,i,j,k] = γ8[k] (64 N δ8[n,i,j,k] − Σ_mpq δ8[m,p,q,k] − (Σ_mpq δ8[m,p,q,k] x̂8[m,p,q,k]) x̂8[n,i,j,k])/(64 N √(v8[k] + 1e-5)) (N, 8, 8, 128) (63)
-        np.divide(p["gamma8"] * (64 * N * w.delta8[s] - g["gamma8"] * w.xhat8[s] - g["beta8"]), 64 * N * np.sqrt(w.v8 + 1e-05), out=w.delta7[s])  # (63)
-        w.a6_3_padded_2[:m, 1:-1, 1:-1] = w.a6_3[s]                     # ∂E/∂W7 = Σₙ δ7ₙ ⋆(p=1) a6_3ₙ + 0.0002 W7 (128, 3, 3, 64) (64)
-        np.copyto(w.a6_3_windows_2[:m], windows(w.a6_3_padded_2[:m], "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (64)
-        dW7_flat += np.dot(w.delta7[s].reshape(-1, 128).T, w.a6_3_windows_2[:m].reshape(-1, 576))  # (64)
+        np.divide(p["gamma8"] * (64 * N * delta8 - g["gamma8"] * xhat8 - g["beta8"]), 64 * N * np.sqrt(w.v8 + 1e-05), out=delta7)  # (63)
+        # ∂E/∂W7 = Σₙ δ7ₙ ⋆(p=1) a6_3ₙ + 0.0002 W7 (128, 3, 3, 64) (64)
+        a6_3_padded_2[:, 1:-1, 1:-1] = a6_3                             # (64)
+        np.copyto(a6_3_windows_2, windows(a6_3_padded_2, "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (64)
+        dW7_flat += np.dot(delta7.reshape(-1, 128).T, a6_3_windows_2.reshape(-1, 576))  # (64)
     g["W7"] += p["W7"] / 5000                                           # (64)
-    g["beta6"][...] = 0
-    g["gamma6"][...] = 0
+    for total in (g["beta6"], g["gamma6"]):
+        total[...] = 0
     for s, m in pieces(N, 28):
+        delta7, m6, a6, a6_2, delta6 = w.delta7[s], w.m6[s], w.a6[s], w.a6_2[s], w.delta6[s]
+        xhat6 = w.xhat6[s]
+        da6_2_sum_windows, da6_2_sum_padded = w.da6_2_sum_windows[:m], w.da6_2_sum_padded[:m]
+        da6_2_sum, da6_2, delta6_winner = w.da6_2_sum[:m], w.da6_2[:m], w.delta6_winner[:m]
+        delta6_sum_windows, delta6_sum = w.delta6_sum_windows[:m], w.delta6_sum[:m]
         # ∂E/∂a6_2 = (5/4) (W7ᵀ ∗(p=1) δ7) ⊙ m6 (N, 8, 8, 64) (65)
-        np.dot(w.delta7[s].reshape(-1, 128), p["W7"].reshape(128, -1), out=w.da6_2_sum_windows[:m].reshape(-1, 576))  # (65)
-        w.da6_2_sum_padded[:m] = 0                                      # (65)
-        add_windows(windows(w.da6_2_sum_padded[:m], "n p+u q+v c -> n p q u v c", p=8, q=8, u=3, v=3), w.da6_2_sum_windows[:m], axes=(3, 4))  # (65)
-        np.copyto(w.da6_2_sum[:m], w.da6_2_sum_padded[:m, 1:-1, 1:-1])  # (65)
-        np.multiply(1.25 * w.da6_2_sum[:m], w.m6[s], out=w.da6_2[:m])   # (65)
+        np.dot(delta7.reshape(-1, 128), p["W7"].reshape(128, -1), out=da6_2_sum_windows.reshape(-1, 576))  # (65)
+        da6_2_sum_padded[...] = 0                                       # (65)
+        add_windows(windows(da6_2_sum_padded, "n p+u q+v c -> n p q u v c", p=8, q=8, u=3, v=3), da6_2_sum_windows, axes=(3, 4))  # (65)
+        np.copyto(da6_2_sum, da6_2_sum_padded[:, 1:-1, 1:-1])           # (65)
+        np.multiply(1.25 * da6_2_sum, m6, out=da6_2)                    # (65)
         # δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0] (N, 16, 16, 64) (66)
-        a6_windows_2 = windows(w.a6[s], "n 2i+p 2j+q k -> n i j p q k", i=8, j=8, p=2, q=2)  # (66)
-        first(a6_windows_2, w.a6_2[s], axes=(3, 4), out=w.delta6_winner[:m])  # (66)
-        np.multiply(w.da6_2[:m][:, :, :, None, None, :], w.delta6_winner[:m], out=w.delta6_sum_windows[:m])  # (66)
-        windows(w.delta6_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=8, j=8, p=2, q=2)[...] = w.delta6_sum_windows[:m]  # (66)
-        np.multiply(w.delta6_sum[:m], w.a6[s] > 0, out=w.delta6[s])     # (66)
+        a6_windows_2 = windows(a6, "n 2i+p 2j+q k -> n i j p q k", i=8, j=8, p=2, q=2)  # (66)
+        first(a6_windows_2, a6_2, axes=(3, 4), out=delta6_winner)       # (66)
+        np.multiply(da6_2[:, :, :, None, None, :], delta6_winner, out=delta6_sum_windows)  # (66)
+        windows(delta6_sum, "n 2i+p 2j+q k -> n i j p q k", i=8, j=8, p=2, q=2)[...] = delta6_sum_windows  # (66)
+        np.multiply(delta6_sum, a6 > 0, out=delta6)                     # (66)
         # ∂E/∂β6[k] = Σₙᵢⱼ δ6[n,i,j,k]   (64,)        (67)
-        g["beta6"] += np.dot(w.places[: m * 256], w.delta6[s].reshape(-1, 64))  # (67)
+        g["beta6"] += np.dot(w.places[: m * 256], delta6.reshape(-1, 64))  # (67)
         # ∂E/∂γ6[k] = Σₙᵢⱼ δ6[n,i,j,k] x̂6[n,i,j,k] (64,)        (68)
-        g["gamma6"] += np.dot(w.places[: m * 256], (w.delta6[s] * w.xhat6[s]).reshape(-1, 64))  # (68)
+        g["gamma6"] += np.dot(w.places[: m * 256], (delta6 * xhat6).reshape(-1, 64))  # (68)
     dW5_flat = g["W5"].reshape(64, -1)
     dW5_flat[...] = 0
     for s, m in pieces(N, 7):
+        delta6, xhat6, delta5, a4 = w.delta6[s], w.xhat6[s], w.delta5[s], w.a4[s]
+        a4_padded_2, a4_windows_2 = w.a4_padded_2[:m], w.a4_windows_2[:m]
         # δ5[n,i,j,k] = γ6[k] (256 N δ6[n,i,j,k] − Σ_mpq δ6[m,p,q,k] − (Σ_mpq δ6[m,p,q,k] x̂6[m,p,q,k]) x̂6[n,i,j,k])/(256 N √(v6[k] + 1e-5)) (N, 16, 16, 64) (73)
-        np.divide(p["gamma6"] * (256 * N * w.delta6[s] - g["gamma6"] * w.xhat6[s] - g["beta6"]), 256 * N * np.sqrt(w.v6 + 1e-05), out=w.delta5[s])  # (73)
-        w.a4_padded_2[:m, 1:-1, 1:-1] = w.a4[s]                         # ∂E/∂W5 = Σₙ δ5ₙ ⋆(p=1) a4ₙ + 0.0002 W5 (64, 3, 3, 64) (74)
-        np.copyto(w.a4_windows_2[:m], windows(w.a4_padded_2[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (74)
-        dW5_flat += np.dot(w.delta5[s].reshape(-1, 64).T, w.a4_windows_2[:m].reshape(-1, 576))  # (74)
+        np.divide(p["gamma6"] * (256 * N * delta6 - g["gamma6"] * xhat6 - g["beta6"]), 256 * N * np.sqrt(w.v6 + 1e-05), out=delta5)  # (73)
+        # ∂E/∂W5 = Σₙ δ5ₙ ⋆(p=1) a4ₙ + 0.0002 W5 (64, 3, 3, 64) (74)
+        a4_padded_2[:, 1:-1, 1:-1] = a4                                 # (74)
+        np.copyto(a4_windows_2, windows(a4_padded_2, "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (74)
+        dW5_flat += np.dot(delta5.reshape(-1, 64).T, a4_windows_2.reshape(-1, 576))  # (74)
     g["W5"] += p["W5"] / 5000                                           # (74)
-    # δ4 = (W5ᵀ ∗(p=1) δ5) ⊙ [a4 > 0] (N, 16, 16, 64) (75)
     np.copyto(w.W5_windows, windows(p["W5"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (75)
-    g["beta4"][...] = 0
-    g["gamma4"][...] = 0
+    for total in (g["beta4"], g["gamma4"]):
+        total[...] = 0
     for s, m in pieces(N, 7):
-        w.delta5_padded[:m, 1:-1, 1:-1] = w.delta5[s]                   # (75)
-        np.copyto(w.delta5_windows[:m], windows(w.delta5_padded[:m], "n p+u q+v k -> n p q u v k", p=16, q=16, u=3, v=3))  # (75)
-        np.dot(w.delta5_windows[:m].reshape(-1, 576), w.W5_windows.reshape(64, -1).T, out=w.delta4[s].reshape(-1, 64))  # (75)
-        w.delta4[s] *= w.a4[s] > 0                                      # (75)
+        delta5, delta4, a4, xhat4 = w.delta5[s], w.delta4[s], w.a4[s], w.xhat4[s]
+        delta5_padded, delta5_windows = w.delta5_padded[:m], w.delta5_windows[:m]
+        # δ4 = (W5ᵀ ∗(p=1) δ5) ⊙ [a4 > 0] (N, 16, 16, 64) (75)
+        delta5_padded[:, 1:-1, 1:-1] = delta5                           # (75)
+        np.copyto(delta5_windows, windows(delta5_padded, "n p+u q+v k -> n p q u v k", p=16, q=16, u=3, v=3))  # (75)
+        np.dot(delta5_windows.reshape(-1, 576), w.W5_windows.reshape(64, -1).T, out=delta4.reshape(-1, 64))  # (75)
+        delta4 *= a4 > 0                                                # (75)
         # ∂E/∂β4[k] = Σₙᵢⱼ δ4[n,i,j,k]   (64,)        (76)
-        g["beta4"] += np.dot(w.places[: m * 256], w.delta4[s].reshape(-1, 64))  # (76)
+        g["beta4"] += np.dot(w.places[: m * 256], delta4.reshape(-1, 64))  # (76)
         # ∂E/∂γ4[k] = Σₙᵢⱼ δ4[n,i,j,k] x̂4[n,i,j,k] (64,)        (77)
-        g["gamma4"] += np.dot(w.places[: m * 256], (w.delta4[s] * w.xhat4[s]).reshape(-1, 64))  # (77)
+        g["gamma4"] += np.dot(w.places[: m * 256], (delta4 * xhat4).reshape(-1, 64))  # (77)
     dW3_flat = g["W3"].reshape(64, -1)
     dW3_flat[...] = 0
     for s, m in pieces(N, 14):
+        delta4, xhat4, delta3, a2_3 = w.delta4[s], w.xhat4[s], w.delta3[s], w.a2_3[s]
+        a2_3_padded_2, a2_3_windows_2 = w.a2_3_padded_2[:m], w.a2_3_windows_2[:m]
         # δ3[n,i,j,k] = γ4[k] (256 N δ4[n,i,j,k] − Σ_mpq δ4[m,p,q,k] − (Σ_mpq δ4[m,p,q,k] x̂4[m,p,q,k]) x̂4[n,i,j,k])/(256 N √(v4[k] + 1e-5)) (N, 16, 16, 64) (82)
-        np.divide(p["gamma4"] * (256 * N * w.delta4[s] - g["gamma4"] * w.xhat4[s] - g["beta4"]), 256 * N * np.sqrt(w.v4 + 1e-05), out=w.delta3[s])  # (82)
-        w.a2_3_padded_2[:m, 1:-1, 1:-1] = w.a2_3[s]                     # ∂E/∂W3 = Σₙ δ3ₙ ⋆(p=1) a2_3ₙ + 0.0002 W3 (64, 3, 3, 32) (83)
-        np.copyto(w.a2_3_windows_2[:m], windows(w.a2_3_padded_2[:m], "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (83)
-        dW3_flat += np.dot(w.delta3[s].reshape(-1, 64).T, w.a2_3_windows_2[:m].reshape(-1, 288))  # (83)
+        np.divide(p["gamma4"] * (256 * N * delta4 - g["gamma4"] * xhat4 - g["beta4"]), 256 * N * np.sqrt(w.v4 + 1e-05), out=delta3)  # (82)
+        # ∂E/∂W3 = Σₙ δ3ₙ ⋆(p=1) a2_3ₙ + 0.0002 W3 (64, 3, 3, 32) (83)
+        a2_3_padded_2[:, 1:-1, 1:-1] = a2_3                             # (83)
+        np.copyto(a2_3_windows_2, windows(a2_3_padded_2, "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (83)
+        dW3_flat += np.dot(delta3.reshape(-1, 64).T, a2_3_windows_2.reshape(-1, 288))  # (83)
     g["W3"] += p["W3"] / 5000                                           # (83)
-    g["beta2"][...] = 0
-    g["gamma2"][...] = 0
+    for total in (g["beta2"], g["gamma2"]):
+        total[...] = 0
     for s, m in pieces(N, 14):
+        delta3, m2, a2, a2_2, delta2 = w.delta3[s], w.m2[s], w.a2[s], w.a2_2[s], w.delta2[s]
+        xhat2 = w.xhat2[s]
+        da2_2_sum_windows, da2_2_sum_padded = w.da2_2_sum_windows[:m], w.da2_2_sum_padded[:m]
+        da2_2_sum, da2_2, delta2_winner = w.da2_2_sum[:m], w.da2_2[:m], w.delta2_winner[:m]
+        delta2_sum_windows, delta2_sum = w.delta2_sum_windows[:m], w.delta2_sum[:m]
         # ∂E/∂a2_2 = (10/9) (W3ᵀ ∗(p=1) δ3) ⊙ m2 (N, 16, 16, 32) (84)
-        np.dot(w.delta3[s].reshape(-1, 64), p["W3"].reshape(64, -1), out=w.da2_2_sum_windows[:m].reshape(-1, 288))  # (84)
-        w.da2_2_sum_padded[:m] = 0                                      # (84)
-        add_windows(windows(w.da2_2_sum_padded[:m], "n p+u q+v c -> n p q u v c", p=16, q=16, u=3, v=3), w.da2_2_sum_windows[:m], axes=(3, 4))  # (84)
-        np.copyto(w.da2_2_sum[:m], w.da2_2_sum_padded[:m, 1:-1, 1:-1])  # (84)
-        np.multiply(10 / 9 * w.da2_2_sum[:m], w.m2[s], out=w.da2_2[:m])  # (84)
+        np.dot(delta3.reshape(-1, 64), p["W3"].reshape(64, -1), out=da2_2_sum_windows.reshape(-1, 288))  # (84)
+        da2_2_sum_padded[...] = 0                                       # (84)
+        add_windows(windows(da2_2_sum_padded, "n p+u q+v c -> n p q u v c", p=16, q=16, u=3, v=3), da2_2_sum_windows, axes=(3, 4))  # (84)
+        np.copyto(da2_2_sum, da2_2_sum_padded[:, 1:-1, 1:-1])           # (84)
+        np.multiply(10 / 9 * da2_2_sum, m2, out=da2_2)                  # (84)
         # δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0] (N, 32, 32, 32) (85)
-        a2_windows_2 = windows(w.a2[s], "n 2i+p 2j+q k -> n i j p q k", i=16, j=16, p=2, q=2)  # (85)
-        first(a2_windows_2, w.a2_2[s], axes=(3, 4), out=w.delta2_winner[:m])  # (85)
-        np.multiply(w.da2_2[:m][:, :, :, None, None, :], w.delta2_winner[:m], out=w.delta2_sum_windows[:m])  # (85)
-        windows(w.delta2_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=16, j=16, p=2, q=2)[...] = w.delta2_sum_windows[:m]  # (85)
-        np.multiply(w.delta2_sum[:m], w.a2[s] > 0, out=w.delta2[s])     # (85)
+        a2_windows_2 = windows(a2, "n 2i+p 2j+q k -> n i j p q k", i=16, j=16, p=2, q=2)  # (85)
+        first(a2_windows_2, a2_2, axes=(3, 4), out=delta2_winner)       # (85)
+        np.multiply(da2_2[:, :, :, None, None, :], delta2_winner, out=delta2_sum_windows)  # (85)
+        windows(delta2_sum, "n 2i+p 2j+q k -> n i j p q k", i=16, j=16, p=2, q=2)[...] = delta2_sum_windows  # (85)
+        np.multiply(delta2_sum, a2 > 0, out=delta2)                     # (85)
         # ∂E/∂β2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (86)
-        g["beta2"] += np.dot(w.places[: m * 1024], w.delta2[s].reshape(-1, 32))  # (86)
+        g["beta2"] += np.dot(w.places[: m * 1024], delta2.reshape(-1, 32))  # (86)
         # ∂E/∂γ2[k] = Σₙᵢⱼ δ2[n,i,j,k] x̂2[n,i,j,k] (32,)        (87)
-        g["gamma2"] += np.dot(w.places[: m * 1024], (w.delta2[s] * w.xhat2[s]).reshape(-1, 32))  # (87)
+        g["gamma2"] += np.dot(w.places[: m * 1024], (delta2 * xhat2).reshape(-1, 32))  # (87)
     dW1_flat = g["W1"].reshape(32, -1)
     dW1_flat[...] = 0
     for s, m in pieces(N, 32):
+        delta2, xhat2, delta1 = w.delta2[s], w.xhat2[s], w.delta1[s]
+        a0_padded_2, a0_windows_2 = w.a0_padded_2[:m], w.a0_windows_2[:m]
         # δ1[n,i,j,k] = γ2[k] (1024 N δ2[n,i,j,k] − Σ_mpq δ2[m,p,q,k] − (Σ_mpq δ2[m,p,q,k] x̂2[m,p,q,k]) x̂2[n,i,j,k])/(1024 N √(v2[k] + 1e-5)) (N, 32, 32, 32) (92)
-        np.divide(p["gamma2"] * (1024 * N * w.delta2[s] - g["gamma2"] * w.xhat2[s] - g["beta2"]), 1024 * N * np.sqrt(w.v2 + 1e-05), out=w.delta1[s])  # (92)
-        w.a0_padded_2[:m, 1:-1, 1:-1] = a0[s]                           # ∂E/∂W1 = Σₙ δ1ₙ ⋆(p=1) a0ₙ + 0.0002 W1 (32, 3, 3, 3) (93)
-        np.copyto(w.a0_windows_2[:m], windows(w.a0_padded_2[:m], "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (93)
-        dW1_flat += np.dot(w.delta1[s].reshape(-1, 32).T, w.a0_windows_2[:m].reshape(-1, 27))  # (93)
+        np.divide(p["gamma2"] * (1024 * N * delta2 - g["gamma2"] * xhat2 - g["beta2"]), 1024 * N * np.sqrt(w.v2 + 1e-05), out=delta1)  # (92)
+        # ∂E/∂W1 = Σₙ δ1ₙ ⋆(p=1) a0ₙ + 0.0002 W1 (32, 3, 3, 3) (93)
+        a0_padded_2[:, 1:-1, 1:-1] = a0[s]                              # (93)
+        np.copyto(a0_windows_2, windows(a0_padded_2, "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (93)
+        dW1_flat += np.dot(delta1.reshape(-1, 32).T, a0_windows_2.reshape(-1, 27))  # (93)
     g["W1"] += p["W1"] / 5000                                           # (93)
 
 
@@ -716,11 +771,13 @@ def input_gradient(parameters, x, t, seed=None):
     backward(p, x, t, w, g)
     N = len(x)
     for s, m in pieces(N, 32):
+        delta1, dx = w.delta1[s], w.dx[s]
+        dx_windows, dx_padded = w.dx_windows[:m], w.dx_padded[:m]
         # ∂E/∂x = W1ᵀ ∗(p=1) δ1          (N, 32, 32, 3) (94)
-        np.dot(w.delta1[s].reshape(-1, 32), p["W1"].reshape(32, -1), out=w.dx_windows[:m].reshape(-1, 27))  # (94)
-        w.dx_padded[:m] = 0                                             # (94)
-        add_windows(windows(w.dx_padded[:m], "n p+u q+v c -> n p q u v c", p=32, q=32, u=3, v=3), w.dx_windows[:m], axes=(3, 4))  # (94)
-        np.copyto(w.dx[s], w.dx_padded[:m, 1:-1, 1:-1])                 # (94)
+        np.dot(delta1.reshape(-1, 32), p["W1"].reshape(32, -1), out=dx_windows.reshape(-1, 27))  # (94)
+        dx_padded[...] = 0                                              # (94)
+        add_windows(windows(dx_padded, "n p+u q+v c -> n p q u v c", p=32, q=32, u=3, v=3), dx_windows, axes=(3, 4))  # (94)
+        np.copyto(dx, dx_padded[:, 1:-1, 1:-1])                         # (94)
     return w.dx.copy()
 
 

@@ -206,24 +206,28 @@ def forward(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
     for s, m in pieces(N, 53):
-        w.a0_padded[:m, 2:-2, 2:-2] = a0[s]                             # z1 = W1 ⋆(p=2) a0 + b1         (N, 28, 28, 6) (3)
-        np.copyto(w.a0_windows[:m], windows(w.a0_padded[:m], "n i+u j+v 0 -> n i j u v", i=28, j=28, u=5, v=5))  # (3)
-        np.dot(w.a0_windows[:m].reshape(-1, 25), p["W1"].reshape(6, -1).T, out=w.z1[:m].reshape(-1, 6))  # (3)
-        w.z1[:m] += p["b1"]                                             # (3)
-        np.tanh(w.z1[:m], out=w.a1[s])                                  # a1 = tanh(z1)                  (N, 28, 28, 6) (4)
+        a1, a1_2, a2, a2_2 = w.a1[s], w.a1_2[s], w.a2[s], w.a2_2[s]
+        a0_padded, a0_windows, z1 = w.a0_padded[:m], w.a0_windows[:m], w.z1[:m]
+        a1_2_windows, z2 = w.a1_2_windows[:m], w.z2[:m]
+        # z1 = W1 ⋆(p=2) a0 + b1         (N, 28, 28, 6) (3)
+        a0_padded[:, 2:-2, 2:-2] = a0[s]                                # (3)
+        np.copyto(a0_windows, windows(a0_padded, "n i+u j+v 0 -> n i j u v", i=28, j=28, u=5, v=5))  # (3)
+        np.dot(a0_windows.reshape(-1, 25), p["W1"].reshape(6, -1).T, out=z1.reshape(-1, 6))  # (3)
+        z1 += p["b1"]                                                   # (3)
+        np.tanh(z1, out=a1)                                             # a1 = tanh(z1)                  (N, 28, 28, 6) (4)
         # a1_2[n,i,j,k] = (1/4) Σ_uv a1[n,2i+u,2j+v,k] (N, 14, 14, 6) (5)
-        a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=14, j=14, u=2, v=2)  # (5)
-        a1_windows.sum(axis=(4, 5), out=w.a1_2[s])                      # (5)
-        w.a1_2[s] *= 0.25                                               # (5)
+        a1_windows = windows(a1, "n 2i+u 2j+v k -> n i j k u v", i=14, j=14, u=2, v=2)  # (5)
+        a1_windows.sum(axis=(4, 5), out=a1_2)                           # (5)
+        a1_2 *= 0.25                                                    # (5)
         # z2 = W2 ⋆ a1_2 + b2            (N, 10, 10, 16) (6)
-        np.copyto(w.a1_2_windows[:m], windows(w.a1_2[s], "n i+u j+v c -> n i j u v c", i=10, j=10, u=5, v=5))  # (6)
-        np.dot(w.a1_2_windows[:m].reshape(-1, 150), p["W2"].reshape(16, -1).T, out=w.z2[:m].reshape(-1, 16))  # (6)
-        w.z2[:m] += p["b2"]                                             # (6)
-        np.tanh(w.z2[:m], out=w.a2[s])                                  # a2 = tanh(z2)                  (N, 10, 10, 16) (7)
+        np.copyto(a1_2_windows, windows(a1_2, "n i+u j+v c -> n i j u v c", i=10, j=10, u=5, v=5))  # (6)
+        np.dot(a1_2_windows.reshape(-1, 150), p["W2"].reshape(16, -1).T, out=z2.reshape(-1, 16))  # (6)
+        z2 += p["b2"]                                                   # (6)
+        np.tanh(z2, out=a2)                                             # a2 = tanh(z2)                  (N, 10, 10, 16) (7)
         # a2_2[n,i,j,k] = (1/4) Σ_uv a2[n,2i+u,2j+v,k] (N, 5, 5, 16) (8)
-        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
-        a2_windows.sum(axis=(4, 5), out=w.a2_2[s])                      # (8)
-        w.a2_2[s] *= 0.25                                               # (8)
+        a2_windows = windows(a2, "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
+        a2_windows.sum(axis=(4, 5), out=a2_2)                           # (8)
+        a2_2 *= 0.25                                                    # (8)
     a2_3 = w.a2_2.reshape(N, 400)                                       # a2_3 = vec(a2_2)               (N, 400)     (9)
     z3 = np.dot(a2_3, p["W3"].T, out=w.z3)                              # z3 = W3 a2_3 + b3              (N, 120)     (10)
     z3 += p["b3"]                                                       # (10)
@@ -267,33 +271,33 @@ def backward(p, x, t, w, g):
     np.dot(w.ones, w.delta3, out=g["b3"])                               # ∂E/∂b3 = Σₙ δ3ₙ                (120,)       (25)
     np.dot(w.delta3, p["W3"], out=w.da2_3)                              # ∂E/∂a2_3 = W3ᵀ δ3              (N, 400)     (26)
     w.da2_2 = w.da2_3.reshape(N, 5, 5, 16)                              # ∂E/∂a2_2 = vec⁻¹(∂E/∂a2_3)     (N, 5, 5, 16) (27)
-    g["b2"][...] = 0
-    g["b1"][...] = 0
-    dW2_flat = g["W2"].reshape(16, -1)
-    dW2_flat[...] = 0
-    dW1_flat = g["W1"].reshape(6, -1)
-    dW1_flat[...] = 0
+    dW2_flat, dW1_flat = g["W2"].reshape(16, -1), g["W1"].reshape(6, -1)
+    for total in (dW2_flat, g["b2"], dW1_flat, g["b1"]):
+        total[...] = 0
     for s, m in pieces(N, 53):
+        da2_2, a2, a1_2, a1, delta1 = w.da2_2[s], w.a2[s], w.a1_2[s], w.a1[s], w.delta1[s]
+        delta2_sum, delta2, a1_2_windows_2 = w.delta2_sum[:m], w.delta2[:m], w.a1_2_windows_2[:m]
+        da1_2_windows, da1_2, delta1_sum = w.da1_2_windows[:m], w.da1_2[:m], w.delta1_sum[:m]
+        a0_padded_2, a0_windows_2 = w.a0_padded_2[:m], w.a0_windows_2[:m]
         # δ2[n,p,q,k] = (1/4) (Σᵢⱼ [0 ≤ p − 2 i < 2] [0 ≤ q − 2 j < 2] ∂E/∂a2_2[n,i,j,k]) (1 − a2[n,p,q,k]²) (N, 10, 10, 16) (28)
-        windows(w.delta2_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)[...] = w.da2_2[s][:, :, :, None, None, :]  # (28)
-        np.divide(w.delta2_sum[:m] * (1 - w.a2[s]**2), 4, out=w.delta2[:m])  # (28)
+        windows(delta2_sum, "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)[...] = da2_2[:, :, :, None, None, :]  # (28)
+        np.divide(delta2_sum * (1 - a2**2), 4, out=delta2)              # (28)
         # ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_2ₙ        (16, 5, 5, 6) (29)
-        np.copyto(w.a1_2_windows_2[:m], windows(w.a1_2[s], "n i+u j+v c -> n i j u v c", i=10, j=10, u=5, v=5))  # (29)
-        dW2_flat += np.dot(w.delta2[:m].reshape(-1, 16).T, w.a1_2_windows_2[:m].reshape(-1, 150))  # (29)
-        # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (16,)        (30)
-        g["b2"] += np.dot(w.places[: m * 100], w.delta2[:m].reshape(-1, 16))  # (30)
+        np.copyto(a1_2_windows_2, windows(a1_2, "n i+u j+v c -> n i j u v c", i=10, j=10, u=5, v=5))  # (29)
+        dW2_flat += np.dot(delta2.reshape(-1, 16).T, a1_2_windows_2.reshape(-1, 150))  # (29)
+        g["b2"] += np.dot(w.places[: m * 100], delta2.reshape(-1, 16))  # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (16,)        (30)
         # ∂E/∂a1_2 = W2ᵀ ∗ δ2            (N, 14, 14, 6) (31)
-        np.dot(w.delta2[:m].reshape(-1, 16), p["W2"].reshape(16, -1), out=w.da1_2_windows[:m].reshape(-1, 150))  # (31)
-        w.da1_2[:m] = 0                                                 # (31)
-        add_windows(windows(w.da1_2[:m], "n p+u q+v c -> n p q u v c", p=10, q=10, u=5, v=5), w.da1_2_windows[:m], axes=(3, 4))  # (31)
+        np.dot(delta2.reshape(-1, 16), p["W2"].reshape(16, -1), out=da1_2_windows.reshape(-1, 150))  # (31)
+        da1_2[...] = 0                                                  # (31)
+        add_windows(windows(da1_2, "n p+u q+v c -> n p q u v c", p=10, q=10, u=5, v=5), da1_2_windows, axes=(3, 4))  # (31)
         # δ1[n,p,q,k] = (1/4) (Σᵢⱼ [0 ≤ p − 2 i < 2] [0 ≤ q − 2 j < 2] ∂E/∂a1_2[n,i,j,k]) (1 − a1[n,p,q,k]²) (N, 28, 28, 6) (32)
-        windows(w.delta1_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=14, j=14, p=2, q=2)[...] = w.da1_2[:m][:, :, :, None, None, :]  # (32)
-        np.divide(w.delta1_sum[:m] * (1 - w.a1[s]**2), 4, out=w.delta1[s])  # (32)
-        w.a0_padded_2[:m, 2:-2, 2:-2] = a0[s]                           # ∂E/∂W1 = Σₙ δ1ₙ ⋆(p=2) a0ₙ     (6, 5, 5, 1) (33)
-        np.copyto(w.a0_windows_2[:m], windows(w.a0_padded_2[:m], "n i+u j+v 0 -> n i j u v", i=28, j=28, u=5, v=5))  # (33)
-        dW1_flat += np.dot(w.delta1[s].reshape(-1, 6).T, w.a0_windows_2[:m].reshape(-1, 25))  # (33)
-        # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (6,)         (34)
-        g["b1"] += np.dot(w.places[: m * 784], w.delta1[s].reshape(-1, 6))  # (34)
+        windows(delta1_sum, "n 2i+p 2j+q k -> n i j p q k", i=14, j=14, p=2, q=2)[...] = da1_2[:, :, :, None, None, :]  # (32)
+        np.divide(delta1_sum * (1 - a1**2), 4, out=delta1)              # (32)
+        # ∂E/∂W1 = Σₙ δ1ₙ ⋆(p=2) a0ₙ     (6, 5, 5, 1) (33)
+        a0_padded_2[:, 2:-2, 2:-2] = a0[s]                              # (33)
+        np.copyto(a0_windows_2, windows(a0_padded_2, "n i+u j+v 0 -> n i j u v", i=28, j=28, u=5, v=5))  # (33)
+        dW1_flat += np.dot(delta1.reshape(-1, 6).T, a0_windows_2.reshape(-1, 25))  # (33)
+        g["b1"] += np.dot(w.places[: m * 784], delta1.reshape(-1, 6))   # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (6,)         (34)
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------
@@ -369,11 +373,13 @@ def input_gradient(parameters, x, t, seed=None):
     backward(p, x, t, w, g)
     N = len(x)
     for s, m in pieces(N, 53):
+        delta1, dx = w.delta1[s], w.dx[s]
+        dx_windows, dx_padded = w.dx_windows[:m], w.dx_padded[:m]
         # ∂E/∂x = W1ᵀ ∗(p=2) δ1          (N, 28, 28, 1) (35)
-        np.dot(w.delta1[s].reshape(-1, 6), p["W1"].reshape(6, -1), out=w.dx_windows[:m].reshape(-1, 25))  # (35)
-        w.dx_padded[:m] = 0                                             # (35)
-        add_windows(windows(w.dx_padded[:m], "n p+u q+v c -> n p q u v c", p=28, q=28, u=5, v=5), w.dx_windows[:m].transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (35)
-        np.copyto(w.dx[s], w.dx_padded[:m, 2:-2, 2:-2])                 # (35)
+        np.dot(delta1.reshape(-1, 6), p["W1"].reshape(6, -1), out=dx_windows.reshape(-1, 25))  # (35)
+        dx_padded[...] = 0                                              # (35)
+        add_windows(windows(dx_padded, "n p+u q+v c -> n p q u v c", p=28, q=28, u=5, v=5), dx_windows.transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (35)
+        np.copyto(dx, dx_padded[:, 2:-2, 2:-2])                         # (35)
     return w.dx.copy()
 
 

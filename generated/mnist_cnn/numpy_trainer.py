@@ -230,26 +230,28 @@ def prepare(p, x, t=None):
 # ---- Forward, in training --------------------------------------------------------------------------
 def forward(p, x, w, seed):
     N = len(x)
-    draw(seed, 0, 0.7, out=w.m2)                                        # a2_3 = (10/7) a2_2 ⊙ m2        (N, 5, 5, 32) (9)
+    draw(seed, 0, 0.7, out=w.m2)                                        # m2 ∼ Bernoulli(0.7)            (N, 5, 5, 32) (9)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
     for s, m in pieces(N, 60):
+        a1, a1_2, a2, a2_2, m2, a2_3 = w.a1[s], w.a1_2[s], w.a2[s], w.a2_2[s], w.m2[s], w.a2_3[s]
+        a0_windows, z1, a1_2_windows, z2 = w.a0_windows[:m], w.z1[:m], w.a1_2_windows[:m], w.z2[:m]
         # z1 = W1 ⋆ a0 + b1              (N, 26, 26, 16) (3)
-        np.copyto(w.a0_windows[:m], windows(a0[s], "n i+u j+v 0 -> n i j u v", i=26, j=26, u=3, v=3))  # (3)
-        np.dot(w.a0_windows[:m].reshape(-1, 9), p["W1"].reshape(16, -1).T, out=w.z1[:m].reshape(-1, 16))  # (3)
-        w.z1[:m] += p["b1"]                                             # (3)
-        np.maximum(w.z1[:m], 0, out=w.a1[s])                            # a1 = max(0, z1)                (N, 26, 26, 16) (4)
+        np.copyto(a0_windows, windows(a0[s], "n i+u j+v 0 -> n i j u v", i=26, j=26, u=3, v=3))  # (3)
+        np.dot(a0_windows.reshape(-1, 9), p["W1"].reshape(16, -1).T, out=z1.reshape(-1, 16))  # (3)
+        z1 += p["b1"]                                                   # (3)
+        np.maximum(z1, 0, out=a1)                                       # a1 = max(0, z1)                (N, 26, 26, 16) (4)
         # a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k] (N, 13, 13, 16) (5)
-        a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=13, j=13, u=2, v=2)  # (5)
-        greatest(a1_windows, axes=(4, 5), out=w.a1_2[s])                # (5)
+        a1_windows = windows(a1, "n 2i+u 2j+v k -> n i j k u v", i=13, j=13, u=2, v=2)  # (5)
+        greatest(a1_windows, axes=(4, 5), out=a1_2)                     # (5)
         # z2 = W2 ⋆ a1_2 + b2            (N, 11, 11, 32) (6)
-        np.copyto(w.a1_2_windows[:m], windows(w.a1_2[s], "n i+u j+v c -> n i j u v c", i=11, j=11, u=3, v=3))  # (6)
-        np.dot(w.a1_2_windows[:m].reshape(-1, 144), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (6)
-        w.z2[:m] += p["b2"]                                             # (6)
-        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 11, 11, 32) (7)
+        np.copyto(a1_2_windows, windows(a1_2, "n i+u j+v c -> n i j u v c", i=11, j=11, u=3, v=3))  # (6)
+        np.dot(a1_2_windows.reshape(-1, 144), p["W2"].reshape(32, -1).T, out=z2.reshape(-1, 32))  # (6)
+        z2 += p["b2"]                                                   # (6)
+        np.maximum(z2, 0, out=a2)                                       # a2 = max(0, z2)                (N, 11, 11, 32) (7)
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 5, 5, 32) (8)
-        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
-        greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (8)
-        np.multiply(10 / 7 * w.a2_2[s], w.m2[s], out=w.a2_3[s])         # (9)
+        a2_windows = windows(a2, "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
+        greatest(a2_windows, axes=(4, 5), out=a2_2)                     # (8)
+        np.multiply(10 / 7 * a2_2, m2, out=a2_3)                        # a2_3 = (10/7) a2_2 ⊙ m2        (N, 5, 5, 32) (9)
     a2_4 = w.a2_3.reshape(N, 800)                                       # a2_4 = vec(a2_3)               (N, 800)     (11)
     z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 64)      (12)
     z3 += p["b3"]                                                       # (12)
@@ -268,23 +270,25 @@ def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
     for s, m in pieces(N, 60):
+        a1, a1_2, a2, a2_2, a2_3 = w.a1[s], w.a1_2[s], w.a2[s], w.a2_2[s], w.a2_3[s]
+        a0_windows, z1, a1_2_windows, z2 = w.a0_windows[:m], w.z1[:m], w.a1_2_windows[:m], w.z2[:m]
         # z1 = W1 ⋆ a0 + b1              (N, 26, 26, 16) (3)
-        np.copyto(w.a0_windows[:m], windows(a0[s], "n i+u j+v 0 -> n i j u v", i=26, j=26, u=3, v=3))  # (3)
-        np.dot(w.a0_windows[:m].reshape(-1, 9), p["W1"].reshape(16, -1).T, out=w.z1[:m].reshape(-1, 16))  # (3)
-        w.z1[:m] += p["b1"]                                             # (3)
-        np.maximum(w.z1[:m], 0, out=w.a1[s])                            # a1 = max(0, z1)                (N, 26, 26, 16) (4)
+        np.copyto(a0_windows, windows(a0[s], "n i+u j+v 0 -> n i j u v", i=26, j=26, u=3, v=3))  # (3)
+        np.dot(a0_windows.reshape(-1, 9), p["W1"].reshape(16, -1).T, out=z1.reshape(-1, 16))  # (3)
+        z1 += p["b1"]                                                   # (3)
+        np.maximum(z1, 0, out=a1)                                       # a1 = max(0, z1)                (N, 26, 26, 16) (4)
         # a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k] (N, 13, 13, 16) (5)
-        a1_windows = windows(w.a1[s], "n 2i+u 2j+v k -> n i j k u v", i=13, j=13, u=2, v=2)  # (5)
-        greatest(a1_windows, axes=(4, 5), out=w.a1_2[s])                # (5)
+        a1_windows = windows(a1, "n 2i+u 2j+v k -> n i j k u v", i=13, j=13, u=2, v=2)  # (5)
+        greatest(a1_windows, axes=(4, 5), out=a1_2)                     # (5)
         # z2 = W2 ⋆ a1_2 + b2            (N, 11, 11, 32) (6)
-        np.copyto(w.a1_2_windows[:m], windows(w.a1_2[s], "n i+u j+v c -> n i j u v c", i=11, j=11, u=3, v=3))  # (6)
-        np.dot(w.a1_2_windows[:m].reshape(-1, 144), p["W2"].reshape(32, -1).T, out=w.z2[:m].reshape(-1, 32))  # (6)
-        w.z2[:m] += p["b2"]                                             # (6)
-        np.maximum(w.z2[:m], 0, out=w.a2[s])                            # a2 = max(0, z2)                (N, 11, 11, 32) (7)
+        np.copyto(a1_2_windows, windows(a1_2, "n i+u j+v c -> n i j u v c", i=11, j=11, u=3, v=3))  # (6)
+        np.dot(a1_2_windows.reshape(-1, 144), p["W2"].reshape(32, -1).T, out=z2.reshape(-1, 32))  # (6)
+        z2 += p["b2"]                                                   # (6)
+        np.maximum(z2, 0, out=a2)                                       # a2 = max(0, z2)                (N, 11, 11, 32) (7)
         # a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k] (N, 5, 5, 32) (8)
-        a2_windows = windows(w.a2[s], "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
-        greatest(a2_windows, axes=(4, 5), out=w.a2_2[s])                # (8)
-        w.a2_3[s] = w.a2_2[s]                                           # a2_3 = a2_2                    (N, 5, 5, 32) (10)
+        a2_windows = windows(a2, "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
+        greatest(a2_windows, axes=(4, 5), out=a2_2)                     # (8)
+        a2_3[...] = a2_2                                                # a2_3 = a2_2                    (N, 5, 5, 32) (10)
     a2_4 = w.a2_3.reshape(N, 800)                                       # a2_4 = vec(a2_3)               (N, 800)     (11)
     z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 64)      (12)
     z3 += p["b3"]                                                       # (12)
@@ -321,40 +325,42 @@ def backward(p, x, t, w, g):
     np.dot(w.ones, w.delta3, out=g["b3"])                               # ∂E/∂b3 = Σₙ δ3ₙ                (64,)        (22)
     np.dot(w.delta3, p["W3"], out=w.da2_4)                              # ∂E/∂a2_4 = W3ᵀ δ3              (N, 800)     (23)
     w.da2_3 = w.da2_4.reshape(N, 5, 5, 32)                              # ∂E/∂a2_3 = vec⁻¹(∂E/∂a2_4)     (N, 5, 5, 32) (24)
-    g["b2"][...] = 0
-    g["b1"][...] = 0
-    dW2_flat = g["W2"].reshape(32, -1)
-    dW2_flat[...] = 0
-    dW1_flat = g["W1"].reshape(16, -1)
-    dW1_flat[...] = 0
+    dW2_flat, dW1_flat = g["W2"].reshape(32, -1), g["W1"].reshape(16, -1)
+    for total in (dW2_flat, g["b2"], dW1_flat, g["b1"]):
+        total[...] = 0
     for s, m in pieces(N, 60):
+        a2, a2_2, da2_3, m2, a1_2, a1 = w.a2[s], w.a2_2[s], w.da2_3[s], w.m2[s], w.a1_2[s], w.a1[s]
+        delta1 = w.delta1[s]
+        delta2_winner, delta2_sum_windows = w.delta2_winner[:m], w.delta2_sum_windows[:m]
+        delta2_sum, delta2, a1_2_windows_2 = w.delta2_sum[:m], w.delta2[:m], w.a1_2_windows_2[:m]
+        da1_2_windows, da1_2, delta1_winner = w.da1_2_windows[:m], w.da1_2[:m], w.delta1_winner[:m]
+        delta1_sum_windows, delta1_sum = w.delta1_sum_windows[:m], w.delta1_sum[:m]
+        a0_windows_2 = w.a0_windows_2[:m]
         # δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0] (N, 11, 11, 32) (25)
-        a2_windows_2 = windows(w.a2[s], "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)  # (25)
-        first(a2_windows_2, w.a2_2[s], axes=(3, 4), out=w.delta2_winner[:m])  # (25)
-        np.multiply(w.da2_3[s][:, :, :, None, None, :] * w.delta2_winner[:m], w.m2[s][:, :, :, None, None, :], out=w.delta2_sum_windows[:m])  # (25)
-        w.delta2_sum[:m] = 0                                            # (25)
-        windows(w.delta2_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)[...] = w.delta2_sum_windows[:m]  # (25)
-        np.multiply(10 / 7 * w.delta2_sum[:m], w.a2[s] > 0, out=w.delta2[:m])  # (25)
+        a2_windows_2 = windows(a2, "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)  # (25)
+        first(a2_windows_2, a2_2, axes=(3, 4), out=delta2_winner)       # (25)
+        np.multiply(da2_3[:, :, :, None, None, :] * delta2_winner, m2[:, :, :, None, None, :], out=delta2_sum_windows)  # (25)
+        delta2_sum[...] = 0                                             # (25)
+        windows(delta2_sum, "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)[...] = delta2_sum_windows  # (25)
+        np.multiply(10 / 7 * delta2_sum, a2 > 0, out=delta2)            # (25)
         # ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_2ₙ        (32, 3, 3, 16) (26)
-        np.copyto(w.a1_2_windows_2[:m], windows(w.a1_2[s], "n i+u j+v c -> n i j u v c", i=11, j=11, u=3, v=3))  # (26)
-        dW2_flat += np.dot(w.delta2[:m].reshape(-1, 32).T, w.a1_2_windows_2[:m].reshape(-1, 144))  # (26)
-        # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (27)
-        g["b2"] += np.dot(w.places[: m * 121], w.delta2[:m].reshape(-1, 32))  # (27)
+        np.copyto(a1_2_windows_2, windows(a1_2, "n i+u j+v c -> n i j u v c", i=11, j=11, u=3, v=3))  # (26)
+        dW2_flat += np.dot(delta2.reshape(-1, 32).T, a1_2_windows_2.reshape(-1, 144))  # (26)
+        g["b2"] += np.dot(w.places[: m * 121], delta2.reshape(-1, 32))  # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (27)
         # ∂E/∂a1_2 = W2ᵀ ∗ δ2            (N, 13, 13, 16) (28)
-        np.dot(w.delta2[:m].reshape(-1, 32), p["W2"].reshape(32, -1), out=w.da1_2_windows[:m].reshape(-1, 144))  # (28)
-        w.da1_2[:m] = 0                                                 # (28)
-        add_windows(windows(w.da1_2[:m], "n p+u q+v c -> n p q u v c", p=11, q=11, u=3, v=3), w.da1_2_windows[:m], axes=(3, 4))  # (28)
+        np.dot(delta2.reshape(-1, 32), p["W2"].reshape(32, -1), out=da1_2_windows.reshape(-1, 144))  # (28)
+        da1_2[...] = 0                                                  # (28)
+        add_windows(windows(da1_2, "n p+u q+v c -> n p q u v c", p=11, q=11, u=3, v=3), da1_2_windows, axes=(3, 4))  # (28)
         # δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a1[n,2i+u,2j+v,k])] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0] (N, 26, 26, 16) (29)
-        a1_windows_2 = windows(w.a1[s], "n 2i+p 2j+q k -> n i j p q k", i=13, j=13, p=2, q=2)  # (29)
-        first(a1_windows_2, w.a1_2[s], axes=(3, 4), out=w.delta1_winner[:m])  # (29)
-        np.multiply(w.da1_2[:m][:, :, :, None, None, :], w.delta1_winner[:m], out=w.delta1_sum_windows[:m])  # (29)
-        windows(w.delta1_sum[:m], "n 2i+p 2j+q k -> n i j p q k", i=13, j=13, p=2, q=2)[...] = w.delta1_sum_windows[:m]  # (29)
-        np.multiply(w.delta1_sum[:m], w.a1[s] > 0, out=w.delta1[s])     # (29)
+        a1_windows_2 = windows(a1, "n 2i+p 2j+q k -> n i j p q k", i=13, j=13, p=2, q=2)  # (29)
+        first(a1_windows_2, a1_2, axes=(3, 4), out=delta1_winner)       # (29)
+        np.multiply(da1_2[:, :, :, None, None, :], delta1_winner, out=delta1_sum_windows)  # (29)
+        windows(delta1_sum, "n 2i+p 2j+q k -> n i j p q k", i=13, j=13, p=2, q=2)[...] = delta1_sum_windows  # (29)
+        np.multiply(delta1_sum, a1 > 0, out=delta1)                     # (29)
         # ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ          (16, 3, 3, 1) (30)
-        np.copyto(w.a0_windows_2[:m], windows(a0[s], "n i+u j+v 0 -> n i j u v", i=26, j=26, u=3, v=3))  # (30)
-        dW1_flat += np.dot(w.delta1[s].reshape(-1, 16).T, w.a0_windows_2[:m].reshape(-1, 9))  # (30)
-        # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (16,)        (31)
-        g["b1"] += np.dot(w.places[: m * 676], w.delta1[s].reshape(-1, 16))  # (31)
+        np.copyto(a0_windows_2, windows(a0[s], "n i+u j+v 0 -> n i j u v", i=26, j=26, u=3, v=3))  # (30)
+        dW1_flat += np.dot(delta1.reshape(-1, 16).T, a0_windows_2.reshape(-1, 9))  # (30)
+        g["b1"] += np.dot(w.places[: m * 676], delta1.reshape(-1, 16))  # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (16,)        (31)
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------
@@ -438,10 +444,12 @@ def input_gradient(parameters, x, t, seed=None):
     backward(p, x, t, w, g)
     N = len(x)
     for s, m in pieces(N, 96):
+        delta1, dx = w.delta1[s], w.dx[s]
+        dx_windows = w.dx_windows[:m]
         # ∂E/∂x = W1ᵀ ∗ δ1               (N, 28, 28, 1) (32)
-        np.dot(w.delta1[s].reshape(-1, 16), p["W1"].reshape(16, -1), out=w.dx_windows[:m].reshape(-1, 9))  # (32)
-        w.dx[s] = 0                                                     # (32)
-        add_windows(windows(w.dx[s], "n p+u q+v c -> n p q u v c", p=26, q=26, u=3, v=3), w.dx_windows[:m].transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (32)
+        np.dot(delta1.reshape(-1, 16), p["W1"].reshape(16, -1), out=dx_windows.reshape(-1, 9))  # (32)
+        dx[...] = 0                                                     # (32)
+        add_windows(windows(dx, "n p+u q+v c -> n p q u v c", p=26, q=26, u=3, v=3), dx_windows.transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (32)
     return w.dx.copy()
 
 

@@ -44,10 +44,10 @@ class Gathering(Lines):
         order = tuple(extents)
         places = self._windows(memory, s.subscripts, self.program.values[s.out].shape, order, extents)
         values = self._spread(s.source, order)
-        lines = [f"{self._all(memory)} = 0"] if s.zero else []
+        lines = [f"{memory}[...] = 0"] if s.zero else []
         if not s.add:
             cut = slices(s.subscripts, self.program.values[s.out].shape, order, extents)
-            target = f"{places}[...]" if cut is None else self._all(memory) if places == memory else places
+            target = f"{places}[...]" if cut is None or places == memory else places
             return [*lines, f"{target} = {values}"]
         self.helpers.add("add_windows")
         return [*lines, f"add_windows({places}, {values}, axes={looped(s.subscripts, order, extents)})"]

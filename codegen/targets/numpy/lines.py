@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import sympy
 from sympy import Expr, Symbol
 
-from codegen.program import Extent, Load, Loop, Program, Statement, Window
+from codegen.program import Extent, Load, Loop, Program, Statement, Value, Window
 from codegen.targets.numpy.expressions import FUNCTIONS, ExpressionPrinter, is_mask
 from codegen.verify import VerificationError
-
-PARTS = ("[s]", "[:m]")  # what a loop over pieces takes of a tensor: its samples, or as many as there are
 
 
 class Lines:
@@ -28,6 +26,7 @@ class Lines:
         buffer: Callable[[str], str | None],
         scratch: str = "",
         loop: Loop | None = None,
+        bound: Sequence[Value] = (),
     ) -> None:
         self.scratch = scratch
         self.program = program
@@ -40,6 +39,7 @@ class Lines:
         self.helpers: set[str] = set()
         self.needs_real = False
         self.loop = loop
+        self.bound = bound  # what a loop names anew for every piece
         self.batch = "N" if loop is None else "m"
         self.sums: set[tuple[int, int]] = set()  # (samples of a piece, places) of what ones are summed with
 
@@ -51,16 +51,8 @@ class Lines:
         return out
 
     @staticmethod
-    def _all(memory: str) -> str:
-        """Return the subscript that stands for all of a piece of memory on the left of an equals sign."""
-        return memory if memory.endswith(PARTS) else f"{memory}[...]"
-
-    @staticmethod
     def _cut(text: str, sides: list[str]) -> str:
-        """Return a tensor, or its part for a piece of the batch, cut on each axis."""
-        part = next((p for p in PARTS if text.endswith(p) and sides[0] == ":"), None)
-        if part is not None:
-            text, sides = text.removesuffix(part), [part[1:-1], *sides[1:]]
+        """Return a tensor cut on each axis."""
         while sides and sides[-1] == ":":
             sides = sides[:-1]
         return f"{text}[{', '.join(sides)}]" if sides else text
@@ -74,7 +66,7 @@ class Lines:
         name, out = self.names[value], self.buffer(value)
         if out is None:
             return [f"{name} = {text}"]
-        return [f"{self._all(out)} = {text}"] if name == out else [f"{name} = {out}", f"{name}[...] = {text}"]
+        return [f"{out}[...] = {text}"] if name == out else [f"{name} = {out}", f"{name}[...] = {text}"]
 
     def _spread(self, load: Load, order: tuple[Symbol, ...]) -> str:
         """Return a value with an axis for every index of ``order``, in that order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, replace
 
@@ -31,7 +32,7 @@ from codegen.program import (
 from codegen.targets.numpy.expressions import ExpressionPrinter, is_mask
 from codegen.targets.numpy.grid import GridPrinter
 from codegen.targets.numpy.helpers import HELPERS
-from codegen.targets.numpy.statements import Line, StatementPrinter
+from codegen.targets.numpy.statements import StatementPrinter
 
 COMMENT_COLUMN = 66
 TEXT_WIDTH, SHAPE_WIDTH = 30, 12
@@ -91,19 +92,28 @@ class Sections:
                 views |= {statement.out} if isinstance(statement, Window) else set()
         for made in self._made_in_loops():
             names[made] = stored.get(made, names[made])
+        bound: list[Value] = []
         if loop is not None:
-            for value in self.program.values.values():
-                if value.shape[:1] == (BATCH,) and value.name not in views:
-                    part = "[:m]" if value.piece else "[s]"
-                    names[value.name] += part
-                    if value.name in stored:
-                        stored[value.name] += part
-            for statement in loop.statements:
-                if isinstance(statement, Reshape):  # a view that is named anew for every piece
-                    identifier = self.program.values[statement.out].identifier
-                    names[statement.out] = stored[statement.out] = identifier
+            bound = self._bind_pieces(loop, names, stored, views)
         scratch = "s" if section == "update" else ""
-        return StatementPrinter(self.program, names, stored.get, scratch, loop)
+        return StatementPrinter(self.program, names, stored.get, scratch, loop, bound)
+
+    def _bind_pieces(
+        self, loop: Loop, names: dict[str, str], stored: dict[str, str], views: set[str]
+    ) -> list[Value]:
+        """Give what a loop takes of the workspace names of its own; the input is read sample by sample."""
+        used = dict.fromkeys(n for s in loop.statements for n in (*sorted(reads(s)), s.out))
+        named_by_loop = {s.out for s in loop.statements if isinstance(s, Reshape)}
+        bound = []
+        for value in (self.program.values[name] for name in used):
+            if value.shape[:1] != (BATCH,) or value.name in views:
+                continue
+            if value.kind != "local" or value.name in self.input_views:
+                names[value.name] += "[s]"
+                continue
+            names[value.name] = stored[value.name] = value.identifier
+            bound += [] if value.name in named_by_loop else [value]
+        return bound
 
     def _made_in_loops(self) -> set[str]:
         """Return the values that loops make: what follows a loop finds them in the workspace."""
@@ -154,11 +164,20 @@ class Sections:
                 printer, indent = self._printer(section, entry), "    "
                 lines += printer.loop_head(entry)
                 self.helpers.add("pieces")
-            for statement in entry.statements if isinstance(entry, Loop) else (entry,):
-                for line in printer.lines(statement):
-                    text = replace(line, text=indent + line.text)
-                    lines += annotated(text, self.program.notes[line.equation], line.equation in seen)
-                    seen.add(line.equation)
+            statements = entry.statements if isinstance(entry, Loop) else (entry,)
+            code = [line for statement in statements for line in printer.lines(statement)]
+            if isinstance(entry, Window | Pad):  # made ready for a loop, where its equation is computed
+                code = [replace(line, remark="") for line in code]
+            for (number, remark), group in itertools.groupby(code, lambda line: (line.equation, line.remark)):
+                texts = [indent + line.text for line in group]
+                if remark is not None:
+                    lines += [
+                        f"{text:<{COMMENT_COLUMN}}  # {f'{remark} ' if remark else ''}({number})"
+                        for text in texts
+                    ]
+                    continue
+                lines += annotated(texts, self.program.notes[number], number in seen)
+                seen.add(number)
             self.helpers |= printer.helpers
             self.needs_real[section] |= printer.needs_real
             self.sums |= printer.sums
@@ -291,13 +310,17 @@ def conditions(expression: Expr) -> list[Expr]:
     return list(found)
 
 
-def annotated(line: Line, note: EquationNote, again: bool) -> list[str]:
-    """Return a line of code with its equation's text, shape and number; the number alone where it goes on."""
+def annotated(texts: list[str], note: EquationNote, again: bool) -> list[str]:
+    """Return an equation's lines with its text, shape and number: beside them, or above if they are long.
+
+    Where the equation stood before (``again``), or goes on, its number is enough.
+    """
     number = f"({note.number})"
-    comment = number if again else f"{note.text:<{TEXT_WIDTH}} {note.shape:<{SHAPE_WIDTH}} {number}"
-    if len(line.text) <= COMMENT_COLUMN:
-        return [f"{line.text:<{COMMENT_COLUMN}}  # {comment}"]
-    indent = " " * (len(line.text) - len(line.text.lstrip()))
-    return (
-        [f"{indent}# {comment}", line.text + f"  # {number}"] if not again else [f"{line.text}  # {number}"]
-    )
+    whole = f"{note.text:<{TEXT_WIDTH}} {note.shape:<{SHAPE_WIDTH}} {number}"
+    beside = all(len(text) <= COMMENT_COLUMN for text in texts)
+    indent = " " * (len(texts[0]) - len(texts[0].lstrip()))
+    lines = [] if again or beside else [f"{indent}# {whole}"]
+    for position, text in enumerate(texts):
+        comment = whole if beside and not again and position == 0 else number
+        lines.append(f"{text:<{COMMENT_COLUMN}}  # {comment}")
+    return lines

@@ -39,10 +39,14 @@ from codegen.targets.numpy.scratch import steps
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the generated program and the number of the equation that it implements."""
+    """A line of the generated program and the number of the equation that it implements.
+
+    ``remark`` stands in its comment for the equation's own text.
+    """
 
     text: str
     equation: int
+    remark: str | None = None
 
 
 class StatementPrinter(Products, Gathering, Reductions):
@@ -50,7 +54,14 @@ class StatementPrinter(Products, Gathering, Reductions):
 
     def lines(self, statement: Statement) -> list[Line]:
         """Return the lines of a statement, in order."""
-        return [Line(text, statement.equation) for text in self._lines(statement)]
+        remark = None
+        if isinstance(statement, Draw):
+            value = self.program.values[statement.out]
+            shape = ", ".join(map(str, value.shape))
+            remark = (
+                f"{value.identifier} ∼ Bernoulli({float(statement.probability):g})".ljust(30) + f" ({shape})"
+            )
+        return [Line(text, statement.equation, remark) for text in self._lines(statement)]
 
     def _lines(self, statement: Statement) -> list[str]:
         match statement:
@@ -77,14 +88,20 @@ class StatementPrinter(Products, Gathering, Reductions):
         raise TypeError(f"not a statement: {statement}")
 
     def loop_head(self, loop: Loop) -> list[str]:
-        """Return the lines before a loop's first statement: sums set to zero, and the loop."""
-        lines = [
-            f"{self._total(s)}[...] = 0" for s in loop.statements if s.out in loop.sums and not self._flat(s)
-        ]
-        for s in loop.statements:
-            if s.out in loop.sums and self._flat(s):
-                lines += [f"{self._flat(s)} = {self._total(s)}", f"{self._flat(s)}[...] = 0"]
-        return [*lines, f"for s, m in pieces(N, {loop.size}):"]
+        """Return the lines before a loop's first statement: its sums, the loop, what it takes of memory."""
+        sums = [s for s in loop.statements if s.out in loop.sums]
+        lines = listed([(self._flat(s), self._total(s)) for s in sums if self._flat(s)])
+        names = [self._flat(s) or self._total(s) for s in sums]
+        if len(names) == 1:
+            lines.append(f"{names[0]}[...] = 0")
+        elif names:
+            lines += [*wrapped("for total in (", [f"{name}," for name in names], "):"), "    total[...] = 0"]
+        lines.append(f"for s, m in pieces(N, {loop.size}):")
+        for samples, part in ((False, "[s]"), (True, "[:m]")):
+            values = [v for v in self.bound if bool(v.piece) == samples]
+            pairs = [(v.identifier, f"w.{v.identifier}{part}") for v in values]
+            lines += [f"    {line}" for line in listed(pairs)]
+        return lines
 
     def _grid(self, s: Grid) -> str:
         self._register(s.body)
@@ -202,3 +219,26 @@ class StatementPrinter(Products, Gathering, Reductions):
                 return "np.add", [first, sympy.Add(*others)]
         function = FUNCTIONS.get(type(e).__name__)
         return None if function is None else (function, [e.args[0]])
+
+
+def listed(pairs: list[tuple[str, str]], width: int = 96) -> list[str]:
+    """Return assignments of several names at once, as many on a line as its width holds."""
+    lines: list[str] = []
+    while pairs:
+        count = 1
+        while count < len(pairs) and sum(len(a) + len(b) + 4 for a, b in pairs[: count + 1]) <= width:
+            count += 1
+        names, values = zip(*pairs[:count], strict=True)
+        lines.append(f"{', '.join(names)} = {', '.join(values)}")
+        pairs = pairs[count:]
+    return lines
+
+
+def wrapped(head: str, words: list[str], tail: str, width: int = 96) -> list[str]:
+    """Return words between a head and a tail, on as many lines as their width needs."""
+    lines = [head]
+    for word in words:
+        if len(lines[-1]) + len(word) + 1 > width:
+            lines.append(" " * 4)
+        lines[-1] += word if lines[-1].endswith(("(", " " * 4)) else f" {word}"
+    return [*lines[:-1], lines[-1].removesuffix(",") + tail]

@@ -129,6 +129,10 @@ def _with_places(
     body = _without_implied(body, extents)
     body = _unit_indices_dropped(body, extents)
     body = _reflected(body, over, extents)
+    for read in body.atoms(Indexed):  # the samples are taken in order, all of them
+        sizes = map(_extent, read.base.shape)
+        if any(n == BATCH and extents.get(i) != BATCH for i, n in zip(read.indices, sizes, strict=True)):
+            return None
     if body.has(Inside) or any(not d.has(Indexed) for d in body.atoms(KroneckerDelta)):
         return None
     for winner in body.atoms(Winner):  # whose window it is must not depend on the place in it

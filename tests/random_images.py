@@ -34,7 +34,11 @@ beta = 1.5
 [losses.far]
 formula = "sqrt(1 + (y - t)**2) - 1"
 """  # functions of tensors in torch_images.py
-SMALL_PIECES = {"LEAST": 1, "LARGEST": 2**9, "LEAST_ROWS": 1}  # small networks run in pieces of the batch, too
+SMALL_PIECES = {
+    "LEAST": 1,
+    "LARGEST": 2**9,
+    "LEAST_ROWS": 1,
+}  # small networks run in pieces of the batch, too
 
 
 @dataclass
@@ -84,7 +88,9 @@ def _sketch(seed: int) -> tuple[str, int]:
             _extra(net)
     loss = LOSSES[seed // len(KINDS) % len(LOSSES)]
     _head(net, kind, loss)
-    blocks = ["[[layers]]\n" + "\n".join(f"{k} = {_toml(v)}" for k, v in layer.items()) for layer in net.layers]
+    blocks = [
+        "[[layers]]\n" + "\n".join(f"{k} = {_toml(v)}" for k, v in layer.items()) for layer in net.layers
+    ]
     start = [f'spec_version = 1\nname = "random_image_{seed}"', f"[input]\nshape = {list(inputs)}"]
     return "\n\n".join([*start, *blocks, *_tail(rng, seed, loss), OWN]), net.fewest
 

@@ -74,7 +74,9 @@ def test_loss_and_gradients_agree(torch: ModuleType, seed: int) -> None:
     assert abs(loss - wanted_loss) <= AGREEMENT * abs(wanted_loss)
     inputs = one.program.module.input_gradient(parameters, x, t, seed=seed)
     assert_agree({**found, "x": inputs}, wanted)
-    assert all(np.array_equal(before[name], parameters[name]) for name in before), "a gradient changed something"
+    assert all(np.array_equal(before[name], parameters[name]) for name in before), (
+        "a gradient changed something"
+    )
 
 
 @pytest.mark.parametrize("seed", SEEDS)

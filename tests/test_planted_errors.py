@@ -151,6 +151,10 @@ def tied() -> Array:
 
 INPUT_ONLY = ("differences", "gradients")  # the parameters' steps are right
 
+# How `first` goes through a window; backwards, the last of equals wins.
+PLACES = """waiting = np.ones(best.shape, bool)
+    for window in np.ndindex(*(values.shape[axis] for axis in axes)):"""
+
 PLANTED = (
     Planted("the sign of a delta", CLASSES, {"dz2": negate}),
     Planted("1/N is missing", CLASSES, {"dz3": times(N)}),
@@ -205,9 +209,9 @@ PLANTED = (
             {"dz1": on_reads("W2", lambda e: access(e.base, e.indices[0], 1 - e.indices[1], e.indices[2]))},
             ("differences",)),
     Planted("the last of equals wins", POOL, {}, ("gradients",),
-            rewritten=(".argmax(axis=-1) == ", "[..., ::-1].argmax(axis=-1) == 2 - "), x=tied),
+            rewritten=(PLACES, PLACES.replace("in np.", "in reversed(list(np.").replace(":", ")):")), x=tied),
     Planted("the loser of a window gets the gradient", POOL,
-            {}, ("differences", "gradients"), rewritten=(".argmax(axis=-1)", ".argmin(axis=-1)")),
+            {}, ("differences", "gradients"), rewritten=("np.equal(values", "np.not_equal(values")),
     Planted("one of three cotangents lost", NORM,
             {"dz1": without_a_term(lambda t: "dv2" in str(t))}, ("differences",)),
     Planted("a mean that counts one too few", NORM, {"dz1": times(sympy.Rational(5, 4))}, ("differences",)),

@@ -86,7 +86,8 @@ class ImageReference(Reference):
     def maxout(self, layer: LayerSpec, x: Any) -> Any:
         weight, bias = self._next("W", "b")
         pieces = [
-            self.torch.nn.functional.linear(x, w, b) for w, b in zip(weight.unbind(), bias.unbind(), strict=True)
+            self.torch.nn.functional.linear(x, w, b)
+            for w, b in zip(weight.unbind(), bias.unbind(), strict=True)
         ]
         return self.torch.stack(pieces, dim=1).max(dim=1).values
 

@@ -38,10 +38,13 @@ class Estimate:
     firm: bool = True
 
 
-def estimates(loss: Loss, crossed: Moved | None, noise: float) -> Iterator[Estimate]:
+def estimates(
+    loss: Loss, crossed: Moved | None, noise: float, quick: Loss | None = None
+) -> Iterator[Estimate]:
     """Ever more careful estimates of dE/dθ, none at all where every step crosses a kink.
 
-    `noise` is the noise of one value of the loss, `crossed` is None for smooth networks.
+    `noise` is the noise of one value of the loss, `crossed` is None for smooth networks, `quick` the loss in
+    float64, for a first look where the wide one takes long.
     """
 
     def crosses(h: float) -> bool:
@@ -50,6 +53,8 @@ def estimates(loss: Loss, crossed: Moved | None, noise: float) -> Iterator[Estim
     h = next((h for h in (H, *BELOW) if not crosses(h)), None)
     if h is None:
         return
+    if quick is not None:
+        yield Estimate(float(_central(quick, h)), h, 0.0, firm=False)
     first = _central(loss, h)
     yield Estimate(float(first), h, noise / h, firm=False)
     second = _central(loss, h / 2)

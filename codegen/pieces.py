@@ -31,7 +31,7 @@ from codegen.program import (
     Window,
     count,
     reads,
-    viewed,
+    views,
 )
 
 LARGEST = 2**20  # values of the largest tensor of a piece: 4 MiB in float32
@@ -60,6 +60,7 @@ class _Runs:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.views = views(program)
         self.out: list[Statement | Loop] = []
         self.run = _Run()
         self.input_views: set[str] = set()
@@ -126,7 +127,7 @@ class _Runs:
 
     def _shows_input(self, statement: Statement) -> bool:
         """Whether a statement gives the input another name or shape."""
-        source = viewed(statement)
+        source = self.views.get(statement.out)
         if source is None or isinstance(statement, Window):
             return False
         shown = self.program.values[source].kind == "input" or source in self.input_views
@@ -210,11 +211,12 @@ def _piece_values(program: Program) -> dict[str, Value]:
     made: dict[str, set[int]] = {}
     touched: dict[str, set[int]] = {}
     shown: dict[str, str] = {}
+    shows = views(program)
     entries = [entry for section in program.sections.values() for entry in section]
     loops = {place: entry for place, entry in enumerate(entries) if isinstance(entry, Loop)}
     for place, entry in enumerate(entries):
         for statement in entry.statements if isinstance(entry, Loop) else (entry,):
-            source = viewed(statement)
+            source = shows.get(statement.out)
             if source is not None:
                 shown[statement.out] = shown.get(source, source)
             for name in reads(statement):

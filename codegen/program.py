@@ -234,6 +234,16 @@ def viewed(statement: Statement) -> str | None:
     return str(read.base.label) if read.indices == statement.indices else None
 
 
+def views(program: Program) -> dict[str, str]:
+    """Return the values that only show another's memory, each with that other.
+
+    What one mode computes and the other only shows (dropout) has memory of its own.
+    """
+    statements = list(program.statements(*program.sections))
+    computed = {s.out for s in statements if viewed(s) is None}
+    return {s.out: source for s in statements if (source := viewed(s)) is not None and s.out not in computed}
+
+
 def padded_shape(sizes: Shape, before: tuple[int, ...], after: tuple[int, ...]) -> Shape:
     """Return the shape of a tensor with zeros around it."""
     return tuple(n if n == BATCH else int(n) + b + a for n, b, a in zip(sizes, before, after, strict=True))

@@ -183,7 +183,7 @@ def build_network(spec: Spec) -> Network:
     waiting = list(spec.layers)
     while waiting:
         kind = LAYERS.get(waiting[0].type)
-        if kind and kind.input_rank is not None and len(shape) > kind.input_rank:
+        if kind and kind.input_rank == 1 and len(shape) > 1:
             declared = LayerSpec("flatten", {}, waiting[0].place)  # implied
         elif not layers and waiting[0].type != "flatten":
             declared = LayerSpec("identity", {}, waiting[0].place)

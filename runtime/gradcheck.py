@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.differences import NUMBER, WIDE, Estimate, estimates, loss_noise
-from runtime.gradpoint import Point, advance, call_loss, gradients, points
+from runtime.gradpoint import Point, advance, branches, call_loss, gradients, points
 from runtime.gradreport import GradientReport, GradientRow
 from runtime.program import Array, Program
 
@@ -118,20 +118,19 @@ def _live_share(program: Program, point: Point, samples: int, seed: int) -> floa
 
 
 def _coordinates(name: str, gradient: Array, samples: int, seed: int) -> NDArray[np.int64]:
-    """Flat indices to check, seeded: uniform for parameters.
+    """Flat indices to check, seeded: half are drawn from the values with a gradient, and half from all.
 
-    An input may be zero by its position (max-pooling reads one value of four), so half of its sample is drawn
-    from the values with a gradient, and half from all.
+    A gradient may be zero by its position: max-pooling reads one value of four, a stride leaves out pixels, an
+    entry of a wide kernel reads nothing but padding.
     """
     size = gradient.size
     rng = np.random.default_rng([seed, *name.encode()])
     if size <= samples:
         return np.arange(size)
     chosen = rng.choice(size, samples, replace=False)
-    if name == INPUT:
-        live = np.setdiff1d(np.flatnonzero(gradient.ravel()), chosen[samples // 2 :])
-        if live.size >= samples // 2:
-            chosen[: samples // 2] = rng.choice(live, samples // 2, replace=False)
+    live = np.setdiff1d(np.flatnonzero(gradient.ravel()), chosen[samples // 2 :])
+    if live.size >= samples // 2:
+        chosen[: samples // 2] = rng.choice(live, samples // 2, replace=False)
     return np.sort(chosen)
 
 
@@ -141,7 +140,7 @@ def _check_point(
     analytic = gradients(program, point, np.float64)
     wide = gradients(program, point, NUMBER) if WIDE else analytic
     exact = point.cast(NUMBER)
-    here = _branches(program, point)
+    here = branches(program, point)
     large = sum(value.size for value in exact.parameters.values()) > LARGE
     noise = _noise(program, exact, seed)
     rows = []
@@ -236,12 +235,8 @@ def _along(
     return value
 
 
-def _branches(program: Program, point: Point) -> NDArray[np.bool_]:
-    return np.asarray(program.module.branches(point.parameters, point.x, point.t))
-
-
 def _crossed(here: NDArray[np.bool_], program: Program, point: Point) -> bool:
-    return not np.array_equal(_branches(program, point), here)
+    return not np.array_equal(branches(program, point), here)
 
 
 def _noise(program: Program, exact: Point, seed: int) -> float:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from runtime.program import Array, Parameters, Program
 
@@ -34,22 +34,28 @@ class Point:
 
 def call_loss(program: Program, point: Point) -> Any:
     """The loss at a point, with the masks that `gradients` uses where the loss draws any."""
-    function = program.module.loss
     with np.errstate(all="ignore"):
-        if _takes_seed(function):
-            return function(point.parameters, point.x, point.t, seed=STEP_SEED)
-        return function(point.parameters, point.x, point.t)
+        return program.module.loss(point.parameters, point.x, point.t, **_masked(program))
+
+
+def branches(program: Program, point: Point) -> NDArray[np.bool_]:
+    """On which side of each kink every value lies, with the same masks."""
+    return np.asarray(program.module.branches(point.parameters, point.x, point.t, **_masked(program)))
 
 
 def gradients(program: Program, point: Point, dtype: DTypeLike) -> dict[str, Array]:
     """Every gradient at a point, computed in `dtype`, in the order of PARAMETERS; "x" is the input's."""
     here = point.cast(dtype)
-    module = program.module
-    seed = STEP_SEED if _takes_seed(module.loss) else None
+    module, masked = program.module, _masked(program)
     with np.errstate(all="ignore"):
-        _, found = module.loss_and_gradients(here.parameters, here.x, here.t, seed=seed)
-        inputs = module.input_gradient(here.parameters, here.x, here.t, seed=seed)
+        _, found = module.loss_and_gradients(here.parameters, here.x, here.t, **masked)
+        inputs = module.input_gradient(here.parameters, here.x, here.t, **masked)
     return {name: np.array(found[name]) for name in module.PARAMETERS} | {"x": np.array(inputs)}
+
+
+def _masked(program: Program) -> dict[str, int]:
+    """The seed of the masks, for a program that draws any."""
+    return {"seed": STEP_SEED} if _takes_seed(program.module.loss) else {}
 
 
 @cache

@@ -5,6 +5,7 @@ The measure of agreement, everywhere: the greatest difference within a tensor ov
 
 from __future__ import annotations
 
+from copy import deepcopy
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch_images import ImageReference
 from torch_reference import relative_error
 
 AGREEMENT = 1e-10
+SINGLE = 1e-3  # float32 against float64
 SIZES = (5, 1, 3, 2, 7)  # of batches: they do not divide into pieces, and one has a single sample
 STEPS = 10
 SEEDS = range(IMAGE_SPECS)
@@ -69,14 +71,12 @@ def test_loss_and_gradients_agree(torch: ModuleType, seed: int) -> None:
     judge.draw(masks(one, len(x), seed))
     wanted_loss, wanted = judge.gradients(x, t)
     parameters = start(one, seed)
-    before = {name: value.copy() for name, value in parameters.items()}
+    before = deepcopy(parameters)
     loss, found = one.program.module.loss_and_gradients(parameters, x, t, seed=seed)
     assert abs(loss - wanted_loss) <= AGREEMENT * abs(wanted_loss)
     inputs = one.program.module.input_gradient(parameters, x, t, seed=seed)
     assert_agree({**found, "x": inputs}, wanted)
-    assert all(np.array_equal(before[name], parameters[name]) for name in before), (
-        "a gradient changed something"
-    )
+    assert all(np.array_equal(before[name], parameters[name]) for name in before)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -96,3 +96,17 @@ def test_first_ten_steps_and_evaluation_agree(torch: ModuleType, seed: int) -> N
     outputs, wanted_loss = judge.evaluate(x, t)
     assert relative_error(module.predict(parameters, x), outputs) <= AGREEMENT
     assert abs(module.evaluation_loss(parameters, x, t) - wanted_loss) <= AGREEMENT * abs(wanted_loss)
+
+
+@pytest.mark.parametrize("seed", SEEDS[::5])
+def test_float32_agrees_with_float64(seed: int) -> None:
+    one = built(seed)
+    x, t = batch(one, seed, 0)
+    parameters = start(one, seed)
+    single = {name: value.astype(np.float32) for name, value in parameters.items()}
+    wanted_loss, wanted = one.program.module.loss_and_gradients(parameters, x, t, seed=seed)
+    loss, found = one.program.module.loss_and_gradients(single, x, t, seed=seed)
+    assert abs(loss - wanted_loss) <= SINGLE * abs(wanted_loss)
+    for name, value in found.items():
+        assert value.dtype == np.float32
+        assert relative_error(value, wanted[name]) <= SINGLE, name

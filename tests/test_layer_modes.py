@@ -355,6 +355,12 @@ def test_images_are_needed() -> None:
         parse_spec(text, "images.toml")
 
 
+def test_an_image_is_no_sequence() -> None:
+    text = SPEC.format(layer='type = "conv1d"\nfilters = 2\nkernel = 2')
+    with pytest.raises(SpecError, match=r"conv1d takes samples of 2 axes, not 3"):
+        parse_spec(text, "images.toml")
+
+
 def test_a_huge_layer_is_refused_at_once() -> None:
     table = 'type = "conv2d"\nfilters = 1000000\nkernel = 1000\npadding = "same"'
     with pytest.raises(SpecError, match="GiB") as caught:

@@ -1,6 +1,6 @@
 """Image networks as PyTorch networks in float64: PyTorch's own layers, read off the spec and nothing else.
 
-Between layers a tensor keeps its channels last, as the spec says; each layer moves them to where PyTorch has them.
+Between layers a tensor has its channels last, as the spec says; a layer moves them to where PyTorch has them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def own_formulas(torch: ModuleType) -> dict[str, Any]:
 
 
 class ImageReference(Reference):
-    """The network of a spec, with running statistics, in training (with masks of dropout) or in evaluation."""
+    """The network of a spec in training (with given masks of dropout) or in evaluation."""
 
     def __init__(
         self, torch: ModuleType, spec: Spec, parameters: Mapping[str, Array], statistics: Sequence[str] = ()
@@ -85,11 +85,8 @@ class ImageReference(Reference):
 
     def maxout(self, layer: LayerSpec, x: Any) -> Any:
         weight, bias = self._next("W", "b")
-        pieces = [
-            self.torch.nn.functional.linear(x, w, b)
-            for w, b in zip(weight.unbind(), bias.unbind(), strict=True)
-        ]
-        return self.torch.stack(pieces, dim=1).max(dim=1).values
+        pieces = map(self.torch.nn.functional.linear, [x] * len(weight), weight.unbind(), bias.unbind())
+        return self.torch.stack(list(pieces), dim=1).max(dim=1).values
 
     def conv2d(self, layer: LayerSpec, x: Any) -> Any:
         return self._convolution(layer.options, x, self.torch.nn.functional.conv2d)

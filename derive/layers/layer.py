@@ -76,7 +76,7 @@ class LayerType:
     """A kind of layer.
 
     ``forward(shape, options)`` takes the shape of one input sample and the checked options, and raises
-    ShapeError.  An input of higher rank than ``input_rank`` is flattened first (None: any rank goes).
+    ShapeError.  ``input_rank`` is how many axes a sample has (None: any number); for one, more are flattened.
     """
 
     name: str

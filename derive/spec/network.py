@@ -18,7 +18,10 @@ MOST_PARAMETERS: Final = 2**31
 CLASSES: Final = 10  # of every data set that is known by name
 # Activations of which the binary cross-entropy takes the logarithm: values within [0, 1].
 _UNIT_RANGE: Final = ("sigmoid", "step", "softmax")
-_RANK_REMEDIES: Final = {3: "give [input] shape as [height, width, channels]"}
+_RANK_REMEDIES: Final = {
+    2: "give [input] shape as [length, channels]",
+    3: "give [input] shape as [height, width, channels]",
+}
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,8 @@ class Network:
         key = (layer.type, self.shape, options)
         if key not in self._known:
             kind = LAYERS[layer.type]
-            shape = _flattened(self.shape, kind.input_rank)
-            if kind.input_rank is not None and len(shape) < kind.input_rank:
+            shape = (math.prod(self.shape),) if kind.input_rank == 1 else self.shape
+            if kind.input_rank is not None and len(shape) != kind.input_rank:
                 message = f"{layer.type} takes samples of {kind.input_rank} axes, not {len(shape)}"
                 raise ShapeError(message, _RANK_REMEDIES.get(kind.input_rank, "change the input's shape"))
             forward = kind.forward(shape, layer.options)
@@ -207,14 +210,6 @@ def _target_fault(row: tuple[float, ...], loss: str | None) -> str:
     if loss == "cross_entropy" and not (within and math.isclose(sum(row), 1, abs_tol=1e-6)):
         return "targets of the cross-entropy are probabilities that sum to 1"
     return ""
-
-
-def _flattened(shape: tuple[int, ...], rank: int | None) -> tuple[int, ...]:
-    """Return the shape with its first axes made one, so that it has at most ``rank``."""
-    if rank is None or len(shape) <= rank:
-        return shape
-    kept = len(shape) - rank + 1
-    return (math.prod(shape[:kept]), *shape[kept:])
 
 
 def _show(shape: tuple[int, ...]) -> str:

@@ -28,6 +28,7 @@ from codegen.program import (
     Window,
     reads,
     viewed,
+    views,
 )
 from codegen.targets.numpy.expressions import ExpressionPrinter, is_mask
 from codegen.targets.numpy.grid import GridPrinter
@@ -81,7 +82,7 @@ class Sections:
                 stored[value.name] = names[value.name]
             if value.kind == "state" or value.name in ("theta", "g"):
                 stored[value.name] = value.identifier
-        views: set[str] = set()
+        shown_windows: set[str] = set()
         for statement in self.program.statements(*TRAINING):
             source = viewed(statement)
             if self._fills(statement):
@@ -89,24 +90,24 @@ class Sections:
             elif source is not None and (isinstance(statement, Window) or statement.out in self.input_views):
                 names[statement.out] = self.program.values[statement.out].identifier
                 stored.pop(statement.out, None)
-                views |= {statement.out} if isinstance(statement, Window) else set()
+                shown_windows |= {statement.out} if isinstance(statement, Window) else set()
         for made in self._made_in_loops():
             names[made] = stored.get(made, names[made])
         bound: list[Value] = []
         if loop is not None:
-            bound = self._bind_pieces(loop, names, stored, views)
+            bound = self._bind_pieces(loop, names, stored, shown_windows)
         scratch = "s" if section == "update" else ""
         return StatementPrinter(self.program, names, stored.get, scratch, loop, bound)
 
     def _bind_pieces(
-        self, loop: Loop, names: dict[str, str], stored: dict[str, str], views: set[str]
+        self, loop: Loop, names: dict[str, str], stored: dict[str, str], shown_windows: set[str]
     ) -> list[Value]:
         """Give what a loop takes of the workspace names of its own; the input is read sample by sample."""
         used = dict.fromkeys(n for s in loop.statements for n in (*sorted(reads(s)), s.out))
         named_by_loop = {s.out for s in loop.statements if isinstance(s, Reshape)}
         bound = []
         for value in (self.program.values[name] for name in used):
-            if value.shape[:1] != (BATCH,) or value.name in views:
+            if value.shape[:1] != (BATCH,) or value.name in shown_windows:
                 continue
             if value.kind != "local" or value.name in self.input_views:
                 names[value.name] += "[s]"
@@ -130,19 +131,14 @@ class Sections:
         return isinstance(statement, Pad | Scatter | First | Draw)
 
     def _input_views(self) -> dict[str, str]:
-        """Return the views of the input, each with the value that it shows.
-
-        What one mode computes and the other only shows (dropout of the input) has memory of its own.
-        """
+        """Return the views of the input, each with the value that it shows."""
         found: dict[str, str] = {}
-        computed: set[str] = set()
+        shows = views(self.program)
         for statement in self.program.statements(*TRAINING):
-            source = viewed(statement)
-            if source is None:
-                computed.add(statement.out)
-            elif isinstance(statement, Window) or statement.out in computed:
+            source = shows.get(statement.out)
+            if source is None or isinstance(statement, Window):
                 continue
-            elif source in found or self.program.values[source].kind == "input":
+            if source in found or self.program.values[source].kind == "input":
                 found[statement.out] = source
         return found
 

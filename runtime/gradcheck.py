@@ -120,8 +120,8 @@ def _live_share(program: Program, point: Point, samples: int, seed: int) -> floa
 def _coordinates(name: str, gradient: Array, samples: int, seed: int) -> NDArray[np.int64]:
     """Flat indices to check, seeded: half are drawn from the values with a gradient, and half from all.
 
-    A gradient may be zero by its position: max-pooling reads one value of four, a stride leaves out pixels, an
-    entry of a wide kernel reads nothing but padding.
+    A gradient may be zero by its position: max-pooling reads one value of four, a stride leaves pixels out,
+    an entry of a wide kernel reads nothing but padding.
     """
     size = gradient.size
     rng = np.random.default_rng([seed, *name.encode()])

@@ -117,8 +117,8 @@ def compare(network: Network, optimizer: str, rounds: int, seconds: float) -> di
         workers = [Worker.start(name, case) for name in CONTENDERS]
         try:
             losses = {w.name: w.ask(losses=CHECKED_STEPS) for w in workers}
-            _require_agreement(losses)
-            timed = _rounds(workers, rounds, seconds)
+            require_agreement(losses)
+            timed = interleaved(workers, rounds, seconds)
             memory = {w.name: w.ask(memory=True) for w in workers}
         finally:
             for worker in workers:
@@ -134,14 +134,16 @@ def compare(network: Network, optimizer: str, rounds: int, seconds: float) -> di
     }
 
 
-def _require_agreement(losses: dict[str, list[float]]) -> None:
+def require_agreement(losses: dict[str, list[float]]) -> None:
+    """Raise AssertionError where losses of the contenders differ."""
     for name, values in losses.items():
         difference = float(np.abs(np.subtract(values, losses["generated"])).max())
         if not difference <= TOLERANCE:
             raise AssertionError(f"losses of {name} differ by {difference:.2g}: {losses}")
 
 
-def _rounds(workers: list[Worker], rounds: int, seconds: float) -> dict[str, list[dict[str, float]]]:
+def interleaved(workers: list[Worker], rounds: int, seconds: float) -> dict[str, list[dict[str, float]]]:
+    """Return what each worker timed in each round, in another order each round."""
     for worker in workers:
         worker.ask(time=WARM_UP)
     timed: dict[str, list[dict[str, float]]] = {w.name: [] for w in workers}
@@ -153,7 +155,7 @@ def _rounds(workers: list[Worker], rounds: int, seconds: float) -> dict[str, lis
     return timed
 
 
-def _undisturbed(timed: dict[str, list[dict[str, float]]]) -> list[int]:
+def undisturbed(timed: dict[str, list[dict[str, float]]]) -> list[int]:
     """Return the half of the rounds in which the contenders, together, were interrupted least."""
     rounds = range(len(timed["generated"]))
     order = sorted(rounds, key=lambda n: sum(each[n]["interruptions"] for each in timed.values()))
@@ -161,7 +163,7 @@ def _undisturbed(timed: dict[str, list[dict[str, float]]]) -> list[int]:
 
 
 def _summary(timed: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    kept = _undisturbed(timed)
+    kept = undisturbed(timed)
     medians = {name: [rounds[n]["median"] for n in kept] for name, rounds in timed.items()}
     step = {name: statistics.median(values) for name, values in medians.items()}
     best_torch = min((name for name in step if name.startswith("torch")), key=step.__getitem__)

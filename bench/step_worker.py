@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.image_contenders import IMAGE_CONTENDERS
 from bench.programs import THREADS, bind_to_cores
 
 Arrays = dict[str, np.ndarray]
@@ -131,6 +132,7 @@ CONTENDERS: dict[str, Callable[[Arrays], tuple[Step, Callable[[np.ndarray], Any]
     "torch foreach": lambda case: torch_step(case, foreach=True),
     "torch fused": lambda case: torch_step(case, fused=True),
     "jax": jax_step,
+    **IMAGE_CONTENDERS,
 }
 
 

@@ -62,6 +62,12 @@ def bounds(expression: Expr, extents: Extents) -> tuple[int, int] | None:
     return low, high
 
 
+def slopes(expression: Expr) -> list[tuple[int, Symbol]]:
+    """Return the terms of an affine expression as (|slope|, index)."""
+    terms = (term.as_coeff_Mul() for term in expression.as_coeff_add()[1])
+    return [(abs(int(slope)), index) for slope, index in terms]
+
+
 def volume(indices: Iterable[Symbol], extents: Extents) -> int:
     """Return the number of points of some indices, for a batch of nominal size."""
     sizes = (extents[i] for i in indices)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sympy import Symbol
+
+from codegen.program import Extent
 
 Indices = tuple[Symbol, ...]
 
@@ -63,3 +65,15 @@ def blocks(out: Indices, left: Indices, right: Indices, units: set[Symbol]) -> B
         summed=kept(left, (one & other) - whole),
         columns=kept(out, other - one),
     )
+
+
+def distinct(terms: Iterable[tuple[int, Symbol]], extents: Mapping[Symbol, Extent]) -> bool:
+    """Whether Σ slope · index, given as (|slope|, index), takes every value only once."""
+    ordered = sorted(terms, key=lambda term: term[0])
+    reach = 0
+    for position, (slope, index) in enumerate(ordered):
+        if position and slope <= reach:
+            return False
+        if position + 1 < len(ordered):
+            reach += slope * (int(extents[index]) - 1)
+    return True

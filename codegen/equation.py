@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Symbol
 
-from codegen.affine import Plain, factors, is_plain, mixed_radix, place_indices, plain_forms
+from codegen.affine import Plain, factors, is_plain, mixed_radix, place_indices, plain_forms, slopes
+from codegen.contraction import distinct
 from codegen.emitter import extent
 from codegen.products import Products
 from codegen.program import (
@@ -286,7 +287,7 @@ class EquationLowering(Products):
         subscripts = tuple(form.places.get(i, i) for i in free)
         sizes = self.shape(free)
         before, after = self.overhang(subscripts, sizes)
-        overlaps = not all(_distinct(e, self.extents) for e in subscripts)
+        overlaps = not all(distinct(slopes(e), self.extents) for e in subscripts)
         filled = not overlaps and self._volume(inner) == self._volume(free)
         load = Load(name_of(source.base), tuple(source.indices))
         if not any((*before, *after)):
@@ -327,19 +328,6 @@ class EquationLowering(Products):
             self.out.append(First(name, order, self.number, loads[0], loads[1], at))
             body = body.xreplace({winner: self.read(name, order)})
         return body
-
-
-def _distinct(expression: Expr, extents: dict[Symbol, Extent]) -> bool:
-    """Whether an affine expression has another value for every value of its indices."""
-    reach = 0
-    terms = [t.as_coeff_Mul() for t in expression.as_coeff_add()[1]]
-    if len(terms) == 1:
-        return True
-    for slope, symbol in sorted(terms, key=lambda t: abs(int(t[0]))):
-        if abs(int(slope)) <= reach:
-            return False
-        reach += abs(int(slope)) * (int(extents[symbol]) - 1)
-    return True
 
 
 def _rename_bound(body: Expr, bound: Symbol, free: Symbol) -> Expr:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from sympy import Expr, Symbol
 
+from codegen.contraction import distinct
 from codegen.program import BATCH, Extent
 
 
@@ -81,19 +82,8 @@ def looped(
     fixed: set[Symbol] = set()
     for subscript in subscripts:
         terms = [(abs(int(s)), i) for s, i in (t.as_coeff_Mul() for t in subscript.as_coeff_add()[1])]
-        while not _distinct([t for t in terms if t[1] not in fixed], extents):
+        while not distinct([t for t in terms if t[1] not in fixed], extents):
             fixed.add(
                 min((t for t in terms if t[1] not in fixed), key=lambda t: (int(extents[t[1]]), t[1].name))[1]
             )
     return tuple(axis for axis, i in enumerate(order) if i in fixed)
-
-
-def _distinct(terms: list[tuple[int, Symbol]], extents: Mapping[Symbol, Extent]) -> bool:
-    reach = 0
-    if len(terms) < 2:
-        return True
-    for slope, index in sorted(terms, key=lambda t: t[0]):
-        if slope <= reach:
-            return False
-        reach += slope * (int(extents[index]) - 1)
-    return True

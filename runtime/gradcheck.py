@@ -118,7 +118,7 @@ def _live_share(program: Program, point: Point, samples: int, seed: int) -> floa
 
 
 def _coordinates(name: str, gradient: Array, samples: int, seed: int) -> NDArray[np.int64]:
-    """Flat indices to check, seeded: half are drawn from the values with a gradient, and half from all.
+    """Flat indices to check, seeded: half are drawn from the values well above noise, and half from all.
 
     A gradient may be zero by its position: max-pooling reads one value of four, a stride leaves pixels out,
     an entry of a wide kernel reads nothing but padding.
@@ -128,7 +128,7 @@ def _coordinates(name: str, gradient: Array, samples: int, seed: int) -> NDArray
     if size <= samples:
         return np.arange(size)
     chosen = rng.choice(size, samples, replace=False)
-    live = np.setdiff1d(np.flatnonzero(gradient.ravel()), chosen[samples // 2 :])
+    live = np.setdiff1d(np.flatnonzero(np.abs(gradient.ravel()) > LIVE), chosen[samples // 2 :])
     if live.size >= samples // 2:
         chosen[: samples // 2] = rng.choice(live, samples // 2, replace=False)
     return np.sort(chosen)

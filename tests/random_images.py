@@ -80,9 +80,9 @@ def _sketch(seed: int) -> tuple[str, int]:
     makers = {"image": (_conv, _conv, _conv, _pool), "sequence": (_conv,), "vector": (_dense, _maxout)}[kind]
     if rng.random() < 0.2:
         _extra(net)
-    for _ in range(rng.choice((1, 1, 2, 2, 3))):
+    for _ in range(rng.choice((1, 1, 2, 2))):
         rng.choice(makers)(net)
-        for _ in range(rng.choice((0, 1, 1, 2))):
+        for _ in range(rng.choice((0, 1, 1))):
             _extra(net)
     loss = LOSSES[seed // len(KINDS) % len(LOSSES)]
     _head(net, kind, loss)

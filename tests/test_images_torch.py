@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from random_images import IMAGE_SPECS, built, fewest
+from random_images import IMAGE_SPECS, build, built, fewest
 from random_specs import Built
 from torch_images import ImageReference
 from torch_reference import relative_error
@@ -26,10 +26,10 @@ SEEDS = range(IMAGE_SPECS)
 Array = NDArray[Any]
 
 
-def batch(one: Built, seed: int, step: int) -> tuple[Array, Array]:
-    """Inputs, and targets that the loss is made for, of another number of samples each step."""
+def batch(one: Built, seed: int, step: int, size: int = 0) -> tuple[Array, Array]:
+    """Inputs, and targets that the loss is made for; if no size is given, of another one each step."""
     rng = np.random.default_rng([seed, step])
-    size = max(fewest(seed), SIZES[(seed + step) % len(SIZES)])
+    size = size or max(fewest(seed), SIZES[(seed + step) % len(SIZES)])
     shape = (size, *one.program.output_shape)
     x = rng.standard_normal((size, *one.program.input_shape))
     if one.program.target_kind == "labels":
@@ -98,6 +98,16 @@ def test_first_ten_steps_and_evaluation_agree(torch: ModuleType, seed: int) -> N
     assert abs(module.evaluation_loss(parameters, x, t) - wanted_loss) <= AGREEMENT * abs(wanted_loss)
 
 
+@pytest.mark.parametrize("seed", SEEDS[::7])
+def test_evaluation_of_more_than_a_batch_agrees(torch: ModuleType, seed: int) -> None:
+    one = built(seed)
+    module, parameters = one.program.module, start(one, seed)
+    x, t = batch(one, seed, 0, 2 * module.BATCH_SIZE + 3)
+    outputs, wanted_loss = reference(torch, one, seed).evaluate(x, t)
+    assert relative_error(module.predict(parameters, x), outputs) <= AGREEMENT
+    assert abs(module.evaluation_loss(parameters, x, t) - wanted_loss) <= AGREEMENT * abs(wanted_loss)
+
+
 @pytest.mark.parametrize("seed", SEEDS[::5])
 def test_float32_agrees_with_float64(seed: int) -> None:
     one = built(seed)
@@ -110,3 +120,33 @@ def test_float32_agrees_with_float64(seed: int) -> None:
     for name, value in found.items():
         assert value.dtype == np.float32
         assert relative_error(value, wanted[name]) <= SINGLE, name
+
+
+SINGLE_VALUES = """
+spec_version = 1
+name = "single_values"
+input = { shape = [3] }
+layers = [
+    { type = "dense", units = 4, bias = false },
+    { type = "batch_norm", momentum = 0.75 },
+    { type = "dense", units = 2 },
+]
+loss = { type = "mse" }
+"""
+
+
+def test_batch_norm_of_one_sample_gives_its_shift() -> None:
+    """PyTorch refuses a variance of one value; here it is zero, and the network goes on from beta."""
+    module = build(SINGLE_VALUES).program.module
+    parameters = module.init_parameters(0, np.float64)
+    parameters["beta2"][...] = [0.5, -1, 2, 3]
+    x, t = np.array([[1.0, -2.0, 0.5]]), np.zeros((1, 2))
+    out = parameters["W3"] @ parameters["beta2"] + parameters["b3"]
+    loss, gradients = module.loss_and_gradients(parameters, x, t)
+    assert loss == pytest.approx((out**2).sum() / 2, rel=1e-14)
+    assert gradients["beta2"] == pytest.approx(parameters["W3"].T @ out, rel=1e-14)
+    assert not gradients["W1"].any() and not gradients["gamma2"].any()
+    z = parameters["W1"] @ x[0]
+    module.train_step(parameters, x, t, module.init_optimizer(parameters))
+    assert parameters["mean2"] == pytest.approx(z / 4, rel=1e-14)
+    assert parameters["var2"] == pytest.approx(np.full(4, 0.75))

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 
 import sympy
-from sympy import Basic, Expr, Indexed, Piecewise
+from sympy import Basic, Expr, Indexed, IndexedBase, Piecewise, Symbol
 
 from codegen.program import (
     BATCH,
@@ -251,8 +251,9 @@ class Sections:
             body = statement.expression if isinstance(statement, Map) else statement.body
             over = statement.over if isinstance(statement, Reduce) else ()
             indices = (*statement.indices, *over)
-            for condition in conditions(body):
-                texts = ExpressionPrinter(indices, names, {}, self.program.constants)
+            for found_condition in conditions(body):
+                condition, at = _at_source(found_condition, indices, made)
+                texts = ExpressionPrinter(at, names, {}, self.program.constants)
                 if isinstance(statement, Grid):
                     texts = GridPrinter(statement, self.program, names)
                 truth = texts.truth(condition) if is_mask(condition) else texts.text(condition)
@@ -282,6 +283,22 @@ class Sections:
 
 def _uses_scratch(code: list[str]) -> bool:
     return any(re.search(r"\bs\b", line) for line in code)
+
+
+def _at_source(
+    condition: Expr, indices: tuple[Symbol, ...], made: dict[str, Statement]
+) -> tuple[Expr, tuple[Symbol, ...]]:
+    """Return a condition on the windows of a value as the same on the value itself, and its indices."""
+    accesses = condition.atoms(Indexed)
+    read = next(iter(accesses))
+    name = str(read.base.label)
+    if len(accesses) > 1 or not isinstance(made.get(name), Window):
+        return condition, indices
+    while isinstance(shown := made.get(name), Window | Pad):
+        name = shown.source
+        rank = len(shown.subscripts if isinstance(shown, Window) else shown.indices)
+    axes = tuple(Symbol(f"axis{d}", integer=True) for d in range(rank))
+    return condition.xreplace({read: Indexed(IndexedBase(Symbol(name, real=True)), *axes)}), axes
 
 
 def conditions(expression: Expr) -> list[Expr]:

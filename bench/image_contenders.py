@@ -54,6 +54,8 @@ def _modules(torch: Any, case: Arrays) -> list[Any]:
         for layer in json.loads(str(case["layers"])):
             if layer["type"] == "softmax":
                 break
+            if layer["type"] == "flatten":
+                continue  # PyTorch flattens channels first; the dense layer sees to it
             if layer["type"] == "dense" and len(shape) > 1:
                 modules.append(torch.nn.Flatten())
             module, shape = _module(torch, layer, shape, case, numbers)

@@ -54,7 +54,7 @@ def update_equations(
         g = symbols["g"]
         symbols["norm"] = scalar("norm", sqrt(Sum(g * g, (i, size))), "norm of the whole gradient")
         factor = parse_formula(CLIPPING, symbols)
-        symbols["g"] = scalar("kappa", factor, "clipping: κ g is no longer than c") * g
+        symbols["g"] = scalar("kappa", factor, "clipping: the gradient is no longer than c") * g
     rows = [(own.update, optimizer)]
     if "weight_decay" in given:
         rows.insert(0, (WEIGHT_DECAY, "weight decay"))

@@ -201,7 +201,7 @@ def _batch_norm(net: Sketch) -> None:
     if net.normalized:
         return
     _without_shifts(net)
-    net.fewest = max(net.fewest, -(-4 // prod(net.shape[:-1])))
+    net.fewest = max(net.fewest, -(-4 // prod(net.shape[:-1])), 2)  # of one sample, the mean of x̂ is 0
     options = {"momentum": net.rng.choice((0.5, 0.8, 0.99)), "epsilon": net.rng.choice((1e-5, 1e-3))}
     net.add("batch_norm", **(options if net.rng.random() < 0.7 else {}))
     net.shifts, net.normalized = [], True

@@ -47,13 +47,15 @@ def bench_spec(name: str, batch: int, dropout: bool = True) -> Spec:
 
     spec = load_spec(ROOT / "examples" / f"{name}.toml")
 
+    constant = {key: value for key, value in spec.optimizer.options.items() if key != "warmup"}
+
     def quiet(layer: LayerSpec) -> LayerSpec:
         return replace(layer, options={"rate": 0.0}) if layer.type == "dropout" and not dropout else layer
 
     return replace(
         spec,
         layers=tuple(map(quiet, spec.layers)),
-        optimizer=replace(spec.optimizer, schedule="constant"),
+        optimizer=replace(spec.optimizer, schedule="constant", options=constant),
         training=replace(spec.training, batch_size=batch),
     )
 

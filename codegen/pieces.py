@@ -34,7 +34,7 @@ from codegen.program import (
     views,
 )
 
-LARGEST = 2**22  # values of the largest tensor of a piece: 16 MiB in float32; fewer cost matrix products more
+LARGEST = 2**20  # values of the largest tensor of a piece: 4 MiB in float32
 LEAST = 2**12  # values of a sample from which on pieces pay
 LEAST_ROWS = 16  # rows of a matrix product that one sample gives
 

@@ -160,22 +160,22 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(min(N, 16) * 225, min(N, 16) * 900), dtype)
+        self.places = np.ones(max(min(N, 4) * 225, min(N, 4) * 900), dtype)
         self.m1 = room("m1", N, 30, 30, 32, dtype=bool)
         self.m3 = room("m3", N, 3136, dtype=bool)
         self.m4 = room("m4", N, 512, dtype=bool)
-        self.a0_windows = room("a0_windows", min(N, 16), 30, 30, 3, 3, 3)
-        self.z1 = room("z1", min(N, 16), 30, 30, 32)
+        self.a0_windows = room("a0_windows", min(N, 4), 30, 30, 3, 3, 3)
+        self.z1 = room("z1", min(N, 4), 30, 30, 32)
         self.a1 = room("a1", N, 30, 30, 32)
         self.a1_2 = room("a1_2", N, 30, 30, 32)
-        self.a1_2_padded = room("a1_2_padded", min(N, 16), 32, 32, 32, fill=np.zeros)
-        self.a1_2_windows = room("a1_2_windows", min(N, 16), 30, 30, 3, 3, 32)
+        self.a1_2_padded = room("a1_2_padded", min(N, 4), 32, 32, 32, fill=np.zeros)
+        self.a1_2_windows = room("a1_2_windows", min(N, 4), 30, 30, 3, 3, 32)
         self.z2 = self.z1
         self.a2 = room("a2", N, 30, 30, 32)
         self.a2_2 = room("a2_2", N, 15, 15, 32)
-        self.a2_2_padded = room("a2_2_padded", min(N, 16), 17, 17, 32, fill=np.zeros)
-        self.a2_2_windows = room("a2_2_windows", min(N, 16), 15, 15, 3, 3, 32)
-        self.z3 = room("z3", min(N, 16), 15, 15, 64)
+        self.a2_2_padded = room("a2_2_padded", min(N, 4), 17, 17, 32, fill=np.zeros)
+        self.a2_2_windows = room("a2_2_windows", min(N, 4), 15, 15, 3, 3, 32)
+        self.z3 = room("z3", min(N, 4), 15, 15, 64)
         self.a3 = room("a3", N, 15, 15, 64)
         self.a3_2 = room("a3_2", N, 7, 7, 64)
         self.a3_3 = self.a3_2.reshape(N, 3136)
@@ -194,26 +194,26 @@ class Workspace:
         self.da3_3 = self.a3_4
         self.W2_windows = room("W2_windows", 32, 3, 3, 32)
         self.da3_2 = self.da3_3.reshape(N, 7, 7, 64)
-        self.delta3_winner = room("delta3_winner", min(N, 16), 7, 7, 2, 2, 64, dtype=bool)
-        self.delta3_sum_windows = room("delta3_sum_windows", min(N, 16), 7, 7, 2, 2, 64)
+        self.delta3_winner = room("delta3_winner", min(N, 4), 7, 7, 2, 2, 64, dtype=bool)
+        self.delta3_sum_windows = room("delta3_sum_windows", min(N, 4), 7, 7, 2, 2, 64)
         self.delta3_sum = self.z3
         self.delta3 = self.z3
-        self.a2_2_padded_2 = room("a2_2_padded_2", min(N, 16), 17, 17, 32, fill=np.zeros)
+        self.a2_2_padded_2 = room("a2_2_padded_2", min(N, 4), 17, 17, 32, fill=np.zeros)
         self.a2_2_windows_2 = self.a2_2_windows
         self.da2_2_windows = self.a2_2_windows
-        self.da2_2_padded = room("da2_2_padded", min(N, 16), 17, 17, 32)
-        self.da2_2 = room("da2_2", min(N, 16), 15, 15, 32)
-        self.delta2_winner = room("delta2_winner", min(N, 16), 15, 15, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 16), 15, 15, 2, 2, 32)
+        self.da2_2_padded = room("da2_2_padded", min(N, 4), 17, 17, 32)
+        self.da2_2 = room("da2_2", min(N, 4), 15, 15, 32)
+        self.delta2_winner = room("delta2_winner", min(N, 4), 15, 15, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 4), 15, 15, 2, 2, 32)
         self.delta2_sum = self.z1
         self.delta2 = self.z1
-        self.a1_2_padded_2 = room("a1_2_padded_2", min(N, 16), 32, 32, 32, fill=np.zeros)
+        self.a1_2_padded_2 = room("a1_2_padded_2", min(N, 4), 32, 32, 32, fill=np.zeros)
         self.a1_2_windows_2 = self.a1_2_windows
-        self.delta2_padded = room("delta2_padded", min(N, 16), 32, 32, 32, fill=np.zeros)
+        self.delta2_padded = room("delta2_padded", min(N, 4), 32, 32, 32, fill=np.zeros)
         self.delta2_windows = self.a1_2_windows
         self.delta1 = self.a1_2
         self.a0_windows_2 = self.a0_windows
-        self.dx_windows = room("dx_windows", min(N, 145), 30, 30, 3, 3, 3)
+        self.dx_windows = room("dx_windows", min(N, 36), 30, 30, 3, 3, 3)
         self.dx = room("dx", N, 32, 32, 3)
 
 
@@ -255,7 +255,7 @@ def forward(p, x, w, seed):
     draw(seed, 1, 0.8, out=w.m3)                                        # m3 ∼ Bernoulli(0.8)            (N, 3136) (14)
     draw(seed, 2, 0.8, out=w.m4)                                        # m4 ∼ Bernoulli(0.8)            (N, 512) (18)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
-    for s, m in pieces(N, 16):
+    for s, m in pieces(N, 4):
         a1, m1, a1_2, a2, a2_2, a3 = w.a1[s], w.m1[s], w.a1_2[s], w.a2[s], w.a2_2[s], w.a3[s]
         a3_2, m3, a3_4 = w.a3_2[s], w.m3[s], w.a3_4[s]
         a0_windows, z1, a1_2_padded = w.a0_windows[:m], w.z1[:m], w.a1_2_padded[:m]
@@ -304,7 +304,7 @@ def forward(p, x, w, seed):
 def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
-    for s, m in pieces(N, 16):
+    for s, m in pieces(N, 4):
         a1, a1_2, a2, a2_2, a3, a3_2 = w.a1[s], w.a1_2[s], w.a2[s], w.a2_2[s], w.a3[s], w.a3_2[s]
         a3_4 = w.a3_4[s]
         a0_windows, z1, a1_2_padded = w.a0_windows[:m], w.z1[:m], w.a1_2_padded[:m]
@@ -378,7 +378,7 @@ def backward(p, x, t, w, g):
     dW1_flat = g["W1"].reshape(32, -1)
     for total in (dW3_flat, g["b3"], dW2_flat, g["b2"], dW1_flat, g["b1"]):
         total[...] = 0
-    for s, m in pieces(N, 16):
+    for s, m in pieces(N, 4):
         da3_3, m3, a3, a3_2, a2_2, a2 = w.da3_3[s], w.m3[s], w.a3[s], w.a3_2[s], w.a2_2[s], w.a2[s]
         a1_2, delta1, a1, m1 = w.a1_2[s], w.delta1[s], w.a1[s], w.m1[s]
         delta3_winner, delta3_sum_windows = w.delta3_winner[:m], w.delta3_sum_windows[:m]
@@ -510,7 +510,7 @@ def input_gradient(parameters, x, t, seed=None):
     error(p, t, w)
     backward(p, x, t, w, g)
     N = len(x)
-    for s, m in pieces(N, 145):
+    for s, m in pieces(N, 36):
         delta1, dx = w.delta1[s], w.dx[s]
         dx_windows = w.dx_windows[:m]
         # ∂E/∂x = W1ᵀ ∗ δ1               (N, 32, 32, 3) (41)

@@ -185,7 +185,7 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(N * 1024, min(N, 16) * 225, min(N, 16) * 900, min(N, 64) * 225, min(N, 145) * 900, min(N, 145) * 1024, min(N, 582) * 225), dtype)
+        self.places = np.ones(max(N * 1024, min(N, 4) * 225, min(N, 4) * 900, min(N, 16) * 225, min(N, 36) * 900, min(N, 36) * 1024, min(N, 145) * 225), dtype)
         self.m2 = room("m2", N, 30, 30, 32, dtype=bool)
         self.m6 = room("m6", N, 3136, dtype=bool)
         self.m7 = room("m7", N, 512, dtype=bool)
@@ -193,26 +193,26 @@ class Workspace:
         self.v1 = room("v1", 3)
         self.xhat1 = room("xhat1", N, 32, 32, 3)
         self.z1 = room("z1", N, 32, 32, 3)
-        self.z1_windows = room("z1_windows", min(N, 145), 30, 30, 3, 3, 3)
-        self.z2 = room("z2", min(N, 145), 30, 30, 32)
+        self.z1_windows = room("z1_windows", min(N, 36), 30, 30, 3, 3, 3)
+        self.z2 = room("z2", min(N, 36), 30, 30, 32)
         self.a2 = room("a2", N, 30, 30, 32)
         self.a2_2 = room("a2_2", N, 30, 30, 32)
         self.mu3 = room("mu3", 32)
         self.v3 = room("v3", 32)
         self.xhat3 = self.a2_2
         self.z3 = room("z3", N, 30, 30, 32)
-        self.z3_padded = room("z3_padded", min(N, 16), 32, 32, 32, fill=np.zeros)
-        self.z3_windows = room("z3_windows", min(N, 16), 30, 30, 3, 3, 32)
-        self.z4 = room("z4", min(N, 16), 30, 30, 32)
+        self.z3_padded = room("z3_padded", min(N, 4), 32, 32, 32, fill=np.zeros)
+        self.z3_windows = room("z3_windows", min(N, 4), 30, 30, 3, 3, 32)
+        self.z4 = room("z4", min(N, 4), 30, 30, 32)
         self.a4 = room("a4", N, 30, 30, 32)
         self.a4_2 = room("a4_2", N, 15, 15, 32)
         self.mu5 = room("mu5", 32)
         self.v5 = room("v5", 32)
         self.xhat5 = room("xhat5", N, 15, 15, 32)
         self.z5 = room("z5", N, 15, 15, 32)
-        self.z5_padded = room("z5_padded", min(N, 64), 17, 17, 32, fill=np.zeros)
-        self.z5_windows = room("z5_windows", min(N, 64), 15, 15, 3, 3, 32)
-        self.z6 = room("z6", min(N, 64), 15, 15, 64)
+        self.z5_padded = room("z5_padded", min(N, 16), 17, 17, 32, fill=np.zeros)
+        self.z5_windows = room("z5_windows", min(N, 16), 15, 15, 3, 3, 32)
+        self.z6 = room("z6", min(N, 16), 15, 15, 64)
         self.a6 = room("a6", N, 15, 15, 64)
         self.a6_2 = room("a6_2", N, 7, 7, 64)
         self.a6_3 = self.a6_2.reshape(N, 3136)
@@ -230,24 +230,24 @@ class Workspace:
         self.delta7 = self.a7_2
         self.da6_3 = self.a6_4
         self.da6_2 = self.da6_3.reshape(N, 7, 7, 64)
-        self.delta6_winner = room("delta6_winner", min(N, 64), 7, 7, 2, 2, 64, dtype=bool)
-        self.delta6_sum_windows = room("delta6_sum_windows", min(N, 64), 7, 7, 2, 2, 64)
+        self.delta6_winner = room("delta6_winner", min(N, 16), 7, 7, 2, 2, 64, dtype=bool)
+        self.delta6_sum_windows = room("delta6_sum_windows", min(N, 16), 7, 7, 2, 2, 64)
         self.delta6_sum = self.z6
         self.delta6 = self.z6
-        self.z5_padded_2 = room("z5_padded_2", min(N, 64), 17, 17, 32, fill=np.zeros)
+        self.z5_padded_2 = room("z5_padded_2", min(N, 16), 17, 17, 32, fill=np.zeros)
         self.z5_windows_2 = self.z5_windows
         self.delta5_windows = self.z5_windows
-        self.delta5_padded = room("delta5_padded", min(N, 64), 17, 17, 32)
+        self.delta5_padded = room("delta5_padded", min(N, 16), 17, 17, 32)
         self.delta5 = self.z5
         self.W4_windows = room("W4_windows", 32, 3, 3, 32)
-        self.da4_2 = room("da4_2", min(N, 16), 15, 15, 32)
-        self.delta4_winner = room("delta4_winner", min(N, 16), 15, 15, 2, 2, 32, dtype=bool)
-        self.delta4_sum_windows = room("delta4_sum_windows", min(N, 16), 15, 15, 2, 2, 32)
+        self.da4_2 = room("da4_2", min(N, 4), 15, 15, 32)
+        self.delta4_winner = room("delta4_winner", min(N, 4), 15, 15, 2, 2, 32, dtype=bool)
+        self.delta4_sum_windows = room("delta4_sum_windows", min(N, 4), 15, 15, 2, 2, 32)
         self.delta4_sum = self.z4
         self.delta4 = self.z4
-        self.z3_padded_2 = room("z3_padded_2", min(N, 16), 32, 32, 32, fill=np.zeros)
+        self.z3_padded_2 = room("z3_padded_2", min(N, 4), 32, 32, 32, fill=np.zeros)
         self.z3_windows_2 = self.z3_windows
-        self.delta4_padded = room("delta4_padded", min(N, 16), 32, 32, 32, fill=np.zeros)
+        self.delta4_padded = room("delta4_padded", min(N, 4), 32, 32, 32, fill=np.zeros)
         self.delta4_windows = self.z3_windows
         self.delta3 = self.z3
         self.delta2 = self.z2
@@ -301,7 +301,7 @@ def forward(p, x, w, seed):
     v1 = np.dot(w.places[: N * 1024], ((a0 - mu1)**2).reshape(-1, 3), out=w.v1)  # (4)
     v1 /= 1024 * N                                                      # (4)
     w.mu3[...] = 0
-    for s, m in pieces(N, 145):
+    for s, m in pieces(N, 36):
         xhat1, z1, a2, m2, a2_2 = w.xhat1[s], w.z1[s], w.a2[s], w.m2[s], w.a2_2[s]
         z1_windows, z2 = w.z1_windows[:m], w.z2[:m]
         np.divide(a0[s] - mu1, np.sqrt(v1 + 1e-05), out=xhat1)          # x̂1[n,i,j,k] = (a0[n,i,j,k] − μ1[k])/√(v1[k] + 1e-5) (N, 32, 32, 3) (5)
@@ -315,13 +315,13 @@ def forward(p, x, w, seed):
         w.mu3 += np.dot(w.places[: m * 900], a2_2.reshape(-1, 32))      # μ3[k] = (1/(900 N)) Σₙᵢⱼ a2_2[n,i,j,k] (32,)        (12)
     w.mu3 /= 900 * N                                                    # (12)
     w.v3[...] = 0
-    for s, m in pieces(N, 145):
+    for s, m in pieces(N, 36):
         a2_2 = w.a2_2[s]
         # v3[k] = (1/(900 N)) Σₙᵢⱼ (a2_2[n,i,j,k] − μ3[k])² (32,)        (13)
         w.v3 += np.dot(w.places[: m * 900], ((a2_2 - w.mu3)**2).reshape(-1, 32))  # (13)
     w.v3 /= 900 * N                                                     # (13)
     w.mu5[...] = 0
-    for s, m in pieces(N, 16):
+    for s, m in pieces(N, 4):
         a2_2, xhat3, z3, a4, a4_2 = w.a2_2[s], w.xhat3[s], w.z3[s], w.a4[s], w.a4_2[s]
         z3_padded, z3_windows, z4 = w.z3_padded[:m], w.z3_windows[:m], w.z4[:m]
         np.divide(a2_2 - w.mu3, np.sqrt(w.v3 + 1e-05), out=xhat3)       # x̂3[n,i,j,k] = (a2_2[n,i,j,k] − μ3[k])/√(v3[k] + 1e-5) (N, 30, 30, 32) (14)
@@ -338,12 +338,12 @@ def forward(p, x, w, seed):
         w.mu5 += np.dot(w.places[: m * 225], a4_2.reshape(-1, 32))      # μ5[k] = (1/(225 N)) Σₙᵢⱼ a4_2[n,i,j,k] (32,)        (20)
     w.mu5 /= 225 * N                                                    # (20)
     w.v5[...] = 0
-    for s, m in pieces(N, 582):
+    for s, m in pieces(N, 145):
         a4_2 = w.a4_2[s]
         # v5[k] = (1/(225 N)) Σₙᵢⱼ (a4_2[n,i,j,k] − μ5[k])² (32,)        (21)
         w.v5 += np.dot(w.places[: m * 225], ((a4_2 - w.mu5)**2).reshape(-1, 32))  # (21)
     w.v5 /= 225 * N                                                     # (21)
-    for s, m in pieces(N, 64):
+    for s, m in pieces(N, 16):
         a4_2, xhat5, z5, a6, a6_2, m6 = w.a4_2[s], w.xhat5[s], w.z5[s], w.a6[s], w.a6_2[s], w.m6[s]
         a6_4 = w.a6_4[s]
         z5_padded, z5_windows, z6 = w.z5_padded[:m], w.z5_windows[:m], w.z6[:m]
@@ -377,7 +377,7 @@ def forward(p, x, w, seed):
 def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
-    for s, m in pieces(N, 16):
+    for s, m in pieces(N, 4):
         z1, a2, a2_2, z3, a4, a4_2 = w.z1[s], w.a2[s], w.a2_2[s], w.z3[s], w.a4[s], w.a4_2[s]
         z5, a6, a6_2, a6_4 = w.z5[s], w.a6[s], w.a6_2[s], w.a6_4[s]
         z1_windows, z2, z3_padded = w.z1_windows[:m], w.z2[:m], w.z3_padded[:m]
@@ -454,7 +454,7 @@ def backward(p, x, t, w, g):
     dW6_flat = g["W6"].reshape(64, -1)
     for total in (dW6_flat, g["b6"], g["beta5"], g["gamma5"]):
         total[...] = 0
-    for s, m in pieces(N, 64):
+    for s, m in pieces(N, 16):
         da6_3, m6, a6, a6_2, z5, delta5 = w.da6_3[s], w.m6[s], w.a6[s], w.a6_2[s], w.z5[s], w.delta5[s]
         xhat5 = w.xhat5[s]
         delta6_winner, delta6_sum_windows = w.delta6_winner[:m], w.delta6_sum_windows[:m]
@@ -488,7 +488,7 @@ def backward(p, x, t, w, g):
     dW4_flat = g["W4"].reshape(32, -1)
     for total in (dW4_flat, g["b4"], g["beta3"], g["gamma3"]):
         total[...] = 0
-    for s, m in pieces(N, 16):
+    for s, m in pieces(N, 4):
         delta5, xhat5, a4, a4_2, z3 = w.delta5[s], w.xhat5[s], w.a4[s], w.a4_2[s], w.z3[s]
         delta3, xhat3 = w.delta3[s], w.xhat3[s]
         da4_2, delta4_winner = w.da4_2[:m], w.delta4_winner[:m]
@@ -519,7 +519,7 @@ def backward(p, x, t, w, g):
     dW2_flat = g["W2"].reshape(32, -1)
     for total in (dW2_flat, g["b2"], g["beta1"], g["gamma1"]):
         total[...] = 0
-    for s, m in pieces(N, 145):
+    for s, m in pieces(N, 36):
         a2, delta3, m2, xhat3, z1 = w.a2[s], w.delta3[s], w.m2[s], w.xhat3[s], w.z1[s]
         delta1, xhat1 = w.delta1[s], w.xhat1[s]
         delta2, z1_windows_2, delta1_windows = w.delta2[:m], w.z1_windows_2[:m], w.delta1_windows[:m]

@@ -190,46 +190,46 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(min(N, 28) * 256, min(N, 56) * 256, min(N, 56) * 1024, min(N, 113) * 64, min(N, 113) * 256, min(N, 128) * 1024, min(N, 256) * 256, min(N, 512) * 64), dtype)
+        self.places = np.ones(max(min(N, 7) * 256, min(N, 14) * 256, min(N, 14) * 1024, min(N, 28) * 64, min(N, 28) * 256, min(N, 32) * 1024, min(N, 64) * 256, min(N, 128) * 64), dtype)
         self.m2 = room("m2", N, 16, 16, 32, dtype=bool)
         self.m6 = room("m6", N, 8, 8, 64, dtype=bool)
         self.m8 = room("m8", N, 4, 4, 128, dtype=bool)
         self.m9 = room("m9", N, 128, dtype=bool)
-        self.a0_padded = room("a0_padded", min(N, 128), 34, 34, 3, fill=np.zeros)
-        self.a0_windows = room("a0_windows", min(N, 128), 32, 32, 3, 3, 3)
+        self.a0_padded = room("a0_padded", min(N, 32), 34, 34, 3, fill=np.zeros)
+        self.a0_windows = room("a0_windows", min(N, 32), 32, 32, 3, 3, 3)
         self.z1 = room("z1", N, 32, 32, 32)
         self.mu2 = room("mu2", 32)
         self.v2 = room("v2", 32)
         self.xhat2 = self.z1
-        self.z2 = room("z2", min(N, 56), 32, 32, 32)
+        self.z2 = room("z2", min(N, 14), 32, 32, 32)
         self.a2 = room("a2", N, 32, 32, 32)
         self.a2_2 = room("a2_2", N, 16, 16, 32)
         self.a2_3 = room("a2_3", N, 16, 16, 32)
-        self.a2_3_padded = room("a2_3_padded", min(N, 56), 18, 18, 32, fill=np.zeros)
-        self.a2_3_windows = room("a2_3_windows", min(N, 56), 16, 16, 3, 3, 32)
+        self.a2_3_padded = room("a2_3_padded", min(N, 14), 18, 18, 32, fill=np.zeros)
+        self.a2_3_windows = room("a2_3_windows", min(N, 14), 16, 16, 3, 3, 32)
         self.z3 = room("z3", N, 16, 16, 64)
         self.mu4 = room("mu4", 64)
         self.v4 = room("v4", 64)
         self.xhat4 = self.z3
-        self.z4 = room("z4", min(N, 28), 16, 16, 64)
+        self.z4 = room("z4", min(N, 7), 16, 16, 64)
         self.a4 = room("a4", N, 16, 16, 64)
-        self.a4_padded = room("a4_padded", min(N, 28), 18, 18, 64, fill=np.zeros)
-        self.a4_windows = room("a4_windows", min(N, 28), 16, 16, 3, 3, 64)
+        self.a4_padded = room("a4_padded", min(N, 7), 18, 18, 64, fill=np.zeros)
+        self.a4_windows = room("a4_windows", min(N, 7), 16, 16, 3, 3, 64)
         self.z5 = room("z5", N, 16, 16, 64)
         self.mu6 = room("mu6", 64)
         self.v6 = room("v6", 64)
         self.xhat6 = self.z5
-        self.z6 = room("z6", min(N, 113), 16, 16, 64)
+        self.z6 = room("z6", min(N, 28), 16, 16, 64)
         self.a6 = room("a6", N, 16, 16, 64)
         self.a6_2 = room("a6_2", N, 8, 8, 64)
         self.a6_3 = room("a6_3", N, 8, 8, 64)
-        self.a6_3_padded = room("a6_3_padded", min(N, 113), 10, 10, 64, fill=np.zeros)
-        self.a6_3_windows = room("a6_3_windows", min(N, 113), 8, 8, 3, 3, 64)
+        self.a6_3_padded = room("a6_3_padded", min(N, 28), 10, 10, 64, fill=np.zeros)
+        self.a6_3_windows = room("a6_3_windows", min(N, 28), 8, 8, 3, 3, 64)
         self.z7 = room("z7", N, 8, 8, 128)
         self.mu8 = room("mu8", 128)
         self.v8 = room("v8", 128)
         self.xhat8 = self.z7
-        self.z8 = room("z8", min(N, 512), 8, 8, 128)
+        self.z8 = room("z8", min(N, 128), 8, 8, 128)
         self.a8 = room("a8", N, 8, 8, 128)
         self.a8_2 = room("a8_2", N, 4, 4, 128)
         self.a8_3 = room("a8_3", N, 4, 4, 128)
@@ -247,44 +247,44 @@ class Workspace:
         self.delta9 = self.a9_2
         self.da8_4 = room("da8_4", N, 2048)
         self.da8_3 = self.da8_4.reshape(N, 4, 4, 128)
-        self.delta8_winner = room("delta8_winner", min(N, 512), 4, 4, 2, 2, 128, dtype=bool)
-        self.delta8_sum_windows = room("delta8_sum_windows", min(N, 512), 4, 4, 2, 2, 128)
+        self.delta8_winner = room("delta8_winner", min(N, 128), 4, 4, 2, 2, 128, dtype=bool)
+        self.delta8_sum_windows = room("delta8_sum_windows", min(N, 128), 4, 4, 2, 2, 128)
         self.delta8_sum = self.z8
         self.delta8 = self.a8
         self.delta7 = self.a8
-        self.a6_3_padded_2 = room("a6_3_padded_2", min(N, 113), 10, 10, 64, fill=np.zeros)
+        self.a6_3_padded_2 = room("a6_3_padded_2", min(N, 28), 10, 10, 64, fill=np.zeros)
         self.a6_3_windows_2 = self.a6_3_windows
         self.da6_2_sum_windows = self.a6_3_windows
-        self.da6_2_sum_padded = room("da6_2_sum_padded", min(N, 113), 10, 10, 64)
-        self.da6_2_sum = room("da6_2_sum", min(N, 113), 8, 8, 64)
+        self.da6_2_sum_padded = room("da6_2_sum_padded", min(N, 28), 10, 10, 64)
+        self.da6_2_sum = room("da6_2_sum", min(N, 28), 8, 8, 64)
         self.da6_2 = self.da6_2_sum
-        self.delta6_winner = room("delta6_winner", min(N, 113), 8, 8, 2, 2, 64, dtype=bool)
-        self.delta6_sum_windows = room("delta6_sum_windows", min(N, 113), 8, 8, 2, 2, 64)
+        self.delta6_winner = room("delta6_winner", min(N, 28), 8, 8, 2, 2, 64, dtype=bool)
+        self.delta6_sum_windows = room("delta6_sum_windows", min(N, 28), 8, 8, 2, 2, 64)
         self.delta6_sum = self.z6
         self.delta6 = self.a6
         self.delta5 = self.a6
-        self.a4_padded_2 = room("a4_padded_2", min(N, 28), 18, 18, 64, fill=np.zeros)
+        self.a4_padded_2 = room("a4_padded_2", min(N, 7), 18, 18, 64, fill=np.zeros)
         self.a4_windows_2 = self.a4_windows
         self.W5_windows = room("W5_windows", 64, 3, 3, 64)
-        self.delta5_padded = room("delta5_padded", min(N, 28), 18, 18, 64, fill=np.zeros)
+        self.delta5_padded = room("delta5_padded", min(N, 7), 18, 18, 64, fill=np.zeros)
         self.delta5_windows = self.a4_windows
         self.delta4 = self.a6
         self.delta3 = self.a6
-        self.a2_3_padded_2 = room("a2_3_padded_2", min(N, 56), 18, 18, 32, fill=np.zeros)
+        self.a2_3_padded_2 = room("a2_3_padded_2", min(N, 14), 18, 18, 32, fill=np.zeros)
         self.a2_3_windows_2 = self.a2_3_windows
         self.da2_2_sum_windows = self.a2_3_windows
-        self.da2_2_sum_padded = room("da2_2_sum_padded", min(N, 56), 18, 18, 32)
-        self.da2_2_sum = room("da2_2_sum", min(N, 56), 16, 16, 32)
+        self.da2_2_sum_padded = room("da2_2_sum_padded", min(N, 14), 18, 18, 32)
+        self.da2_2_sum = room("da2_2_sum", min(N, 14), 16, 16, 32)
         self.da2_2 = self.da2_2_sum
-        self.delta2_winner = room("delta2_winner", min(N, 56), 16, 16, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 56), 16, 16, 2, 2, 32)
+        self.delta2_winner = room("delta2_winner", min(N, 14), 16, 16, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 14), 16, 16, 2, 2, 32)
         self.delta2_sum = self.z2
         self.delta2 = self.a2
         self.delta1 = self.a2
-        self.a0_padded_2 = room("a0_padded_2", min(N, 128), 34, 34, 3, fill=np.zeros)
+        self.a0_padded_2 = room("a0_padded_2", min(N, 32), 34, 34, 3, fill=np.zeros)
         self.a0_windows_2 = self.a0_windows
         self.dx_windows = self.a0_windows
-        self.dx_padded = room("dx_padded", min(N, 128), 34, 34, 3)
+        self.dx_padded = room("dx_padded", min(N, 32), 34, 34, 3)
         self.dx = room("dx", N, 32, 32, 3)
 
 
@@ -328,7 +328,7 @@ def forward(p, x, w, seed):
     draw(seed, 3, 0.6, out=w.m9)                                        # m9 ∼ Bernoulli(0.6)            (N, 128) (43)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
     w.mu2[...] = 0
-    for s, m in pieces(N, 128):
+    for s, m in pieces(N, 32):
         z1 = w.z1[s]
         a0_padded, a0_windows = w.a0_padded[:m], w.a0_windows[:m]
         # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
@@ -338,13 +338,13 @@ def forward(p, x, w, seed):
         w.mu2 += np.dot(w.places[: m * 1024], z1.reshape(-1, 32))       # μ2[k] = (1/(1024 N)) Σₙᵢⱼ z1[n,i,j,k] (32,)        (4)
     w.mu2 /= 1024 * N                                                   # (4)
     w.v2[...] = 0
-    for s, m in pieces(N, 128):
+    for s, m in pieces(N, 32):
         z1 = w.z1[s]
         # v2[k] = (1/(1024 N)) Σₙᵢⱼ (z1[n,i,j,k] − μ2[k])² (32,)        (5)
         w.v2 += np.dot(w.places[: m * 1024], ((z1 - w.mu2)**2).reshape(-1, 32))  # (5)
     w.v2 /= 1024 * N                                                    # (5)
     w.mu4[...] = 0
-    for s, m in pieces(N, 56):
+    for s, m in pieces(N, 14):
         z1, xhat2, a2, a2_2, m2, a2_3 = w.z1[s], w.xhat2[s], w.a2[s], w.a2_2[s], w.m2[s], w.a2_3[s]
         z3 = w.z3[s]
         z2, a2_3_padded, a2_3_windows = w.z2[:m], w.a2_3_padded[:m], w.a2_3_windows[:m]
@@ -362,13 +362,13 @@ def forward(p, x, w, seed):
         w.mu4 += np.dot(w.places[: m * 256], z3.reshape(-1, 64))        # μ4[k] = (1/(256 N)) Σₙᵢⱼ z3[n,i,j,k] (64,)        (14)
     w.mu4 /= 256 * N                                                    # (14)
     w.v4[...] = 0
-    for s, m in pieces(N, 256):
+    for s, m in pieces(N, 64):
         z3 = w.z3[s]
         # v4[k] = (1/(256 N)) Σₙᵢⱼ (z3[n,i,j,k] − μ4[k])² (64,)        (15)
         w.v4 += np.dot(w.places[: m * 256], ((z3 - w.mu4)**2).reshape(-1, 64))  # (15)
     w.v4 /= 256 * N                                                     # (15)
     w.mu6[...] = 0
-    for s, m in pieces(N, 28):
+    for s, m in pieces(N, 7):
         z3, xhat4, a4, z5 = w.z3[s], w.xhat4[s], w.a4[s], w.z5[s]
         z4, a4_padded, a4_windows = w.z4[:m], w.a4_padded[:m], w.a4_windows[:m]
         np.divide(z3 - w.mu4, np.sqrt(w.v4 + 1e-05), out=xhat4)         # x̂4[n,i,j,k] = (z3[n,i,j,k] − μ4[k])/√(v4[k] + 1e-5) (N, 16, 16, 64) (16)
@@ -381,13 +381,13 @@ def forward(p, x, w, seed):
         w.mu6 += np.dot(w.places[: m * 256], z5.reshape(-1, 64))        # μ6[k] = (1/(256 N)) Σₙᵢⱼ z5[n,i,j,k] (64,)        (21)
     w.mu6 /= 256 * N                                                    # (21)
     w.v6[...] = 0
-    for s, m in pieces(N, 256):
+    for s, m in pieces(N, 64):
         z5 = w.z5[s]
         # v6[k] = (1/(256 N)) Σₙᵢⱼ (z5[n,i,j,k] − μ6[k])² (64,)        (22)
         w.v6 += np.dot(w.places[: m * 256], ((z5 - w.mu6)**2).reshape(-1, 64))  # (22)
     w.v6 /= 256 * N                                                     # (22)
     w.mu8[...] = 0
-    for s, m in pieces(N, 113):
+    for s, m in pieces(N, 28):
         z5, xhat6, a6, a6_2, m6, a6_3 = w.z5[s], w.xhat6[s], w.a6[s], w.a6_2[s], w.m6[s], w.a6_3[s]
         z7 = w.z7[s]
         z6, a6_3_padded, a6_3_windows = w.z6[:m], w.a6_3_padded[:m], w.a6_3_windows[:m]
@@ -405,12 +405,12 @@ def forward(p, x, w, seed):
         w.mu8 += np.dot(w.places[: m * 64], z7.reshape(-1, 128))        # μ8[k] = (1/(64 N)) Σₙᵢⱼ z7[n,i,j,k] (128,)       (31)
     w.mu8 /= 64 * N                                                     # (31)
     w.v8[...] = 0
-    for s, m in pieces(N, 512):
+    for s, m in pieces(N, 128):
         z7 = w.z7[s]
         # v8[k] = (1/(64 N)) Σₙᵢⱼ (z7[n,i,j,k] − μ8[k])² (128,)       (32)
         w.v8 += np.dot(w.places[: m * 64], ((z7 - w.mu8)**2).reshape(-1, 128))  # (32)
     w.v8 /= 64 * N                                                      # (32)
-    for s, m in pieces(N, 512):
+    for s, m in pieces(N, 128):
         z7, xhat8, a8, a8_2, m8, a8_3 = w.z7[s], w.xhat8[s], w.a8[s], w.a8_2[s], w.m8[s], w.a8_3[s]
         z8 = w.z8[:m]
         np.divide(z7 - w.mu8, np.sqrt(w.v8 + 1e-05), out=xhat8)         # x̂8[n,i,j,k] = (z7[n,i,j,k] − μ8[k])/√(v8[k] + 1e-5) (N, 8, 8, 128) (33)
@@ -438,7 +438,7 @@ def forward(p, x, w, seed):
 def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
-    for s, m in pieces(N, 28):
+    for s, m in pieces(N, 7):
         z1, a2, a2_2, a2_3, z3, a4 = w.z1[s], w.a2[s], w.a2_2[s], w.a2_3[s], w.z3[s], w.a4[s]
         z5, a6, a6_2, a6_3, z7, a8 = w.z5[s], w.a6[s], w.a6_2[s], w.a6_3[s], w.z7[s], w.a8[s]
         a8_2, a8_3 = w.a8_2[s], w.a8_3[s]
@@ -535,7 +535,7 @@ def backward(p, x, t, w, g):
     w.da8_3 = w.da8_4.reshape(N, 4, 4, 128)                             # ∂E/∂a8_3 = vec⁻¹(∂E/∂a8_4)     (N, 4, 4, 128) (55)
     for total in (g["beta8"], g["gamma8"]):
         total[...] = 0
-    for s, m in pieces(N, 512):
+    for s, m in pieces(N, 128):
         a8, a8_2, da8_3, m8, delta8 = w.a8[s], w.a8_2[s], w.da8_3[s], w.m8[s], w.delta8[s]
         xhat8 = w.xhat8[s]
         delta8_winner, delta8_sum_windows = w.delta8_winner[:m], w.delta8_sum_windows[:m]
@@ -552,7 +552,7 @@ def backward(p, x, t, w, g):
         g["gamma8"] += np.dot(w.places[: m * 64], (delta8 * xhat8).reshape(-1, 128))  # (58)
     dW7_flat = g["W7"].reshape(128, -1)
     dW7_flat[...] = 0
-    for s, m in pieces(N, 113):
+    for s, m in pieces(N, 28):
         delta8, xhat8, delta7, a6_3 = w.delta8[s], w.xhat8[s], w.delta7[s], w.a6_3[s]
         a6_3_padded_2, a6_3_windows_2 = w.a6_3_padded_2[:m], w.a6_3_windows_2[:m]
         # δ7[n,i,j,k] = γ8[k] (64 N δ8[n,i,j,k] − Σ_mpq δ8[m,p,q,k] − (Σ_mpq δ8[m,p,q,k] x̂8[m,p,q,k]) x̂8[n,i,j,k])/(64 N √(v8[k] + 1e-5)) (N, 8, 8, 128) (63)
@@ -564,7 +564,7 @@ def backward(p, x, t, w, g):
     g["W7"] += p["W7"] / 5000                                           # (64)
     for total in (g["beta6"], g["gamma6"]):
         total[...] = 0
-    for s, m in pieces(N, 113):
+    for s, m in pieces(N, 28):
         delta7, m6, a6, a6_2, delta6 = w.delta7[s], w.m6[s], w.a6[s], w.a6_2[s], w.delta6[s]
         xhat6 = w.xhat6[s]
         da6_2_sum_windows, da6_2_sum_padded = w.da6_2_sum_windows[:m], w.da6_2_sum_padded[:m]
@@ -588,7 +588,7 @@ def backward(p, x, t, w, g):
         g["gamma6"] += np.dot(w.places[: m * 256], (delta6 * xhat6).reshape(-1, 64))  # (68)
     dW5_flat = g["W5"].reshape(64, -1)
     dW5_flat[...] = 0
-    for s, m in pieces(N, 28):
+    for s, m in pieces(N, 7):
         delta6, xhat6, delta5, a4 = w.delta6[s], w.xhat6[s], w.delta5[s], w.a4[s]
         a4_padded_2, a4_windows_2 = w.a4_padded_2[:m], w.a4_windows_2[:m]
         # δ5[n,i,j,k] = γ6[k] (256 N δ6[n,i,j,k] − Σ_mpq δ6[m,p,q,k] − (Σ_mpq δ6[m,p,q,k] x̂6[m,p,q,k]) x̂6[n,i,j,k])/(256 N √(v6[k] + 1e-5)) (N, 16, 16, 64) (73)
@@ -601,7 +601,7 @@ def backward(p, x, t, w, g):
     np.copyto(w.W5_windows, windows(p["W5"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (75)
     for total in (g["beta4"], g["gamma4"]):
         total[...] = 0
-    for s, m in pieces(N, 28):
+    for s, m in pieces(N, 7):
         delta5, delta4, a4, xhat4 = w.delta5[s], w.delta4[s], w.a4[s], w.xhat4[s]
         delta5_padded, delta5_windows = w.delta5_padded[:m], w.delta5_windows[:m]
         # δ4 = (W5ᵀ ∗(p=1) δ5) ⊙ [a4 > 0] (N, 16, 16, 64) (75)
@@ -615,7 +615,7 @@ def backward(p, x, t, w, g):
         g["gamma4"] += np.dot(w.places[: m * 256], (delta4 * xhat4).reshape(-1, 64))  # (77)
     dW3_flat = g["W3"].reshape(64, -1)
     dW3_flat[...] = 0
-    for s, m in pieces(N, 56):
+    for s, m in pieces(N, 14):
         delta4, xhat4, delta3, a2_3 = w.delta4[s], w.xhat4[s], w.delta3[s], w.a2_3[s]
         a2_3_padded_2, a2_3_windows_2 = w.a2_3_padded_2[:m], w.a2_3_windows_2[:m]
         # δ3[n,i,j,k] = γ4[k] (256 N δ4[n,i,j,k] − Σ_mpq δ4[m,p,q,k] − (Σ_mpq δ4[m,p,q,k] x̂4[m,p,q,k]) x̂4[n,i,j,k])/(256 N √(v4[k] + 1e-5)) (N, 16, 16, 64) (82)
@@ -627,7 +627,7 @@ def backward(p, x, t, w, g):
     g["W3"] += p["W3"] / 5000                                           # (83)
     for total in (g["beta2"], g["gamma2"]):
         total[...] = 0
-    for s, m in pieces(N, 56):
+    for s, m in pieces(N, 14):
         delta3, m2, a2, a2_2, delta2 = w.delta3[s], w.m2[s], w.a2[s], w.a2_2[s], w.delta2[s]
         xhat2 = w.xhat2[s]
         da2_2_sum_windows, da2_2_sum_padded = w.da2_2_sum_windows[:m], w.da2_2_sum_padded[:m]
@@ -651,7 +651,7 @@ def backward(p, x, t, w, g):
         g["gamma2"] += np.dot(w.places[: m * 1024], (delta2 * xhat2).reshape(-1, 32))  # (87)
     dW1_flat = g["W1"].reshape(32, -1)
     dW1_flat[...] = 0
-    for s, m in pieces(N, 128):
+    for s, m in pieces(N, 32):
         delta2, xhat2, delta1 = w.delta2[s], w.xhat2[s], w.delta1[s]
         a0_padded_2, a0_windows_2 = w.a0_padded_2[:m], w.a0_windows_2[:m]
         # δ1[n,i,j,k] = γ2[k] (1024 N δ2[n,i,j,k] − Σ_mpq δ2[m,p,q,k] − (Σ_mpq δ2[m,p,q,k] x̂2[m,p,q,k]) x̂2[n,i,j,k])/(1024 N √(v2[k] + 1e-5)) (N, 32, 32, 32) (92)
@@ -770,7 +770,7 @@ def input_gradient(parameters, x, t, seed=None):
     error(p, t, w)
     backward(p, x, t, w, g)
     N = len(x)
-    for s, m in pieces(N, 128):
+    for s, m in pieces(N, 32):
         delta1, dx = w.delta1[s], w.dx[s]
         dx_windows, dx_padded = w.dx_windows[:m], w.dx_padded[:m]
         # ∂E/∂x = W1ᵀ ∗(p=1) δ1          (N, 32, 32, 3) (94)

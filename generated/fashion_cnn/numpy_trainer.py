@@ -157,19 +157,19 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(min(N, 83) * 196, min(N, 83) * 784), dtype)
+        self.places = np.ones(max(min(N, 20) * 196, min(N, 20) * 784), dtype)
         self.m1 = room("m1", N, 14, 14, 64, dtype=bool)
         self.m2 = room("m2", N, 7, 7, 32, dtype=bool)
         self.m3 = room("m3", N, 256, dtype=bool)
-        self.a0_padded = room("a0_padded", min(N, 83), 29, 29, 1, fill=np.zeros)
-        self.a0_windows = room("a0_windows", min(N, 83), 28, 28, 2, 2)
-        self.z1 = room("z1", min(N, 83), 28, 28, 64)
+        self.a0_padded = room("a0_padded", min(N, 20), 29, 29, 1, fill=np.zeros)
+        self.a0_windows = room("a0_windows", min(N, 20), 28, 28, 2, 2)
+        self.z1 = room("z1", min(N, 20), 28, 28, 64)
         self.a1 = room("a1", N, 28, 28, 64)
         self.a1_2 = room("a1_2", N, 14, 14, 64)
         self.a1_3 = room("a1_3", N, 14, 14, 64)
-        self.a1_3_padded = room("a1_3_padded", min(N, 83), 15, 15, 64, fill=np.zeros)
-        self.a1_3_windows = room("a1_3_windows", min(N, 83), 14, 14, 2, 2, 64)
-        self.z2 = room("z2", min(N, 83), 14, 14, 32)
+        self.a1_3_padded = room("a1_3_padded", min(N, 20), 15, 15, 64, fill=np.zeros)
+        self.a1_3_windows = room("a1_3_windows", min(N, 20), 14, 14, 2, 2, 64)
+        self.z2 = room("z2", min(N, 20), 14, 14, 32)
         self.a2 = room("a2", N, 14, 14, 32)
         self.a2_2 = room("a2_2", N, 7, 7, 32)
         self.a2_3 = room("a2_3", N, 7, 7, 32)
@@ -188,23 +188,23 @@ class Workspace:
         self.da2_4 = room("da2_4", N, 1568)
         self.da2_3 = self.da2_4.reshape(N, 7, 7, 32)
         self.W2_windows = room("W2_windows", 64, 2, 2, 32)
-        self.delta2_winner = room("delta2_winner", min(N, 83), 7, 7, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 83), 7, 7, 2, 2, 32)
+        self.delta2_winner = room("delta2_winner", min(N, 20), 7, 7, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 20), 7, 7, 2, 2, 32)
         self.delta2_sum = self.z2
         self.delta2 = self.z2
-        self.a1_3_padded_2 = room("a1_3_padded_2", min(N, 83), 15, 15, 64, fill=np.zeros)
+        self.a1_3_padded_2 = room("a1_3_padded_2", min(N, 20), 15, 15, 64, fill=np.zeros)
         self.a1_3_windows_2 = self.a1_3_windows
-        self.delta2_padded = room("delta2_padded", min(N, 83), 15, 15, 32, fill=np.zeros)
-        self.delta2_windows = room("delta2_windows", min(N, 83), 14, 14, 2, 2, 32)
-        self.da1_2 = room("da1_2", min(N, 83), 14, 14, 64)
-        self.delta1_winner = room("delta1_winner", min(N, 83), 14, 14, 2, 2, 64, dtype=bool)
+        self.delta2_padded = room("delta2_padded", min(N, 20), 15, 15, 32, fill=np.zeros)
+        self.delta2_windows = room("delta2_windows", min(N, 20), 14, 14, 2, 2, 32)
+        self.da1_2 = room("da1_2", min(N, 20), 14, 14, 64)
+        self.delta1_winner = room("delta1_winner", min(N, 20), 14, 14, 2, 2, 64, dtype=bool)
         self.delta1_sum_windows = self.a1_3_windows
         self.delta1_sum = self.z1
         self.delta1 = self.a1
-        self.a0_padded_2 = room("a0_padded_2", min(N, 83), 29, 29, 1, fill=np.zeros)
+        self.a0_padded_2 = room("a0_padded_2", min(N, 20), 29, 29, 1, fill=np.zeros)
         self.a0_windows_2 = self.a0_windows
-        self.dx_windows = room("dx_windows", min(N, 83), 28, 28, 1, 2, 2)
-        self.dx_padded = room("dx_padded", min(N, 83), 29, 29, 1)
+        self.dx_windows = room("dx_windows", min(N, 20), 28, 28, 1, 2, 2)
+        self.dx_padded = room("dx_padded", min(N, 20), 29, 29, 1)
         self.dx = room("dx", N, 28, 28, 1)
 
 
@@ -246,7 +246,7 @@ def forward(p, x, w, seed):
     draw(seed, 1, 0.7, out=w.m2)                                        # m2 ∼ Bernoulli(0.7)            (N, 7, 7, 32) (11)
     draw(seed, 2, 0.5, out=w.m3)                                        # m3 ∼ Bernoulli(0.5)            (N, 256) (16)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
-    for s, m in pieces(N, 83):
+    for s, m in pieces(N, 20):
         a1, a1_2, m1, a1_3, a2, a2_2 = w.a1[s], w.a1_2[s], w.m1[s], w.a1_3[s], w.a2[s], w.a2_2[s]
         m2, a2_3 = w.m2[s], w.a2_3[s]
         a0_padded, a0_windows, z1 = w.a0_padded[:m], w.a0_windows[:m], w.z1[:m]
@@ -289,7 +289,7 @@ def forward(p, x, w, seed):
 def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
-    for s, m in pieces(N, 83):
+    for s, m in pieces(N, 20):
         a1, a1_2, a1_3, a2, a2_2, a2_3 = w.a1[s], w.a1_2[s], w.a1_3[s], w.a2[s], w.a2_2[s], w.a2_3[s]
         a0_padded, a0_windows, z1 = w.a0_padded[:m], w.a0_windows[:m], w.z1[:m]
         a1_3_padded, a1_3_windows, z2 = w.a1_3_padded[:m], w.a1_3_windows[:m], w.z2[:m]
@@ -356,7 +356,7 @@ def backward(p, x, t, w, g):
     dW2_flat, dW1_flat = g["W2"].reshape(32, -1), g["W1"].reshape(64, -1)
     for total in (dW2_flat, g["b2"], dW1_flat, g["b1"]):
         total[...] = 0
-    for s, m in pieces(N, 83):
+    for s, m in pieces(N, 20):
         a2, a2_2, da2_3, m2, a1_3, m1 = w.a2[s], w.a2_2[s], w.da2_3[s], w.m2[s], w.a1_3[s], w.m1[s]
         a1, a1_2, delta1 = w.a1[s], w.a1_2[s], w.delta1[s]
         delta2_winner, delta2_sum_windows = w.delta2_winner[:m], w.delta2_sum_windows[:m]
@@ -480,7 +480,7 @@ def input_gradient(parameters, x, t, seed=None):
     error(p, t, w)
     backward(p, x, t, w, g)
     N = len(x)
-    for s, m in pieces(N, 83):
+    for s, m in pieces(N, 20):
         delta1, dx = w.delta1[s], w.dx[s]
         dx_windows, dx_padded = w.dx_windows[:m], w.dx_padded[:m]
         # ∂E/∂x = W1ᵀ ∗ δ1               (N, 28, 28, 1) (36)

@@ -130,14 +130,14 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(min(N, 213) * 100, min(N, 213) * 784), dtype)
-        self.a0_padded = room("a0_padded", min(N, 213), 32, 32, 1, fill=np.zeros)
-        self.a0_windows = room("a0_windows", min(N, 213), 28, 28, 5, 5)
-        self.z1 = room("z1", min(N, 213), 28, 28, 6)
+        self.places = np.ones(max(min(N, 53) * 100, min(N, 53) * 784), dtype)
+        self.a0_padded = room("a0_padded", min(N, 53), 32, 32, 1, fill=np.zeros)
+        self.a0_windows = room("a0_windows", min(N, 53), 28, 28, 5, 5)
+        self.z1 = room("z1", min(N, 53), 28, 28, 6)
         self.a1 = room("a1", N, 28, 28, 6)
         self.a1_2 = room("a1_2", N, 14, 14, 6)
-        self.a1_2_windows = room("a1_2_windows", min(N, 213), 10, 10, 5, 5, 6)
-        self.z2 = room("z2", min(N, 213), 10, 10, 16)
+        self.a1_2_windows = room("a1_2_windows", min(N, 53), 10, 10, 5, 5, 6)
+        self.z2 = room("z2", min(N, 53), 10, 10, 16)
         self.a2 = room("a2", N, 10, 10, 16)
         self.a2_2 = room("a2_2", N, 5, 5, 16)
         self.a2_3 = self.a2_2.reshape(N, 400)
@@ -160,13 +160,13 @@ class Workspace:
         self.delta2 = self.z2
         self.a1_2_windows_2 = self.a1_2_windows
         self.da1_2_windows = self.a1_2_windows
-        self.da1_2 = room("da1_2", min(N, 213), 14, 14, 6)
+        self.da1_2 = room("da1_2", min(N, 53), 14, 14, 6)
         self.delta1_sum = self.z1
         self.delta1 = self.a1
-        self.a0_padded_2 = room("a0_padded_2", min(N, 213), 32, 32, 1, fill=np.zeros)
+        self.a0_padded_2 = room("a0_padded_2", min(N, 53), 32, 32, 1, fill=np.zeros)
         self.a0_windows_2 = self.a0_windows
-        self.dx_windows = room("dx_windows", min(N, 213), 28, 28, 1, 5, 5)
-        self.dx_padded = room("dx_padded", min(N, 213), 32, 32, 1)
+        self.dx_windows = room("dx_windows", min(N, 53), 28, 28, 1, 5, 5)
+        self.dx_padded = room("dx_padded", min(N, 53), 32, 32, 1)
         self.dx = room("dx", N, 28, 28, 1)
 
 
@@ -205,7 +205,7 @@ def prepare(p, x, t=None):
 def forward(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
-    for s, m in pieces(N, 213):
+    for s, m in pieces(N, 53):
         a1, a1_2, a2, a2_2 = w.a1[s], w.a1_2[s], w.a2[s], w.a2_2[s]
         a0_padded, a0_windows, z1 = w.a0_padded[:m], w.a0_windows[:m], w.z1[:m]
         a1_2_windows, z2 = w.a1_2_windows[:m], w.z2[:m]
@@ -274,7 +274,7 @@ def backward(p, x, t, w, g):
     dW2_flat, dW1_flat = g["W2"].reshape(16, -1), g["W1"].reshape(6, -1)
     for total in (dW2_flat, g["b2"], dW1_flat, g["b1"]):
         total[...] = 0
-    for s, m in pieces(N, 213):
+    for s, m in pieces(N, 53):
         da2_2, a2, a1_2, a1, delta1 = w.da2_2[s], w.a2[s], w.a1_2[s], w.a1[s], w.delta1[s]
         delta2_sum, delta2, a1_2_windows_2 = w.delta2_sum[:m], w.delta2[:m], w.a1_2_windows_2[:m]
         da1_2_windows, da1_2, delta1_sum = w.da1_2_windows[:m], w.da1_2[:m], w.delta1_sum[:m]
@@ -372,7 +372,7 @@ def input_gradient(parameters, x, t, seed=None):
     error(p, t, w)
     backward(p, x, t, w, g)
     N = len(x)
-    for s, m in pieces(N, 213):
+    for s, m in pieces(N, 53):
         delta1, dx = w.delta1[s], w.dx[s]
         dx_windows, dx_padded = w.dx_windows[:m], w.dx_padded[:m]
         # ∂E/∂x = W1ᵀ ∗(p=2) δ1          (N, 28, 28, 1) (35)

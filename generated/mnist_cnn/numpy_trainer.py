@@ -156,14 +156,14 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(min(N, 240) * 121, min(N, 240) * 676), dtype)
+        self.places = np.ones(max(min(N, 60) * 121, min(N, 60) * 676), dtype)
         self.m2 = room("m2", N, 5, 5, 32, dtype=bool)
-        self.a0_windows = room("a0_windows", min(N, 240), 26, 26, 3, 3)
-        self.z1 = room("z1", min(N, 240), 26, 26, 16)
+        self.a0_windows = room("a0_windows", min(N, 60), 26, 26, 3, 3)
+        self.z1 = room("z1", min(N, 60), 26, 26, 16)
         self.a1 = room("a1", N, 26, 26, 16)
         self.a1_2 = room("a1_2", N, 13, 13, 16)
-        self.a1_2_windows = room("a1_2_windows", min(N, 240), 11, 11, 3, 3, 16)
-        self.z2 = room("z2", min(N, 240), 11, 11, 32)
+        self.a1_2_windows = room("a1_2_windows", min(N, 60), 11, 11, 3, 3, 16)
+        self.z2 = room("z2", min(N, 60), 11, 11, 32)
         self.a2 = room("a2", N, 11, 11, 32)
         self.a2_2 = room("a2_2", N, 5, 5, 32)
         self.a2_3 = room("a2_3", N, 5, 5, 32)
@@ -180,19 +180,19 @@ class Workspace:
         self.delta3 = room("delta3", N, 64)
         self.da2_4 = room("da2_4", N, 800)
         self.da2_3 = self.da2_4.reshape(N, 5, 5, 32)
-        self.delta2_winner = room("delta2_winner", min(N, 240), 5, 5, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 240), 5, 5, 2, 2, 32)
+        self.delta2_winner = room("delta2_winner", min(N, 60), 5, 5, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 60), 5, 5, 2, 2, 32)
         self.delta2_sum = self.z2
         self.delta2 = self.z2
         self.a1_2_windows_2 = self.a1_2_windows
         self.da1_2_windows = self.a1_2_windows
-        self.da1_2 = room("da1_2", min(N, 240), 13, 13, 16)
-        self.delta1_winner = room("delta1_winner", min(N, 240), 13, 13, 2, 2, 16, dtype=bool)
-        self.delta1_sum_windows = room("delta1_sum_windows", min(N, 240), 13, 13, 2, 2, 16)
+        self.da1_2 = room("da1_2", min(N, 60), 13, 13, 16)
+        self.delta1_winner = room("delta1_winner", min(N, 60), 13, 13, 2, 2, 16, dtype=bool)
+        self.delta1_sum_windows = room("delta1_sum_windows", min(N, 60), 13, 13, 2, 2, 16)
         self.delta1_sum = self.z1
         self.delta1 = self.a1
         self.a0_windows_2 = self.a0_windows
-        self.dx_windows = room("dx_windows", min(N, 387), 26, 26, 1, 3, 3)
+        self.dx_windows = room("dx_windows", min(N, 96), 26, 26, 1, 3, 3)
         self.dx = room("dx", N, 28, 28, 1)
 
 
@@ -232,7 +232,7 @@ def forward(p, x, w, seed):
     N = len(x)
     draw(seed, 0, 0.7, out=w.m2)                                        # m2 ∼ Bernoulli(0.7)            (N, 5, 5, 32) (9)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
-    for s, m in pieces(N, 240):
+    for s, m in pieces(N, 60):
         a1, a1_2, a2, a2_2, m2, a2_3 = w.a1[s], w.a1_2[s], w.a2[s], w.a2_2[s], w.m2[s], w.a2_3[s]
         a0_windows, z1, a1_2_windows, z2 = w.a0_windows[:m], w.z1[:m], w.a1_2_windows[:m], w.z2[:m]
         # z1 = W1 ⋆ a0 + b1              (N, 26, 26, 16) (3)
@@ -269,7 +269,7 @@ def forward(p, x, w, seed):
 def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
-    for s, m in pieces(N, 240):
+    for s, m in pieces(N, 60):
         a1, a1_2, a2, a2_2, a2_3 = w.a1[s], w.a1_2[s], w.a2[s], w.a2_2[s], w.a2_3[s]
         a0_windows, z1, a1_2_windows, z2 = w.a0_windows[:m], w.z1[:m], w.a1_2_windows[:m], w.z2[:m]
         # z1 = W1 ⋆ a0 + b1              (N, 26, 26, 16) (3)
@@ -328,7 +328,7 @@ def backward(p, x, t, w, g):
     dW2_flat, dW1_flat = g["W2"].reshape(32, -1), g["W1"].reshape(16, -1)
     for total in (dW2_flat, g["b2"], dW1_flat, g["b1"]):
         total[...] = 0
-    for s, m in pieces(N, 240):
+    for s, m in pieces(N, 60):
         a2, a2_2, da2_3, m2, a1_2, a1 = w.a2[s], w.a2_2[s], w.da2_3[s], w.m2[s], w.a1_2[s], w.a1[s]
         delta1 = w.delta1[s]
         delta2_winner, delta2_sum_windows = w.delta2_winner[:m], w.delta2_sum_windows[:m]
@@ -443,7 +443,7 @@ def input_gradient(parameters, x, t, seed=None):
     error(p, t, w)
     backward(p, x, t, w, g)
     N = len(x)
-    for s, m in pieces(N, 387):
+    for s, m in pieces(N, 96):
         delta1, dx = w.delta1[s], w.dx[s]
         dx_windows = w.dx_windows[:m]
         # ∂E/∂x = W1ᵀ ∗ δ1               (N, 28, 28, 1) (32)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import sympy
-from sympy import Expr, Indexed, KroneckerDelta, Mul, Symbol, Tuple
+from sympy import Expr, Indexed, KroneckerDelta, Mul, Symbol
 
 from codegen.program import BATCH, Extent
 from derive.index import Inside, Winner, access, fresh_index
@@ -276,8 +276,3 @@ def mixed_radix(expression: Expr, extents: Extents) -> tuple[Symbol, ...] | None
 def factors(body: Expr) -> tuple[Expr, ...]:
     """Return the factors of a product."""
     return tuple(Mul.make_args(body))
-
-
-def sized(indices: Iterable[Symbol], extents: Extents) -> tuple[Tuple, ...]:
-    """Return indices with their sizes, as SymPy tuples."""
-    return tuple(Tuple(i, sympy.Integer(extents[i])) for i in indices)

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Symbol
 
-from codegen.affine import Plain, factors, is_plain, mixed_radix, place_indices, plain_forms, slopes
+from codegen.affine import Plain, factors, is_plain, mixed_radix, place_indices, plain_forms, slopes, volume
 from codegen.contraction import distinct
 from codegen.emitter import extent
 from codegen.products import Products
 from codegen.program import (
-    BATCH,
     Contract,
     Extent,
     First,
@@ -288,7 +287,7 @@ class EquationLowering(Products):
         sizes = self.shape(free)
         before, after = self.overhang(subscripts, sizes)
         overlaps = not all(distinct(slopes(e), self.extents) for e in subscripts)
-        filled = not overlaps and self._volume(inner) == self._volume(free)
+        filled = not overlaps and volume(inner, self.extents) == volume(free, self.extents)
         load = Load(name_of(source.base), tuple(source.indices))
         if not any((*before, *after)):
             ranges = self._ranges(inner)
@@ -300,12 +299,6 @@ class EquationLowering(Products):
         self.out.append(Scatter(wider, axes, self.number, load, moved, self._ranges(inner), True, overlaps))
         cropped = tuple(i + b for i, b in zip(free, before, strict=True))
         self.out.append(Window(name, free, self.number, wider, cropped, copy=True))
-
-    def _volume(self, indices: Iterable[Symbol]) -> int:
-        total = 1
-        for i in indices:
-            total *= 1 if self.extents[i] == BATCH else int(self.extents[i])
-        return total
 
     def _winners(self, body: Expr, scope: tuple[Symbol, ...]) -> Expr:
         """Replace who wins a maximum by truth values that hold it."""

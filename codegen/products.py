@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy
 from sympy import Expr, Indexed, Mul, Symbol
 
-from codegen.affine import factors, is_plain
+from codegen.affine import factors, is_plain, volume
 from codegen.contraction import arranged
 from codegen.emitter import Emitter
 from codegen.program import BATCH, Load
@@ -82,10 +82,8 @@ class Products(Emitter):
             return tuple(i for i in indices if i in summed)
 
         def key(e: Expr) -> tuple[bool, int]:
-            volume = 1
-            for i in e.free_symbols & self.extents.keys():
-                volume *= 64 if self.extents[i] == BATCH else int(self.extents[i])
-            return not (isinstance(e, Indexed) and is_plain(e, self.extents)), -volume
+            size = volume(e.free_symbols & self.extents.keys(), self.extents)
+            return not (isinstance(e, Indexed) and is_plain(e, self.extents)), -size
 
         return order(min((one, other), key=key))
 

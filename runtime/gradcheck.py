@@ -155,7 +155,7 @@ def _check_point(
             value = float(gradient.flat[index])
             # float64 rounding of the analytic gradient itself, seen by computing it again, wider
             rounding = 4 * abs(float(wide[name].flat[index] - gradient.flat[index]))
-            quick = _along(program, point, name, int(index), call_loss) if large else None
+            quick = _along(program, point, name, int(index), call_loss) if large and value else None
             tally = _judge(tally, value, rounding, estimates(along, crossed, noise, quick), tolerance, large)
         rows.append(
             GradientRow(

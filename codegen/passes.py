@@ -32,7 +32,7 @@ from codegen.program import (
 )
 from codegen.verify import verify
 
-TRAINING = ("forward", "loss", "backward", "input_gradient", "statistics")
+STEP = ("forward", "loss", "backward", "statistics", "input_gradient")
 
 
 def optimize(program: Program) -> Program:
@@ -143,7 +143,7 @@ def _renamed(statement: Statement, old: str, new: str) -> Statement:
 
 def assign_slots(program: Program) -> Program:
     """Choose whose memory each local value takes: that of an operand that ends here, or of a dead value."""
-    order = list(program.statements(*TRAINING))
+    order = list(program.statements(*STEP))
     last = _last_uses(program)
     values = dict(program.values)
     owner: dict[str, str] = {}  # value -> the value whose memory it lives in
@@ -179,7 +179,7 @@ def _last_uses(program: Program) -> dict[str, int]:
     """Return where each value is used last; what a loop reads anew for every piece lives until its end."""
     last: dict[str, int] = {}
     position = 0
-    for section in TRAINING:
+    for section in STEP:
         for entry in program.sections[section]:
             statements = entry.statements if isinstance(entry, Loop) else (entry,)
             end = position + len(statements) - 1

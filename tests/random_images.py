@@ -273,5 +273,8 @@ def build(text: str, small_pieces: bool = False) -> Built:
 
 @cache
 def built(seed: int) -> Built:
-    """Return the program of the random spec of that seed, built once."""
-    return build(image_spec(seed), in_pieces(seed))
+    """Return the program of the random spec of that seed, built once, to run on one to three threads."""
+    one = build(image_spec(seed), in_pieces(seed))
+    if hasattr(one.program.module, "THREADS"):
+        one.program.module.THREADS = 1 + seed % 3
+    return one

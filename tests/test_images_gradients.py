@@ -109,9 +109,8 @@ def test_inputs_losses_and_optimizers_come_round() -> None:
 
 
 def test_half_of_the_programs_run_in_pieces_that_do_not_divide_the_batch() -> None:
-    sizes = [
-        int(n) for seed in range(IMAGE_SPECS) for n in re.findall(r"in pieces\(N, (\d+)\)", built(seed).code)
-    ]
-    looped = sum("in pieces(N, " in built(seed).code for seed in range(IMAGE_SPECS))
+    call = r"on_threads\(piece, N, (\d+)"
+    sizes = [int(n) for seed in range(IMAGE_SPECS) for n in re.findall(call, built(seed).code)]
+    looped = sum("on_threads(piece, N, " in built(seed).code for seed in range(IMAGE_SPECS))
     assert looped > 0.4 * IMAGE_SPECS
     assert {1, 2, 3, 4} <= set(sizes)

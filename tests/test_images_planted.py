@@ -233,7 +233,9 @@ def program(spec_text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Bu
     spec = parse_spec(spec_text, "spec.toml")
     generated = codegen.generate.generate(spec)
     target = codegen.generate.write(generated, folder, force=True)
-    return Built(spec, load_program(target), generated.files["numpy_trainer.py"])
+    built = Built(spec, load_program(target), generated.files["numpy_trainer.py"])
+    built.program.module.THREADS = 2  # whatever the machine has
+    return built
 
 
 def verdicts(torch: ModuleType, one: Built, x: Array | None = None) -> set[str]:
@@ -371,7 +373,12 @@ SLIPS = (
     Slip("sums of the last piece only, of a convolution", CONV,
          loops=lambda loop: replace(loop, sums=frozenset())),
     Slip("samples beyond the last whole piece left out", CONV,
-         patch=helper("pieces", "range(0, N, size)", "range(0, N - size + 1, size)")),
+         patch=helper("threads", "in starts[thread::THREADS]",
+                      "in range(thread * starts.step, N - starts.step + 1, THREADS * starts.step)")),
+    Slip("the first thread's sums alone", CONV, patch=helper("threads", "in own[1:]", "in own[2:]")),
+    Slip("pieces of the first thread alone", CONV,
+         patch=helper("threads", "in range(1, len(own))", "in range(2, len(own))")),
+    Slip("threads share their sums", CONV, patch=helper("threads", "np.zeros_like(total)", "total")),
     Slip("the last of equals wins", POOLS, x=equal_pixels,
          patch=helper("first", "np.ndindex(*(values.shape[axis] for axis in axes))",
                       "reversed([*np.ndindex(*(values.shape[axis] for axis in axes))])")),

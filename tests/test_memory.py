@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import cli.checking
 from cli.checking import totals
 from derive.spec.load import load_spec
 
@@ -38,13 +39,17 @@ print(resident() - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read the memory from")
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", ["lenet5", "mnist_cnn", "fashion_cnn", "cifar10_cnn_74", "cifar10_cnn_79"])
-def test_a_step_takes_the_memory_that_check_tells(name: str) -> None:
+def test_a_step_takes_the_memory_that_check_tells(
+    name: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli.checking, "THREADS", threads)
     told = totals(load_spec(ROOT / "examples" / f"{name}.toml"))
     program = ROOT / "generated" / name / "numpy_trainer.py"
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(program), str(told["batch_size"])],
         capture_output=True, text=True, check=True,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # a BLAS thread brings tens of MiB of its own
+        env={**os.environ, "OPENBLAS_NUM_THREADS": str(threads)},
     )  # fmt: skip
     assert int(done.stdout) == pytest.approx(told["memory"]["total"], rel=0.15)

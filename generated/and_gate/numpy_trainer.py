@@ -69,7 +69,7 @@ def init_parameters(seed=0, dtype=np.float32):
 
 # ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
 class Workspace:
-    def __init__(self, N, dtype, larger=None):
+    def __init__(self, N, dtype, larger=None, inputs=False):
         def room(name, *shape, fill=np.empty, dtype=dtype):
             return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
 
@@ -82,7 +82,8 @@ class Workspace:
         self.z1 = room("z1", N, 1)
         self.a1 = self.z1
         self.delta1 = self.z1
-        self.dx = room("dx", N, 2)
+        if inputs:  # for the gradient with respect to them
+            self.dx = room("dx", N, 2)
 
 
 WORKSPACES = {}
@@ -186,8 +187,9 @@ def loss_and_gradients(parameters, x, t, seed=None):
 @np.errstate(over="ignore", under="ignore")
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
-    x, t, w = prepare(parameters, x, t)
-    p, g = parameters, w.g
+    x, t, _ = prepare(parameters, x, t)
+    p, w = parameters, Workspace(len(x), next(iter(parameters.values())).dtype, inputs=True)
+    g = w.g
     forward(p, x, w)
     error(p, t, w)
     backward(p, x, t, w, g)

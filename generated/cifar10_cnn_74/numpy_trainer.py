@@ -8,10 +8,14 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 """
 
 import argparse
+import contextlib
+import ctypes
 import functools
 import math
 import operator
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -84,6 +88,71 @@ def pieces(N, size):
 
 
 @functools.cache
+def blas_threads(verb):
+    """Return the function that gets or sets how many threads NumPy's OpenBLAS uses; None for another BLAS."""
+    library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
+    for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
+        if hasattr(library, name.format(verb)):
+            return getattr(library, name.format(verb))
+    return None
+
+
+THREADS = blas_threads("get")() if blas_threads("get") else 1
+
+
+@contextlib.contextmanager
+def computing():
+    """Let overflow pass, and keep BLAS to the thread that calls it: the batch is what threads share."""
+    before = blas_threads("get")() if THREADS > 1 else 1
+    try:
+        if before > 1:
+            blas_threads("set")(1)
+        with np.errstate(over="ignore", under="ignore"):
+            yield
+    finally:
+        if before > 1:
+            blas_threads("set")(before)
+
+
+@functools.cache
+def workers(process):
+    """Return the threads of a process that work beside the one that calls."""
+    return ThreadPoolExecutor(THREADS - 1)
+
+
+def on_threads(piece, N, size, *sums):
+    """Call piece(samples, how many, thread, *sums) for the batch in pieces, and wait for all of them.
+
+    Threads add to sums of their own, which are then added up in the threads' order.
+    """
+    starts = range(0, N, max(1, min(size, -(-N // THREADS))))
+    for total in sums:
+        total[...] = 0
+    own = [sums, *([np.zeros_like(total) for total in sums] for _ in range(1, min(THREADS, len(starts))))]
+
+    @np.errstate(over="ignore", under="ignore")
+    def run(thread):
+        for start in starts[thread::THREADS]:
+            stop = min(start + starts.step, N)
+            piece(slice(start, stop), stop - start, thread, *own[thread])
+
+    jobs = [workers(os.getpid()).submit(run, thread) for thread in range(1, len(own))]
+    run(0)
+    for job in jobs:
+        job.result()
+    for parts in own[1:]:
+        for total, part in zip(sums, parts, strict=True):
+            total += part
+
+
+def dot(a, b, out):
+    """Return a b in out; where it is large, each thread computes some of its rows."""
+    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    return out
+
+
+@functools.cache
 def layout(pattern):
     """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
     read, order = pattern.split(" -> ")
@@ -150,9 +219,12 @@ def init_parameters(seed=0, dtype=np.float32):
 
 # ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
 class Workspace:
-    def __init__(self, N, dtype, larger=None):
+    def __init__(self, N, dtype, larger=None, inputs=False):
         def room(name, *shape, fill=np.empty, dtype=dtype):
             return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        def piece(size):
+            return min(size, -(-N // THREADS))
 
         self.N, self.smaller = N, {N: self}
         self.real = np.dtype(dtype).type
@@ -160,22 +232,22 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(min(N, 4) * 225, min(N, 4) * 900), dtype)
+        self.places = np.ones(max(piece(4) * 225, piece(4) * 900), dtype)
         self.m1 = room("m1", N, 30, 30, 32, dtype=bool)
         self.m3 = room("m3", N, 3136, dtype=bool)
         self.m4 = room("m4", N, 512, dtype=bool)
-        self.a0_windows = room("a0_windows", min(N, 4), 30, 30, 3, 3, 3)
-        self.z1 = room("z1", min(N, 4), 30, 30, 32)
+        self.a0_windows = room("a0_windows", THREADS, piece(4), 30, 30, 3, 3, 3)
+        self.z1 = room("z1", THREADS, piece(4), 30, 30, 32)
         self.a1 = room("a1", N, 30, 30, 32)
         self.a1_2 = room("a1_2", N, 30, 30, 32)
-        self.a1_2_padded = room("a1_2_padded", min(N, 4), 32, 32, 32, fill=np.zeros)
-        self.a1_2_windows = room("a1_2_windows", min(N, 4), 30, 30, 3, 3, 32)
+        self.a1_2_padded = room("a1_2_padded", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
+        self.a1_2_windows = room("a1_2_windows", THREADS, piece(4), 30, 30, 3, 3, 32)
         self.z2 = self.z1
         self.a2 = room("a2", N, 30, 30, 32)
         self.a2_2 = room("a2_2", N, 15, 15, 32)
-        self.a2_2_padded = room("a2_2_padded", min(N, 4), 17, 17, 32, fill=np.zeros)
-        self.a2_2_windows = room("a2_2_windows", min(N, 4), 15, 15, 3, 3, 32)
-        self.z3 = room("z3", min(N, 4), 15, 15, 64)
+        self.a2_2_padded = room("a2_2_padded", THREADS, piece(4), 17, 17, 32, fill=np.zeros)
+        self.a2_2_windows = room("a2_2_windows", THREADS, piece(4), 15, 15, 3, 3, 32)
+        self.z3 = room("z3", THREADS, piece(4), 15, 15, 64)
         self.a3 = room("a3", N, 15, 15, 64)
         self.a3_2 = room("a3_2", N, 7, 7, 64)
         self.a3_3 = self.a3_2.reshape(N, 3136)
@@ -194,27 +266,28 @@ class Workspace:
         self.da3_3 = self.a3_4
         self.W2_windows = room("W2_windows", 32, 3, 3, 32)
         self.da3_2 = self.da3_3.reshape(N, 7, 7, 64)
-        self.delta3_winner = room("delta3_winner", min(N, 4), 7, 7, 2, 2, 64, dtype=bool)
-        self.delta3_sum_windows = room("delta3_sum_windows", min(N, 4), 7, 7, 2, 2, 64)
+        self.delta3_winner = room("delta3_winner", THREADS, piece(4), 7, 7, 2, 2, 64, dtype=bool)
+        self.delta3_sum_windows = room("delta3_sum_windows", THREADS, piece(4), 7, 7, 2, 2, 64)
         self.delta3_sum = self.z3
         self.delta3 = self.z3
-        self.a2_2_padded_2 = room("a2_2_padded_2", min(N, 4), 17, 17, 32, fill=np.zeros)
+        self.a2_2_padded_2 = room("a2_2_padded_2", THREADS, piece(4), 17, 17, 32, fill=np.zeros)
         self.a2_2_windows_2 = self.a2_2_windows
         self.da2_2_windows = self.a2_2_windows
-        self.da2_2_padded = room("da2_2_padded", min(N, 4), 17, 17, 32)
-        self.da2_2 = room("da2_2", min(N, 4), 15, 15, 32)
-        self.delta2_winner = room("delta2_winner", min(N, 4), 15, 15, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 4), 15, 15, 2, 2, 32)
+        self.da2_2_padded = room("da2_2_padded", THREADS, piece(4), 17, 17, 32)
+        self.da2_2 = room("da2_2", THREADS, piece(4), 15, 15, 32)
+        self.delta2_winner = room("delta2_winner", THREADS, piece(4), 15, 15, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(4), 15, 15, 2, 2, 32)
         self.delta2_sum = self.z1
         self.delta2 = self.z1
-        self.a1_2_padded_2 = room("a1_2_padded_2", min(N, 4), 32, 32, 32, fill=np.zeros)
+        self.a1_2_padded_2 = room("a1_2_padded_2", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
         self.a1_2_windows_2 = self.a1_2_windows
-        self.delta2_padded = room("delta2_padded", min(N, 4), 32, 32, 32, fill=np.zeros)
+        self.delta2_padded = room("delta2_padded", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
         self.delta2_windows = self.a1_2_windows
         self.delta1 = self.a1_2
         self.a0_windows_2 = self.a0_windows
-        self.dx_windows = room("dx_windows", min(N, 36), 30, 30, 3, 3, 3)
-        self.dx = room("dx", N, 32, 32, 3)
+        if inputs:  # for the gradient with respect to them
+            self.dx_windows = room("dx_windows", THREADS, piece(36), 30, 30, 3, 3, 3)
+            self.dx = room("dx", N, 32, 32, 3)
 
 
 WORKSPACES = {}
@@ -255,12 +328,14 @@ def forward(p, x, w, seed):
     draw(seed, 1, 0.8, out=w.m3)                                        # m3 ∼ Bernoulli(0.8)            (N, 3136) (14)
     draw(seed, 2, 0.8, out=w.m4)                                        # m4 ∼ Bernoulli(0.8)            (N, 512) (18)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
-    for s, m in pieces(N, 4):
+
+    def piece(s, m, thread):
         a1, m1, a1_2, a2, a2_2, a3 = w.a1[s], w.m1[s], w.a1_2[s], w.a2[s], w.a2_2[s], w.a3[s]
         a3_2, m3, a3_4 = w.a3_2[s], w.m3[s], w.a3_4[s]
-        a0_windows, z1, a1_2_padded = w.a0_windows[:m], w.z1[:m], w.a1_2_padded[:m]
-        a1_2_windows, z2, a2_2_padded = w.a1_2_windows[:m], w.z2[:m], w.a2_2_padded[:m]
-        a2_2_windows, z3 = w.a2_2_windows[:m], w.z3[:m]
+        a0_windows, z1 = w.a0_windows[thread, :m], w.z1[thread, :m]
+        a1_2_padded, a1_2_windows = w.a1_2_padded[thread, :m], w.a1_2_windows[thread, :m]
+        z2, a2_2_padded = w.z2[thread, :m], w.a2_2_padded[thread, :m]
+        a2_2_windows, z3 = w.a2_2_windows[thread, :m], w.z3[thread, :m]
         # z1 = W1 ⋆ a0 + b1              (N, 30, 30, 32) (3)
         np.copyto(a0_windows, windows(a0[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (3)
         np.dot(a0_windows.reshape(-1, 27), p["W1"].reshape(32, -1).T, out=z1.reshape(-1, 32))  # (3)
@@ -287,11 +362,13 @@ def forward(p, x, w, seed):
         greatest(a3_windows, axes=(4, 5), out=a3_2)                     # (12)
         a3_3 = a3_2.reshape(m, 3136)                                    # a3_3 = vec(a3_2)               (N, 3136)    (13)
         np.multiply(1.25 * a3_3, m3, out=a3_4)                          # a3_4 = (5/4) a3_3 ⊙ m3         (N, 3136)    (14)
-    z4 = np.dot(w.a3_4, p["W4"].T, out=w.z4)                            # z4 = W4 a3_4 + b4              (N, 512)     (16)
+
+    on_threads(piece, N, 4)
+    z4 = dot(w.a3_4, p["W4"].T, out=w.z4)                               # z4 = W4 a3_4 + b4              (N, 512)     (16)
     z4 += p["b4"]                                                       # (16)
     a4 = np.maximum(z4, 0, out=w.a4)                                    # a4 = max(0, z4)                (N, 512)     (17)
     a4_2 = np.multiply(1.25 * a4, w.m4, out=w.a4_2)                     # a4_2 = (5/4) a4 ⊙ m4           (N, 512)     (18)
-    z5 = np.dot(a4_2, p["W5"].T, out=w.z5)                              # z5 = W5 a4_2 + b5              (N, 10)      (20)
+    z5 = dot(a4_2, p["W5"].T, out=w.z5)                                 # z5 = W5 a4_2 + b5              (N, 10)      (20)
     z5 += p["b5"]                                                       # (20)
     a5_max = z5.max(axis=1, out=w.a5_max)                               # a5 = softmax(z5)               (N, 10)      (21)
     a5_exp = np.exp(z5 - a5_max[:, None], out=w.a5_exp)                 # (21)
@@ -304,12 +381,14 @@ def forward(p, x, w, seed):
 def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
-    for s, m in pieces(N, 4):
+
+    def piece(s, m, thread):
         a1, a1_2, a2, a2_2, a3, a3_2 = w.a1[s], w.a1_2[s], w.a2[s], w.a2_2[s], w.a3[s], w.a3_2[s]
         a3_4 = w.a3_4[s]
-        a0_windows, z1, a1_2_padded = w.a0_windows[:m], w.z1[:m], w.a1_2_padded[:m]
-        a1_2_windows, z2, a2_2_padded = w.a1_2_windows[:m], w.z2[:m], w.a2_2_padded[:m]
-        a2_2_windows, z3 = w.a2_2_windows[:m], w.z3[:m]
+        a0_windows, z1 = w.a0_windows[thread, :m], w.z1[thread, :m]
+        a1_2_padded, a1_2_windows = w.a1_2_padded[thread, :m], w.a1_2_windows[thread, :m]
+        z2, a2_2_padded = w.z2[thread, :m], w.a2_2_padded[thread, :m]
+        a2_2_windows, z3 = w.a2_2_windows[thread, :m], w.z3[thread, :m]
         # z1 = W1 ⋆ a0 + b1              (N, 30, 30, 32) (3)
         np.copyto(a0_windows, windows(a0[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (3)
         np.dot(a0_windows.reshape(-1, 27), p["W1"].reshape(32, -1).T, out=z1.reshape(-1, 32))  # (3)
@@ -336,12 +415,14 @@ def evaluate(p, x, w):
         greatest(a3_windows, axes=(4, 5), out=a3_2)                     # (12)
         a3_3 = a3_2.reshape(m, 3136)                                    # a3_3 = vec(a3_2)               (N, 3136)    (13)
         a3_4[...] = a3_3                                                # a3_4 = a3_3                    (N, 3136)    (15)
-    z4 = np.dot(w.a3_4, p["W4"].T, out=w.z4)                            # z4 = W4 a3_4 + b4              (N, 512)     (16)
+
+    on_threads(piece, N, 4)
+    z4 = dot(w.a3_4, p["W4"].T, out=w.z4)                               # z4 = W4 a3_4 + b4              (N, 512)     (16)
     z4 += p["b4"]                                                       # (16)
     a4 = np.maximum(z4, 0, out=w.a4)                                    # a4 = max(0, z4)                (N, 512)     (17)
     a4_2 = w.a4_2                                                       # a4_2 = a4                      (N, 512)     (19)
     a4_2[...] = a4                                                      # (19)
-    z5 = np.dot(a4_2, p["W5"].T, out=w.z5)                              # z5 = W5 a4_2 + b5              (N, 10)      (20)
+    z5 = dot(a4_2, p["W5"].T, out=w.z5)                                 # z5 = W5 a4_2 + b5              (N, 10)      (20)
     z5 += p["b5"]                                                       # (20)
     a5_max = z5.max(axis=1, out=w.a5_max)                               # a5 = softmax(z5)               (N, 10)      (21)
     a5_exp = np.exp(z5 - a5_max[:, None], out=w.a5_exp)                 # (21)
@@ -366,29 +447,28 @@ def backward(p, x, t, w, g):
     real = w.real
     a0 = x
     np.divide(w.a5 - w.T, N, out=w.delta5)                              # δ5 = (a5 − T)/N                (N, 10)      (23)
-    np.dot(w.delta5.T, w.a4_2, out=g["W5"])                             # ∂E/∂W5 = Σₙ δ5ₙ a4_2ₙᵀ         (10, 512)    (24)
+    dot(w.delta5.T, w.a4_2, out=g["W5"])                                # ∂E/∂W5 = Σₙ δ5ₙ a4_2ₙᵀ         (10, 512)    (24)
     np.dot(w.ones, w.delta5, out=g["b5"])                               # ∂E/∂b5 = Σₙ δ5ₙ                (10,)        (25)
-    np.dot(w.delta5, p["W5"], out=w.delta4)                             # δ4 = (5/4) (W5ᵀ δ5) ⊙ m4 ⊙ [a4 > 0] (N, 512)     (26)
+    dot(w.delta5, p["W5"], out=w.delta4)                                # δ4 = (5/4) (W5ᵀ δ5) ⊙ m4 ⊙ [a4 > 0] (N, 512)     (26)
     w.delta4 *= real(1.25) * (w.m4 & (w.a4 > 0))                        # (26)
-    np.dot(w.delta4.T, w.a3_4, out=g["W4"])                             # ∂E/∂W4 = Σₙ δ4ₙ a3_4ₙᵀ         (512, 3136)  (27)
+    dot(w.delta4.T, w.a3_4, out=g["W4"])                                # ∂E/∂W4 = Σₙ δ4ₙ a3_4ₙᵀ         (512, 3136)  (27)
     np.dot(w.ones, w.delta4, out=g["b4"])                               # ∂E/∂b4 = Σₙ δ4ₙ                (512,)       (28)
-    np.dot(w.delta4, p["W4"], out=w.da3_3)                              # ∂E/∂a3_3 = (5/4) (W4ᵀ δ4) ⊙ m3 (N, 3136)    (29)
+    dot(w.delta4, p["W4"], out=w.da3_3)                                 # ∂E/∂a3_3 = (5/4) (W4ᵀ δ4) ⊙ m3 (N, 3136)    (29)
     np.copyto(w.W2_windows, windows(p["W2"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (38)
-    dW3_flat, dW2_flat = g["W3"].reshape(64, -1), g["W2"].reshape(32, -1)
-    dW1_flat = g["W1"].reshape(32, -1)
-    for total in (dW3_flat, g["b3"], dW2_flat, g["b2"], dW1_flat, g["b1"]):
-        total[...] = 0
-    for s, m in pieces(N, 4):
+
+    def piece(s, m, thread, dW3, db3, dW2, db2, dW1, db1):
         da3_3, m3, a3, a3_2, a2_2, a2 = w.da3_3[s], w.m3[s], w.a3[s], w.a3_2[s], w.a2_2[s], w.a2[s]
         a1_2, delta1, a1, m1 = w.a1_2[s], w.delta1[s], w.a1[s], w.m1[s]
-        delta3_winner, delta3_sum_windows = w.delta3_winner[:m], w.delta3_sum_windows[:m]
-        delta3_sum, delta3, a2_2_padded_2 = w.delta3_sum[:m], w.delta3[:m], w.a2_2_padded_2[:m]
-        a2_2_windows_2, da2_2_windows = w.a2_2_windows_2[:m], w.da2_2_windows[:m]
-        da2_2_padded, da2_2, delta2_winner = w.da2_2_padded[:m], w.da2_2[:m], w.delta2_winner[:m]
-        delta2_sum_windows, delta2_sum = w.delta2_sum_windows[:m], w.delta2_sum[:m]
-        delta2, a1_2_padded_2, a1_2_windows_2 = w.delta2[:m], w.a1_2_padded_2[:m], w.a1_2_windows_2[:m]
-        delta2_padded, delta2_windows = w.delta2_padded[:m], w.delta2_windows[:m]
-        a0_windows_2 = w.a0_windows_2[:m]
+        delta3_winner = w.delta3_winner[thread, :m]
+        delta3_sum_windows, delta3_sum = w.delta3_sum_windows[thread, :m], w.delta3_sum[thread, :m]
+        delta3, a2_2_padded_2 = w.delta3[thread, :m], w.a2_2_padded_2[thread, :m]
+        a2_2_windows_2, da2_2_windows = w.a2_2_windows_2[thread, :m], w.da2_2_windows[thread, :m]
+        da2_2_padded, da2_2 = w.da2_2_padded[thread, :m], w.da2_2[thread, :m]
+        delta2_winner = w.delta2_winner[thread, :m]
+        delta2_sum_windows, delta2_sum = w.delta2_sum_windows[thread, :m], w.delta2_sum[thread, :m]
+        delta2, a1_2_padded_2 = w.delta2[thread, :m], w.a1_2_padded_2[thread, :m]
+        a1_2_windows_2, delta2_padded = w.a1_2_windows_2[thread, :m], w.delta2_padded[thread, :m]
+        delta2_windows, a0_windows_2 = w.delta2_windows[thread, :m], w.a0_windows_2[thread, :m]
         da3_3 *= real(1.25) * m3                                        # (29)
         da3_2 = da3_3.reshape(m, 7, 7, 64)                              # ∂E/∂a3_2 = vec⁻¹(∂E/∂a3_3)     (N, 7, 7, 64) (30)
         # δ3[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a3[n,2i+u,2j+v,k])] ∂E/∂a3_2[n,i,j,k]) [a3[n,p,q,k] > 0] (N, 15, 15, 64) (31)
@@ -401,8 +481,8 @@ def backward(p, x, t, w, g):
         # ∂E/∂W3 = Σₙ δ3ₙ ⋆(p=1) a2_2ₙ   (64, 3, 3, 32) (32)
         a2_2_padded_2[:, 1:-1, 1:-1] = a2_2                             # (32)
         np.copyto(a2_2_windows_2, windows(a2_2_padded_2, "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (32)
-        dW3_flat += np.dot(delta3.reshape(-1, 64).T, a2_2_windows_2.reshape(-1, 288))  # (32)
-        g["b3"] += np.dot(w.places[: m * 225], delta3.reshape(-1, 64))  # ∂E/∂b3[k] = Σₙᵢⱼ δ3[n,i,j,k]   (64,)        (33)
+        dW3.reshape(64, -1)[...] += np.dot(delta3.reshape(-1, 64).T, a2_2_windows_2.reshape(-1, 288))  # (32)
+        db3 += np.dot(w.places[: m * 225], delta3.reshape(-1, 64))      # ∂E/∂b3[k] = Σₙᵢⱼ δ3[n,i,j,k]   (64,)        (33)
         # ∂E/∂a2_2 = W3ᵀ ∗(p=1) δ3       (N, 15, 15, 32) (34)
         np.dot(delta3.reshape(-1, 64), p["W3"].reshape(64, -1), out=da2_2_windows.reshape(-1, 288))  # (34)
         da2_2_padded[...] = 0                                           # (34)
@@ -417,8 +497,8 @@ def backward(p, x, t, w, g):
         # ∂E/∂W2 = Σₙ δ2ₙ ⋆(p=1) a1_2ₙ   (32, 3, 3, 32) (36)
         a1_2_padded_2[:, 1:-1, 1:-1] = a1_2                             # (36)
         np.copyto(a1_2_windows_2, windows(a1_2_padded_2, "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (36)
-        dW2_flat += np.dot(delta2.reshape(-1, 32).T, a1_2_windows_2.reshape(-1, 288))  # (36)
-        g["b2"] += np.dot(w.places[: m * 900], delta2.reshape(-1, 32))  # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (37)
+        dW2.reshape(32, -1)[...] += np.dot(delta2.reshape(-1, 32).T, a1_2_windows_2.reshape(-1, 288))  # (36)
+        db2 += np.dot(w.places[: m * 900], delta2.reshape(-1, 32))      # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (37)
         # δ1 = (5/4) (W2ᵀ ∗(p=1) δ2) ⊙ m1 ⊙ [a1 > 0] (N, 30, 30, 32) (38)
         delta2_padded[:, 1:-1, 1:-1] = delta2                           # (38)
         np.copyto(delta2_windows, windows(delta2_padded, "n p+u q+v k -> n p q u v k", p=30, q=30, u=3, v=3))  # (38)
@@ -426,8 +506,10 @@ def backward(p, x, t, w, g):
         delta1 *= real(1.25) * (m1 & (a1 > 0))                          # (38)
         # ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ          (32, 3, 3, 3) (39)
         np.copyto(a0_windows_2, windows(a0[s], "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (39)
-        dW1_flat += np.dot(delta1.reshape(-1, 32).T, a0_windows_2.reshape(-1, 27))  # (39)
-        g["b1"] += np.dot(w.places[: m * 900], delta1.reshape(-1, 32))  # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (32,)        (40)
+        dW1.reshape(32, -1)[...] += np.dot(delta1.reshape(-1, 32).T, a0_windows_2.reshape(-1, 27))  # (39)
+        db1 += np.dot(w.places[: m * 900], delta1.reshape(-1, 32))      # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (32,)        (40)
+
+    on_threads(piece, N, 4, g["W3"], g["b3"], g["W2"], g["b2"], g["W1"], g["b1"])
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------
@@ -461,7 +543,7 @@ def descend(theta, g, state):
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def predict(parameters, x):
     """Return the outputs, (N, 10), for inputs (N, 32, 32, 3)."""
     parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
@@ -471,7 +553,7 @@ def predict(parameters, x):
     return evaluate(parameters, x, w).copy()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def loss(parameters, x, t, seed=None):
     """Return the loss of a batch, in training mode."""
     x, t, w = prepare(parameters, x, t)
@@ -479,7 +561,7 @@ def loss(parameters, x, t, seed=None):
     return error(parameters, t, w).item()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def evaluation_loss(parameters, x, t):
     """Return the loss of a batch, in evaluation mode."""
     if len(x) > BATCH_SIZE:
@@ -490,7 +572,7 @@ def evaluation_loss(parameters, x, t):
     return error(parameters, t, w).item()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def loss_and_gradients(parameters, x, t, seed=None):
     """Return the loss of a batch and its gradient by parameter; changes nothing."""
     x, t, w = prepare(parameters, x, t)
@@ -501,22 +583,26 @@ def loss_and_gradients(parameters, x, t, seed=None):
     return E.item(), g
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
-    x, t, w = prepare(parameters, x, t)
-    p, g = parameters, w.g
+    x, t, _ = prepare(parameters, x, t)
+    p, w = parameters, Workspace(len(x), next(iter(parameters.values())).dtype, inputs=True)
+    g = w.g
     forward(p, x, w, seed)
     error(p, t, w)
     backward(p, x, t, w, g)
     N = len(x)
-    for s, m in pieces(N, 36):
+
+    def piece(s, m, thread):
         delta1, dx = w.delta1[s], w.dx[s]
-        dx_windows = w.dx_windows[:m]
+        dx_windows = w.dx_windows[thread, :m]
         # ∂E/∂x = W1ᵀ ∗ δ1               (N, 32, 32, 3) (41)
         np.dot(delta1.reshape(-1, 32), p["W1"].reshape(32, -1), out=dx_windows.reshape(-1, 27))  # (41)
         dx[...] = 0                                                     # (41)
         add_windows(windows(dx, "n p+u q+v c -> n p q u v c", p=30, q=30, u=3, v=3), dx_windows, axes=(3, 4))  # (41)
+
+    on_threads(piece, N, 36)
     return w.dx.copy()
 
 
@@ -530,7 +616,7 @@ def masks(N, seed=None):
     return found
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def branches(parameters, x, t, seed=None):
     """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
     x, t, w = prepare(parameters, x, t)
@@ -558,7 +644,7 @@ def update(parameters, gradients, state):
         parameters[name][...] = values
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def train_step(parameters, x, t, state, seed=None):
     """Take one whole step on a batch, in place; return the loss before it."""
     x, t, w = prepare(parameters, x, t)

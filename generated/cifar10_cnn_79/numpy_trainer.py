@@ -8,10 +8,14 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 """
 
 import argparse
+import contextlib
+import ctypes
 import functools
 import math
 import operator
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -97,6 +101,71 @@ def pieces(N, size):
 
 
 @functools.cache
+def blas_threads(verb):
+    """Return the function that gets or sets how many threads NumPy's OpenBLAS uses; None for another BLAS."""
+    library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
+    for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
+        if hasattr(library, name.format(verb)):
+            return getattr(library, name.format(verb))
+    return None
+
+
+THREADS = blas_threads("get")() if blas_threads("get") else 1
+
+
+@contextlib.contextmanager
+def computing():
+    """Let overflow pass, and keep BLAS to the thread that calls it: the batch is what threads share."""
+    before = blas_threads("get")() if THREADS > 1 else 1
+    try:
+        if before > 1:
+            blas_threads("set")(1)
+        with np.errstate(over="ignore", under="ignore"):
+            yield
+    finally:
+        if before > 1:
+            blas_threads("set")(before)
+
+
+@functools.cache
+def workers(process):
+    """Return the threads of a process that work beside the one that calls."""
+    return ThreadPoolExecutor(THREADS - 1)
+
+
+def on_threads(piece, N, size, *sums):
+    """Call piece(samples, how many, thread, *sums) for the batch in pieces, and wait for all of them.
+
+    Threads add to sums of their own, which are then added up in the threads' order.
+    """
+    starts = range(0, N, max(1, min(size, -(-N // THREADS))))
+    for total in sums:
+        total[...] = 0
+    own = [sums, *([np.zeros_like(total) for total in sums] for _ in range(1, min(THREADS, len(starts))))]
+
+    @np.errstate(over="ignore", under="ignore")
+    def run(thread):
+        for start in starts[thread::THREADS]:
+            stop = min(start + starts.step, N)
+            piece(slice(start, stop), stop - start, thread, *own[thread])
+
+    jobs = [workers(os.getpid()).submit(run, thread) for thread in range(1, len(own))]
+    run(0)
+    for job in jobs:
+        job.result()
+    for parts in own[1:]:
+        for total, part in zip(sums, parts, strict=True):
+            total += part
+
+
+def dot(a, b, out):
+    """Return a b in out; where it is large, each thread computes some of its rows."""
+    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    return out
+
+
+@functools.cache
 def layout(pattern):
     """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
     read, order = pattern.split(" -> ")
@@ -175,9 +244,12 @@ def init_parameters(seed=0, dtype=np.float32):
 
 # ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
 class Workspace:
-    def __init__(self, N, dtype, larger=None):
+    def __init__(self, N, dtype, larger=None, inputs=False):
         def room(name, *shape, fill=np.empty, dtype=dtype):
             return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        def piece(size):
+            return min(size, -(-N // THREADS))
 
         self.N, self.smaller = N, {N: self}
         self.real = np.dtype(dtype).type
@@ -185,7 +257,7 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(N * 1024, min(N, 4) * 225, min(N, 4) * 900, min(N, 16) * 225, min(N, 36) * 900, min(N, 36) * 1024, min(N, 145) * 225), dtype)
+        self.places = np.ones(max(N * 1024, piece(4) * 225, piece(4) * 900, piece(16) * 225, piece(36) * 900, piece(36) * 1024, piece(145) * 225), dtype)
         self.m2 = room("m2", N, 30, 30, 32, dtype=bool)
         self.m6 = room("m6", N, 3136, dtype=bool)
         self.m7 = room("m7", N, 512, dtype=bool)
@@ -193,26 +265,26 @@ class Workspace:
         self.v1 = room("v1", 3)
         self.xhat1 = room("xhat1", N, 32, 32, 3)
         self.z1 = room("z1", N, 32, 32, 3)
-        self.z1_windows = room("z1_windows", min(N, 36), 30, 30, 3, 3, 3)
-        self.z2 = room("z2", min(N, 36), 30, 30, 32)
+        self.z1_windows = room("z1_windows", THREADS, piece(36), 30, 30, 3, 3, 3)
+        self.z2 = room("z2", THREADS, piece(36), 30, 30, 32)
         self.a2 = room("a2", N, 30, 30, 32)
         self.a2_2 = room("a2_2", N, 30, 30, 32)
         self.mu3 = room("mu3", 32)
         self.v3 = room("v3", 32)
         self.xhat3 = self.a2_2
         self.z3 = room("z3", N, 30, 30, 32)
-        self.z3_padded = room("z3_padded", min(N, 4), 32, 32, 32, fill=np.zeros)
-        self.z3_windows = room("z3_windows", min(N, 4), 30, 30, 3, 3, 32)
-        self.z4 = room("z4", min(N, 4), 30, 30, 32)
+        self.z3_padded = room("z3_padded", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
+        self.z3_windows = room("z3_windows", THREADS, piece(4), 30, 30, 3, 3, 32)
+        self.z4 = room("z4", THREADS, piece(4), 30, 30, 32)
         self.a4 = room("a4", N, 30, 30, 32)
         self.a4_2 = room("a4_2", N, 15, 15, 32)
         self.mu5 = room("mu5", 32)
         self.v5 = room("v5", 32)
         self.xhat5 = room("xhat5", N, 15, 15, 32)
         self.z5 = room("z5", N, 15, 15, 32)
-        self.z5_padded = room("z5_padded", min(N, 16), 17, 17, 32, fill=np.zeros)
-        self.z5_windows = room("z5_windows", min(N, 16), 15, 15, 3, 3, 32)
-        self.z6 = room("z6", min(N, 16), 15, 15, 64)
+        self.z5_padded = room("z5_padded", THREADS, piece(16), 17, 17, 32, fill=np.zeros)
+        self.z5_windows = room("z5_windows", THREADS, piece(16), 15, 15, 3, 3, 32)
+        self.z6 = room("z6", THREADS, piece(16), 15, 15, 64)
         self.a6 = room("a6", N, 15, 15, 64)
         self.a6_2 = room("a6_2", N, 7, 7, 64)
         self.a6_3 = self.a6_2.reshape(N, 3136)
@@ -230,31 +302,32 @@ class Workspace:
         self.delta7 = self.a7_2
         self.da6_3 = self.a6_4
         self.da6_2 = self.da6_3.reshape(N, 7, 7, 64)
-        self.delta6_winner = room("delta6_winner", min(N, 16), 7, 7, 2, 2, 64, dtype=bool)
-        self.delta6_sum_windows = room("delta6_sum_windows", min(N, 16), 7, 7, 2, 2, 64)
+        self.delta6_winner = room("delta6_winner", THREADS, piece(16), 7, 7, 2, 2, 64, dtype=bool)
+        self.delta6_sum_windows = room("delta6_sum_windows", THREADS, piece(16), 7, 7, 2, 2, 64)
         self.delta6_sum = self.z6
         self.delta6 = self.z6
-        self.z5_padded_2 = room("z5_padded_2", min(N, 16), 17, 17, 32, fill=np.zeros)
+        self.z5_padded_2 = room("z5_padded_2", THREADS, piece(16), 17, 17, 32, fill=np.zeros)
         self.z5_windows_2 = self.z5_windows
         self.delta5_windows = self.z5_windows
-        self.delta5_padded = room("delta5_padded", min(N, 16), 17, 17, 32)
+        self.delta5_padded = room("delta5_padded", THREADS, piece(16), 17, 17, 32)
         self.delta5 = self.z5
         self.W4_windows = room("W4_windows", 32, 3, 3, 32)
-        self.da4_2 = room("da4_2", min(N, 4), 15, 15, 32)
-        self.delta4_winner = room("delta4_winner", min(N, 4), 15, 15, 2, 2, 32, dtype=bool)
-        self.delta4_sum_windows = room("delta4_sum_windows", min(N, 4), 15, 15, 2, 2, 32)
+        self.da4_2 = room("da4_2", THREADS, piece(4), 15, 15, 32)
+        self.delta4_winner = room("delta4_winner", THREADS, piece(4), 15, 15, 2, 2, 32, dtype=bool)
+        self.delta4_sum_windows = room("delta4_sum_windows", THREADS, piece(4), 15, 15, 2, 2, 32)
         self.delta4_sum = self.z4
         self.delta4 = self.z4
-        self.z3_padded_2 = room("z3_padded_2", min(N, 4), 32, 32, 32, fill=np.zeros)
+        self.z3_padded_2 = room("z3_padded_2", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
         self.z3_windows_2 = self.z3_windows
-        self.delta4_padded = room("delta4_padded", min(N, 4), 32, 32, 32, fill=np.zeros)
+        self.delta4_padded = room("delta4_padded", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
         self.delta4_windows = self.z3_windows
         self.delta3 = self.z3
         self.delta2 = self.z2
         self.z1_windows_2 = self.z1_windows
         self.delta1_windows = self.z1_windows
         self.delta1 = self.z1
-        self.dx = self.z1
+        if inputs:  # for the gradient with respect to them
+            self.dx = self.z1
 
 
 WORKSPACES = {}
@@ -300,10 +373,10 @@ def forward(p, x, w, seed):
     # v1[k] = (1/(1024 N)) Σₙᵢⱼ (a0[n,i,j,k] − μ1[k])² (3,)         (4)
     v1 = np.dot(w.places[: N * 1024], ((a0 - mu1)**2).reshape(-1, 3), out=w.v1)  # (4)
     v1 /= 1024 * N                                                      # (4)
-    w.mu3[...] = 0
-    for s, m in pieces(N, 36):
+
+    def piece(s, m, thread, mu3):
         xhat1, z1, a2, m2, a2_2 = w.xhat1[s], w.z1[s], w.a2[s], w.m2[s], w.a2_2[s]
-        z1_windows, z2 = w.z1_windows[:m], w.z2[:m]
+        z1_windows, z2 = w.z1_windows[thread, :m], w.z2[thread, :m]
         np.divide(a0[s] - mu1, np.sqrt(v1 + 1e-05), out=xhat1)          # x̂1[n,i,j,k] = (a0[n,i,j,k] − μ1[k])/√(v1[k] + 1e-5) (N, 32, 32, 3) (5)
         np.add(p["beta1"], p["gamma1"] * xhat1, out=z1)                 # z1[n,i,j,k] = γ1[k] x̂1[n,i,j,k] + β1[k] (N, 32, 32, 3) (6)
         # z2 = W2 ⋆ z1 + b2              (N, 30, 30, 32) (8)
@@ -312,18 +385,22 @@ def forward(p, x, w, seed):
         z2 += p["b2"]                                                   # (8)
         np.maximum(z2, 0, out=a2)                                       # a2 = max(0, z2)                (N, 30, 30, 32) (9)
         np.multiply(1.25 * a2, m2, out=a2_2)                            # a2_2 = (5/4) a2 ⊙ m2           (N, 30, 30, 32) (10)
-        w.mu3 += np.dot(w.places[: m * 900], a2_2.reshape(-1, 32))      # μ3[k] = (1/(900 N)) Σₙᵢⱼ a2_2[n,i,j,k] (32,)        (12)
+        mu3 += np.dot(w.places[: m * 900], a2_2.reshape(-1, 32))        # μ3[k] = (1/(900 N)) Σₙᵢⱼ a2_2[n,i,j,k] (32,)        (12)
+
+    on_threads(piece, N, 36, w.mu3)
     w.mu3 /= 900 * N                                                    # (12)
-    w.v3[...] = 0
-    for s, m in pieces(N, 36):
+
+    def piece(s, m, thread, v3):
         a2_2 = w.a2_2[s]
         # v3[k] = (1/(900 N)) Σₙᵢⱼ (a2_2[n,i,j,k] − μ3[k])² (32,)        (13)
-        w.v3 += np.dot(w.places[: m * 900], ((a2_2 - w.mu3)**2).reshape(-1, 32))  # (13)
+        v3 += np.dot(w.places[: m * 900], ((a2_2 - w.mu3)**2).reshape(-1, 32))  # (13)
+
+    on_threads(piece, N, 36, w.v3)
     w.v3 /= 900 * N                                                     # (13)
-    w.mu5[...] = 0
-    for s, m in pieces(N, 4):
+
+    def piece(s, m, thread, mu5):
         a2_2, xhat3, z3, a4, a4_2 = w.a2_2[s], w.xhat3[s], w.z3[s], w.a4[s], w.a4_2[s]
-        z3_padded, z3_windows, z4 = w.z3_padded[:m], w.z3_windows[:m], w.z4[:m]
+        z3_padded, z3_windows, z4 = w.z3_padded[thread, :m], w.z3_windows[thread, :m], w.z4[thread, :m]
         np.divide(a2_2 - w.mu3, np.sqrt(w.v3 + 1e-05), out=xhat3)       # x̂3[n,i,j,k] = (a2_2[n,i,j,k] − μ3[k])/√(v3[k] + 1e-5) (N, 30, 30, 32) (14)
         np.add(p["beta3"], p["gamma3"] * xhat3, out=z3)                 # z3[n,i,j,k] = γ3[k] x̂3[n,i,j,k] + β3[k] (N, 30, 30, 32) (15)
         # z4 = W4 ⋆(p=1) z3 + b4         (N, 30, 30, 32) (17)
@@ -335,18 +412,23 @@ def forward(p, x, w, seed):
         # a4_2[n,i,j,k] = max_uv a4[n,2i+u,2j+v,k] (N, 15, 15, 32) (19)
         a4_windows = windows(a4, "n 2i+u 2j+v k -> n i j k u v", i=15, j=15, u=2, v=2)  # (19)
         greatest(a4_windows, axes=(4, 5), out=a4_2)                     # (19)
-        w.mu5 += np.dot(w.places[: m * 225], a4_2.reshape(-1, 32))      # μ5[k] = (1/(225 N)) Σₙᵢⱼ a4_2[n,i,j,k] (32,)        (20)
+        mu5 += np.dot(w.places[: m * 225], a4_2.reshape(-1, 32))        # μ5[k] = (1/(225 N)) Σₙᵢⱼ a4_2[n,i,j,k] (32,)        (20)
+
+    on_threads(piece, N, 4, w.mu5)
     w.mu5 /= 225 * N                                                    # (20)
-    w.v5[...] = 0
-    for s, m in pieces(N, 145):
+
+    def piece(s, m, thread, v5):
         a4_2 = w.a4_2[s]
         # v5[k] = (1/(225 N)) Σₙᵢⱼ (a4_2[n,i,j,k] − μ5[k])² (32,)        (21)
-        w.v5 += np.dot(w.places[: m * 225], ((a4_2 - w.mu5)**2).reshape(-1, 32))  # (21)
+        v5 += np.dot(w.places[: m * 225], ((a4_2 - w.mu5)**2).reshape(-1, 32))  # (21)
+
+    on_threads(piece, N, 145, w.v5)
     w.v5 /= 225 * N                                                     # (21)
-    for s, m in pieces(N, 16):
+
+    def piece(s, m, thread):
         a4_2, xhat5, z5, a6, a6_2, m6 = w.a4_2[s], w.xhat5[s], w.z5[s], w.a6[s], w.a6_2[s], w.m6[s]
         a6_4 = w.a6_4[s]
-        z5_padded, z5_windows, z6 = w.z5_padded[:m], w.z5_windows[:m], w.z6[:m]
+        z5_padded, z5_windows, z6 = w.z5_padded[thread, :m], w.z5_windows[thread, :m], w.z6[thread, :m]
         np.divide(a4_2 - w.mu5, np.sqrt(w.v5 + 1e-05), out=xhat5)       # x̂5[n,i,j,k] = (a4_2[n,i,j,k] − μ5[k])/√(v5[k] + 1e-5) (N, 15, 15, 32) (22)
         np.add(p["beta5"], p["gamma5"] * xhat5, out=z5)                 # z5[n,i,j,k] = γ5[k] x̂5[n,i,j,k] + β5[k] (N, 15, 15, 32) (23)
         # z6 = W6 ⋆(p=1) z5 + b6         (N, 15, 15, 64) (25)
@@ -360,11 +442,13 @@ def forward(p, x, w, seed):
         greatest(a6_windows, axes=(4, 5), out=a6_2)                     # (27)
         a6_3 = a6_2.reshape(m, 3136)                                    # a6_3 = vec(a6_2)               (N, 3136)    (28)
         np.multiply(1.25 * a6_3, m6, out=a6_4)                          # a6_4 = (5/4) a6_3 ⊙ m6         (N, 3136)    (29)
-    z7 = np.dot(w.a6_4, p["W7"].T, out=w.z7)                            # z7 = W7 a6_4 + b7              (N, 512)     (31)
+
+    on_threads(piece, N, 16)
+    z7 = dot(w.a6_4, p["W7"].T, out=w.z7)                               # z7 = W7 a6_4 + b7              (N, 512)     (31)
     z7 += p["b7"]                                                       # (31)
     a7 = np.maximum(z7, 0, out=w.a7)                                    # a7 = max(0, z7)                (N, 512)     (32)
     a7_2 = np.multiply(1.25 * a7, w.m7, out=w.a7_2)                     # a7_2 = (5/4) a7 ⊙ m7           (N, 512)     (33)
-    z8 = np.dot(a7_2, p["W8"].T, out=w.z8)                              # z8 = W8 a7_2 + b8              (N, 10)      (35)
+    z8 = dot(a7_2, p["W8"].T, out=w.z8)                                 # z8 = W8 a7_2 + b8              (N, 10)      (35)
     z8 += p["b8"]                                                       # (35)
     a8_max = z8.max(axis=1, out=w.a8_max)                               # a8 = softmax(z8)               (N, 10)      (36)
     a8_exp = np.exp(z8 - a8_max[:, None], out=w.a8_exp)                 # (36)
@@ -377,12 +461,13 @@ def forward(p, x, w, seed):
 def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
-    for s, m in pieces(N, 4):
+
+    def piece(s, m, thread):
         z1, a2, a2_2, z3, a4, a4_2 = w.z1[s], w.a2[s], w.a2_2[s], w.z3[s], w.a4[s], w.a4_2[s]
         z5, a6, a6_2, a6_4 = w.z5[s], w.a6[s], w.a6_2[s], w.a6_4[s]
-        z1_windows, z2, z3_padded = w.z1_windows[:m], w.z2[:m], w.z3_padded[:m]
-        z3_windows, z4, z5_padded = w.z3_windows[:m], w.z4[:m], w.z5_padded[:m]
-        z5_windows, z6 = w.z5_windows[:m], w.z6[:m]
+        z1_windows, z2, z3_padded = w.z1_windows[thread, :m], w.z2[thread, :m], w.z3_padded[thread, :m]
+        z3_windows, z4, z5_padded = w.z3_windows[thread, :m], w.z4[thread, :m], w.z5_padded[thread, :m]
+        z5_windows, z6 = w.z5_windows[thread, :m], w.z6[thread, :m]
         # z1[n,i,j,k] = γ1[k] (a0[n,i,j,k] − μ̄1[k])/√(v̄1[k] + 1e-5) + β1[k] (N, 32, 32, 3) (7)
         np.add(p["beta1"], p["gamma1"] * (a0[s] - p["mean1"]) / np.sqrt(p["var1"] + 1e-05), out=z1)  # (7)
         # z2 = W2 ⋆ z1 + b2              (N, 30, 30, 32) (8)
@@ -415,12 +500,14 @@ def evaluate(p, x, w):
         greatest(a6_windows, axes=(4, 5), out=a6_2)                     # (27)
         a6_3 = a6_2.reshape(m, 3136)                                    # a6_3 = vec(a6_2)               (N, 3136)    (28)
         a6_4[...] = a6_3                                                # a6_4 = a6_3                    (N, 3136)    (30)
-    z7 = np.dot(w.a6_4, p["W7"].T, out=w.z7)                            # z7 = W7 a6_4 + b7              (N, 512)     (31)
+
+    on_threads(piece, N, 4)
+    z7 = dot(w.a6_4, p["W7"].T, out=w.z7)                               # z7 = W7 a6_4 + b7              (N, 512)     (31)
     z7 += p["b7"]                                                       # (31)
     a7 = np.maximum(z7, 0, out=w.a7)                                    # a7 = max(0, z7)                (N, 512)     (32)
     a7_2 = w.a7_2                                                       # a7_2 = a7                      (N, 512)     (34)
     a7_2[...] = a7                                                      # (34)
-    z8 = np.dot(a7_2, p["W8"].T, out=w.z8)                              # z8 = W8 a7_2 + b8              (N, 10)      (35)
+    z8 = dot(a7_2, p["W8"].T, out=w.z8)                                 # z8 = W8 a7_2 + b8              (N, 10)      (35)
     z8 += p["b8"]                                                       # (35)
     a8_max = z8.max(axis=1, out=w.a8_max)                               # a8 = softmax(z8)               (N, 10)      (36)
     a8_exp = np.exp(z8 - a8_max[:, None], out=w.a8_exp)                 # (36)
@@ -444,23 +531,22 @@ def backward(p, x, t, w, g):
     N = len(x)
     real = w.real
     np.divide(w.a8 - w.T, N, out=w.delta8)                              # δ8 = (a8 − T)/N                (N, 10)      (38)
-    np.dot(w.delta8.T, w.a7_2, out=g["W8"])                             # ∂E/∂W8 = Σₙ δ8ₙ a7_2ₙᵀ         (10, 512)    (39)
+    dot(w.delta8.T, w.a7_2, out=g["W8"])                                # ∂E/∂W8 = Σₙ δ8ₙ a7_2ₙᵀ         (10, 512)    (39)
     np.dot(w.ones, w.delta8, out=g["b8"])                               # ∂E/∂b8 = Σₙ δ8ₙ                (10,)        (40)
-    np.dot(w.delta8, p["W8"], out=w.delta7)                             # δ7 = (5/4) (W8ᵀ δ8) ⊙ m7 ⊙ [a7 > 0] (N, 512)     (41)
+    dot(w.delta8, p["W8"], out=w.delta7)                                # δ7 = (5/4) (W8ᵀ δ8) ⊙ m7 ⊙ [a7 > 0] (N, 512)     (41)
     w.delta7 *= real(1.25) * (w.m7 & (w.a7 > 0))                        # (41)
-    np.dot(w.delta7.T, w.a6_4, out=g["W7"])                             # ∂E/∂W7 = Σₙ δ7ₙ a6_4ₙᵀ         (512, 3136)  (42)
+    dot(w.delta7.T, w.a6_4, out=g["W7"])                                # ∂E/∂W7 = Σₙ δ7ₙ a6_4ₙᵀ         (512, 3136)  (42)
     np.dot(w.ones, w.delta7, out=g["b7"])                               # ∂E/∂b7 = Σₙ δ7ₙ                (512,)       (43)
-    np.dot(w.delta7, p["W7"], out=w.da6_3)                              # ∂E/∂a6_3 = (5/4) (W7ᵀ δ7) ⊙ m6 (N, 3136)    (44)
-    dW6_flat = g["W6"].reshape(64, -1)
-    for total in (dW6_flat, g["b6"], g["beta5"], g["gamma5"]):
-        total[...] = 0
-    for s, m in pieces(N, 16):
+    dot(w.delta7, p["W7"], out=w.da6_3)                                 # ∂E/∂a6_3 = (5/4) (W7ᵀ δ7) ⊙ m6 (N, 3136)    (44)
+
+    def piece(s, m, thread, dW6, db6, dbeta5, dgamma5):
         da6_3, m6, a6, a6_2, z5, delta5 = w.da6_3[s], w.m6[s], w.a6[s], w.a6_2[s], w.z5[s], w.delta5[s]
         xhat5 = w.xhat5[s]
-        delta6_winner, delta6_sum_windows = w.delta6_winner[:m], w.delta6_sum_windows[:m]
-        delta6_sum, delta6, z5_padded_2 = w.delta6_sum[:m], w.delta6[:m], w.z5_padded_2[:m]
-        z5_windows_2, delta5_windows = w.z5_windows_2[:m], w.delta5_windows[:m]
-        delta5_padded = w.delta5_padded[:m]
+        delta6_winner = w.delta6_winner[thread, :m]
+        delta6_sum_windows, delta6_sum = w.delta6_sum_windows[thread, :m], w.delta6_sum[thread, :m]
+        delta6, z5_padded_2 = w.delta6[thread, :m], w.z5_padded_2[thread, :m]
+        z5_windows_2, delta5_windows = w.z5_windows_2[thread, :m], w.delta5_windows[thread, :m]
+        delta5_padded = w.delta5_padded[thread, :m]
         da6_3 *= real(1.25) * m6                                        # (44)
         da6_2 = da6_3.reshape(m, 7, 7, 64)                              # ∂E/∂a6_2 = vec⁻¹(∂E/∂a6_3)     (N, 7, 7, 64) (45)
         # δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0] (N, 15, 15, 64) (46)
@@ -473,28 +559,28 @@ def backward(p, x, t, w, g):
         # ∂E/∂W6 = Σₙ δ6ₙ ⋆(p=1) z5ₙ     (64, 3, 3, 32) (47)
         z5_padded_2[:, 1:-1, 1:-1] = z5                                 # (47)
         np.copyto(z5_windows_2, windows(z5_padded_2, "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (47)
-        dW6_flat += np.dot(delta6.reshape(-1, 64).T, z5_windows_2.reshape(-1, 288))  # (47)
-        g["b6"] += np.dot(w.places[: m * 225], delta6.reshape(-1, 64))  # ∂E/∂b6[k] = Σₙᵢⱼ δ6[n,i,j,k]   (64,)        (48)
+        dW6.reshape(64, -1)[...] += np.dot(delta6.reshape(-1, 64).T, z5_windows_2.reshape(-1, 288))  # (47)
+        db6 += np.dot(w.places[: m * 225], delta6.reshape(-1, 64))      # ∂E/∂b6[k] = Σₙᵢⱼ δ6[n,i,j,k]   (64,)        (48)
         # δ5 = W6ᵀ ∗(p=1) δ6             (N, 15, 15, 32) (49)
         np.dot(delta6.reshape(-1, 64), p["W6"].reshape(64, -1), out=delta5_windows.reshape(-1, 288))  # (49)
         delta5_padded[...] = 0                                          # (49)
         add_windows(windows(delta5_padded, "n p+u q+v c -> n p q u v c", p=15, q=15, u=3, v=3), delta5_windows, axes=(3, 4))  # (49)
         np.copyto(delta5, delta5_padded[:, 1:-1, 1:-1])                 # (49)
-        # ∂E/∂β5[k] = Σₙᵢⱼ δ5[n,i,j,k]   (32,)        (50)
-        g["beta5"] += np.dot(w.places[: m * 225], delta5.reshape(-1, 32))  # (50)
+        dbeta5 += np.dot(w.places[: m * 225], delta5.reshape(-1, 32))   # ∂E/∂β5[k] = Σₙᵢⱼ δ5[n,i,j,k]   (32,)        (50)
         # ∂E/∂γ5[k] = Σₙᵢⱼ δ5[n,i,j,k] x̂5[n,i,j,k] (32,)        (51)
-        g["gamma5"] += np.dot(w.places[: m * 225], (delta5 * xhat5).reshape(-1, 32))  # (51)
+        dgamma5 += np.dot(w.places[: m * 225], (delta5 * xhat5).reshape(-1, 32))  # (51)
+
+    on_threads(piece, N, 16, g["W6"], g["b6"], g["beta5"], g["gamma5"])
     np.copyto(w.W4_windows, windows(p["W4"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (60)
-    dW4_flat = g["W4"].reshape(32, -1)
-    for total in (dW4_flat, g["b4"], g["beta3"], g["gamma3"]):
-        total[...] = 0
-    for s, m in pieces(N, 4):
+
+    def piece(s, m, thread, dW4, db4, dbeta3, dgamma3):
         delta5, xhat5, a4, a4_2, z3 = w.delta5[s], w.xhat5[s], w.a4[s], w.a4_2[s], w.z3[s]
         delta3, xhat3 = w.delta3[s], w.xhat3[s]
-        da4_2, delta4_winner = w.da4_2[:m], w.delta4_winner[:m]
-        delta4_sum_windows, delta4_sum = w.delta4_sum_windows[:m], w.delta4_sum[:m]
-        delta4, z3_padded_2, z3_windows_2 = w.delta4[:m], w.z3_padded_2[:m], w.z3_windows_2[:m]
-        delta4_padded, delta4_windows = w.delta4_padded[:m], w.delta4_windows[:m]
+        da4_2, delta4_winner = w.da4_2[thread, :m], w.delta4_winner[thread, :m]
+        delta4_sum_windows, delta4_sum = w.delta4_sum_windows[thread, :m], w.delta4_sum[thread, :m]
+        delta4, z3_padded_2 = w.delta4[thread, :m], w.z3_padded_2[thread, :m]
+        z3_windows_2, delta4_padded = w.z3_windows_2[thread, :m], w.delta4_padded[thread, :m]
+        delta4_windows = w.delta4_windows[thread, :m]
         # ∂E/∂a4_2[n,i,j,k] = γ5[k] (225 N δ5[n,i,j,k] − Σ_mpq δ5[m,p,q,k] − (Σ_mpq δ5[m,p,q,k] x̂5[m,p,q,k]) x̂5[n,i,j,k])/(225 N √(v5[k] + 1e-5)) (N, 15, 15, 32) (56)
         np.divide(p["gamma5"] * (225 * N * delta5 - g["gamma5"] * xhat5 - g["beta5"]), 225 * N * np.sqrt(w.v5 + 1e-05), out=da4_2)  # (56)
         # δ4[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a4[n,2i+u,2j+v,k])] ∂E/∂a4_2[n,i,j,k]) [a4[n,p,q,k] > 0] (N, 30, 30, 32) (57)
@@ -506,37 +592,38 @@ def backward(p, x, t, w, g):
         # ∂E/∂W4 = Σₙ δ4ₙ ⋆(p=1) z3ₙ     (32, 3, 3, 32) (58)
         z3_padded_2[:, 1:-1, 1:-1] = z3                                 # (58)
         np.copyto(z3_windows_2, windows(z3_padded_2, "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (58)
-        dW4_flat += np.dot(delta4.reshape(-1, 32).T, z3_windows_2.reshape(-1, 288))  # (58)
-        g["b4"] += np.dot(w.places[: m * 900], delta4.reshape(-1, 32))  # ∂E/∂b4[k] = Σₙᵢⱼ δ4[n,i,j,k]   (32,)        (59)
+        dW4.reshape(32, -1)[...] += np.dot(delta4.reshape(-1, 32).T, z3_windows_2.reshape(-1, 288))  # (58)
+        db4 += np.dot(w.places[: m * 900], delta4.reshape(-1, 32))      # ∂E/∂b4[k] = Σₙᵢⱼ δ4[n,i,j,k]   (32,)        (59)
         # δ3 = W4ᵀ ∗(p=1) δ4             (N, 30, 30, 32) (60)
         delta4_padded[:, 1:-1, 1:-1] = delta4                           # (60)
         np.copyto(delta4_windows, windows(delta4_padded, "n p+u q+v k -> n p q u v k", p=30, q=30, u=3, v=3))  # (60)
         np.dot(delta4_windows.reshape(-1, 288), w.W4_windows.reshape(32, -1).T, out=delta3.reshape(-1, 32))  # (60)
-        # ∂E/∂β3[k] = Σₙᵢⱼ δ3[n,i,j,k]   (32,)        (61)
-        g["beta3"] += np.dot(w.places[: m * 900], delta3.reshape(-1, 32))  # (61)
+        dbeta3 += np.dot(w.places[: m * 900], delta3.reshape(-1, 32))   # ∂E/∂β3[k] = Σₙᵢⱼ δ3[n,i,j,k]   (32,)        (61)
         # ∂E/∂γ3[k] = Σₙᵢⱼ δ3[n,i,j,k] x̂3[n,i,j,k] (32,)        (62)
-        g["gamma3"] += np.dot(w.places[: m * 900], (delta3 * xhat3).reshape(-1, 32))  # (62)
-    dW2_flat = g["W2"].reshape(32, -1)
-    for total in (dW2_flat, g["b2"], g["beta1"], g["gamma1"]):
-        total[...] = 0
-    for s, m in pieces(N, 36):
+        dgamma3 += np.dot(w.places[: m * 900], (delta3 * xhat3).reshape(-1, 32))  # (62)
+
+    on_threads(piece, N, 4, g["W4"], g["b4"], g["beta3"], g["gamma3"])
+
+    def piece(s, m, thread, dW2, db2, dbeta1, dgamma1):
         a2, delta3, m2, xhat3, z1 = w.a2[s], w.delta3[s], w.m2[s], w.xhat3[s], w.z1[s]
         delta1, xhat1 = w.delta1[s], w.xhat1[s]
-        delta2, z1_windows_2, delta1_windows = w.delta2[:m], w.z1_windows_2[:m], w.delta1_windows[:m]
+        delta2, z1_windows_2 = w.delta2[thread, :m], w.z1_windows_2[thread, :m]
+        delta1_windows = w.delta1_windows[thread, :m]
         # δ2[n,i,j,k] = γ3[k] m2[n,i,j,k] (900 N δ3[n,i,j,k] − Σ_mpq δ3[m,p,q,k] − (Σ_mpq δ3[m,p,q,k] x̂3[m,p,q,k]) x̂3[n,i,j,k]) [a2[n,i,j,k] > 0]/(720 N √(v3[k] + 1e-5)) (N, 30, 30, 32) (67)
         np.divide(p["gamma3"] * (900 * N * delta3 - g["gamma3"] * xhat3 - g["beta3"]) * m2 * (a2 > 0), 720 * N * np.sqrt(w.v3 + 1e-05), out=delta2)  # (67)
         # ∂E/∂W2 = Σₙ δ2ₙ ⋆ z1ₙ          (32, 3, 3, 3) (68)
         np.copyto(z1_windows_2, windows(z1, "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (68)
-        dW2_flat += np.dot(delta2.reshape(-1, 32).T, z1_windows_2.reshape(-1, 27))  # (68)
-        g["b2"] += np.dot(w.places[: m * 900], delta2.reshape(-1, 32))  # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (69)
+        dW2.reshape(32, -1)[...] += np.dot(delta2.reshape(-1, 32).T, z1_windows_2.reshape(-1, 27))  # (68)
+        db2 += np.dot(w.places[: m * 900], delta2.reshape(-1, 32))      # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (69)
         # δ1 = W2ᵀ ∗ δ2                  (N, 32, 32, 3) (70)
         np.dot(delta2.reshape(-1, 32), p["W2"].reshape(32, -1), out=delta1_windows.reshape(-1, 27))  # (70)
         delta1[...] = 0                                                 # (70)
         add_windows(windows(delta1, "n p+u q+v c -> n p q u v c", p=30, q=30, u=3, v=3), delta1_windows, axes=(3, 4))  # (70)
-        # ∂E/∂β1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (3,)         (71)
-        g["beta1"] += np.dot(w.places[: m * 1024], delta1.reshape(-1, 3))  # (71)
+        dbeta1 += np.dot(w.places[: m * 1024], delta1.reshape(-1, 3))   # ∂E/∂β1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (3,)         (71)
         # ∂E/∂γ1[k] = Σₙᵢⱼ δ1[n,i,j,k] x̂1[n,i,j,k] (3,)         (72)
-        g["gamma1"] += np.dot(w.places[: m * 1024], (delta1 * xhat1).reshape(-1, 3))  # (72)
+        dgamma1 += np.dot(w.places[: m * 1024], (delta1 * xhat1).reshape(-1, 3))  # (72)
+
+    on_threads(piece, N, 36, g["W2"], g["b2"], g["beta1"], g["gamma1"])
 
 
 # ---- Running statistics: what evaluation takes for those of the batch ------------------------------
@@ -592,7 +679,7 @@ def descend(theta, g, state):
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def predict(parameters, x):
     """Return the outputs, (N, 10), for inputs (N, 32, 32, 3)."""
     parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
@@ -602,7 +689,7 @@ def predict(parameters, x):
     return evaluate(parameters, x, w).copy()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def loss(parameters, x, t, seed=None):
     """Return the loss of a batch, in training mode."""
     x, t, w = prepare(parameters, x, t)
@@ -610,7 +697,7 @@ def loss(parameters, x, t, seed=None):
     return error(parameters, t, w).item()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def evaluation_loss(parameters, x, t):
     """Return the loss of a batch, in evaluation mode."""
     if len(x) > BATCH_SIZE:
@@ -621,7 +708,7 @@ def evaluation_loss(parameters, x, t):
     return error(parameters, t, w).item()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def loss_and_gradients(parameters, x, t, seed=None):
     """Return the loss of a batch and its gradient by parameter; changes nothing."""
     x, t, w = prepare(parameters, x, t)
@@ -632,11 +719,12 @@ def loss_and_gradients(parameters, x, t, seed=None):
     return E.item(), g
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
-    x, t, w = prepare(parameters, x, t)
-    p, g = parameters, w.g
+    x, t, _ = prepare(parameters, x, t)
+    p, w = parameters, Workspace(len(x), next(iter(parameters.values())).dtype, inputs=True)
+    g = w.g
     forward(p, x, w, seed)
     error(p, t, w)
     backward(p, x, t, w, g)
@@ -656,7 +744,7 @@ def masks(N, seed=None):
     return found
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def branches(parameters, x, t, seed=None):
     """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
     x, t, w = prepare(parameters, x, t)
@@ -684,7 +772,7 @@ def update(parameters, gradients, state):
         parameters[name][...] = values
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def train_step(parameters, x, t, state, seed=None):
     """Take one whole step on a batch, in place; return the loss before it."""
     x, t, w = prepare(parameters, x, t)

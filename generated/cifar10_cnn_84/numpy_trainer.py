@@ -8,10 +8,14 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 """
 
 import argparse
+import contextlib
+import ctypes
 import functools
 import math
 import operator
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -100,6 +104,71 @@ def pieces(N, size):
 
 
 @functools.cache
+def blas_threads(verb):
+    """Return the function that gets or sets how many threads NumPy's OpenBLAS uses; None for another BLAS."""
+    library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
+    for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
+        if hasattr(library, name.format(verb)):
+            return getattr(library, name.format(verb))
+    return None
+
+
+THREADS = blas_threads("get")() if blas_threads("get") else 1
+
+
+@contextlib.contextmanager
+def computing():
+    """Let overflow pass, and keep BLAS to the thread that calls it: the batch is what threads share."""
+    before = blas_threads("get")() if THREADS > 1 else 1
+    try:
+        if before > 1:
+            blas_threads("set")(1)
+        with np.errstate(over="ignore", under="ignore"):
+            yield
+    finally:
+        if before > 1:
+            blas_threads("set")(before)
+
+
+@functools.cache
+def workers(process):
+    """Return the threads of a process that work beside the one that calls."""
+    return ThreadPoolExecutor(THREADS - 1)
+
+
+def on_threads(piece, N, size, *sums):
+    """Call piece(samples, how many, thread, *sums) for the batch in pieces, and wait for all of them.
+
+    Threads add to sums of their own, which are then added up in the threads' order.
+    """
+    starts = range(0, N, max(1, min(size, -(-N // THREADS))))
+    for total in sums:
+        total[...] = 0
+    own = [sums, *([np.zeros_like(total) for total in sums] for _ in range(1, min(THREADS, len(starts))))]
+
+    @np.errstate(over="ignore", under="ignore")
+    def run(thread):
+        for start in starts[thread::THREADS]:
+            stop = min(start + starts.step, N)
+            piece(slice(start, stop), stop - start, thread, *own[thread])
+
+    jobs = [workers(os.getpid()).submit(run, thread) for thread in range(1, len(own))]
+    run(0)
+    for job in jobs:
+        job.result()
+    for parts in own[1:]:
+        for total, part in zip(sums, parts, strict=True):
+            total += part
+
+
+def dot(a, b, out):
+    """Return a b in out; where it is large, each thread computes some of its rows."""
+    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    return out
+
+
+@functools.cache
 def layout(pattern):
     """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
     read, order = pattern.split(" -> ")
@@ -180,9 +249,12 @@ def init_parameters(seed=0, dtype=np.float32):
 
 # ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
 class Workspace:
-    def __init__(self, N, dtype, larger=None):
+    def __init__(self, N, dtype, larger=None, inputs=False):
         def room(name, *shape, fill=np.empty, dtype=dtype):
             return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        def piece(size):
+            return min(size, -(-N // THREADS))
 
         self.N, self.smaller = N, {N: self}
         self.real = np.dtype(dtype).type
@@ -190,46 +262,46 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(min(N, 7) * 256, min(N, 14) * 256, min(N, 14) * 1024, min(N, 28) * 64, min(N, 28) * 256, min(N, 32) * 1024, min(N, 64) * 256, min(N, 128) * 64), dtype)
+        self.places = np.ones(max(piece(7) * 256, piece(14) * 256, piece(14) * 1024, piece(28) * 64, piece(28) * 256, piece(32) * 1024, piece(64) * 256, piece(128) * 64), dtype)
         self.m2 = room("m2", N, 16, 16, 32, dtype=bool)
         self.m6 = room("m6", N, 8, 8, 64, dtype=bool)
         self.m8 = room("m8", N, 4, 4, 128, dtype=bool)
         self.m9 = room("m9", N, 128, dtype=bool)
-        self.a0_padded = room("a0_padded", min(N, 32), 34, 34, 3, fill=np.zeros)
-        self.a0_windows = room("a0_windows", min(N, 32), 32, 32, 3, 3, 3)
+        self.a0_padded = room("a0_padded", THREADS, piece(32), 34, 34, 3, fill=np.zeros)
+        self.a0_windows = room("a0_windows", THREADS, piece(32), 32, 32, 3, 3, 3)
         self.z1 = room("z1", N, 32, 32, 32)
         self.mu2 = room("mu2", 32)
         self.v2 = room("v2", 32)
         self.xhat2 = self.z1
-        self.z2 = room("z2", min(N, 14), 32, 32, 32)
+        self.z2 = room("z2", THREADS, piece(14), 32, 32, 32)
         self.a2 = room("a2", N, 32, 32, 32)
         self.a2_2 = room("a2_2", N, 16, 16, 32)
         self.a2_3 = room("a2_3", N, 16, 16, 32)
-        self.a2_3_padded = room("a2_3_padded", min(N, 14), 18, 18, 32, fill=np.zeros)
-        self.a2_3_windows = room("a2_3_windows", min(N, 14), 16, 16, 3, 3, 32)
+        self.a2_3_padded = room("a2_3_padded", THREADS, piece(14), 18, 18, 32, fill=np.zeros)
+        self.a2_3_windows = room("a2_3_windows", THREADS, piece(14), 16, 16, 3, 3, 32)
         self.z3 = room("z3", N, 16, 16, 64)
         self.mu4 = room("mu4", 64)
         self.v4 = room("v4", 64)
         self.xhat4 = self.z3
-        self.z4 = room("z4", min(N, 7), 16, 16, 64)
+        self.z4 = room("z4", THREADS, piece(7), 16, 16, 64)
         self.a4 = room("a4", N, 16, 16, 64)
-        self.a4_padded = room("a4_padded", min(N, 7), 18, 18, 64, fill=np.zeros)
-        self.a4_windows = room("a4_windows", min(N, 7), 16, 16, 3, 3, 64)
+        self.a4_padded = room("a4_padded", THREADS, piece(7), 18, 18, 64, fill=np.zeros)
+        self.a4_windows = room("a4_windows", THREADS, piece(7), 16, 16, 3, 3, 64)
         self.z5 = room("z5", N, 16, 16, 64)
         self.mu6 = room("mu6", 64)
         self.v6 = room("v6", 64)
         self.xhat6 = self.z5
-        self.z6 = room("z6", min(N, 28), 16, 16, 64)
+        self.z6 = room("z6", THREADS, piece(28), 16, 16, 64)
         self.a6 = room("a6", N, 16, 16, 64)
         self.a6_2 = room("a6_2", N, 8, 8, 64)
         self.a6_3 = room("a6_3", N, 8, 8, 64)
-        self.a6_3_padded = room("a6_3_padded", min(N, 28), 10, 10, 64, fill=np.zeros)
-        self.a6_3_windows = room("a6_3_windows", min(N, 28), 8, 8, 3, 3, 64)
+        self.a6_3_padded = room("a6_3_padded", THREADS, piece(28), 10, 10, 64, fill=np.zeros)
+        self.a6_3_windows = room("a6_3_windows", THREADS, piece(28), 8, 8, 3, 3, 64)
         self.z7 = room("z7", N, 8, 8, 128)
         self.mu8 = room("mu8", 128)
         self.v8 = room("v8", 128)
         self.xhat8 = self.z7
-        self.z8 = room("z8", min(N, 128), 8, 8, 128)
+        self.z8 = room("z8", THREADS, piece(128), 8, 8, 128)
         self.a8 = room("a8", N, 8, 8, 128)
         self.a8_2 = room("a8_2", N, 4, 4, 128)
         self.a8_3 = room("a8_3", N, 4, 4, 128)
@@ -247,45 +319,46 @@ class Workspace:
         self.delta9 = self.a9_2
         self.da8_4 = room("da8_4", N, 2048)
         self.da8_3 = self.da8_4.reshape(N, 4, 4, 128)
-        self.delta8_winner = room("delta8_winner", min(N, 128), 4, 4, 2, 2, 128, dtype=bool)
-        self.delta8_sum_windows = room("delta8_sum_windows", min(N, 128), 4, 4, 2, 2, 128)
+        self.delta8_winner = room("delta8_winner", THREADS, piece(128), 4, 4, 2, 2, 128, dtype=bool)
+        self.delta8_sum_windows = room("delta8_sum_windows", THREADS, piece(128), 4, 4, 2, 2, 128)
         self.delta8_sum = self.z8
         self.delta8 = self.a8
         self.delta7 = self.a8
-        self.a6_3_padded_2 = room("a6_3_padded_2", min(N, 28), 10, 10, 64, fill=np.zeros)
+        self.a6_3_padded_2 = room("a6_3_padded_2", THREADS, piece(28), 10, 10, 64, fill=np.zeros)
         self.a6_3_windows_2 = self.a6_3_windows
         self.da6_2_sum_windows = self.a6_3_windows
-        self.da6_2_sum_padded = room("da6_2_sum_padded", min(N, 28), 10, 10, 64)
-        self.da6_2_sum = room("da6_2_sum", min(N, 28), 8, 8, 64)
+        self.da6_2_sum_padded = room("da6_2_sum_padded", THREADS, piece(28), 10, 10, 64)
+        self.da6_2_sum = room("da6_2_sum", THREADS, piece(28), 8, 8, 64)
         self.da6_2 = self.da6_2_sum
-        self.delta6_winner = room("delta6_winner", min(N, 28), 8, 8, 2, 2, 64, dtype=bool)
-        self.delta6_sum_windows = room("delta6_sum_windows", min(N, 28), 8, 8, 2, 2, 64)
+        self.delta6_winner = room("delta6_winner", THREADS, piece(28), 8, 8, 2, 2, 64, dtype=bool)
+        self.delta6_sum_windows = room("delta6_sum_windows", THREADS, piece(28), 8, 8, 2, 2, 64)
         self.delta6_sum = self.z6
         self.delta6 = self.a6
         self.delta5 = self.a6
-        self.a4_padded_2 = room("a4_padded_2", min(N, 7), 18, 18, 64, fill=np.zeros)
+        self.a4_padded_2 = room("a4_padded_2", THREADS, piece(7), 18, 18, 64, fill=np.zeros)
         self.a4_windows_2 = self.a4_windows
         self.W5_windows = room("W5_windows", 64, 3, 3, 64)
-        self.delta5_padded = room("delta5_padded", min(N, 7), 18, 18, 64, fill=np.zeros)
+        self.delta5_padded = room("delta5_padded", THREADS, piece(7), 18, 18, 64, fill=np.zeros)
         self.delta5_windows = self.a4_windows
         self.delta4 = self.a6
         self.delta3 = self.a6
-        self.a2_3_padded_2 = room("a2_3_padded_2", min(N, 14), 18, 18, 32, fill=np.zeros)
+        self.a2_3_padded_2 = room("a2_3_padded_2", THREADS, piece(14), 18, 18, 32, fill=np.zeros)
         self.a2_3_windows_2 = self.a2_3_windows
         self.da2_2_sum_windows = self.a2_3_windows
-        self.da2_2_sum_padded = room("da2_2_sum_padded", min(N, 14), 18, 18, 32)
-        self.da2_2_sum = room("da2_2_sum", min(N, 14), 16, 16, 32)
+        self.da2_2_sum_padded = room("da2_2_sum_padded", THREADS, piece(14), 18, 18, 32)
+        self.da2_2_sum = room("da2_2_sum", THREADS, piece(14), 16, 16, 32)
         self.da2_2 = self.da2_2_sum
-        self.delta2_winner = room("delta2_winner", min(N, 14), 16, 16, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 14), 16, 16, 2, 2, 32)
+        self.delta2_winner = room("delta2_winner", THREADS, piece(14), 16, 16, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(14), 16, 16, 2, 2, 32)
         self.delta2_sum = self.z2
         self.delta2 = self.a2
         self.delta1 = self.a2
-        self.a0_padded_2 = room("a0_padded_2", min(N, 32), 34, 34, 3, fill=np.zeros)
+        self.a0_padded_2 = room("a0_padded_2", THREADS, piece(32), 34, 34, 3, fill=np.zeros)
         self.a0_windows_2 = self.a0_windows
-        self.dx_windows = self.a0_windows
-        self.dx_padded = room("dx_padded", min(N, 32), 34, 34, 3)
-        self.dx = room("dx", N, 32, 32, 3)
+        if inputs:  # for the gradient with respect to them
+            self.dx_windows = self.a0_windows
+            self.dx_padded = room("dx_padded", THREADS, piece(32), 34, 34, 3)
+            self.dx = room("dx", N, 32, 32, 3)
 
 
 WORKSPACES = {}
@@ -327,27 +400,32 @@ def forward(p, x, w, seed):
     draw(seed, 2, 0.7, out=w.m8)                                        # m8 ∼ Bernoulli(0.7)            (N, 4, 4, 128) (38)
     draw(seed, 3, 0.6, out=w.m9)                                        # m9 ∼ Bernoulli(0.6)            (N, 128) (43)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
-    w.mu2[...] = 0
-    for s, m in pieces(N, 32):
+
+    def piece(s, m, thread, mu2):
         z1 = w.z1[s]
-        a0_padded, a0_windows = w.a0_padded[:m], w.a0_windows[:m]
+        a0_padded, a0_windows = w.a0_padded[thread, :m], w.a0_windows[thread, :m]
         # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
         a0_padded[:, 1:-1, 1:-1] = a0[s]                                # (3)
         np.copyto(a0_windows, windows(a0_padded, "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (3)
         np.dot(a0_windows.reshape(-1, 27), p["W1"].reshape(32, -1).T, out=z1.reshape(-1, 32))  # (3)
-        w.mu2 += np.dot(w.places[: m * 1024], z1.reshape(-1, 32))       # μ2[k] = (1/(1024 N)) Σₙᵢⱼ z1[n,i,j,k] (32,)        (4)
+        mu2 += np.dot(w.places[: m * 1024], z1.reshape(-1, 32))         # μ2[k] = (1/(1024 N)) Σₙᵢⱼ z1[n,i,j,k] (32,)        (4)
+
+    on_threads(piece, N, 32, w.mu2)
     w.mu2 /= 1024 * N                                                   # (4)
-    w.v2[...] = 0
-    for s, m in pieces(N, 32):
+
+    def piece(s, m, thread, v2):
         z1 = w.z1[s]
         # v2[k] = (1/(1024 N)) Σₙᵢⱼ (z1[n,i,j,k] − μ2[k])² (32,)        (5)
-        w.v2 += np.dot(w.places[: m * 1024], ((z1 - w.mu2)**2).reshape(-1, 32))  # (5)
+        v2 += np.dot(w.places[: m * 1024], ((z1 - w.mu2)**2).reshape(-1, 32))  # (5)
+
+    on_threads(piece, N, 32, w.v2)
     w.v2 /= 1024 * N                                                    # (5)
-    w.mu4[...] = 0
-    for s, m in pieces(N, 14):
+
+    def piece(s, m, thread, mu4):
         z1, xhat2, a2, a2_2, m2, a2_3 = w.z1[s], w.xhat2[s], w.a2[s], w.a2_2[s], w.m2[s], w.a2_3[s]
         z3 = w.z3[s]
-        z2, a2_3_padded, a2_3_windows = w.z2[:m], w.a2_3_padded[:m], w.a2_3_windows[:m]
+        z2, a2_3_padded = w.z2[thread, :m], w.a2_3_padded[thread, :m]
+        a2_3_windows = w.a2_3_windows[thread, :m]
         np.divide(z1 - w.mu2, np.sqrt(w.v2 + 1e-05), out=xhat2)         # x̂2[n,i,j,k] = (z1[n,i,j,k] − μ2[k])/√(v2[k] + 1e-5) (N, 32, 32, 32) (6)
         np.add(p["beta2"], p["gamma2"] * xhat2, out=z2)                 # z2[n,i,j,k] = γ2[k] x̂2[n,i,j,k] + β2[k] (N, 32, 32, 32) (7)
         np.maximum(z2, 0, out=a2)                                       # a2 = max(0, z2)                (N, 32, 32, 32) (9)
@@ -359,18 +437,22 @@ def forward(p, x, w, seed):
         a2_3_padded[:, 1:-1, 1:-1] = a2_3                               # (13)
         np.copyto(a2_3_windows, windows(a2_3_padded, "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (13)
         np.dot(a2_3_windows.reshape(-1, 288), p["W3"].reshape(64, -1).T, out=z3.reshape(-1, 64))  # (13)
-        w.mu4 += np.dot(w.places[: m * 256], z3.reshape(-1, 64))        # μ4[k] = (1/(256 N)) Σₙᵢⱼ z3[n,i,j,k] (64,)        (14)
+        mu4 += np.dot(w.places[: m * 256], z3.reshape(-1, 64))          # μ4[k] = (1/(256 N)) Σₙᵢⱼ z3[n,i,j,k] (64,)        (14)
+
+    on_threads(piece, N, 14, w.mu4)
     w.mu4 /= 256 * N                                                    # (14)
-    w.v4[...] = 0
-    for s, m in pieces(N, 64):
+
+    def piece(s, m, thread, v4):
         z3 = w.z3[s]
         # v4[k] = (1/(256 N)) Σₙᵢⱼ (z3[n,i,j,k] − μ4[k])² (64,)        (15)
-        w.v4 += np.dot(w.places[: m * 256], ((z3 - w.mu4)**2).reshape(-1, 64))  # (15)
+        v4 += np.dot(w.places[: m * 256], ((z3 - w.mu4)**2).reshape(-1, 64))  # (15)
+
+    on_threads(piece, N, 64, w.v4)
     w.v4 /= 256 * N                                                     # (15)
-    w.mu6[...] = 0
-    for s, m in pieces(N, 7):
+
+    def piece(s, m, thread, mu6):
         z3, xhat4, a4, z5 = w.z3[s], w.xhat4[s], w.a4[s], w.z5[s]
-        z4, a4_padded, a4_windows = w.z4[:m], w.a4_padded[:m], w.a4_windows[:m]
+        z4, a4_padded, a4_windows = w.z4[thread, :m], w.a4_padded[thread, :m], w.a4_windows[thread, :m]
         np.divide(z3 - w.mu4, np.sqrt(w.v4 + 1e-05), out=xhat4)         # x̂4[n,i,j,k] = (z3[n,i,j,k] − μ4[k])/√(v4[k] + 1e-5) (N, 16, 16, 64) (16)
         np.add(p["beta4"], p["gamma4"] * xhat4, out=z4)                 # z4[n,i,j,k] = γ4[k] x̂4[n,i,j,k] + β4[k] (N, 16, 16, 64) (17)
         np.maximum(z4, 0, out=a4)                                       # a4 = max(0, z4)                (N, 16, 16, 64) (19)
@@ -378,19 +460,24 @@ def forward(p, x, w, seed):
         a4_padded[:, 1:-1, 1:-1] = a4                                   # (20)
         np.copyto(a4_windows, windows(a4_padded, "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (20)
         np.dot(a4_windows.reshape(-1, 576), p["W5"].reshape(64, -1).T, out=z5.reshape(-1, 64))  # (20)
-        w.mu6 += np.dot(w.places[: m * 256], z5.reshape(-1, 64))        # μ6[k] = (1/(256 N)) Σₙᵢⱼ z5[n,i,j,k] (64,)        (21)
+        mu6 += np.dot(w.places[: m * 256], z5.reshape(-1, 64))          # μ6[k] = (1/(256 N)) Σₙᵢⱼ z5[n,i,j,k] (64,)        (21)
+
+    on_threads(piece, N, 7, w.mu6)
     w.mu6 /= 256 * N                                                    # (21)
-    w.v6[...] = 0
-    for s, m in pieces(N, 64):
+
+    def piece(s, m, thread, v6):
         z5 = w.z5[s]
         # v6[k] = (1/(256 N)) Σₙᵢⱼ (z5[n,i,j,k] − μ6[k])² (64,)        (22)
-        w.v6 += np.dot(w.places[: m * 256], ((z5 - w.mu6)**2).reshape(-1, 64))  # (22)
+        v6 += np.dot(w.places[: m * 256], ((z5 - w.mu6)**2).reshape(-1, 64))  # (22)
+
+    on_threads(piece, N, 64, w.v6)
     w.v6 /= 256 * N                                                     # (22)
-    w.mu8[...] = 0
-    for s, m in pieces(N, 28):
+
+    def piece(s, m, thread, mu8):
         z5, xhat6, a6, a6_2, m6, a6_3 = w.z5[s], w.xhat6[s], w.a6[s], w.a6_2[s], w.m6[s], w.a6_3[s]
         z7 = w.z7[s]
-        z6, a6_3_padded, a6_3_windows = w.z6[:m], w.a6_3_padded[:m], w.a6_3_windows[:m]
+        z6, a6_3_padded = w.z6[thread, :m], w.a6_3_padded[thread, :m]
+        a6_3_windows = w.a6_3_windows[thread, :m]
         np.divide(z5 - w.mu6, np.sqrt(w.v6 + 1e-05), out=xhat6)         # x̂6[n,i,j,k] = (z5[n,i,j,k] − μ6[k])/√(v6[k] + 1e-5) (N, 16, 16, 64) (23)
         np.add(p["beta6"], p["gamma6"] * xhat6, out=z6)                 # z6[n,i,j,k] = γ6[k] x̂6[n,i,j,k] + β6[k] (N, 16, 16, 64) (24)
         np.maximum(z6, 0, out=a6)                                       # a6 = max(0, z6)                (N, 16, 16, 64) (26)
@@ -402,17 +489,22 @@ def forward(p, x, w, seed):
         a6_3_padded[:, 1:-1, 1:-1] = a6_3                               # (30)
         np.copyto(a6_3_windows, windows(a6_3_padded, "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (30)
         np.dot(a6_3_windows.reshape(-1, 576), p["W7"].reshape(128, -1).T, out=z7.reshape(-1, 128))  # (30)
-        w.mu8 += np.dot(w.places[: m * 64], z7.reshape(-1, 128))        # μ8[k] = (1/(64 N)) Σₙᵢⱼ z7[n,i,j,k] (128,)       (31)
+        mu8 += np.dot(w.places[: m * 64], z7.reshape(-1, 128))          # μ8[k] = (1/(64 N)) Σₙᵢⱼ z7[n,i,j,k] (128,)       (31)
+
+    on_threads(piece, N, 28, w.mu8)
     w.mu8 /= 64 * N                                                     # (31)
-    w.v8[...] = 0
-    for s, m in pieces(N, 128):
+
+    def piece(s, m, thread, v8):
         z7 = w.z7[s]
         # v8[k] = (1/(64 N)) Σₙᵢⱼ (z7[n,i,j,k] − μ8[k])² (128,)       (32)
-        w.v8 += np.dot(w.places[: m * 64], ((z7 - w.mu8)**2).reshape(-1, 128))  # (32)
+        v8 += np.dot(w.places[: m * 64], ((z7 - w.mu8)**2).reshape(-1, 128))  # (32)
+
+    on_threads(piece, N, 128, w.v8)
     w.v8 /= 64 * N                                                      # (32)
-    for s, m in pieces(N, 128):
+
+    def piece(s, m, thread):
         z7, xhat8, a8, a8_2, m8, a8_3 = w.z7[s], w.xhat8[s], w.a8[s], w.a8_2[s], w.m8[s], w.a8_3[s]
-        z8 = w.z8[:m]
+        z8 = w.z8[thread, :m]
         np.divide(z7 - w.mu8, np.sqrt(w.v8 + 1e-05), out=xhat8)         # x̂8[n,i,j,k] = (z7[n,i,j,k] − μ8[k])/√(v8[k] + 1e-5) (N, 8, 8, 128) (33)
         np.add(p["beta8"], p["gamma8"] * xhat8, out=z8)                 # z8[n,i,j,k] = γ8[k] x̂8[n,i,j,k] + β8[k] (N, 8, 8, 128) (34)
         np.maximum(z8, 0, out=a8)                                       # a8 = max(0, z8)                (N, 8, 8, 128) (36)
@@ -420,12 +512,14 @@ def forward(p, x, w, seed):
         a8_windows = windows(a8, "n 2i+u 2j+v k -> n i j k u v", i=4, j=4, u=2, v=2)  # (37)
         greatest(a8_windows, axes=(4, 5), out=a8_2)                     # (37)
         np.multiply(10 / 7 * a8_2, m8, out=a8_3)                        # a8_3 = (10/7) a8_2 ⊙ m8        (N, 4, 4, 128) (38)
+
+    on_threads(piece, N, 128)
     a8_4 = w.a8_3.reshape(N, 2048)                                      # a8_4 = vec(a8_3)               (N, 2048)    (40)
-    z9 = np.dot(a8_4, p["W9"].T, out=w.z9)                              # z9 = W9 a8_4 + b9              (N, 128)     (41)
+    z9 = dot(a8_4, p["W9"].T, out=w.z9)                                 # z9 = W9 a8_4 + b9              (N, 128)     (41)
     z9 += p["b9"]                                                       # (41)
     a9 = np.maximum(z9, 0, out=w.a9)                                    # a9 = max(0, z9)                (N, 128)     (42)
     a9_2 = np.multiply(5 / 3 * a9, w.m9, out=w.a9_2)                    # a9_2 = (5/3) a9 ⊙ m9           (N, 128)     (43)
-    z10 = np.dot(a9_2, p["W10"].T, out=w.z10)                           # z10 = W10 a9_2 + b10           (N, 10)      (45)
+    z10 = dot(a9_2, p["W10"].T, out=w.z10)                              # z10 = W10 a9_2 + b10           (N, 10)      (45)
     z10 += p["b10"]                                                     # (45)
     a10_max = z10.max(axis=1, out=w.a10_max)                            # a10 = softmax(z10)             (N, 10)      (46)
     a10_exp = np.exp(z10 - a10_max[:, None], out=w.a10_exp)             # (46)
@@ -438,14 +532,16 @@ def forward(p, x, w, seed):
 def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
-    for s, m in pieces(N, 7):
+
+    def piece(s, m, thread):
         z1, a2, a2_2, a2_3, z3, a4 = w.z1[s], w.a2[s], w.a2_2[s], w.a2_3[s], w.z3[s], w.a4[s]
         z5, a6, a6_2, a6_3, z7, a8 = w.z5[s], w.a6[s], w.a6_2[s], w.a6_3[s], w.z7[s], w.a8[s]
         a8_2, a8_3 = w.a8_2[s], w.a8_3[s]
-        a0_padded, a0_windows, z2 = w.a0_padded[:m], w.a0_windows[:m], w.z2[:m]
-        a2_3_padded, a2_3_windows, z4 = w.a2_3_padded[:m], w.a2_3_windows[:m], w.z4[:m]
-        a4_padded, a4_windows, z6 = w.a4_padded[:m], w.a4_windows[:m], w.z6[:m]
-        a6_3_padded, a6_3_windows, z8 = w.a6_3_padded[:m], w.a6_3_windows[:m], w.z8[:m]
+        a0_padded, a0_windows, z2 = w.a0_padded[thread, :m], w.a0_windows[thread, :m], w.z2[thread, :m]
+        a2_3_padded, a2_3_windows = w.a2_3_padded[thread, :m], w.a2_3_windows[thread, :m]
+        z4, a4_padded, a4_windows = w.z4[thread, :m], w.a4_padded[thread, :m], w.a4_windows[thread, :m]
+        z6, a6_3_padded = w.z6[thread, :m], w.a6_3_padded[thread, :m]
+        a6_3_windows, z8 = w.a6_3_windows[thread, :m], w.z8[thread, :m]
         # z1 = W1 ⋆(p=1) a0              (N, 32, 32, 32) (3)
         a0_padded[:, 1:-1, 1:-1] = a0[s]                                # (3)
         np.copyto(a0_windows, windows(a0_padded, "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (3)
@@ -486,13 +582,15 @@ def evaluate(p, x, w):
         a8_windows = windows(a8, "n 2i+u 2j+v k -> n i j k u v", i=4, j=4, u=2, v=2)  # (37)
         greatest(a8_windows, axes=(4, 5), out=a8_2)                     # (37)
         a8_3[...] = a8_2                                                # a8_3 = a8_2                    (N, 4, 4, 128) (39)
+
+    on_threads(piece, N, 7)
     a8_4 = w.a8_3.reshape(N, 2048)                                      # a8_4 = vec(a8_3)               (N, 2048)    (40)
-    z9 = np.dot(a8_4, p["W9"].T, out=w.z9)                              # z9 = W9 a8_4 + b9              (N, 128)     (41)
+    z9 = dot(a8_4, p["W9"].T, out=w.z9)                                 # z9 = W9 a8_4 + b9              (N, 128)     (41)
     z9 += p["b9"]                                                       # (41)
     a9 = np.maximum(z9, 0, out=w.a9)                                    # a9 = max(0, z9)                (N, 128)     (42)
     a9_2 = w.a9_2                                                       # a9_2 = a9                      (N, 128)     (44)
     a9_2[...] = a9                                                      # (44)
-    z10 = np.dot(a9_2, p["W10"].T, out=w.z10)                           # z10 = W10 a9_2 + b10           (N, 10)      (45)
+    z10 = dot(a9_2, p["W10"].T, out=w.z10)                              # z10 = W10 a9_2 + b10           (N, 10)      (45)
     z10 += p["b10"]                                                     # (45)
     a10_max = z10.max(axis=1, out=w.a10_max)                            # a10 = softmax(z10)             (N, 10)      (46)
     a10_exp = np.exp(z10 - a10_max[:, None], out=w.a10_exp)             # (46)
@@ -523,53 +621,54 @@ def backward(p, x, t, w, g):
     real = w.real
     a0 = x
     np.divide(w.a10 - w.T, N, out=w.delta10)                            # δ10 = (a10 − T)/N              (N, 10)      (48)
-    np.dot(w.delta10.T, w.a9_2, out=g["W10"])                           # ∂E/∂W10 = Σₙ δ10ₙ a9_2ₙᵀ + 0.0002 W10 (10, 128)    (49)
+    dot(w.delta10.T, w.a9_2, out=g["W10"])                              # ∂E/∂W10 = Σₙ δ10ₙ a9_2ₙᵀ + 0.0002 W10 (10, 128)    (49)
     g["W10"] += p["W10"] / 5000                                         # (49)
     np.dot(w.ones, w.delta10, out=g["b10"])                             # ∂E/∂b10 = Σₙ δ10ₙ              (10,)        (50)
-    np.dot(w.delta10, p["W10"], out=w.delta9)                           # δ9 = (5/3) (W10ᵀ δ10) ⊙ m9 ⊙ [a9 > 0] (N, 128)     (51)
+    dot(w.delta10, p["W10"], out=w.delta9)                              # δ9 = (5/3) (W10ᵀ δ10) ⊙ m9 ⊙ [a9 > 0] (N, 128)     (51)
     w.delta9 *= real(5 / 3) * (w.m9 & (w.a9 > 0))                       # (51)
-    np.dot(w.delta9.T, w.a8_4, out=g["W9"])                             # ∂E/∂W9 = Σₙ δ9ₙ a8_4ₙᵀ + 0.0002 W9 (128, 2048)  (52)
+    dot(w.delta9.T, w.a8_4, out=g["W9"])                                # ∂E/∂W9 = Σₙ δ9ₙ a8_4ₙᵀ + 0.0002 W9 (128, 2048)  (52)
     g["W9"] += p["W9"] / 5000                                           # (52)
     np.dot(w.ones, w.delta9, out=g["b9"])                               # ∂E/∂b9 = Σₙ δ9ₙ                (128,)       (53)
-    np.dot(w.delta9, p["W9"], out=w.da8_4)                              # ∂E/∂a8_4 = W9ᵀ δ9              (N, 2048)    (54)
+    dot(w.delta9, p["W9"], out=w.da8_4)                                 # ∂E/∂a8_4 = W9ᵀ δ9              (N, 2048)    (54)
     w.da8_3 = w.da8_4.reshape(N, 4, 4, 128)                             # ∂E/∂a8_3 = vec⁻¹(∂E/∂a8_4)     (N, 4, 4, 128) (55)
-    for total in (g["beta8"], g["gamma8"]):
-        total[...] = 0
-    for s, m in pieces(N, 128):
+
+    def piece(s, m, thread, dbeta8, dgamma8):
         a8, a8_2, da8_3, m8, delta8 = w.a8[s], w.a8_2[s], w.da8_3[s], w.m8[s], w.delta8[s]
         xhat8 = w.xhat8[s]
-        delta8_winner, delta8_sum_windows = w.delta8_winner[:m], w.delta8_sum_windows[:m]
-        delta8_sum = w.delta8_sum[:m]
+        delta8_winner = w.delta8_winner[thread, :m]
+        delta8_sum_windows, delta8_sum = w.delta8_sum_windows[thread, :m], w.delta8_sum[thread, :m]
         # δ8[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a8[n,2i+u,2j+v,k])] ∂E/∂a8_3[n,i,j,k] m8[n,i,j,k]) [a8[n,p,q,k] > 0] (N, 8, 8, 128) (56)
         a8_windows_2 = windows(a8, "n 2i+p 2j+q k -> n i j p q k", i=4, j=4, p=2, q=2)  # (56)
         first(a8_windows_2, a8_2, axes=(3, 4), out=delta8_winner)       # (56)
         np.multiply(da8_3[:, :, :, None, None, :] * delta8_winner, m8[:, :, :, None, None, :], out=delta8_sum_windows)  # (56)
         windows(delta8_sum, "n 2i+p 2j+q k -> n i j p q k", i=4, j=4, p=2, q=2)[...] = delta8_sum_windows  # (56)
         np.multiply(10 / 7 * delta8_sum, a8 > 0, out=delta8)            # (56)
-        # ∂E/∂β8[k] = Σₙᵢⱼ δ8[n,i,j,k]   (128,)       (57)
-        g["beta8"] += np.dot(w.places[: m * 64], delta8.reshape(-1, 128))  # (57)
+        dbeta8 += np.dot(w.places[: m * 64], delta8.reshape(-1, 128))   # ∂E/∂β8[k] = Σₙᵢⱼ δ8[n,i,j,k]   (128,)       (57)
         # ∂E/∂γ8[k] = Σₙᵢⱼ δ8[n,i,j,k] x̂8[n,i,j,k] (128,)       (58)
-        g["gamma8"] += np.dot(w.places[: m * 64], (delta8 * xhat8).reshape(-1, 128))  # (58)
-    dW7_flat = g["W7"].reshape(128, -1)
-    dW7_flat[...] = 0
-    for s, m in pieces(N, 28):
+        dgamma8 += np.dot(w.places[: m * 64], (delta8 * xhat8).reshape(-1, 128))  # (58)
+
+    on_threads(piece, N, 128, g["beta8"], g["gamma8"])
+
+    def piece(s, m, thread, dW7):
         delta8, xhat8, delta7, a6_3 = w.delta8[s], w.xhat8[s], w.delta7[s], w.a6_3[s]
-        a6_3_padded_2, a6_3_windows_2 = w.a6_3_padded_2[:m], w.a6_3_windows_2[:m]
+        a6_3_padded_2, a6_3_windows_2 = w.a6_3_padded_2[thread, :m], w.a6_3_windows_2[thread, :m]
         # δ7[n,i,j,k] = γ8[k] (64 N δ8[n,i,j,k] − Σ_mpq δ8[m,p,q,k] − (Σ_mpq δ8[m,p,q,k] x̂8[m,p,q,k]) x̂8[n,i,j,k])/(64 N √(v8[k] + 1e-5)) (N, 8, 8, 128) (63)
         np.divide(p["gamma8"] * (64 * N * delta8 - g["gamma8"] * xhat8 - g["beta8"]), 64 * N * np.sqrt(w.v8 + 1e-05), out=delta7)  # (63)
         # ∂E/∂W7 = Σₙ δ7ₙ ⋆(p=1) a6_3ₙ + 0.0002 W7 (128, 3, 3, 64) (64)
         a6_3_padded_2[:, 1:-1, 1:-1] = a6_3                             # (64)
         np.copyto(a6_3_windows_2, windows(a6_3_padded_2, "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (64)
-        dW7_flat += np.dot(delta7.reshape(-1, 128).T, a6_3_windows_2.reshape(-1, 576))  # (64)
+        dW7.reshape(128, -1)[...] += np.dot(delta7.reshape(-1, 128).T, a6_3_windows_2.reshape(-1, 576))  # (64)
+
+    on_threads(piece, N, 28, g["W7"])
     g["W7"] += p["W7"] / 5000                                           # (64)
-    for total in (g["beta6"], g["gamma6"]):
-        total[...] = 0
-    for s, m in pieces(N, 28):
+
+    def piece(s, m, thread, dbeta6, dgamma6):
         delta7, m6, a6, a6_2, delta6 = w.delta7[s], w.m6[s], w.a6[s], w.a6_2[s], w.delta6[s]
         xhat6 = w.xhat6[s]
-        da6_2_sum_windows, da6_2_sum_padded = w.da6_2_sum_windows[:m], w.da6_2_sum_padded[:m]
-        da6_2_sum, da6_2, delta6_winner = w.da6_2_sum[:m], w.da6_2[:m], w.delta6_winner[:m]
-        delta6_sum_windows, delta6_sum = w.delta6_sum_windows[:m], w.delta6_sum[:m]
+        da6_2_sum_windows = w.da6_2_sum_windows[thread, :m]
+        da6_2_sum_padded, da6_2_sum = w.da6_2_sum_padded[thread, :m], w.da6_2_sum[thread, :m]
+        da6_2, delta6_winner = w.da6_2[thread, :m], w.delta6_winner[thread, :m]
+        delta6_sum_windows, delta6_sum = w.delta6_sum_windows[thread, :m], w.delta6_sum[thread, :m]
         # ∂E/∂a6_2 = (5/4) (W7ᵀ ∗(p=1) δ7) ⊙ m6 (N, 8, 8, 64) (65)
         np.dot(delta7.reshape(-1, 128), p["W7"].reshape(128, -1), out=da6_2_sum_windows.reshape(-1, 576))  # (65)
         da6_2_sum_padded[...] = 0                                       # (65)
@@ -582,57 +681,60 @@ def backward(p, x, t, w, g):
         np.multiply(da6_2[:, :, :, None, None, :], delta6_winner, out=delta6_sum_windows)  # (66)
         windows(delta6_sum, "n 2i+p 2j+q k -> n i j p q k", i=8, j=8, p=2, q=2)[...] = delta6_sum_windows  # (66)
         np.multiply(delta6_sum, a6 > 0, out=delta6)                     # (66)
-        # ∂E/∂β6[k] = Σₙᵢⱼ δ6[n,i,j,k]   (64,)        (67)
-        g["beta6"] += np.dot(w.places[: m * 256], delta6.reshape(-1, 64))  # (67)
+        dbeta6 += np.dot(w.places[: m * 256], delta6.reshape(-1, 64))   # ∂E/∂β6[k] = Σₙᵢⱼ δ6[n,i,j,k]   (64,)        (67)
         # ∂E/∂γ6[k] = Σₙᵢⱼ δ6[n,i,j,k] x̂6[n,i,j,k] (64,)        (68)
-        g["gamma6"] += np.dot(w.places[: m * 256], (delta6 * xhat6).reshape(-1, 64))  # (68)
-    dW5_flat = g["W5"].reshape(64, -1)
-    dW5_flat[...] = 0
-    for s, m in pieces(N, 7):
+        dgamma6 += np.dot(w.places[: m * 256], (delta6 * xhat6).reshape(-1, 64))  # (68)
+
+    on_threads(piece, N, 28, g["beta6"], g["gamma6"])
+
+    def piece(s, m, thread, dW5):
         delta6, xhat6, delta5, a4 = w.delta6[s], w.xhat6[s], w.delta5[s], w.a4[s]
-        a4_padded_2, a4_windows_2 = w.a4_padded_2[:m], w.a4_windows_2[:m]
+        a4_padded_2, a4_windows_2 = w.a4_padded_2[thread, :m], w.a4_windows_2[thread, :m]
         # δ5[n,i,j,k] = γ6[k] (256 N δ6[n,i,j,k] − Σ_mpq δ6[m,p,q,k] − (Σ_mpq δ6[m,p,q,k] x̂6[m,p,q,k]) x̂6[n,i,j,k])/(256 N √(v6[k] + 1e-5)) (N, 16, 16, 64) (73)
         np.divide(p["gamma6"] * (256 * N * delta6 - g["gamma6"] * xhat6 - g["beta6"]), 256 * N * np.sqrt(w.v6 + 1e-05), out=delta5)  # (73)
         # ∂E/∂W5 = Σₙ δ5ₙ ⋆(p=1) a4ₙ + 0.0002 W5 (64, 3, 3, 64) (74)
         a4_padded_2[:, 1:-1, 1:-1] = a4                                 # (74)
         np.copyto(a4_windows_2, windows(a4_padded_2, "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (74)
-        dW5_flat += np.dot(delta5.reshape(-1, 64).T, a4_windows_2.reshape(-1, 576))  # (74)
+        dW5.reshape(64, -1)[...] += np.dot(delta5.reshape(-1, 64).T, a4_windows_2.reshape(-1, 576))  # (74)
+
+    on_threads(piece, N, 7, g["W5"])
     g["W5"] += p["W5"] / 5000                                           # (74)
     np.copyto(w.W5_windows, windows(p["W5"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (75)
-    for total in (g["beta4"], g["gamma4"]):
-        total[...] = 0
-    for s, m in pieces(N, 7):
+
+    def piece(s, m, thread, dbeta4, dgamma4):
         delta5, delta4, a4, xhat4 = w.delta5[s], w.delta4[s], w.a4[s], w.xhat4[s]
-        delta5_padded, delta5_windows = w.delta5_padded[:m], w.delta5_windows[:m]
+        delta5_padded, delta5_windows = w.delta5_padded[thread, :m], w.delta5_windows[thread, :m]
         # δ4 = (W5ᵀ ∗(p=1) δ5) ⊙ [a4 > 0] (N, 16, 16, 64) (75)
         delta5_padded[:, 1:-1, 1:-1] = delta5                           # (75)
         np.copyto(delta5_windows, windows(delta5_padded, "n p+u q+v k -> n p q u v k", p=16, q=16, u=3, v=3))  # (75)
         np.dot(delta5_windows.reshape(-1, 576), w.W5_windows.reshape(64, -1).T, out=delta4.reshape(-1, 64))  # (75)
         delta4 *= a4 > 0                                                # (75)
-        # ∂E/∂β4[k] = Σₙᵢⱼ δ4[n,i,j,k]   (64,)        (76)
-        g["beta4"] += np.dot(w.places[: m * 256], delta4.reshape(-1, 64))  # (76)
+        dbeta4 += np.dot(w.places[: m * 256], delta4.reshape(-1, 64))   # ∂E/∂β4[k] = Σₙᵢⱼ δ4[n,i,j,k]   (64,)        (76)
         # ∂E/∂γ4[k] = Σₙᵢⱼ δ4[n,i,j,k] x̂4[n,i,j,k] (64,)        (77)
-        g["gamma4"] += np.dot(w.places[: m * 256], (delta4 * xhat4).reshape(-1, 64))  # (77)
-    dW3_flat = g["W3"].reshape(64, -1)
-    dW3_flat[...] = 0
-    for s, m in pieces(N, 14):
+        dgamma4 += np.dot(w.places[: m * 256], (delta4 * xhat4).reshape(-1, 64))  # (77)
+
+    on_threads(piece, N, 7, g["beta4"], g["gamma4"])
+
+    def piece(s, m, thread, dW3):
         delta4, xhat4, delta3, a2_3 = w.delta4[s], w.xhat4[s], w.delta3[s], w.a2_3[s]
-        a2_3_padded_2, a2_3_windows_2 = w.a2_3_padded_2[:m], w.a2_3_windows_2[:m]
+        a2_3_padded_2, a2_3_windows_2 = w.a2_3_padded_2[thread, :m], w.a2_3_windows_2[thread, :m]
         # δ3[n,i,j,k] = γ4[k] (256 N δ4[n,i,j,k] − Σ_mpq δ4[m,p,q,k] − (Σ_mpq δ4[m,p,q,k] x̂4[m,p,q,k]) x̂4[n,i,j,k])/(256 N √(v4[k] + 1e-5)) (N, 16, 16, 64) (82)
         np.divide(p["gamma4"] * (256 * N * delta4 - g["gamma4"] * xhat4 - g["beta4"]), 256 * N * np.sqrt(w.v4 + 1e-05), out=delta3)  # (82)
         # ∂E/∂W3 = Σₙ δ3ₙ ⋆(p=1) a2_3ₙ + 0.0002 W3 (64, 3, 3, 32) (83)
         a2_3_padded_2[:, 1:-1, 1:-1] = a2_3                             # (83)
         np.copyto(a2_3_windows_2, windows(a2_3_padded_2, "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (83)
-        dW3_flat += np.dot(delta3.reshape(-1, 64).T, a2_3_windows_2.reshape(-1, 288))  # (83)
+        dW3.reshape(64, -1)[...] += np.dot(delta3.reshape(-1, 64).T, a2_3_windows_2.reshape(-1, 288))  # (83)
+
+    on_threads(piece, N, 14, g["W3"])
     g["W3"] += p["W3"] / 5000                                           # (83)
-    for total in (g["beta2"], g["gamma2"]):
-        total[...] = 0
-    for s, m in pieces(N, 14):
+
+    def piece(s, m, thread, dbeta2, dgamma2):
         delta3, m2, a2, a2_2, delta2 = w.delta3[s], w.m2[s], w.a2[s], w.a2_2[s], w.delta2[s]
         xhat2 = w.xhat2[s]
-        da2_2_sum_windows, da2_2_sum_padded = w.da2_2_sum_windows[:m], w.da2_2_sum_padded[:m]
-        da2_2_sum, da2_2, delta2_winner = w.da2_2_sum[:m], w.da2_2[:m], w.delta2_winner[:m]
-        delta2_sum_windows, delta2_sum = w.delta2_sum_windows[:m], w.delta2_sum[:m]
+        da2_2_sum_windows = w.da2_2_sum_windows[thread, :m]
+        da2_2_sum_padded, da2_2_sum = w.da2_2_sum_padded[thread, :m], w.da2_2_sum[thread, :m]
+        da2_2, delta2_winner = w.da2_2[thread, :m], w.delta2_winner[thread, :m]
+        delta2_sum_windows, delta2_sum = w.delta2_sum_windows[thread, :m], w.delta2_sum[thread, :m]
         # ∂E/∂a2_2 = (10/9) (W3ᵀ ∗(p=1) δ3) ⊙ m2 (N, 16, 16, 32) (84)
         np.dot(delta3.reshape(-1, 64), p["W3"].reshape(64, -1), out=da2_2_sum_windows.reshape(-1, 288))  # (84)
         da2_2_sum_padded[...] = 0                                       # (84)
@@ -645,21 +747,23 @@ def backward(p, x, t, w, g):
         np.multiply(da2_2[:, :, :, None, None, :], delta2_winner, out=delta2_sum_windows)  # (85)
         windows(delta2_sum, "n 2i+p 2j+q k -> n i j p q k", i=16, j=16, p=2, q=2)[...] = delta2_sum_windows  # (85)
         np.multiply(delta2_sum, a2 > 0, out=delta2)                     # (85)
-        # ∂E/∂β2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (86)
-        g["beta2"] += np.dot(w.places[: m * 1024], delta2.reshape(-1, 32))  # (86)
+        dbeta2 += np.dot(w.places[: m * 1024], delta2.reshape(-1, 32))  # ∂E/∂β2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (86)
         # ∂E/∂γ2[k] = Σₙᵢⱼ δ2[n,i,j,k] x̂2[n,i,j,k] (32,)        (87)
-        g["gamma2"] += np.dot(w.places[: m * 1024], (delta2 * xhat2).reshape(-1, 32))  # (87)
-    dW1_flat = g["W1"].reshape(32, -1)
-    dW1_flat[...] = 0
-    for s, m in pieces(N, 32):
+        dgamma2 += np.dot(w.places[: m * 1024], (delta2 * xhat2).reshape(-1, 32))  # (87)
+
+    on_threads(piece, N, 14, g["beta2"], g["gamma2"])
+
+    def piece(s, m, thread, dW1):
         delta2, xhat2, delta1 = w.delta2[s], w.xhat2[s], w.delta1[s]
-        a0_padded_2, a0_windows_2 = w.a0_padded_2[:m], w.a0_windows_2[:m]
+        a0_padded_2, a0_windows_2 = w.a0_padded_2[thread, :m], w.a0_windows_2[thread, :m]
         # δ1[n,i,j,k] = γ2[k] (1024 N δ2[n,i,j,k] − Σ_mpq δ2[m,p,q,k] − (Σ_mpq δ2[m,p,q,k] x̂2[m,p,q,k]) x̂2[n,i,j,k])/(1024 N √(v2[k] + 1e-5)) (N, 32, 32, 32) (92)
         np.divide(p["gamma2"] * (1024 * N * delta2 - g["gamma2"] * xhat2 - g["beta2"]), 1024 * N * np.sqrt(w.v2 + 1e-05), out=delta1)  # (92)
         # ∂E/∂W1 = Σₙ δ1ₙ ⋆(p=1) a0ₙ + 0.0002 W1 (32, 3, 3, 3) (93)
         a0_padded_2[:, 1:-1, 1:-1] = a0[s]                              # (93)
         np.copyto(a0_windows_2, windows(a0_padded_2, "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (93)
-        dW1_flat += np.dot(delta1.reshape(-1, 32).T, a0_windows_2.reshape(-1, 27))  # (93)
+        dW1.reshape(32, -1)[...] += np.dot(delta1.reshape(-1, 32).T, a0_windows_2.reshape(-1, 27))  # (93)
+
+    on_threads(piece, N, 32, g["W1"])
     g["W1"] += p["W1"] / 5000                                           # (93)
 
 
@@ -721,7 +825,7 @@ def descend(theta, g, state):
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def predict(parameters, x):
     """Return the outputs, (N, 10), for inputs (N, 32, 32, 3)."""
     parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
@@ -731,7 +835,7 @@ def predict(parameters, x):
     return evaluate(parameters, x, w).copy()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def loss(parameters, x, t, seed=None):
     """Return the loss of a batch, in training mode."""
     x, t, w = prepare(parameters, x, t)
@@ -739,7 +843,7 @@ def loss(parameters, x, t, seed=None):
     return error(parameters, t, w).item()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def evaluation_loss(parameters, x, t):
     """Return the loss of a batch, in evaluation mode."""
     if len(x) > BATCH_SIZE:
@@ -750,7 +854,7 @@ def evaluation_loss(parameters, x, t):
     return error(parameters, t, w).item()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def loss_and_gradients(parameters, x, t, seed=None):
     """Return the loss of a batch and its gradient by parameter; changes nothing."""
     x, t, w = prepare(parameters, x, t)
@@ -761,23 +865,27 @@ def loss_and_gradients(parameters, x, t, seed=None):
     return E.item(), g
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
-    x, t, w = prepare(parameters, x, t)
-    p, g = parameters, w.g
+    x, t, _ = prepare(parameters, x, t)
+    p, w = parameters, Workspace(len(x), next(iter(parameters.values())).dtype, inputs=True)
+    g = w.g
     forward(p, x, w, seed)
     error(p, t, w)
     backward(p, x, t, w, g)
     N = len(x)
-    for s, m in pieces(N, 32):
+
+    def piece(s, m, thread):
         delta1, dx = w.delta1[s], w.dx[s]
-        dx_windows, dx_padded = w.dx_windows[:m], w.dx_padded[:m]
+        dx_windows, dx_padded = w.dx_windows[thread, :m], w.dx_padded[thread, :m]
         # ∂E/∂x = W1ᵀ ∗(p=1) δ1          (N, 32, 32, 3) (94)
         np.dot(delta1.reshape(-1, 32), p["W1"].reshape(32, -1), out=dx_windows.reshape(-1, 27))  # (94)
         dx_padded[...] = 0                                              # (94)
         add_windows(windows(dx_padded, "n p+u q+v c -> n p q u v c", p=32, q=32, u=3, v=3), dx_windows, axes=(3, 4))  # (94)
         np.copyto(dx, dx_padded[:, 1:-1, 1:-1])                         # (94)
+
+    on_threads(piece, N, 32)
     return w.dx.copy()
 
 
@@ -792,7 +900,7 @@ def masks(N, seed=None):
     return found
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def branches(parameters, x, t, seed=None):
     """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
     x, t, w = prepare(parameters, x, t)
@@ -822,7 +930,7 @@ def update(parameters, gradients, state):
         parameters[name][...] = values
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def train_step(parameters, x, t, state, seed=None):
     """Take one whole step on a batch, in place; return the loss before it."""
     x, t, w = prepare(parameters, x, t)

@@ -8,10 +8,14 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 """
 
 import argparse
+import contextlib
+import ctypes
 import functools
 import math
 import operator
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -83,6 +87,71 @@ def pieces(N, size):
 
 
 @functools.cache
+def blas_threads(verb):
+    """Return the function that gets or sets how many threads NumPy's OpenBLAS uses; None for another BLAS."""
+    library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
+    for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
+        if hasattr(library, name.format(verb)):
+            return getattr(library, name.format(verb))
+    return None
+
+
+THREADS = blas_threads("get")() if blas_threads("get") else 1
+
+
+@contextlib.contextmanager
+def computing():
+    """Let overflow pass, and keep BLAS to the thread that calls it: the batch is what threads share."""
+    before = blas_threads("get")() if THREADS > 1 else 1
+    try:
+        if before > 1:
+            blas_threads("set")(1)
+        with np.errstate(over="ignore", under="ignore"):
+            yield
+    finally:
+        if before > 1:
+            blas_threads("set")(before)
+
+
+@functools.cache
+def workers(process):
+    """Return the threads of a process that work beside the one that calls."""
+    return ThreadPoolExecutor(THREADS - 1)
+
+
+def on_threads(piece, N, size, *sums):
+    """Call piece(samples, how many, thread, *sums) for the batch in pieces, and wait for all of them.
+
+    Threads add to sums of their own, which are then added up in the threads' order.
+    """
+    starts = range(0, N, max(1, min(size, -(-N // THREADS))))
+    for total in sums:
+        total[...] = 0
+    own = [sums, *([np.zeros_like(total) for total in sums] for _ in range(1, min(THREADS, len(starts))))]
+
+    @np.errstate(over="ignore", under="ignore")
+    def run(thread):
+        for start in starts[thread::THREADS]:
+            stop = min(start + starts.step, N)
+            piece(slice(start, stop), stop - start, thread, *own[thread])
+
+    jobs = [workers(os.getpid()).submit(run, thread) for thread in range(1, len(own))]
+    run(0)
+    for job in jobs:
+        job.result()
+    for parts in own[1:]:
+        for total, part in zip(sums, parts, strict=True):
+            total += part
+
+
+def dot(a, b, out):
+    """Return a b in out; where it is large, each thread computes some of its rows."""
+    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    return out
+
+
+@functools.cache
 def layout(pattern):
     """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
     read, order = pattern.split(" -> ")
@@ -147,9 +216,12 @@ def init_parameters(seed=0, dtype=np.float32):
 
 # ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
 class Workspace:
-    def __init__(self, N, dtype, larger=None):
+    def __init__(self, N, dtype, larger=None, inputs=False):
         def room(name, *shape, fill=np.empty, dtype=dtype):
             return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        def piece(size):
+            return min(size, -(-N // THREADS))
 
         self.N, self.smaller = N, {N: self}
         self.real = np.dtype(dtype).type
@@ -157,19 +229,19 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(min(N, 20) * 196, min(N, 20) * 784), dtype)
+        self.places = np.ones(max(piece(20) * 196, piece(20) * 784), dtype)
         self.m1 = room("m1", N, 14, 14, 64, dtype=bool)
         self.m2 = room("m2", N, 7, 7, 32, dtype=bool)
         self.m3 = room("m3", N, 256, dtype=bool)
-        self.a0_padded = room("a0_padded", min(N, 20), 29, 29, 1, fill=np.zeros)
-        self.a0_windows = room("a0_windows", min(N, 20), 28, 28, 2, 2)
-        self.z1 = room("z1", min(N, 20), 28, 28, 64)
+        self.a0_padded = room("a0_padded", THREADS, piece(20), 29, 29, 1, fill=np.zeros)
+        self.a0_windows = room("a0_windows", THREADS, piece(20), 28, 28, 2, 2)
+        self.z1 = room("z1", THREADS, piece(20), 28, 28, 64)
         self.a1 = room("a1", N, 28, 28, 64)
         self.a1_2 = room("a1_2", N, 14, 14, 64)
         self.a1_3 = room("a1_3", N, 14, 14, 64)
-        self.a1_3_padded = room("a1_3_padded", min(N, 20), 15, 15, 64, fill=np.zeros)
-        self.a1_3_windows = room("a1_3_windows", min(N, 20), 14, 14, 2, 2, 64)
-        self.z2 = room("z2", min(N, 20), 14, 14, 32)
+        self.a1_3_padded = room("a1_3_padded", THREADS, piece(20), 15, 15, 64, fill=np.zeros)
+        self.a1_3_windows = room("a1_3_windows", THREADS, piece(20), 14, 14, 2, 2, 64)
+        self.z2 = room("z2", THREADS, piece(20), 14, 14, 32)
         self.a2 = room("a2", N, 14, 14, 32)
         self.a2_2 = room("a2_2", N, 7, 7, 32)
         self.a2_3 = room("a2_3", N, 7, 7, 32)
@@ -188,24 +260,25 @@ class Workspace:
         self.da2_4 = room("da2_4", N, 1568)
         self.da2_3 = self.da2_4.reshape(N, 7, 7, 32)
         self.W2_windows = room("W2_windows", 64, 2, 2, 32)
-        self.delta2_winner = room("delta2_winner", min(N, 20), 7, 7, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 20), 7, 7, 2, 2, 32)
+        self.delta2_winner = room("delta2_winner", THREADS, piece(20), 7, 7, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(20), 7, 7, 2, 2, 32)
         self.delta2_sum = self.z2
         self.delta2 = self.z2
-        self.a1_3_padded_2 = room("a1_3_padded_2", min(N, 20), 15, 15, 64, fill=np.zeros)
+        self.a1_3_padded_2 = room("a1_3_padded_2", THREADS, piece(20), 15, 15, 64, fill=np.zeros)
         self.a1_3_windows_2 = self.a1_3_windows
-        self.delta2_padded = room("delta2_padded", min(N, 20), 15, 15, 32, fill=np.zeros)
-        self.delta2_windows = room("delta2_windows", min(N, 20), 14, 14, 2, 2, 32)
-        self.da1_2 = room("da1_2", min(N, 20), 14, 14, 64)
-        self.delta1_winner = room("delta1_winner", min(N, 20), 14, 14, 2, 2, 64, dtype=bool)
+        self.delta2_padded = room("delta2_padded", THREADS, piece(20), 15, 15, 32, fill=np.zeros)
+        self.delta2_windows = room("delta2_windows", THREADS, piece(20), 14, 14, 2, 2, 32)
+        self.da1_2 = room("da1_2", THREADS, piece(20), 14, 14, 64)
+        self.delta1_winner = room("delta1_winner", THREADS, piece(20), 14, 14, 2, 2, 64, dtype=bool)
         self.delta1_sum_windows = self.a1_3_windows
         self.delta1_sum = self.z1
         self.delta1 = self.a1
-        self.a0_padded_2 = room("a0_padded_2", min(N, 20), 29, 29, 1, fill=np.zeros)
+        self.a0_padded_2 = room("a0_padded_2", THREADS, piece(20), 29, 29, 1, fill=np.zeros)
         self.a0_windows_2 = self.a0_windows
-        self.dx_windows = room("dx_windows", min(N, 20), 28, 28, 1, 2, 2)
-        self.dx_padded = room("dx_padded", min(N, 20), 29, 29, 1)
-        self.dx = room("dx", N, 28, 28, 1)
+        if inputs:  # for the gradient with respect to them
+            self.dx_windows = room("dx_windows", THREADS, piece(20), 28, 28, 1, 2, 2)
+            self.dx_padded = room("dx_padded", THREADS, piece(20), 29, 29, 1)
+            self.dx = room("dx", N, 28, 28, 1)
 
 
 WORKSPACES = {}
@@ -246,11 +319,13 @@ def forward(p, x, w, seed):
     draw(seed, 1, 0.7, out=w.m2)                                        # m2 ∼ Bernoulli(0.7)            (N, 7, 7, 32) (11)
     draw(seed, 2, 0.5, out=w.m3)                                        # m3 ∼ Bernoulli(0.5)            (N, 256) (16)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
-    for s, m in pieces(N, 20):
+
+    def piece(s, m, thread):
         a1, a1_2, m1, a1_3, a2, a2_2 = w.a1[s], w.a1_2[s], w.m1[s], w.a1_3[s], w.a2[s], w.a2_2[s]
         m2, a2_3 = w.m2[s], w.a2_3[s]
-        a0_padded, a0_windows, z1 = w.a0_padded[:m], w.a0_windows[:m], w.z1[:m]
-        a1_3_padded, a1_3_windows, z2 = w.a1_3_padded[:m], w.a1_3_windows[:m], w.z2[:m]
+        a0_padded, a0_windows, z1 = w.a0_padded[thread, :m], w.a0_windows[thread, :m], w.z1[thread, :m]
+        a1_3_padded, a1_3_windows = w.a1_3_padded[thread, :m], w.a1_3_windows[thread, :m]
+        z2 = w.z2[thread, :m]
         # z1 = W1 ⋆ a0 + b1              (N, 28, 28, 64) (3)
         a0_padded[:, :-1, :-1] = a0[s]                                  # (3)
         np.copyto(a0_windows, windows(a0_padded, "n i+u j+v 0 -> n i j u v", i=28, j=28, u=2, v=2))  # (3)
@@ -271,12 +346,14 @@ def forward(p, x, w, seed):
         a2_windows = windows(a2, "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (10)
         greatest(a2_windows, axes=(4, 5), out=a2_2)                     # (10)
         np.multiply(10 / 7 * a2_2, m2, out=a2_3)                        # a2_3 = (10/7) a2_2 ⊙ m2        (N, 7, 7, 32) (11)
+
+    on_threads(piece, N, 20)
     a2_4 = w.a2_3.reshape(N, 1568)                                      # a2_4 = vec(a2_3)               (N, 1568)    (13)
-    z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 256)     (14)
+    z3 = dot(a2_4, p["W3"].T, out=w.z3)                                 # z3 = W3 a2_4 + b3              (N, 256)     (14)
     z3 += p["b3"]                                                       # (14)
     a3 = np.maximum(z3, 0, out=w.a3)                                    # a3 = max(0, z3)                (N, 256)     (15)
     a3_2 = np.multiply(2 * a3, w.m3, out=w.a3_2)                        # a3_2 = 2 a3 ⊙ m3               (N, 256)     (16)
-    z4 = np.dot(a3_2, p["W4"].T, out=w.z4)                              # z4 = W4 a3_2 + b4              (N, 10)      (18)
+    z4 = dot(a3_2, p["W4"].T, out=w.z4)                                 # z4 = W4 a3_2 + b4              (N, 10)      (18)
     z4 += p["b4"]                                                       # (18)
     a4_max = z4.max(axis=1, out=w.a4_max)                               # a4 = softmax(z4)               (N, 10)      (19)
     a4_exp = np.exp(z4 - a4_max[:, None], out=w.a4_exp)                 # (19)
@@ -289,10 +366,12 @@ def forward(p, x, w, seed):
 def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
-    for s, m in pieces(N, 20):
+
+    def piece(s, m, thread):
         a1, a1_2, a1_3, a2, a2_2, a2_3 = w.a1[s], w.a1_2[s], w.a1_3[s], w.a2[s], w.a2_2[s], w.a2_3[s]
-        a0_padded, a0_windows, z1 = w.a0_padded[:m], w.a0_windows[:m], w.z1[:m]
-        a1_3_padded, a1_3_windows, z2 = w.a1_3_padded[:m], w.a1_3_windows[:m], w.z2[:m]
+        a0_padded, a0_windows, z1 = w.a0_padded[thread, :m], w.a0_windows[thread, :m], w.z1[thread, :m]
+        a1_3_padded, a1_3_windows = w.a1_3_padded[thread, :m], w.a1_3_windows[thread, :m]
+        z2 = w.z2[thread, :m]
         # z1 = W1 ⋆ a0 + b1              (N, 28, 28, 64) (3)
         a0_padded[:, :-1, :-1] = a0[s]                                  # (3)
         np.copyto(a0_windows, windows(a0_padded, "n i+u j+v 0 -> n i j u v", i=28, j=28, u=2, v=2))  # (3)
@@ -313,13 +392,15 @@ def evaluate(p, x, w):
         a2_windows = windows(a2, "n 2i+u 2j+v k -> n i j k u v", i=7, j=7, u=2, v=2)  # (10)
         greatest(a2_windows, axes=(4, 5), out=a2_2)                     # (10)
         a2_3[...] = a2_2                                                # a2_3 = a2_2                    (N, 7, 7, 32) (12)
+
+    on_threads(piece, N, 20)
     a2_4 = w.a2_3.reshape(N, 1568)                                      # a2_4 = vec(a2_3)               (N, 1568)    (13)
-    z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 256)     (14)
+    z3 = dot(a2_4, p["W3"].T, out=w.z3)                                 # z3 = W3 a2_4 + b3              (N, 256)     (14)
     z3 += p["b3"]                                                       # (14)
     a3 = np.maximum(z3, 0, out=w.a3)                                    # a3 = max(0, z3)                (N, 256)     (15)
     a3_2 = w.a3_2                                                       # a3_2 = a3                      (N, 256)     (17)
     a3_2[...] = a3                                                      # (17)
-    z4 = np.dot(a3_2, p["W4"].T, out=w.z4)                              # z4 = W4 a3_2 + b4              (N, 10)      (18)
+    z4 = dot(a3_2, p["W4"].T, out=w.z4)                                 # z4 = W4 a3_2 + b4              (N, 10)      (18)
     z4 += p["b4"]                                                       # (18)
     a4_max = z4.max(axis=1, out=w.a4_max)                               # a4 = softmax(z4)               (N, 10)      (19)
     a4_exp = np.exp(z4 - a4_max[:, None], out=w.a4_exp)                 # (19)
@@ -344,27 +425,27 @@ def backward(p, x, t, w, g):
     real = w.real
     a0 = x
     np.divide(w.a4 - w.T, N, out=w.delta4)                              # δ4 = (a4 − T)/N                (N, 10)      (21)
-    np.dot(w.delta4.T, w.a3_2, out=g["W4"])                             # ∂E/∂W4 = Σₙ δ4ₙ a3_2ₙᵀ         (10, 256)    (22)
+    dot(w.delta4.T, w.a3_2, out=g["W4"])                                # ∂E/∂W4 = Σₙ δ4ₙ a3_2ₙᵀ         (10, 256)    (22)
     np.dot(w.ones, w.delta4, out=g["b4"])                               # ∂E/∂b4 = Σₙ δ4ₙ                (10,)        (23)
-    np.dot(w.delta4, p["W4"], out=w.delta3)                             # δ3 = 2 (W4ᵀ δ4) ⊙ m3 ⊙ [a3 > 0] (N, 256)     (24)
+    dot(w.delta4, p["W4"], out=w.delta3)                                # δ3 = 2 (W4ᵀ δ4) ⊙ m3 ⊙ [a3 > 0] (N, 256)     (24)
     w.delta3 *= real(2) * (w.m3 & (w.a3 > 0))                           # (24)
-    np.dot(w.delta3.T, w.a2_4, out=g["W3"])                             # ∂E/∂W3 = Σₙ δ3ₙ a2_4ₙᵀ         (256, 1568)  (25)
+    dot(w.delta3.T, w.a2_4, out=g["W3"])                                # ∂E/∂W3 = Σₙ δ3ₙ a2_4ₙᵀ         (256, 1568)  (25)
     np.dot(w.ones, w.delta3, out=g["b3"])                               # ∂E/∂b3 = Σₙ δ3ₙ                (256,)       (26)
-    np.dot(w.delta3, p["W3"], out=w.da2_4)                              # ∂E/∂a2_4 = W3ᵀ δ3              (N, 1568)    (27)
+    dot(w.delta3, p["W3"], out=w.da2_4)                                 # ∂E/∂a2_4 = W3ᵀ δ3              (N, 1568)    (27)
     w.da2_3 = w.da2_4.reshape(N, 7, 7, 32)                              # ∂E/∂a2_3 = vec⁻¹(∂E/∂a2_4)     (N, 7, 7, 32) (28)
     np.copyto(w.W2_windows, windows(p["W2"], "k -u+1 -v+1 c -> c u v k", u=2, v=2))  # (32)
-    dW2_flat, dW1_flat = g["W2"].reshape(32, -1), g["W1"].reshape(64, -1)
-    for total in (dW2_flat, g["b2"], dW1_flat, g["b1"]):
-        total[...] = 0
-    for s, m in pieces(N, 20):
+
+    def piece(s, m, thread, dW2, db2, dW1, db1):
         a2, a2_2, da2_3, m2, a1_3, m1 = w.a2[s], w.a2_2[s], w.da2_3[s], w.m2[s], w.a1_3[s], w.m1[s]
         a1, a1_2, delta1 = w.a1[s], w.a1_2[s], w.delta1[s]
-        delta2_winner, delta2_sum_windows = w.delta2_winner[:m], w.delta2_sum_windows[:m]
-        delta2_sum, delta2, a1_3_padded_2 = w.delta2_sum[:m], w.delta2[:m], w.a1_3_padded_2[:m]
-        a1_3_windows_2, delta2_padded = w.a1_3_windows_2[:m], w.delta2_padded[:m]
-        delta2_windows, da1_2, delta1_winner = w.delta2_windows[:m], w.da1_2[:m], w.delta1_winner[:m]
-        delta1_sum_windows, delta1_sum = w.delta1_sum_windows[:m], w.delta1_sum[:m]
-        a0_padded_2, a0_windows_2 = w.a0_padded_2[:m], w.a0_windows_2[:m]
+        delta2_winner = w.delta2_winner[thread, :m]
+        delta2_sum_windows, delta2_sum = w.delta2_sum_windows[thread, :m], w.delta2_sum[thread, :m]
+        delta2, a1_3_padded_2 = w.delta2[thread, :m], w.a1_3_padded_2[thread, :m]
+        a1_3_windows_2, delta2_padded = w.a1_3_windows_2[thread, :m], w.delta2_padded[thread, :m]
+        delta2_windows, da1_2 = w.delta2_windows[thread, :m], w.da1_2[thread, :m]
+        delta1_winner = w.delta1_winner[thread, :m]
+        delta1_sum_windows, delta1_sum = w.delta1_sum_windows[thread, :m], w.delta1_sum[thread, :m]
+        a0_padded_2, a0_windows_2 = w.a0_padded_2[thread, :m], w.a0_windows_2[thread, :m]
         # δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0] (N, 14, 14, 32) (29)
         a2_windows_2 = windows(a2, "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)  # (29)
         first(a2_windows_2, a2_2, axes=(3, 4), out=delta2_winner)       # (29)
@@ -374,8 +455,8 @@ def backward(p, x, t, w, g):
         # ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_3ₙ        (32, 2, 2, 64) (30)
         a1_3_padded_2[:, :-1, :-1] = a1_3                               # (30)
         np.copyto(a1_3_windows_2, windows(a1_3_padded_2, "n i+u j+v c -> n i j u v c", i=14, j=14, u=2, v=2))  # (30)
-        dW2_flat += np.dot(delta2.reshape(-1, 32).T, a1_3_windows_2.reshape(-1, 256))  # (30)
-        g["b2"] += np.dot(w.places[: m * 196], delta2.reshape(-1, 32))  # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (31)
+        dW2.reshape(32, -1)[...] += np.dot(delta2.reshape(-1, 32).T, a1_3_windows_2.reshape(-1, 256))  # (30)
+        db2 += np.dot(w.places[: m * 196], delta2.reshape(-1, 32))      # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (31)
         # ∂E/∂a1_2 = (10/7) (W2ᵀ ∗ δ2) ⊙ m1 (N, 14, 14, 64) (32)
         delta2_padded[:, 1:, 1:] = delta2                               # (32)
         np.copyto(delta2_windows, windows(delta2_padded, "n p+u q+v k -> n p q u v k", p=14, q=14, u=2, v=2))  # (32)
@@ -390,8 +471,10 @@ def backward(p, x, t, w, g):
         # ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ          (64, 2, 2, 1) (34)
         a0_padded_2[:, :-1, :-1] = a0[s]                                # (34)
         np.copyto(a0_windows_2, windows(a0_padded_2, "n i+u j+v 0 -> n i j u v", i=28, j=28, u=2, v=2))  # (34)
-        dW1_flat += np.dot(delta1.reshape(-1, 64).T, a0_windows_2.reshape(-1, 4))  # (34)
-        g["b1"] += np.dot(w.places[: m * 784], delta1.reshape(-1, 64))  # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (64,)        (35)
+        dW1.reshape(64, -1)[...] += np.dot(delta1.reshape(-1, 64).T, a0_windows_2.reshape(-1, 4))  # (34)
+        db1 += np.dot(w.places[: m * 784], delta1.reshape(-1, 64))      # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (64,)        (35)
+
+    on_threads(piece, N, 20, g["W2"], g["b2"], g["W1"], g["b1"])
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------
@@ -431,7 +514,7 @@ def descend(theta, g, state):
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def predict(parameters, x):
     """Return the outputs, (N, 10), for inputs (N, 28, 28, 1)."""
     parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
@@ -441,7 +524,7 @@ def predict(parameters, x):
     return evaluate(parameters, x, w).copy()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def loss(parameters, x, t, seed=None):
     """Return the loss of a batch, in training mode."""
     x, t, w = prepare(parameters, x, t)
@@ -449,7 +532,7 @@ def loss(parameters, x, t, seed=None):
     return error(parameters, t, w).item()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def evaluation_loss(parameters, x, t):
     """Return the loss of a batch, in evaluation mode."""
     if len(x) > BATCH_SIZE:
@@ -460,7 +543,7 @@ def evaluation_loss(parameters, x, t):
     return error(parameters, t, w).item()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def loss_and_gradients(parameters, x, t, seed=None):
     """Return the loss of a batch and its gradient by parameter; changes nothing."""
     x, t, w = prepare(parameters, x, t)
@@ -471,23 +554,27 @@ def loss_and_gradients(parameters, x, t, seed=None):
     return E.item(), g
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
-    x, t, w = prepare(parameters, x, t)
-    p, g = parameters, w.g
+    x, t, _ = prepare(parameters, x, t)
+    p, w = parameters, Workspace(len(x), next(iter(parameters.values())).dtype, inputs=True)
+    g = w.g
     forward(p, x, w, seed)
     error(p, t, w)
     backward(p, x, t, w, g)
     N = len(x)
-    for s, m in pieces(N, 20):
+
+    def piece(s, m, thread):
         delta1, dx = w.delta1[s], w.dx[s]
-        dx_windows, dx_padded = w.dx_windows[:m], w.dx_padded[:m]
+        dx_windows, dx_padded = w.dx_windows[thread, :m], w.dx_padded[thread, :m]
         # ∂E/∂x = W1ᵀ ∗ δ1               (N, 28, 28, 1) (36)
         np.dot(delta1.reshape(-1, 64), p["W1"].reshape(64, -1), out=dx_windows.reshape(-1, 4))  # (36)
         dx_padded[...] = 0                                              # (36)
         add_windows(windows(dx_padded, "n p+u q+v c -> n p q u v c", p=28, q=28, u=2, v=2), dx_windows.transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (36)
         np.copyto(dx, dx_padded[:, :-1, :-1])                           # (36)
+
+    on_threads(piece, N, 20)
     return w.dx.copy()
 
 
@@ -501,7 +588,7 @@ def masks(N, seed=None):
     return found
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def branches(parameters, x, t, seed=None):
     """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
     x, t, w = prepare(parameters, x, t)
@@ -528,7 +615,7 @@ def update(parameters, gradients, state):
         parameters[name][...] = values
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def train_step(parameters, x, t, state, seed=None):
     """Take one whole step on a batch, in place; return the loss before it."""
     x, t, w = prepare(parameters, x, t)

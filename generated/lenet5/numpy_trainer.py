@@ -8,10 +8,14 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 """
 
 import argparse
+import contextlib
+import ctypes
 import functools
 import math
 import operator
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -51,6 +55,71 @@ def pieces(N, size):
     """Yield the batch in pieces: which samples, and how many."""
     for start in range(0, N, size):
         yield slice(start, min(start + size, N)), min(size, N - start)
+
+
+@functools.cache
+def blas_threads(verb):
+    """Return the function that gets or sets how many threads NumPy's OpenBLAS uses; None for another BLAS."""
+    library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
+    for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
+        if hasattr(library, name.format(verb)):
+            return getattr(library, name.format(verb))
+    return None
+
+
+THREADS = blas_threads("get")() if blas_threads("get") else 1
+
+
+@contextlib.contextmanager
+def computing():
+    """Let overflow pass, and keep BLAS to the thread that calls it: the batch is what threads share."""
+    before = blas_threads("get")() if THREADS > 1 else 1
+    try:
+        if before > 1:
+            blas_threads("set")(1)
+        with np.errstate(over="ignore", under="ignore"):
+            yield
+    finally:
+        if before > 1:
+            blas_threads("set")(before)
+
+
+@functools.cache
+def workers(process):
+    """Return the threads of a process that work beside the one that calls."""
+    return ThreadPoolExecutor(THREADS - 1)
+
+
+def on_threads(piece, N, size, *sums):
+    """Call piece(samples, how many, thread, *sums) for the batch in pieces, and wait for all of them.
+
+    Threads add to sums of their own, which are then added up in the threads' order.
+    """
+    starts = range(0, N, max(1, min(size, -(-N // THREADS))))
+    for total in sums:
+        total[...] = 0
+    own = [sums, *([np.zeros_like(total) for total in sums] for _ in range(1, min(THREADS, len(starts))))]
+
+    @np.errstate(over="ignore", under="ignore")
+    def run(thread):
+        for start in starts[thread::THREADS]:
+            stop = min(start + starts.step, N)
+            piece(slice(start, stop), stop - start, thread, *own[thread])
+
+    jobs = [workers(os.getpid()).submit(run, thread) for thread in range(1, len(own))]
+    run(0)
+    for job in jobs:
+        job.result()
+    for parts in own[1:]:
+        for total, part in zip(sums, parts, strict=True):
+            total += part
+
+
+def dot(a, b, out):
+    """Return a b in out; where it is large, each thread computes some of its rows."""
+    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    return out
 
 
 @functools.cache
@@ -120,9 +189,12 @@ def init_parameters(seed=0, dtype=np.float32):
 
 # ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
 class Workspace:
-    def __init__(self, N, dtype, larger=None):
+    def __init__(self, N, dtype, larger=None, inputs=False):
         def room(name, *shape, fill=np.empty, dtype=dtype):
             return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        def piece(size):
+            return min(size, -(-N // THREADS))
 
         self.N, self.smaller = N, {N: self}
         self.real = np.dtype(dtype).type
@@ -130,14 +202,14 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(min(N, 53) * 100, min(N, 53) * 784), dtype)
-        self.a0_padded = room("a0_padded", min(N, 53), 32, 32, 1, fill=np.zeros)
-        self.a0_windows = room("a0_windows", min(N, 53), 28, 28, 5, 5)
-        self.z1 = room("z1", min(N, 53), 28, 28, 6)
+        self.places = np.ones(max(piece(53) * 100, piece(53) * 784), dtype)
+        self.a0_padded = room("a0_padded", THREADS, piece(53), 32, 32, 1, fill=np.zeros)
+        self.a0_windows = room("a0_windows", THREADS, piece(53), 28, 28, 5, 5)
+        self.z1 = room("z1", THREADS, piece(53), 28, 28, 6)
         self.a1 = room("a1", N, 28, 28, 6)
         self.a1_2 = room("a1_2", N, 14, 14, 6)
-        self.a1_2_windows = room("a1_2_windows", min(N, 53), 10, 10, 5, 5, 6)
-        self.z2 = room("z2", min(N, 53), 10, 10, 16)
+        self.a1_2_windows = room("a1_2_windows", THREADS, piece(53), 10, 10, 5, 5, 6)
+        self.z2 = room("z2", THREADS, piece(53), 10, 10, 16)
         self.a2 = room("a2", N, 10, 10, 16)
         self.a2_2 = room("a2_2", N, 5, 5, 16)
         self.a2_3 = self.a2_2.reshape(N, 400)
@@ -160,14 +232,15 @@ class Workspace:
         self.delta2 = self.z2
         self.a1_2_windows_2 = self.a1_2_windows
         self.da1_2_windows = self.a1_2_windows
-        self.da1_2 = room("da1_2", min(N, 53), 14, 14, 6)
+        self.da1_2 = room("da1_2", THREADS, piece(53), 14, 14, 6)
         self.delta1_sum = self.z1
         self.delta1 = self.a1
-        self.a0_padded_2 = room("a0_padded_2", min(N, 53), 32, 32, 1, fill=np.zeros)
+        self.a0_padded_2 = room("a0_padded_2", THREADS, piece(53), 32, 32, 1, fill=np.zeros)
         self.a0_windows_2 = self.a0_windows
-        self.dx_windows = room("dx_windows", min(N, 53), 28, 28, 1, 5, 5)
-        self.dx_padded = room("dx_padded", min(N, 53), 32, 32, 1)
-        self.dx = room("dx", N, 28, 28, 1)
+        if inputs:  # for the gradient with respect to them
+            self.dx_windows = room("dx_windows", THREADS, piece(53), 28, 28, 1, 5, 5)
+            self.dx_padded = room("dx_padded", THREADS, piece(53), 32, 32, 1)
+            self.dx = room("dx", N, 28, 28, 1)
 
 
 WORKSPACES = {}
@@ -205,10 +278,11 @@ def prepare(p, x, t=None):
 def forward(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
-    for s, m in pieces(N, 53):
+
+    def piece(s, m, thread):
         a1, a1_2, a2, a2_2 = w.a1[s], w.a1_2[s], w.a2[s], w.a2_2[s]
-        a0_padded, a0_windows, z1 = w.a0_padded[:m], w.a0_windows[:m], w.z1[:m]
-        a1_2_windows, z2 = w.a1_2_windows[:m], w.z2[:m]
+        a0_padded, a0_windows, z1 = w.a0_padded[thread, :m], w.a0_windows[thread, :m], w.z1[thread, :m]
+        a1_2_windows, z2 = w.a1_2_windows[thread, :m], w.z2[thread, :m]
         # z1 = W1 ⋆(p=2) a0 + b1         (N, 28, 28, 6) (3)
         a0_padded[:, 2:-2, 2:-2] = a0[s]                                # (3)
         np.copyto(a0_windows, windows(a0_padded, "n i+u j+v 0 -> n i j u v", i=28, j=28, u=5, v=5))  # (3)
@@ -228,14 +302,16 @@ def forward(p, x, w):
         a2_windows = windows(a2, "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
         a2_windows.sum(axis=(4, 5), out=a2_2)                           # (8)
         a2_2 *= 0.25                                                    # (8)
+
+    on_threads(piece, N, 53)
     a2_3 = w.a2_2.reshape(N, 400)                                       # a2_3 = vec(a2_2)               (N, 400)     (9)
-    z3 = np.dot(a2_3, p["W3"].T, out=w.z3)                              # z3 = W3 a2_3 + b3              (N, 120)     (10)
+    z3 = dot(a2_3, p["W3"].T, out=w.z3)                                 # z3 = W3 a2_3 + b3              (N, 120)     (10)
     z3 += p["b3"]                                                       # (10)
     a3 = np.tanh(z3, out=w.a3)                                          # a3 = tanh(z3)                  (N, 120)     (11)
-    z4 = np.dot(a3, p["W4"].T, out=w.z4)                                # z4 = W4 a3 + b4                (N, 84)      (12)
+    z4 = dot(a3, p["W4"].T, out=w.z4)                                   # z4 = W4 a3 + b4                (N, 84)      (12)
     z4 += p["b4"]                                                       # (12)
     a4 = np.tanh(z4, out=w.a4)                                          # a4 = tanh(z4)                  (N, 84)      (13)
-    z5 = np.dot(a4, p["W5"].T, out=w.z5)                                # z5 = W5 a4 + b5                (N, 10)      (14)
+    z5 = dot(a4, p["W5"].T, out=w.z5)                                   # z5 = W5 a4 + b5                (N, 10)      (14)
     z5 += p["b5"]                                                       # (14)
     a5_max = z5.max(axis=1, out=w.a5_max)                               # a5 = softmax(z5)               (N, 10)      (15)
     a5_exp = np.exp(z5 - a5_max[:, None], out=w.a5_exp)                 # (15)
@@ -259,33 +335,32 @@ def backward(p, x, t, w, g):
     N = len(x)
     a0 = x
     np.divide(w.a5 - w.T, N, out=w.delta5)                              # δ5 = (a5 − T)/N                (N, 10)      (17)
-    np.dot(w.delta5.T, w.a4, out=g["W5"])                               # ∂E/∂W5 = Σₙ δ5ₙ a4ₙᵀ           (10, 84)     (18)
+    dot(w.delta5.T, w.a4, out=g["W5"])                                  # ∂E/∂W5 = Σₙ δ5ₙ a4ₙᵀ           (10, 84)     (18)
     np.dot(w.ones, w.delta5, out=g["b5"])                               # ∂E/∂b5 = Σₙ δ5ₙ                (10,)        (19)
-    np.dot(w.delta5, p["W5"], out=w.delta4)                             # δ4 = (W5ᵀ δ5) ⊙ (1 − a4 ⊙ a4)  (N, 84)      (20)
+    dot(w.delta5, p["W5"], out=w.delta4)                                # δ4 = (W5ᵀ δ5) ⊙ (1 − a4 ⊙ a4)  (N, 84)      (20)
     w.delta4 *= 1 - w.a4**2                                             # (20)
-    np.dot(w.delta4.T, w.a3, out=g["W4"])                               # ∂E/∂W4 = Σₙ δ4ₙ a3ₙᵀ           (84, 120)    (21)
+    dot(w.delta4.T, w.a3, out=g["W4"])                                  # ∂E/∂W4 = Σₙ δ4ₙ a3ₙᵀ           (84, 120)    (21)
     np.dot(w.ones, w.delta4, out=g["b4"])                               # ∂E/∂b4 = Σₙ δ4ₙ                (84,)        (22)
-    np.dot(w.delta4, p["W4"], out=w.delta3)                             # δ3 = (W4ᵀ δ4) ⊙ (1 − a3 ⊙ a3)  (N, 120)     (23)
+    dot(w.delta4, p["W4"], out=w.delta3)                                # δ3 = (W4ᵀ δ4) ⊙ (1 − a3 ⊙ a3)  (N, 120)     (23)
     w.delta3 *= 1 - w.a3**2                                             # (23)
-    np.dot(w.delta3.T, w.a2_3, out=g["W3"])                             # ∂E/∂W3 = Σₙ δ3ₙ a2_3ₙᵀ         (120, 400)   (24)
+    dot(w.delta3.T, w.a2_3, out=g["W3"])                                # ∂E/∂W3 = Σₙ δ3ₙ a2_3ₙᵀ         (120, 400)   (24)
     np.dot(w.ones, w.delta3, out=g["b3"])                               # ∂E/∂b3 = Σₙ δ3ₙ                (120,)       (25)
-    np.dot(w.delta3, p["W3"], out=w.da2_3)                              # ∂E/∂a2_3 = W3ᵀ δ3              (N, 400)     (26)
+    dot(w.delta3, p["W3"], out=w.da2_3)                                 # ∂E/∂a2_3 = W3ᵀ δ3              (N, 400)     (26)
     w.da2_2 = w.da2_3.reshape(N, 5, 5, 16)                              # ∂E/∂a2_2 = vec⁻¹(∂E/∂a2_3)     (N, 5, 5, 16) (27)
-    dW2_flat, dW1_flat = g["W2"].reshape(16, -1), g["W1"].reshape(6, -1)
-    for total in (dW2_flat, g["b2"], dW1_flat, g["b1"]):
-        total[...] = 0
-    for s, m in pieces(N, 53):
+
+    def piece(s, m, thread, dW2, db2, dW1, db1):
         da2_2, a2, a1_2, a1, delta1 = w.da2_2[s], w.a2[s], w.a1_2[s], w.a1[s], w.delta1[s]
-        delta2_sum, delta2, a1_2_windows_2 = w.delta2_sum[:m], w.delta2[:m], w.a1_2_windows_2[:m]
-        da1_2_windows, da1_2, delta1_sum = w.da1_2_windows[:m], w.da1_2[:m], w.delta1_sum[:m]
-        a0_padded_2, a0_windows_2 = w.a0_padded_2[:m], w.a0_windows_2[:m]
+        delta2_sum, delta2 = w.delta2_sum[thread, :m], w.delta2[thread, :m]
+        a1_2_windows_2, da1_2_windows = w.a1_2_windows_2[thread, :m], w.da1_2_windows[thread, :m]
+        da1_2, delta1_sum = w.da1_2[thread, :m], w.delta1_sum[thread, :m]
+        a0_padded_2, a0_windows_2 = w.a0_padded_2[thread, :m], w.a0_windows_2[thread, :m]
         # δ2[n,p,q,k] = (1/4) (Σᵢⱼ [0 ≤ p − 2 i < 2] [0 ≤ q − 2 j < 2] ∂E/∂a2_2[n,i,j,k]) (1 − a2[n,p,q,k]²) (N, 10, 10, 16) (28)
         windows(delta2_sum, "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)[...] = da2_2[:, :, :, None, None, :]  # (28)
         np.divide(delta2_sum * (1 - a2**2), 4, out=delta2)              # (28)
         # ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_2ₙ        (16, 5, 5, 6) (29)
         np.copyto(a1_2_windows_2, windows(a1_2, "n i+u j+v c -> n i j u v c", i=10, j=10, u=5, v=5))  # (29)
-        dW2_flat += np.dot(delta2.reshape(-1, 16).T, a1_2_windows_2.reshape(-1, 150))  # (29)
-        g["b2"] += np.dot(w.places[: m * 100], delta2.reshape(-1, 16))  # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (16,)        (30)
+        dW2.reshape(16, -1)[...] += np.dot(delta2.reshape(-1, 16).T, a1_2_windows_2.reshape(-1, 150))  # (29)
+        db2 += np.dot(w.places[: m * 100], delta2.reshape(-1, 16))      # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (16,)        (30)
         # ∂E/∂a1_2 = W2ᵀ ∗ δ2            (N, 14, 14, 6) (31)
         np.dot(delta2.reshape(-1, 16), p["W2"].reshape(16, -1), out=da1_2_windows.reshape(-1, 150))  # (31)
         da1_2[...] = 0                                                  # (31)
@@ -296,8 +371,10 @@ def backward(p, x, t, w, g):
         # ∂E/∂W1 = Σₙ δ1ₙ ⋆(p=2) a0ₙ     (6, 5, 5, 1) (33)
         a0_padded_2[:, 2:-2, 2:-2] = a0[s]                              # (33)
         np.copyto(a0_windows_2, windows(a0_padded_2, "n i+u j+v 0 -> n i j u v", i=28, j=28, u=5, v=5))  # (33)
-        dW1_flat += np.dot(delta1.reshape(-1, 6).T, a0_windows_2.reshape(-1, 25))  # (33)
-        g["b1"] += np.dot(w.places[: m * 784], delta1.reshape(-1, 6))   # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (6,)         (34)
+        dW1.reshape(6, -1)[...] += np.dot(delta1.reshape(-1, 6).T, a0_windows_2.reshape(-1, 25))  # (33)
+        db1 += np.dot(w.places[: m * 784], delta1.reshape(-1, 6))       # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (6,)         (34)
+
+    on_threads(piece, N, 53, g["W2"], g["b2"], g["W1"], g["b1"])
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------
@@ -331,7 +408,7 @@ def descend(theta, g, state):
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def predict(parameters, x):
     """Return the outputs, (N, 10), for inputs (N, 28, 28, 1)."""
     parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
@@ -341,7 +418,7 @@ def predict(parameters, x):
     return forward(parameters, x, w).copy()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def loss(parameters, x, t):
     """Return the loss of a batch."""
     x, t, w = prepare(parameters, x, t)
@@ -352,7 +429,7 @@ def loss(parameters, x, t):
 evaluation_loss = loss
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def loss_and_gradients(parameters, x, t, seed=None):
     """Return the loss of a batch and its gradient by parameter; changes nothing."""
     x, t, w = prepare(parameters, x, t)
@@ -363,27 +440,31 @@ def loss_and_gradients(parameters, x, t, seed=None):
     return E.item(), g
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
-    x, t, w = prepare(parameters, x, t)
-    p, g = parameters, w.g
+    x, t, _ = prepare(parameters, x, t)
+    p, w = parameters, Workspace(len(x), next(iter(parameters.values())).dtype, inputs=True)
+    g = w.g
     forward(p, x, w)
     error(p, t, w)
     backward(p, x, t, w, g)
     N = len(x)
-    for s, m in pieces(N, 53):
+
+    def piece(s, m, thread):
         delta1, dx = w.delta1[s], w.dx[s]
-        dx_windows, dx_padded = w.dx_windows[:m], w.dx_padded[:m]
+        dx_windows, dx_padded = w.dx_windows[thread, :m], w.dx_padded[thread, :m]
         # ∂E/∂x = W1ᵀ ∗(p=2) δ1          (N, 28, 28, 1) (35)
         np.dot(delta1.reshape(-1, 6), p["W1"].reshape(6, -1), out=dx_windows.reshape(-1, 25))  # (35)
         dx_padded[...] = 0                                              # (35)
         add_windows(windows(dx_padded, "n p+u q+v c -> n p q u v c", p=28, q=28, u=5, v=5), dx_windows.transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (35)
         np.copyto(dx, dx_padded[:, 2:-2, 2:-2])                         # (35)
+
+    on_threads(piece, N, 53)
     return w.dx.copy()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def branches(parameters, x, t):
     """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
     x, t, w = prepare(parameters, x, t)
@@ -402,7 +483,7 @@ def update(parameters, gradients, state):
         parameters[name][...] = values
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def train_step(parameters, x, t, state, seed=None):
     """Take one whole step on a batch, in place; return the loss before it."""
     x, t, w = prepare(parameters, x, t)

@@ -8,10 +8,14 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 """
 
 import argparse
+import contextlib
+import ctypes
 import functools
 import math
 import operator
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -82,6 +86,71 @@ def pieces(N, size):
 
 
 @functools.cache
+def blas_threads(verb):
+    """Return the function that gets or sets how many threads NumPy's OpenBLAS uses; None for another BLAS."""
+    library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
+    for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
+        if hasattr(library, name.format(verb)):
+            return getattr(library, name.format(verb))
+    return None
+
+
+THREADS = blas_threads("get")() if blas_threads("get") else 1
+
+
+@contextlib.contextmanager
+def computing():
+    """Let overflow pass, and keep BLAS to the thread that calls it: the batch is what threads share."""
+    before = blas_threads("get")() if THREADS > 1 else 1
+    try:
+        if before > 1:
+            blas_threads("set")(1)
+        with np.errstate(over="ignore", under="ignore"):
+            yield
+    finally:
+        if before > 1:
+            blas_threads("set")(before)
+
+
+@functools.cache
+def workers(process):
+    """Return the threads of a process that work beside the one that calls."""
+    return ThreadPoolExecutor(THREADS - 1)
+
+
+def on_threads(piece, N, size, *sums):
+    """Call piece(samples, how many, thread, *sums) for the batch in pieces, and wait for all of them.
+
+    Threads add to sums of their own, which are then added up in the threads' order.
+    """
+    starts = range(0, N, max(1, min(size, -(-N // THREADS))))
+    for total in sums:
+        total[...] = 0
+    own = [sums, *([np.zeros_like(total) for total in sums] for _ in range(1, min(THREADS, len(starts))))]
+
+    @np.errstate(over="ignore", under="ignore")
+    def run(thread):
+        for start in starts[thread::THREADS]:
+            stop = min(start + starts.step, N)
+            piece(slice(start, stop), stop - start, thread, *own[thread])
+
+    jobs = [workers(os.getpid()).submit(run, thread) for thread in range(1, len(own))]
+    run(0)
+    for job in jobs:
+        job.result()
+    for parts in own[1:]:
+        for total, part in zip(sums, parts, strict=True):
+            total += part
+
+
+def dot(a, b, out):
+    """Return a b in out; where it is large, each thread computes some of its rows."""
+    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    return out
+
+
+@functools.cache
 def layout(pattern):
     """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
     read, order = pattern.split(" -> ")
@@ -146,9 +215,12 @@ def init_parameters(seed=0, dtype=np.float32):
 
 # ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
 class Workspace:
-    def __init__(self, N, dtype, larger=None):
+    def __init__(self, N, dtype, larger=None, inputs=False):
         def room(name, *shape, fill=np.empty, dtype=dtype):
             return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
+
+        def piece(size):
+            return min(size, -(-N // THREADS))
 
         self.N, self.smaller = N, {N: self}
         self.real = np.dtype(dtype).type
@@ -156,14 +228,14 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(min(N, 60) * 121, min(N, 60) * 676), dtype)
+        self.places = np.ones(max(piece(60) * 121, piece(60) * 676), dtype)
         self.m2 = room("m2", N, 5, 5, 32, dtype=bool)
-        self.a0_windows = room("a0_windows", min(N, 60), 26, 26, 3, 3)
-        self.z1 = room("z1", min(N, 60), 26, 26, 16)
+        self.a0_windows = room("a0_windows", THREADS, piece(60), 26, 26, 3, 3)
+        self.z1 = room("z1", THREADS, piece(60), 26, 26, 16)
         self.a1 = room("a1", N, 26, 26, 16)
         self.a1_2 = room("a1_2", N, 13, 13, 16)
-        self.a1_2_windows = room("a1_2_windows", min(N, 60), 11, 11, 3, 3, 16)
-        self.z2 = room("z2", min(N, 60), 11, 11, 32)
+        self.a1_2_windows = room("a1_2_windows", THREADS, piece(60), 11, 11, 3, 3, 16)
+        self.z2 = room("z2", THREADS, piece(60), 11, 11, 32)
         self.a2 = room("a2", N, 11, 11, 32)
         self.a2_2 = room("a2_2", N, 5, 5, 32)
         self.a2_3 = room("a2_3", N, 5, 5, 32)
@@ -180,20 +252,21 @@ class Workspace:
         self.delta3 = room("delta3", N, 64)
         self.da2_4 = room("da2_4", N, 800)
         self.da2_3 = self.da2_4.reshape(N, 5, 5, 32)
-        self.delta2_winner = room("delta2_winner", min(N, 60), 5, 5, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", min(N, 60), 5, 5, 2, 2, 32)
+        self.delta2_winner = room("delta2_winner", THREADS, piece(60), 5, 5, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(60), 5, 5, 2, 2, 32)
         self.delta2_sum = self.z2
         self.delta2 = self.z2
         self.a1_2_windows_2 = self.a1_2_windows
         self.da1_2_windows = self.a1_2_windows
-        self.da1_2 = room("da1_2", min(N, 60), 13, 13, 16)
-        self.delta1_winner = room("delta1_winner", min(N, 60), 13, 13, 2, 2, 16, dtype=bool)
-        self.delta1_sum_windows = room("delta1_sum_windows", min(N, 60), 13, 13, 2, 2, 16)
+        self.da1_2 = room("da1_2", THREADS, piece(60), 13, 13, 16)
+        self.delta1_winner = room("delta1_winner", THREADS, piece(60), 13, 13, 2, 2, 16, dtype=bool)
+        self.delta1_sum_windows = room("delta1_sum_windows", THREADS, piece(60), 13, 13, 2, 2, 16)
         self.delta1_sum = self.z1
         self.delta1 = self.a1
         self.a0_windows_2 = self.a0_windows
-        self.dx_windows = room("dx_windows", min(N, 96), 26, 26, 1, 3, 3)
-        self.dx = room("dx", N, 28, 28, 1)
+        if inputs:  # for the gradient with respect to them
+            self.dx_windows = room("dx_windows", THREADS, piece(96), 26, 26, 1, 3, 3)
+            self.dx = room("dx", N, 28, 28, 1)
 
 
 WORKSPACES = {}
@@ -232,9 +305,11 @@ def forward(p, x, w, seed):
     N = len(x)
     draw(seed, 0, 0.7, out=w.m2)                                        # m2 ∼ Bernoulli(0.7)            (N, 5, 5, 32) (9)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
-    for s, m in pieces(N, 60):
+
+    def piece(s, m, thread):
         a1, a1_2, a2, a2_2, m2, a2_3 = w.a1[s], w.a1_2[s], w.a2[s], w.a2_2[s], w.m2[s], w.a2_3[s]
-        a0_windows, z1, a1_2_windows, z2 = w.a0_windows[:m], w.z1[:m], w.a1_2_windows[:m], w.z2[:m]
+        a0_windows, z1 = w.a0_windows[thread, :m], w.z1[thread, :m]
+        a1_2_windows, z2 = w.a1_2_windows[thread, :m], w.z2[thread, :m]
         # z1 = W1 ⋆ a0 + b1              (N, 26, 26, 16) (3)
         np.copyto(a0_windows, windows(a0[s], "n i+u j+v 0 -> n i j u v", i=26, j=26, u=3, v=3))  # (3)
         np.dot(a0_windows.reshape(-1, 9), p["W1"].reshape(16, -1).T, out=z1.reshape(-1, 16))  # (3)
@@ -252,11 +327,13 @@ def forward(p, x, w, seed):
         a2_windows = windows(a2, "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
         greatest(a2_windows, axes=(4, 5), out=a2_2)                     # (8)
         np.multiply(10 / 7 * a2_2, m2, out=a2_3)                        # a2_3 = (10/7) a2_2 ⊙ m2        (N, 5, 5, 32) (9)
+
+    on_threads(piece, N, 60)
     a2_4 = w.a2_3.reshape(N, 800)                                       # a2_4 = vec(a2_3)               (N, 800)     (11)
-    z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 64)      (12)
+    z3 = dot(a2_4, p["W3"].T, out=w.z3)                                 # z3 = W3 a2_4 + b3              (N, 64)      (12)
     z3 += p["b3"]                                                       # (12)
     a3 = np.maximum(z3, 0, out=w.a3)                                    # a3 = max(0, z3)                (N, 64)      (13)
-    z4 = np.dot(a3, p["W4"].T, out=w.z4)                                # z4 = W4 a3 + b4                (N, 10)      (14)
+    z4 = dot(a3, p["W4"].T, out=w.z4)                                   # z4 = W4 a3 + b4                (N, 10)      (14)
     z4 += p["b4"]                                                       # (14)
     a4_max = z4.max(axis=1, out=w.a4_max)                               # a4 = softmax(z4)               (N, 10)      (15)
     a4_exp = np.exp(z4 - a4_max[:, None], out=w.a4_exp)                 # (15)
@@ -269,9 +346,11 @@ def forward(p, x, w, seed):
 def evaluate(p, x, w):
     N = len(x)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
-    for s, m in pieces(N, 60):
+
+    def piece(s, m, thread):
         a1, a1_2, a2, a2_2, a2_3 = w.a1[s], w.a1_2[s], w.a2[s], w.a2_2[s], w.a2_3[s]
-        a0_windows, z1, a1_2_windows, z2 = w.a0_windows[:m], w.z1[:m], w.a1_2_windows[:m], w.z2[:m]
+        a0_windows, z1 = w.a0_windows[thread, :m], w.z1[thread, :m]
+        a1_2_windows, z2 = w.a1_2_windows[thread, :m], w.z2[thread, :m]
         # z1 = W1 ⋆ a0 + b1              (N, 26, 26, 16) (3)
         np.copyto(a0_windows, windows(a0[s], "n i+u j+v 0 -> n i j u v", i=26, j=26, u=3, v=3))  # (3)
         np.dot(a0_windows.reshape(-1, 9), p["W1"].reshape(16, -1).T, out=z1.reshape(-1, 16))  # (3)
@@ -289,11 +368,13 @@ def evaluate(p, x, w):
         a2_windows = windows(a2, "n 2i+u 2j+v k -> n i j k u v", i=5, j=5, u=2, v=2)  # (8)
         greatest(a2_windows, axes=(4, 5), out=a2_2)                     # (8)
         a2_3[...] = a2_2                                                # a2_3 = a2_2                    (N, 5, 5, 32) (10)
+
+    on_threads(piece, N, 60)
     a2_4 = w.a2_3.reshape(N, 800)                                       # a2_4 = vec(a2_3)               (N, 800)     (11)
-    z3 = np.dot(a2_4, p["W3"].T, out=w.z3)                              # z3 = W3 a2_4 + b3              (N, 64)      (12)
+    z3 = dot(a2_4, p["W3"].T, out=w.z3)                                 # z3 = W3 a2_4 + b3              (N, 64)      (12)
     z3 += p["b3"]                                                       # (12)
     a3 = np.maximum(z3, 0, out=w.a3)                                    # a3 = max(0, z3)                (N, 64)      (13)
-    z4 = np.dot(a3, p["W4"].T, out=w.z4)                                # z4 = W4 a3 + b4                (N, 10)      (14)
+    z4 = dot(a3, p["W4"].T, out=w.z4)                                   # z4 = W4 a3 + b4                (N, 10)      (14)
     z4 += p["b4"]                                                       # (14)
     a4_max = z4.max(axis=1, out=w.a4_max)                               # a4 = softmax(z4)               (N, 10)      (15)
     a4_exp = np.exp(z4 - a4_max[:, None], out=w.a4_exp)                 # (15)
@@ -317,25 +398,25 @@ def backward(p, x, t, w, g):
     N = len(x)
     a0 = x
     np.divide(w.a4 - w.T, N, out=w.delta4)                              # δ4 = (a4 − T)/N                (N, 10)      (17)
-    np.dot(w.delta4.T, w.a3, out=g["W4"])                               # ∂E/∂W4 = Σₙ δ4ₙ a3ₙᵀ           (10, 64)     (18)
+    dot(w.delta4.T, w.a3, out=g["W4"])                                  # ∂E/∂W4 = Σₙ δ4ₙ a3ₙᵀ           (10, 64)     (18)
     np.dot(w.ones, w.delta4, out=g["b4"])                               # ∂E/∂b4 = Σₙ δ4ₙ                (10,)        (19)
-    np.dot(w.delta4, p["W4"], out=w.delta3)                             # δ3 = (W4ᵀ δ4) ⊙ [a3 > 0]       (N, 64)      (20)
+    dot(w.delta4, p["W4"], out=w.delta3)                                # δ3 = (W4ᵀ δ4) ⊙ [a3 > 0]       (N, 64)      (20)
     w.delta3 *= w.a3 > 0                                                # (20)
-    np.dot(w.delta3.T, w.a2_4, out=g["W3"])                             # ∂E/∂W3 = Σₙ δ3ₙ a2_4ₙᵀ         (64, 800)    (21)
+    dot(w.delta3.T, w.a2_4, out=g["W3"])                                # ∂E/∂W3 = Σₙ δ3ₙ a2_4ₙᵀ         (64, 800)    (21)
     np.dot(w.ones, w.delta3, out=g["b3"])                               # ∂E/∂b3 = Σₙ δ3ₙ                (64,)        (22)
-    np.dot(w.delta3, p["W3"], out=w.da2_4)                              # ∂E/∂a2_4 = W3ᵀ δ3              (N, 800)     (23)
+    dot(w.delta3, p["W3"], out=w.da2_4)                                 # ∂E/∂a2_4 = W3ᵀ δ3              (N, 800)     (23)
     w.da2_3 = w.da2_4.reshape(N, 5, 5, 32)                              # ∂E/∂a2_3 = vec⁻¹(∂E/∂a2_4)     (N, 5, 5, 32) (24)
-    dW2_flat, dW1_flat = g["W2"].reshape(32, -1), g["W1"].reshape(16, -1)
-    for total in (dW2_flat, g["b2"], dW1_flat, g["b1"]):
-        total[...] = 0
-    for s, m in pieces(N, 60):
+
+    def piece(s, m, thread, dW2, db2, dW1, db1):
         a2, a2_2, da2_3, m2, a1_2, a1 = w.a2[s], w.a2_2[s], w.da2_3[s], w.m2[s], w.a1_2[s], w.a1[s]
         delta1 = w.delta1[s]
-        delta2_winner, delta2_sum_windows = w.delta2_winner[:m], w.delta2_sum_windows[:m]
-        delta2_sum, delta2, a1_2_windows_2 = w.delta2_sum[:m], w.delta2[:m], w.a1_2_windows_2[:m]
-        da1_2_windows, da1_2, delta1_winner = w.da1_2_windows[:m], w.da1_2[:m], w.delta1_winner[:m]
-        delta1_sum_windows, delta1_sum = w.delta1_sum_windows[:m], w.delta1_sum[:m]
-        a0_windows_2 = w.a0_windows_2[:m]
+        delta2_winner = w.delta2_winner[thread, :m]
+        delta2_sum_windows, delta2_sum = w.delta2_sum_windows[thread, :m], w.delta2_sum[thread, :m]
+        delta2, a1_2_windows_2 = w.delta2[thread, :m], w.a1_2_windows_2[thread, :m]
+        da1_2_windows, da1_2 = w.da1_2_windows[thread, :m], w.da1_2[thread, :m]
+        delta1_winner = w.delta1_winner[thread, :m]
+        delta1_sum_windows, delta1_sum = w.delta1_sum_windows[thread, :m], w.delta1_sum[thread, :m]
+        a0_windows_2 = w.a0_windows_2[thread, :m]
         # δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0] (N, 11, 11, 32) (25)
         a2_windows_2 = windows(a2, "n 2i+p 2j+q k -> n i j p q k", i=5, j=5, p=2, q=2)  # (25)
         first(a2_windows_2, a2_2, axes=(3, 4), out=delta2_winner)       # (25)
@@ -345,8 +426,8 @@ def backward(p, x, t, w, g):
         np.multiply(10 / 7 * delta2_sum, a2 > 0, out=delta2)            # (25)
         # ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_2ₙ        (32, 3, 3, 16) (26)
         np.copyto(a1_2_windows_2, windows(a1_2, "n i+u j+v c -> n i j u v c", i=11, j=11, u=3, v=3))  # (26)
-        dW2_flat += np.dot(delta2.reshape(-1, 32).T, a1_2_windows_2.reshape(-1, 144))  # (26)
-        g["b2"] += np.dot(w.places[: m * 121], delta2.reshape(-1, 32))  # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (27)
+        dW2.reshape(32, -1)[...] += np.dot(delta2.reshape(-1, 32).T, a1_2_windows_2.reshape(-1, 144))  # (26)
+        db2 += np.dot(w.places[: m * 121], delta2.reshape(-1, 32))      # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (27)
         # ∂E/∂a1_2 = W2ᵀ ∗ δ2            (N, 13, 13, 16) (28)
         np.dot(delta2.reshape(-1, 32), p["W2"].reshape(32, -1), out=da1_2_windows.reshape(-1, 144))  # (28)
         da1_2[...] = 0                                                  # (28)
@@ -359,8 +440,10 @@ def backward(p, x, t, w, g):
         np.multiply(delta1_sum, a1 > 0, out=delta1)                     # (29)
         # ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ          (16, 3, 3, 1) (30)
         np.copyto(a0_windows_2, windows(a0[s], "n i+u j+v 0 -> n i j u v", i=26, j=26, u=3, v=3))  # (30)
-        dW1_flat += np.dot(delta1.reshape(-1, 16).T, a0_windows_2.reshape(-1, 9))  # (30)
-        g["b1"] += np.dot(w.places[: m * 676], delta1.reshape(-1, 16))  # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (16,)        (31)
+        dW1.reshape(16, -1)[...] += np.dot(delta1.reshape(-1, 16).T, a0_windows_2.reshape(-1, 9))  # (30)
+        db1 += np.dot(w.places[: m * 676], delta1.reshape(-1, 16))      # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (16,)        (31)
+
+    on_threads(piece, N, 60, g["W2"], g["b2"], g["W1"], g["b1"])
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------
@@ -394,7 +477,7 @@ def descend(theta, g, state):
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def predict(parameters, x):
     """Return the outputs, (N, 10), for inputs (N, 28, 28, 1)."""
     parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
@@ -404,7 +487,7 @@ def predict(parameters, x):
     return evaluate(parameters, x, w).copy()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def loss(parameters, x, t, seed=None):
     """Return the loss of a batch, in training mode."""
     x, t, w = prepare(parameters, x, t)
@@ -412,7 +495,7 @@ def loss(parameters, x, t, seed=None):
     return error(parameters, t, w).item()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def evaluation_loss(parameters, x, t):
     """Return the loss of a batch, in evaluation mode."""
     if len(x) > BATCH_SIZE:
@@ -423,7 +506,7 @@ def evaluation_loss(parameters, x, t):
     return error(parameters, t, w).item()
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def loss_and_gradients(parameters, x, t, seed=None):
     """Return the loss of a batch and its gradient by parameter; changes nothing."""
     x, t, w = prepare(parameters, x, t)
@@ -434,22 +517,26 @@ def loss_and_gradients(parameters, x, t, seed=None):
     return E.item(), g
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
-    x, t, w = prepare(parameters, x, t)
-    p, g = parameters, w.g
+    x, t, _ = prepare(parameters, x, t)
+    p, w = parameters, Workspace(len(x), next(iter(parameters.values())).dtype, inputs=True)
+    g = w.g
     forward(p, x, w, seed)
     error(p, t, w)
     backward(p, x, t, w, g)
     N = len(x)
-    for s, m in pieces(N, 96):
+
+    def piece(s, m, thread):
         delta1, dx = w.delta1[s], w.dx[s]
-        dx_windows = w.dx_windows[:m]
+        dx_windows = w.dx_windows[thread, :m]
         # ∂E/∂x = W1ᵀ ∗ δ1               (N, 28, 28, 1) (32)
         np.dot(delta1.reshape(-1, 16), p["W1"].reshape(16, -1), out=dx_windows.reshape(-1, 9))  # (32)
         dx[...] = 0                                                     # (32)
         add_windows(windows(dx, "n p+u q+v c -> n p q u v c", p=26, q=26, u=3, v=3), dx_windows.transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (32)
+
+    on_threads(piece, N, 96)
     return w.dx.copy()
 
 
@@ -461,7 +548,7 @@ def masks(N, seed=None):
     return found
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def branches(parameters, x, t, seed=None):
     """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
     x, t, w = prepare(parameters, x, t)
@@ -488,7 +575,7 @@ def update(parameters, gradients, state):
         parameters[name][...] = values
 
 
-@np.errstate(over="ignore", under="ignore")
+@computing()
 def train_step(parameters, x, t, state, seed=None):
     """Take one whole step on a batch, in place; return the loss before it."""
     x, t, w = prepare(parameters, x, t)

@@ -71,7 +71,7 @@ def init_parameters(seed=0, dtype=np.float32):
 
 # ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
 class Workspace:
-    def __init__(self, N, dtype, larger=None):
+    def __init__(self, N, dtype, larger=None, inputs=False):
         def room(name, *shape, fill=np.empty, dtype=dtype):
             return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
 
@@ -94,8 +94,9 @@ class Workspace:
         self.delta3 = self.T
         self.delta2 = room("delta2", N, 512)
         self.delta1 = self.z2
-        self.da0 = room("da0", N, 784)
-        self.dx = self.da0.reshape(N, 28, 28, 1)
+        if inputs:  # for the gradient with respect to them
+            self.da0 = room("da0", N, 784)
+            self.dx = self.da0.reshape(N, 28, 28, 1)
 
 
 WORKSPACES = {}
@@ -225,8 +226,9 @@ def loss_and_gradients(parameters, x, t, seed=None):
 @np.errstate(over="ignore", under="ignore")
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
-    x, t, w = prepare(parameters, x, t)
-    p, g = parameters, w.g
+    x, t, _ = prepare(parameters, x, t)
+    p, w = parameters, Workspace(len(x), next(iter(parameters.values())).dtype, inputs=True)
+    g = w.g
     forward(p, x, w)
     error(p, t, w)
     backward(p, x, t, w, g)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from codegen.targets.numpy.threads import TEXT as THREADS
+
 HELPERS = {
+    "threads": THREADS,
     "sigmoid": '''def sigmoid(u, out=None):
     """σ(u) = 1 / (1 + e^−u); e^−u may overflow to infinity, where σ is 0."""
     out = np.negative(u, out=out)

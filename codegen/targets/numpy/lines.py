@@ -27,6 +27,7 @@ class Lines:
         scratch: str = "",
         loop: Loop | None = None,
         bound: Sequence[Value] = (),
+        totals: Mapping[str, str] | None = None,
     ) -> None:
         self.scratch = scratch
         self.program = program
@@ -39,7 +40,9 @@ class Lines:
         self.helpers: set[str] = set()
         self.needs_real = False
         self.loop = loop
+        self.threaded = any(isinstance(e, Loop) for s in program.sections.values() for e in s)
         self.bound = bound  # what a loop names anew for every piece
+        self.totals = totals or {}  # what a loop adds up, and where its sums go
         self.batch = "N" if loop is None else "m"
         self.sums: set[tuple[int, int]] = set()  # (samples of a piece, places) of what ones are summed with
 

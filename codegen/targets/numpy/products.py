@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sympy import Symbol
 
 from codegen.contraction import Blocks, arranged, blocks
-from codegen.program import BATCH, Contract, Extent, Load, Statement
+from codegen.program import BATCH, Contract, Extent, Load
 from codegen.targets.numpy.lines import Lines
 from codegen.verify import VerificationError
 
@@ -21,28 +21,13 @@ class Products(Lines):
         left = self._matrix(s.left, found.left(), extents)
         right = self._matrix(s.right, found.right(), extents)
         out, name = self.buffer(s.out), self.names[s.out]
-        product = "np.matmul" if found.batch else "np.dot"
-        if self.loop is not None and s.out in self.loop.sums:
-            return f"{self._flat(s) or name} += {product}({left}, {right})"
         if out is None:
             return f"{name} = {left} @ {right}"
+        product = "np.matmul" if found.batch else "np.dot" if self.loop or not self.threaded else "dot"
         into = self._matrix(Load(s.out, s.indices), found.out(), extents, out)
+        if s.out in self.totals:
+            return f"{into}{'' if into == out else '[...]'} += {product}({left}, {right})"
         return f"{self._assigned(s.out)}{product}({left}, {right}, out={into})"
-
-    def _flat(self, s: Statement) -> str:
-        """Return the name of a sum's matrix form, "" where the value itself has that form."""
-        return (
-            ""
-            if not isinstance(s, Contract) or len(s.indices) == 2
-            else f"{self.program.values[s.out].identifier}_flat"
-        )
-
-    def _total(self, s: Statement) -> str:
-        """Return the memory of a sum, as a matrix where a product gives it."""
-        if not isinstance(s, Contract):
-            return self._memory(s.out)
-        found, extents = self._blocks(s)
-        return self._matrix(Load(s.out, s.indices), found.out(), extents, self._memory(s.out))
 
     def _blocks(self, s: Contract) -> tuple[Blocks, dict[Symbol, Extent]]:
         extents = self._loaded_extents(s)

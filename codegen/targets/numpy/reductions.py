@@ -18,7 +18,7 @@ class Reductions(Lines):
         indices = self._natural(s)
         axes = tuple(n for n, i in enumerate(indices) if i in s.over)
         out = self.buffer(s.out) if s.indices else None
-        adds = self.loop is not None and s.out in self.loop.sums
+        adds = s.out in self.totals
         call = self._dot(s, indices, None if adds else out) or self._greatest(s, axes, out)
         if call is None:
             body = self._expression(s.body, indices, statement=s)

@@ -37,7 +37,8 @@ from codegen.targets.numpy.statements import StatementPrinter
 
 COMMENT_COLUMN = 66
 TEXT_WIDTH, SHAPE_WIDTH = 30, 12
-TRAINING = ("forward", "evaluation", "loss", "backward", "input_gradient", "statistics")
+STEP = ("forward", "evaluation", "loss", "backward", "statistics")
+TRAINING = (*STEP, "input_gradient")
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,14 @@ class Sections:
                 shown_windows |= {statement.out} if isinstance(statement, Window) else set()
         for made in self._made_in_loops():
             names[made] = stored.get(made, names[made])
-        bound: list[Value] = []
-        if loop is not None:
-            bound = self._bind_pieces(loop, names, stored, shown_windows)
         scratch = "s" if section == "update" else ""
-        return StatementPrinter(self.program, names, stored.get, scratch, loop, bound)
+        if loop is None:
+            return StatementPrinter(self.program, names, stored.get, scratch)
+        totals = {s.out: stored[s.out] for s in loop.statements if s.out in loop.sums}
+        for name in totals:
+            names[name] = stored[name] = self.program.values[name].identifier
+        bound = self._bind_pieces(loop, names, stored, shown_windows)
+        return StatementPrinter(self.program, names, stored.get, scratch, loop, bound, totals)
 
     def _bind_pieces(
         self, loop: Loop, names: dict[str, str], stored: dict[str, str], shown_windows: set[str]
@@ -159,7 +163,7 @@ class Sections:
             if isinstance(entry, Loop):
                 printer, indent = self._printer(section, entry), "    "
                 lines += printer.loop_head(entry)
-                self.helpers.add("pieces")
+                self.helpers |= {"pieces", "threads"}
             statements = entry.statements if isinstance(entry, Loop) else (entry,)
             code = [line for statement in statements for line in printer.lines(statement)]
             if isinstance(entry, Window | Pad):  # made ready for a loop, where its equation is computed
@@ -174,6 +178,7 @@ class Sections:
                     continue
                 lines += annotated(texts, self.program.notes[number], number in seen)
                 seen.add(number)
+            lines += printer.loop_end(entry) if isinstance(entry, Loop) else []
             self.helpers |= printer.helpers
             self.needs_real[section] |= printer.needs_real
             self.sums |= printer.sums
@@ -191,11 +196,11 @@ class Sections:
                 lines += [line.text for line in printer.lines(statement)]
         return lines
 
-    def buffers(self) -> list[Buffer]:
-        """Return the workspace's lines: every local value with a shape, in order of computation."""
+    def buffers(self, *sections: str, after: tuple[str, ...] = ()) -> list[Buffer]:
+        """Return the workspace's lines for the local values of sections ``after`` others, in their order."""
         result: list[Buffer] = []
-        done: set[str] = set()
-        for statement in self.program.statements(*TRAINING):
+        done = {s.out for s in self.program.statements(*after)}
+        for statement in self.program.statements(*sections):
             value = self.program.values[statement.out]
             source = viewed(statement)
             if value.name in done or value.kind != "local" or not value.shape:
@@ -203,15 +208,16 @@ class Sections:
             if source is not None and (isinstance(statement, Window) or value.name in self.input_views):
                 continue
             done.add(value.name)
-            extents = [
-                f"min(N, {value.piece})" if e == BATCH and value.piece else str(e) for e in value.shape
-            ]
+            extents = [str(e) for e in value.shape]
+            if value.piece:
+                extents[:1] = ["THREADS", f"piece({value.piece})"]
             shape = ", ".join(extents)
-            shape += "," if len(value.shape) == 1 else ""
+            shape += "," if len(extents) == 1 else ""
             if source is not None and value.slot == source:
                 text = f"self.{self.program.values[source].identifier}"
                 if self.program.values[source].shape != value.shape:
-                    text += f".reshape({shape})"
+                    kept = [f"*{text}.shape[:2]", *extents[2:]] if value.piece else extents
+                    text += f".reshape({', '.join(kept)})"
             elif value.slot:
                 text = f"self.{self.program.values[value.slot].identifier}"
             else:
@@ -223,7 +229,7 @@ class Sections:
     def ones(self) -> list[Buffer]:
         """Return the workspace's vectors of ones: for a sum over samples, and for one over their places."""
         wanted = [
-            f"{'N' if not piece else f'min(N, {piece})'} * {places}" for piece, places in sorted(self.sums)
+            f"{'N' if not piece else f'piece({piece})'} * {places}" for piece, places in sorted(self.sums)
         ]
         samples = Buffer("ones", "np.ones(N, dtype)", "(N,)")
         wanted = [w for w in wanted if w != "N * 1"]

@@ -88,20 +88,19 @@ class StatementPrinter(Products, Gathering, Reductions):
         raise TypeError(f"not a statement: {statement}")
 
     def loop_head(self, loop: Loop) -> list[str]:
-        """Return the lines before a loop's first statement: its sums, the loop, what it takes of memory."""
-        sums = [s for s in loop.statements if s.out in loop.sums]
-        lines = listed([(self._flat(s), self._total(s)) for s in sums if self._flat(s)])
-        names = [self._flat(s) or self._total(s) for s in sums]
-        if len(names) == 1:
-            lines.append(f"{names[0]}[...] = 0")
-        elif names:
-            lines += [*wrapped("for total in (", [f"{name}," for name in names], "):"), "    total[...] = 0"]
-        lines.append(f"for s, m in pieces(N, {loop.size}):")
-        for samples, part in ((False, "[s]"), (True, "[:m]")):
+        """Return the lines before a loop's first statement: a function, and what it takes of memory."""
+        sums = [f"{self.names[name]}," for name in self.totals]
+        lines = ["", *wrapped("def piece(", ["s,", "m,", "thread,", *sums], "):")]
+        for samples, part in ((False, "[s]"), (True, "[thread, :m]")):
             values = [v for v in self.bound if bool(v.piece) == samples]
             pairs = [(v.identifier, f"w.{v.identifier}{part}") for v in values]
             lines += [f"    {line}" for line in listed(pairs)]
         return lines
+
+    def loop_end(self, loop: Loop) -> list[str]:
+        """Return the lines after a loop's last statement: they run the function and add up its sums."""
+        totals = [f"{text}," for text in self.totals.values()]
+        return ["", *wrapped("on_threads(", ["piece,", "N,", f"{loop.size},", *totals], ")")]
 
     def _grid(self, s: Grid) -> str:
         self._register(s.body)

@@ -10,8 +10,9 @@ import jinja2
 from codegen.frame import Frame, ParameterStart
 from codegen.program import Draw, Program
 from codegen.targets.numpy.helpers import HELPERS
-from codegen.targets.numpy.sections import Sections
+from codegen.targets.numpy.sections import STEP, Sections
 
+ERRSTATE = 'np.errstate(over="ignore", under="ignore")'
 FILENAME = "numpy_trainer.py"
 TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 _NUMBER = re.compile(r" # .*\((\d+)\)$")
@@ -40,7 +41,8 @@ def render(program: Program, frame: Frame) -> str:
         sections=sections.texts,
         preambles=sections.preambles,
         branches=sections.branches,
-        buffers=sections.buffers(),
+        buffers=sections.buffers(*STEP),
+        input_buffers=sections.buffers("input_gradient", after=STEP),
         starts=starts,
         ones=sections.ones(),
         draws=any("rng." in line for line in starts),
@@ -51,10 +53,12 @@ def render(program: Program, frame: Frame) -> str:
         seed_none=", seed=None" if masks else "",
         masks=masks,
         pieces="pieces" in sections.helpers,
+        threads="threads" in sections.helpers,
+        computing="computing()" if "threads" in sections.helpers else ERRSTATE,
         patterns="windows" in sections.helpers,
         output=sections.output,
     )
-    return text.rstrip() + "\n"
+    return re.sub(r"[ ]+$", "", text, flags=re.MULTILINE).rstrip() + "\n"
 
 
 def docstring(text: str) -> str:

@@ -1,0 +1,89 @@
+"""What generated programs run pieces of the batch with: threads, each with BLAS to itself.
+
+The definitions stand in the programs as they stand here (``TEXT``).  OpenBLAS' own threads share the work of
+a matrix product only, and for some milliseconds after each they wait on a processor that others then lack:
+BLAS is kept to one thread while a program's own are at work.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+
+# The text of programs begins here.
+@functools.cache
+def blas_threads(verb):
+    """Return the function that gets or sets how many threads NumPy's OpenBLAS uses; None for another BLAS."""
+    library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
+    for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
+        if hasattr(library, name.format(verb)):
+            return getattr(library, name.format(verb))
+    return None
+
+
+THREADS = blas_threads("get")() if blas_threads("get") else 1
+
+
+@contextlib.contextmanager
+def computing():
+    """Let overflow pass, and keep BLAS to the thread that calls it: the batch is what threads share."""
+    before = blas_threads("get")() if THREADS > 1 else 1
+    try:
+        if before > 1:
+            blas_threads("set")(1)
+        with np.errstate(over="ignore", under="ignore"):
+            yield
+    finally:
+        if before > 1:
+            blas_threads("set")(before)
+
+
+@functools.cache
+def workers(process):
+    """Return the threads of a process that work beside the one that calls."""
+    return ThreadPoolExecutor(THREADS - 1)
+
+
+def on_threads(piece, N, size, *sums):
+    """Call piece(samples, how many, thread, *sums) for the batch in pieces, and wait for all of them.
+
+    Threads add to sums of their own, which are then added up in the threads' order.
+    """
+    starts = range(0, N, max(1, min(size, -(-N // THREADS))))
+    for total in sums:
+        total[...] = 0
+    own = [sums, *([np.zeros_like(total) for total in sums] for _ in range(1, min(THREADS, len(starts))))]
+
+    @np.errstate(over="ignore", under="ignore")
+    def run(thread):
+        for start in starts[thread::THREADS]:
+            stop = min(start + starts.step, N)
+            piece(slice(start, stop), stop - start, thread, *own[thread])
+
+    jobs = [workers(os.getpid()).submit(run, thread) for thread in range(1, len(own))]
+    run(0)
+    for job in jobs:
+        job.result()
+    for parts in own[1:]:
+        for total, part in zip(sums, parts, strict=True):
+            total += part
+
+
+def dot(a, b, out):
+    """Return a b in out; where it is large, each thread computes some of its rows."""
+    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    return out
+
+
+# The text of programs ends here.
+_PARTS = Path(__file__).read_text(encoding="utf-8").split("# The text of programs ")
+TEXT = _PARTS[1].removeprefix("begins here.").strip()

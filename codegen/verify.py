@@ -29,7 +29,7 @@ from codegen.program import (
 )
 from derive.index import Winner
 
-ORDER = ("forward", "loss", "backward", "input_gradient", "statistics")
+ORDER = ("forward", "loss", "backward", "statistics", "input_gradient")
 GIVEN = ("input", "target", "parameter", "statistic")
 
 

@@ -1,0 +1,53 @@
+"""What a CUDA program consists of: kernels, the order in which they are launched, and the memory between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegen.program import Shape
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Device memory for a value of the program.
+
+    ``kind`` is the value's kind (input, target, parameter, statistic, gradient, state, local) or "scalar" for
+    what the driver keeps on the device beside them (``seed``, ``step``, ``steps``); ``element`` is the C type of
+    an entry (real, double, int, unsigned char, unsigned long long), ``slot`` the buffer whose memory this one
+    takes over ("" for its own).  Parameters, gradients and the state lie in flat vectors of COUNT values.
+    """
+
+    name: str
+    identifier: str
+    shape: Shape
+    kind: str
+    element: str
+    slot: str = ""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A kernel of ``threads`` threads a block on its arguments: buffers by name, then "N", the batch size.
+
+    ``blocks`` is a Python expression of N, also valid in C; a kernel works with any number of blocks.
+    ``shared`` counts bytes of dynamic shared memory for entries of 4 bytes (float), twice as much for double.
+    """
+
+    kernel: str
+    arguments: tuple[str, ...]
+    blocks: str
+    threads: int
+    shared: int
+    equations: tuple[int, ...]
+    text: str  # what it computes, for a comment beside the launch: "z1 = W1 ⋆ a0 + b1; a1 = max(0, z1)"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The kernels' source, and by section (forward, evaluation, loss, …, update) what is launched."""
+
+    source: str
+    launches: dict[str, tuple[Launch, ...]]
+    buffers: dict[str, Buffer]
+    output: str
+    loss: str

@@ -1,4 +1,4 @@
-"""What a CUDA program consists of: kernels, the order in which they are launched, and the memory between them."""
+"""What a CUDA program consists of: kernels, the order of their launches, and the memory between them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Buffer:
     """Device memory for a value of the program.
 
     ``kind`` is the value's kind (input, target, parameter, statistic, gradient, state, local) or "scalar" for
-    what the driver keeps on the device beside them (``seed``, ``step``, ``steps``); ``element`` is the C type of
-    an entry (real, double, int, unsigned char, unsigned long long), ``slot`` the buffer whose memory this one
-    takes over ("" for its own).  Parameters, gradients and the state lie in flat vectors of COUNT values.
+    what the driver keeps on the device beside them (``seed``, ``step``, ``steps``); ``element`` is the C type
+    of an entry (real, double, int, unsigned char, unsigned long long), ``slot`` the buffer whose memory this
+    one takes over ("" for its own).  Parameters, gradients and the state lie in flat vectors of COUNT values.
     """
 
     name: str

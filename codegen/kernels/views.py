@@ -13,6 +13,8 @@ from codegen.kernels.work import Guarded
 from codegen.program import BATCH, Extent, Map, Pad, Program, Reshape, Shape, Statement, Value, Window, reads
 from derive.index import Inside, access, name_of, tensor
 
+INPUT_GRADIENT = "dx"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -43,10 +45,10 @@ class Views:
         found: dict[str, Statement] = {}
         for name, written in writers.items():
             first = written[0]
-            local = self.program.values[name].kind == "local" and name not in (self.program.output, "dx")
-            if not local or any(w != first for w in written):
+            if self.program.values[name].kind != "local" or any(w != first for w in written):
                 continue
-            window = isinstance(first, Window | Pad) and name not in reshaped
+            given_out = name in reshaped or name in (self.program.output, INPUT_GRADIENT)
+            window = isinstance(first, Window | Pad) and not given_out
             if window or isinstance(first, Reshape) or _is_copy(first):
                 found[name] = first
         return found

@@ -67,7 +67,7 @@ class Elements:
 class Reduction:
     """A group of threads reduces ``body`` over ``over`` for one element; one of them takes the steps.
 
-    ``parts`` is how many sums the work is divided into where one group would take too long (1: no division).
+    ``parts`` is how many groups share the terms where one would take too long (1: no sharing).
     """
 
     axes: Axes

@@ -62,7 +62,7 @@ class CPrinter:
             slope, index = term.as_coeff_Mul()
             sign = "-" if slope < 0 else "+"
             factor = "" if abs(slope) == 1 else f"{abs(int(slope))} * "
-            text += (f" {sign} " if text else "-" * (slope < 0)) + factor + self.variables[index]
+            text += (f" {sign} " if text else sign.strip("+")) + factor + self.variables[index]
         if constant or not text:
             text += f" {'-' if constant < 0 else '+'} {abs(int(constant))}" if text else str(int(constant))
         return text
@@ -77,7 +77,8 @@ class CPrinter:
             case Indexed():
                 return self.load(mask)
             case KroneckerDelta():
-                return f"{self._operand(mask.args[0])} == {self._operand(mask.args[1])}"
+                sides = sorted(mask.args, key=lambda e: not e.has(Indexed))
+                return " == ".join(map(self._operand, sides))
         if type(mask).__name__ == "Inside":
             return f"inside({self.integer(mask.args[0])}, {self.size(mask.args[1])})"
         found = indicator(mask)

@@ -37,6 +37,8 @@ def horner(subscripts: Sequence[str], shape: Shape) -> str:
     """Return the text of the position of an entry: (n * 30 + i) * 30 + j."""
     text = ""
     for subscript, extent in zip(subscripts, shape, strict=True):
+        if extent == 1:
+            continue
         if text in ("", "0"):
             text = subscript
             continue

@@ -105,7 +105,15 @@ class Fusion:
     def _read(self, name: str, subscripts: tuple[Expr, ...]) -> Indexed:
         return access(tensor(name, *map(size, self.program.values[name].shape)), *subscripts)
 
+    def _with_scalars(self, body: Expr) -> Expr:
+        """Return an expression in which what is one number a step is read from where it was computed."""
+        names = {read.base.label for read in body.atoms(Indexed)}
+        values = self.program.values
+        numbers = [x for x in body.free_symbols - names if isinstance(x, Symbol) and x.name in values]
+        return body.xreplace({x: access(tensor(x.name)) for x in numbers if values[x.name].shape == ()})
+
     def _elements(self, s: Statement, body: Expr) -> Elements:
+        body = self._with_scalars(body)
         return Elements(self._axes(s), [Step(s.out, self.views.resolved(body), s.equation)])
 
     def _first(self, s: First) -> Elements:
@@ -125,23 +133,21 @@ class Fusion:
         quotients: list[Quotient] = []
         known: dict[Symbol, Expr] = {}
         for (place, extent), subscript in zip(axes, s.subscripts, strict=True):
+            seen = {*known, *(i for i, _ in over), *(q.index for q in quotients)}
             terms = [t.as_coeff_Mul() for t in subscript.as_coeff_add()[1]]
-            slope, solved = max(
-                terms, key=lambda t: (abs(int(t[0])), _nominal(extents[t[1]])), default=(0, None)
-            )
-            if solved is None:
-                raise LoweringError(f"{s.out}: a place that does not depend on any index: {subscript}")
+            terms = [(int(slope), index) for slope, index in terms if index not in seen]
+            if not terms:  # all of it is known: the place must be that
+                quotients.append(Quotient(fresh_index(place), (place - subscript).xreplace(known), 1, 1))
+                continue
+            slope, solved = max(terms, key=lambda t: (abs(t[0]), _nominal(extents[t[1]])))
             over += [(i, extents[i]) for _, i in terms if i != solved]
-            rest = place - (subscript - slope * solved)
             if subscript == solved and extents[solved] == extent:
                 known[solved] = place
-            else:
-                quotients.append(
-                    Quotient(solved, sympy.expand(rest * sympy.sign(slope)), abs(int(slope)), extents[solved])
-                )
-        over = [(i, e) for i, e in over if i not in known and all(q.index != i for q in quotients)]
+                continue
+            rest = sympy.expand(place - (subscript - slope * solved)).xreplace(known)
+            quotients.append(Quotient(solved, rest if slope > 0 else -rest, abs(slope), extents[solved]))
         body = self.views.resolved(self._read(s.source.name, s.source.indices)).xreplace(known)
-        step = Step(s.out, body, s.equation, "sum", tuple(dict(over).items()), tuple(quotients))
+        step = Step(s.out, body, s.equation, "sum", tuple(over), tuple(quotients))
         return Elements(axes, [_apart(step)])
 
     def _grid(self, s: Grid) -> Elements:
@@ -157,7 +163,7 @@ class Fusion:
     def _reduce(self, s: Reduce) -> Work:
         extents = {i: e for r in s.body.atoms(Indexed) for i, e in self._read_extents(r)}
         over = tuple((i, extents[i]) for i in s.over)
-        body = self.views.resolved(s.body)
+        body = self.views.resolved(self._with_scalars(s.body))
         terms = 1
         for _, extent in over:
             terms *= _nominal(extent)

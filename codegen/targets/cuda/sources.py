@@ -97,7 +97,7 @@ class _Writer:
                 body, blocks, shared = self._drawing(self.work)
         arguments = [*self.written, *(r for r in self.read if r not in self.written), *self.device]
         uses_batch = re.search(r"\bN\b", " ".join(body)) is not None
-        head = f'extern "C" __global__ void __launch_bounds__({THREADS})'
+        head = f'extern "C" __global__ void __launch_bounds__({THREADS}, 2)'
         parameters = [self._parameter(a) for a in arguments] + (["int N"] if uses_batch else [])
         lines = [*self._comment(), *_wrapped(f"{head} {name}(", parameters, ") {")]
         lines += [f"    {line}" for line in body]

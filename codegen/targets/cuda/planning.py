@@ -15,6 +15,7 @@ from codegen.kernels.views import INPUT_GRADIENT
 from codegen.kernels.work import Drawing, Elements, Product, Reduction, Step, Work
 from codegen.passes import absorb_temporaries
 from codegen.program import Draw, Program, Value
+from codegen.targets.cuda.persistent import PHASES, persistent
 from codegen.targets.cuda.plan import Buffer, Launch, Plan
 from codegen.targets.cuda.sources import TABLE, THREADS, Kernel, KernelSource, element_of
 
@@ -50,8 +51,9 @@ class _Planning:
             section: tuple(self._launch(section, work, source) for work in works)
             for section, works in self.works.items()
         }
+        buffers = self._buffers(launches)
         results = (self.views.memory(name) for name in (self.program.output, LOSS, INPUT_GRADIENT))
-        return Plan(self._source(), launches, self._buffers(launches), *results)
+        return Plan(self._source(launches, buffers), launches, buffers, *results)
 
     # ---- Work ------------------------------------------------------------------------------------
 
@@ -125,7 +127,7 @@ class _Planning:
             kernel.name, kernel.arguments, kernel.blocks, THREADS, kernel.shared, kernel.equations, text
         )
 
-    def _source(self) -> str:
+    def _source(self, launches: dict[str, tuple[Launch, ...]], buffers: dict[str, Buffer]) -> str:
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES),
             undefined=jinja2.StrictUndefined,
@@ -143,6 +145,7 @@ class _Planning:
             spec_hash=frame.spec_hash[:8],
             constants=[(identifier, repr(float(value))) for identifier, value, _ in frame.constants],
             draws=draws,
+            threads=THREADS,
         )
         parts = [text.rstrip()]
         for section, kernels in self.order.items():
@@ -150,6 +153,9 @@ class _Planning:
                 title = f"// ---- {section.replace('_', ' ').capitalize()} "
                 parts.append(title + "-" * (RULE - len(title)))
                 parts += [kernel.text for kernel in kernels]
+        by_name = {kernel.name: kernel for kernel in self.kernels.values()}
+        phases = [by_name[launch.kernel] for section in PHASES for launch in launches[section]]
+        parts.append(persistent(self.program, phases, buffers, LOSS))
         return "\n\n".join(parts) + "\n"
 
     # ---- Memory ----------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ class Kernel:
     name: str
     text: str
     arguments: tuple[str, ...]
+    written: tuple[str, ...]
     blocks: str
     shared: int
     equations: tuple[int, ...]
@@ -97,15 +98,13 @@ class _Writer:
                 body, blocks, shared = self._drawing(self.work)
         arguments = [*self.written, *(r for r in self.read if r not in self.written), *self.device]
         uses_batch = re.search(r"\bN\b", " ".join(body)) is not None
-        head = f'extern "C" __global__ void __launch_bounds__({THREADS}, 2)'
         parameters = [self._parameter(a) for a in arguments] + (["int N"] if uses_batch else [])
-        lines = [*self._comment(), *_wrapped(f"{head} {name}(", parameters, ") {")]
+        lines = [*self._comment(), *wrapped(f"KERNEL {name}(", parameters, ") {")]
         lines += [f"    {line}" for line in body]
         lines.append("}")
         text = "\n".join(line.rstrip() for line in lines)
-        return Kernel(
-            name, text, (*arguments, *(["N"] if uses_batch else [])), blocks, shared, self._equations()
-        )
+        arguments += ["N"] if uses_batch else []
+        return Kernel(name, text, tuple(arguments), tuple(self.written), blocks, shared, self._equations())
 
     def _elements(self, work: Elements) -> tuple[list[str], str, int]:
         total = volume(e for _, e in work.axes)
@@ -432,10 +431,10 @@ class _Writer:
 
     def _parameter(self, name: str) -> str:
         if name in TABLE:
-            return f"const {TABLE[name]}* __restrict__ {name}"
+            return f"const {TABLE[name]}* RESTRICT {name}"
         value = self.program.values[name]
         const = "" if name in self.written else "const "
-        return f"{const}{element_of(self.program, name)}* __restrict__ {value.identifier}"
+        return f"{const}{element_of(self.program, name)}* RESTRICT {value.identifier}"
 
     def _equations(self) -> tuple[int, ...]:
         work = self.work
@@ -554,7 +553,8 @@ def _lambda(name: str, parameters: str, lines: list[str]) -> list[str]:
     return [head, *(f"    {line}" for line in lines), "};"]
 
 
-def _wrapped(head: str, words: list[str], tail: str, width: int = 118) -> list[str]:
+def wrapped(head: str, words: list[str], tail: str, width: int = 118) -> list[str]:
+    """Return words between a head and a tail, on as many lines as their width needs."""
     lines, indent = [head], " " * 8
     for position, word in enumerate(words):
         text = word + ("," if position + 1 < len(words) else tail)

@@ -12,7 +12,7 @@ from codegen.frame import Frame
 from codegen.kernels.fusion import Fusion
 from codegen.kernels.places import size
 from codegen.kernels.views import INPUT_GRADIENT
-from codegen.kernels.work import Drawing, Elements, Product, Reduction, Step, Work
+from codegen.kernels.work import Drawing, Elements, Product, Reduction, Samples, Step, Work
 from codegen.passes import absorb_temporaries
 from codegen.program import Draw, Program, Value
 from codegen.targets.cuda.persistent import PHASES, persistent
@@ -85,8 +85,8 @@ class _Planning:
                 kept.add(value.name)
         for works in self.works.values():
             for work in works:
-                made = set(_made(work))
-                kept |= {name for name in self._reads(work) if name not in made}
+                for part in work.works if isinstance(work, Samples) else [work]:
+                    kept |= {name for name in self._reads(part) if name not in _made(part)}
                 kept |= {work.out} if isinstance(work, Product | Reduction) and work.parts > 1 else set()
         return frozenset(kept)
 
@@ -223,7 +223,7 @@ class _Planning:
 
 
 def _made(work: Work) -> list[str]:
-    own = [] if isinstance(work, Elements) else [work.out]
+    own = [] if isinstance(work, Elements | Samples) else [work.out]
     return own if isinstance(work, Drawing) else [*own, *(step.out for step in work.steps)]
 
 

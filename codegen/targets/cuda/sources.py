@@ -12,7 +12,7 @@ from sympy import Expr, Indexed, Symbol
 
 from codegen.kernels.places import N, offset, size, volume
 from codegen.kernels.views import Views
-from codegen.kernels.work import Axes, Drawing, Elements, Guarded, Product, Reduction, Step, Work
+from codegen.kernels.work import Axes, Drawing, Elements, Guarded, Product, Reduction, Samples, Step, Work
 from codegen.program import BATCH, Extent, Program, Shape
 from codegen.scalar import COMPARE, CannotPrint, Text
 from codegen.targets.c_family.expressions import CONDITION, CPrinter, ScalarCPrinter
@@ -74,6 +74,7 @@ class _Writer:
         self.program = source.program
         self.work = work
         self.taken = frozenset(taken)
+        self.axes: Axes = () if isinstance(work, Drawing | Samples) else work.axes
         self.names = Names(taken)
         self.read: dict[str, None] = {}
         self.written: dict[str, None] = {}
@@ -90,6 +91,8 @@ class _Writer:
         match self.work:
             case Elements():
                 body, blocks, shared = self._elements(self.work)
+            case Samples():
+                body, blocks, shared = self._samples(self.work)
             case Reduction():
                 body, blocks, shared = self._reduction(self.work)
             case Product():
@@ -118,6 +121,28 @@ class _Writer:
         )
         body = [head, *(f"    {line}" for line in [*self._decode(), *steps]), "}"]
         return body, _ceiling(total, THREADS), 0
+
+    def _samples(self, work: Samples) -> tuple[list[str], str, int]:
+        self.names.names[work.sample] = n = self.names.of(work.sample)
+        self.extents[work.sample] = BATCH
+        start, step = "blockIdx.x * THREADS + threadIdx.x", "gridDim.x * THREADS"
+        body = [f"for (int {n} = {start}; {n} < N; {n} += {step}) {{"]
+        for part in work.works:
+            self.local.clear()
+            self.flat = [((work.sample,), n)]
+            self.axes, indent = part.axes, "    "
+            for index, extent in part.axes[1:]:
+                variable = "0" if extent == 1 else self.names.of(index)
+                self.names.names[index] = variable
+                self.extents[index] = extent
+                if extent != 1:
+                    self.flat.append(((index,), variable))
+                    loop = f"for (int {variable} = 0; {variable} < {extent}; ++{variable})"
+                    body.append(f"{indent}{loop} {{")
+                    indent += "    "
+            body += [f"{indent}{line}" for line in self._steps(part.steps)]
+            body += [" " * depth + "}" for depth in range(len(indent) - 4, 0, -4)]
+        return [*body, "}"], _ceiling(N, THREADS), 0
 
     def _reduction(self, work: Reduction) -> tuple[list[str], str, int]:
         groups, terms = volume(e for _, e in work.axes), volume(e for _, e in work.over)
@@ -375,7 +400,7 @@ class _Writer:
         return self.source.views.memory(str(read.base.label))
 
     def _own_indices(self, name: str) -> tuple[Expr, ...]:
-        return tuple(i for i, _ in self.work.axes) if not isinstance(self.work, Drawing) else ()
+        return tuple(i for i, _ in self.axes)
 
     def _load(self, read: Indexed) -> str:
         memory = self._memory(read)
@@ -438,7 +463,7 @@ class _Writer:
 
     def _equations(self) -> tuple[int, ...]:
         work = self.work
-        numbers = [] if isinstance(work, Elements) else [work.equation]
+        numbers = [] if isinstance(work, Elements | Samples) else [work.equation]
         numbers += [] if isinstance(work, Drawing) else [s.equation for s in work.steps]
         return tuple(dict.fromkeys(numbers))
 
@@ -457,6 +482,8 @@ class _Writer:
                 return ["One thread."]
             case Elements(axes=axes):
                 return [f"One thread an element of {_shape(axes)}."]
+            case Samples():
+                return ["One thread a sample."]
             case Reduction(axes=axes, over=over, parts=parts, operation=operation):
                 shared = f", shared by {parts} groups" if parts > 1 else ""
                 kind = {"sum": "terms", "max": "candidates"}[operation]

@@ -16,7 +16,7 @@ from cuda_on_cpu import source
 from cuda_on_cpu.errors import CompileError
 
 _HERE = Path(__file__).parent
-_HEADERS = ("cuda_on_cpu.h", "launch.h", "scheduler.h", "twins.h", "work.h")
+_HEADERS = ("cuda_on_cpu.h", "entries.h", "scheduler.h", "twins.h", "work.h")
 _SCHEDULER = ("scheduler.cpp", "launch.cpp")
 
 # Never -mtls-dialect=gnu2 (its resolver clobbers vector registers in glibc 2.36). Hidden, not unique symbols

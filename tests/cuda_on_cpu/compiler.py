@@ -65,7 +65,10 @@ def defines(options: Iterable[str]) -> list[str]:
 def preprocess(code: str, macros: Sequence[str]) -> str:
     """The source after the preprocessor, with the words of CUDA left in place."""
     command = ["g++", "-E", "-P", "-x", "c++", "-std=c++17", "-DCUDA_ON_CPU", *macros, "-"]
-    return _run(command, code)
+    target = _cache() / f"{_digest(_own_text(), code, *command)}.txt"
+    if not target.exists():
+        _build(command, code, target)
+    return target.read_text(encoding="utf-8")
 
 
 def library(code: str, preprocessed: str, macros: Sequence[str], strict: bool) -> Path:

@@ -82,6 +82,17 @@ def test_each_module_has_its_own_variables() -> None:
             assert out[0] == wanted
 
 
+@pytest.mark.parametrize("threads", [1, 40])
+def test_local_arrays_that_do_not_fit(threads: int) -> None:
+    code = """extern "C" __global__ void fill(float* out) {
+        volatile float values[20000];
+        for (int i = 0; i < 20000; ++i) values[i] = i;
+        out[threadIdx.x] = values[threadIdx.x];
+    }"""
+    with pytest.raises(CudaOnCpuError, match="fill: a thread needs more than 64 KiB of stack; thread"):
+        CpuModule(code).get_function("fill")((1,), (threads,), (np.zeros(threads, np.float32),))
+
+
 def test_macro_options_take_every_form() -> None:
     code = 'extern "C" __global__ void f(int* out) { out[0] = VALUE; }'
     out = np.zeros(1, np.int32)

@@ -15,9 +15,10 @@ from codegen.kernels.views import INPUT_GRADIENT
 from codegen.kernels.work import Drawing, Elements, Product, Reduction, Samples, Step, Work
 from codegen.passes import absorb_temporaries
 from codegen.program import Draw, Program, Value
+from codegen.targets.cuda.addresses import TABLE, element_of
 from codegen.targets.cuda.persistent import PHASES, persistent
 from codegen.targets.cuda.plan import Buffer, Launch, Plan
-from codegen.targets.cuda.sources import TABLE, THREADS, Kernel, KernelSource, element_of
+from codegen.targets.cuda.sources import THREADS, Kernel, KernelSource
 
 TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 SECTIONS = ("forward", "evaluation", "loss", "backward", "statistics", "input_gradient", "update")

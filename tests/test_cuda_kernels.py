@@ -345,3 +345,30 @@ def test_nvrtc_compiles_without_spills(path: Path, architecture: str) -> None:
     for name, used in found.items():
         assert used.spill_stores == used.spill_loads == 0, name
         assert used.registers <= MOST_REGISTERS, name
+
+
+# ---- Tensor cores ------------------------------------------------------------------------------------------
+
+ROUNDED = {"tf32": 2**-10, "bf16": 2**-7}  # relative error of a product of two rounded factors
+
+
+def on_tensor_cores(precision: str) -> Programs:
+    return programs(FAULTY + f'\n[training]\ntensor_cores = "{precision}"\n')
+
+
+@pytest.mark.parametrize("precision", ROUNDED)
+def test_tensor_cores_round_the_factors_and_nothing_else(precision: str) -> None:
+    both = on_tensor_cores(precision)
+    exact = Device(both, both.compiled(), 7, np.float64)
+    assert disagreements(both, exact, 7, 1, DOUBLE) == {}  # built in double there are none
+    rounded = Device(both, both.compiled(np.float32, order=2), 7, np.float32)
+    assert disagreements(both, rounded, 7, 0, 8 * ROUNDED[precision]) == {}
+    assert disagreements(both, rounded, 7, 0, ROUNDED[precision] / 64) != {}
+
+
+@nvrtc.requires_nvrtc
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("precision", ROUNDED)
+def test_nvrtc_compiles_tensor_cores(precision: str, architecture: str) -> None:
+    found = nvrtc.resources(on_tensor_cores(precision).plan.source, architecture, ("--std=c++17", "-ftz=true"))
+    assert all(used.spill_stores == 0 and used.registers <= MOST_REGISTERS for used in found.values())

@@ -47,7 +47,7 @@ class _Planning:
         self.order: dict[str, list[Kernel]] = {section: [] for section in SECTIONS}
 
     def plan(self) -> Plan:
-        source = KernelSource(self.program, self.views, self.kept)
+        source = KernelSource(self.program, self.views, self.kept, self.frame.tensor_cores != "none")
         launches = {
             section: tuple(self._launch(section, work, source) for work in works)
             for section, works in self.works.items()
@@ -147,6 +147,7 @@ class _Planning:
             constants=[(identifier, repr(float(value))) for identifier, value, _ in frame.constants],
             draws=draws,
             threads=THREADS,
+            tensor_cores=frame.tensor_cores,
         )
         parts = [text.rstrip()]
         for section, kernels in self.order.items():

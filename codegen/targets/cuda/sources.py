@@ -41,12 +41,14 @@ class KernelSource:
     """Prints one piece of work as a kernel.
 
     ``kept`` names the tensors that must be in memory afterwards; what else is computed stays in registers.
+    ``tensor_cores`` is whether they compute products.
     """
 
-    def __init__(self, program: Program, views: Views, kept: frozenset[str]) -> None:
+    def __init__(self, program: Program, views: Views, kept: frozenset[str], tensor_cores: bool) -> None:
         self.program = program
         self.views = views
         self.kept = kept
+        self.tensor_cores = tensor_cores
 
     def kernel(self, name: str, work: Work) -> Kernel:
         """Return the kernel of that name; no name in it is an argument's: a first pass finds those."""
@@ -61,6 +63,7 @@ class _Writer(Steps):
     def __init__(self, source: KernelSource, work: Work, taken: Iterable[str]) -> None:
         super().__init__(source.program, source.views, source.kept, work, taken)
         self.work = work
+        self.product = "tensor_product" if source.tensor_cores else "product"
 
     def kernel(self, name: str) -> Kernel:
         match self.work:
@@ -180,7 +183,7 @@ class _Writer(Steps):
         body += _lambda("store", "int part, int batch, int row, int column, real sum", store)
         kind = f"{tile_rows}, {tile_columns}, {DEPTH}, {', '.join(str(b).lower() for b in by)}"
         sizes = ", ".join(map(count_text, (batches, rows, columns, terms)))
-        body.append(f"product<{kind}>({sizes}, {work.parts}, shared, left, right, store);")
+        body.append(f"{self.product}<{kind}>({sizes}, {work.parts}, shared, left, right, store);")
         factors = [_ceiling(rows, tile_rows), _ceiling(columns, tile_columns), str(batches), str(work.parts)]
         blocks = " * ".join(f"({f})" if " " in f else f for f in factors if f != "1") or "1"
         return body, blocks, 4 * DEPTH * (tile_rows + 1 + tile_columns + 1)

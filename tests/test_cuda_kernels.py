@@ -370,5 +370,6 @@ def test_tensor_cores_round_the_factors_and_nothing_else(precision: str) -> None
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("precision", ROUNDED)
 def test_nvrtc_compiles_tensor_cores(precision: str, architecture: str) -> None:
-    found = nvrtc.resources(on_tensor_cores(precision).plan.source, architecture, ("--std=c++17", "-ftz=true"))
+    source = on_tensor_cores(precision).plan.source
+    found = nvrtc.resources(source, architecture, ("--std=c++17", "-ftz=true"))
     assert all(used.spill_stores == 0 and used.registers <= MOST_REGISTERS for used in found.values())

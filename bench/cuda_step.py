@@ -2,7 +2,7 @@
 
     python -m bench.cuda_step [--samples 60000] [--rounds 5] [--only NETWORK] [--output FILE]
 
-Needs an NVIDIA GPU, CuPy and a PyTorch built for CUDA. The same network, batch, precision (float32, TF32 off
+Needs an NVIDIA GPU, CuPy and a PyTorch built for CUDA. Same network, batch, precision (float32, TF32 off
 on both sides) and data set, which stays on the device; Adam. An epoch shuffles the samples, takes them in whole
 batches and reads one number back at its end; a step is an epoch divided by its steps. Contenders:
 
@@ -10,7 +10,7 @@ batches and reads one number back at its end; a step is an epoch divided by its 
 - PyTorch eager (its default and its fused Adam), torch.compile(mode="reduce-overhead"), and a CUDA graph of
   one whole step, captured by hand.
 
-Rounds of all contenders are interleaved, medians count. Before anything is timed, the mean losses of the first
+Rounds of all contenders are interleaved, medians count. Before anything is timed, mean losses of the first
 epoch must agree to 2 %: orders and dropout masks differ. For compute-sanitizer:
 `compute-sanitizer python generated/NAME/cuda/trainer.py --data FILE.npz --epochs 1`.
 """

@@ -3,7 +3,7 @@
     python -m bench.cuda_step [--samples 60000] [--rounds 5] [--only NETWORK] [--output FILE]
 
 Needs an NVIDIA GPU, CuPy and a PyTorch built for CUDA. Same network, batch, precision (float32, TF32 off
-on both sides) and data set, which stays on the device; Adam. An epoch shuffles the samples, takes them in whole
+on both sides) and data set, kept on the device; Adam. An epoch shuffles the samples, takes them in whole
 batches and reads one number back at its end; a step is an epoch divided by its steps. Contenders:
 
 - the generated program in each of its modes;

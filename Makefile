@@ -14,7 +14,7 @@ train: $(VENV)/run.stamp
 	$(BIN)/derive train examples/mnist_wide.toml --data mnist_embedded
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check

@@ -110,6 +110,10 @@ class Device:
         self.memory[name] = room
         return room
 
+    def address(self, name: str) -> int:
+        """Return where a buffer lies."""
+        return int(self._room(name).ctypes.data)
+
     def put(self, parameters: dict[str, Array], x: Array, t: Array) -> None:
         """Fill parameters, statistics and the batch."""
         for name, values in parameters.items():

@@ -205,8 +205,7 @@ def test_steps_in_one_cooperative_launch() -> None:
     )
     device = Device(both, module, N, np.float64)
     device.put(parameters, x[:N], t[:N])
-    memory = np.array([device.memory[name].ctypes.data if name in device.memory else address(device, name)
-                       for name in both.plan.buffers], np.uint64)  # fmt: skip
+    memory = np.array([device.address(name) for name in both.plan.persistent], np.uint64)
     total, shared = np.zeros(1), max(launch.shared for s in both.plan.launches.values() for launch in s)
     module.get_function("steps")(
         (3,), (256,),
@@ -220,10 +219,6 @@ def test_steps_in_one_cooperative_launch() -> None:
         loss += N * both.numpy.train_step(parameters, x[rows], t[rows], state, seed=int(seeds[step]))
     assert distance(total, np.array([loss])) < DOUBLE
     assert max(distance(device.parameters[n], parameters[n]) for n in both.numpy.PARAMETERS) < DOUBLE
-
-
-def address(device: Device, name: str) -> int:
-    return int(device._room(name).ctypes.data)
 
 
 # ---- Planted faults ----------------------------------------------------------------------------------------

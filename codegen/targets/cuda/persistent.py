@@ -35,16 +35,18 @@ __device__ inline void grid_sync(unsigned* barrier) {
 #endif"""
 
 
-def persistent(program: Program, phases: Iterable[Kernel], buffers: Mapping[str, Buffer], loss: str) -> str:
-    """Return the text of the kernel ``steps``, and of what it needs."""
-    phases = list(phases)
-    places = {name: number for number, name in enumerate(buffers)}
+def memory(phases: Iterable[Kernel], buffers: Mapping[str, Buffer], loss: str) -> tuple[str, ...]:
+    """Return the buffers whose addresses ``steps`` takes, in order."""
     used = dict.fromkeys(a for kernel in phases for a in kernel.arguments if a != "N")
-    used |= dict.fromkeys(name for name in ("x", "t", "seed", "step", loss) if name in buffers)
+    return tuple(used | dict.fromkeys(n for n in ("x", "t", "seed", "step", loss) if n in buffers))
+
+
+def persistent(program: Program, phases: list[Kernel], buffers: Mapping[str, Buffer], loss: str) -> str:
+    """Return the text of the kernel ``steps``, and of what it needs."""
     lines = []
-    for name in used:
+    for place, name in enumerate(memory(phases, buffers, loss)):
         kind = buffers[name].element.replace("unsigned long long", "uint64")
-        lines.append(f"{kind}* {buffers[name].identifier} = ({kind}*) memory[{places[name]}];")
+        lines.append(f"{kind}* {buffers[name].identifier} = ({kind}*) memory[{place}];")
     lines += ["", "for (int s = 0; s < count; ++s) {"]
     lines += [f"    {line}" for line in _step(program, phases, buffers, loss)]
     lines.append("}")

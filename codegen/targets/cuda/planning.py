@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from codegen.kernels.places import size
 from codegen.kernels.views import INPUT_GRADIENT
 from codegen.kernels.work import Drawing, Elements, Product, Reduction, Samples, Step, Work
 from codegen.passes import absorb_temporaries
-from codegen.program import Draw, Program, Value
+from codegen.program import BATCH, Draw, Program, Value
 from codegen.targets.cuda.addresses import TABLE, element_of
-from codegen.targets.cuda.persistent import PHASES, persistent
+from codegen.targets.cuda.persistent import PHASES, memory, persistent
 from codegen.targets.cuda.plan import Buffer, Launch, Plan
 from codegen.targets.cuda.sources import THREADS, Kernel, KernelSource
 
@@ -53,8 +54,18 @@ class _Planning:
             for section, works in self.works.items()
         }
         buffers = self._buffers(launches)
-        results = (self.views.memory(name) for name in (self.program.output, LOSS, INPUT_GRADIENT))
-        return Plan(self._source(launches, buffers), launches, buffers, *results)
+        by_name = {kernel.name: kernel for kernel in self.kernels.values()}
+        phases = [by_name[launch.kernel] for section in PHASES for launch in launches[section]]
+        return Plan(
+            self._source(persistent(self.program, phases, buffers, LOSS)),
+            launches,
+            buffers,
+            output=self.views.memory(self.program.output),
+            loss=self.views.memory(LOSS),
+            input_gradient=self.views.memory(INPUT_GRADIENT),
+            persistent=memory(phases, buffers, LOSS),
+            work=sum(_operations(work) for section in PHASES for work in self.works[section]),
+        )
 
     # ---- Work ------------------------------------------------------------------------------------
 
@@ -128,7 +139,7 @@ class _Planning:
             kernel.name, kernel.arguments, kernel.blocks, THREADS, kernel.shared, kernel.equations, text
         )
 
-    def _source(self, launches: dict[str, tuple[Launch, ...]], buffers: dict[str, Buffer]) -> str:
+    def _source(self, persistent: str) -> str:
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES),
             undefined=jinja2.StrictUndefined,
@@ -155,9 +166,7 @@ class _Planning:
                 title = f"// ---- {section.replace('_', ' ').capitalize()} "
                 parts.append(title + "-" * (RULE - len(title)))
                 parts += [kernel.text for kernel in kernels]
-        by_name = {kernel.name: kernel for kernel in self.kernels.values()}
-        phases = [by_name[launch.kernel] for section in PHASES for launch in launches[section]]
-        parts.append(persistent(self.program, phases, buffers, LOSS))
+        parts.append(persistent)
         return "\n\n".join(parts) + "\n"
 
     # ---- Memory ----------------------------------------------------------------------------------
@@ -227,6 +236,13 @@ class _Planning:
 def _made(work: Work) -> list[str]:
     own = [] if isinstance(work, Elements | Samples) else [work.out]
     return own if isinstance(work, Drawing) else [*own, *(step.out for step in work.steps)]
+
+
+def _operations(work: Work) -> int:
+    """Return the floating-point operations of a product for one sample."""
+    if not isinstance(work, Product):
+        return 0
+    return 2 * math.prod(1 if e == BATCH else int(e) for e in work.extents.values())
 
 
 def _base(name: str, program: Program) -> Indexed:

@@ -185,7 +185,11 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, as_json: bool) ->
 
 @derive.command()
 @click.argument("spec", type=EXISTING)
-@click.option("--target", type=click.Choice(["numpy"]), default="numpy", show_default=True)
+@click.option(
+    "--target",
+    type=click.Choice(["numpy", "cuda"]),
+    help="The program that trains [default: numpy]; cuda needs CuPy and an NVIDIA GPU.",
+)
 @click.option("--data", help=DATA)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the data sets lie.")
 @click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
@@ -208,7 +212,7 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, as_json: bool) ->
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr, only warnings.")
 @JSON
-def train(spec: Path, target: str, as_json: bool, quiet: bool, **options: Any) -> None:
+def train(spec: Path, as_json: bool, quiet: bool, **options: Any) -> None:
     """Generate a spec's program, train it, and write parameters, curves and a summary.
 
     The run's folder also holds the two newest checkpoints. Ctrl-C finishes the step and saves; a second one

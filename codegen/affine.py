@@ -21,11 +21,25 @@ from derive.index import Inside, Winner, access, fresh_index
 
 NOMINAL_BATCH = 64  # for comparing sizes only
 MOST_SUBSETS = 6  # free indices that are tried as places
-SCATTER_COST = 2  # adding to places costs about two copies,
-PRODUCT_COST = 0.2  # a product in a matrix product a fraction of one;
-PARTIAL_COST = 1.5  # windows in one direction and places in the other read worse than they run
 
 Extents = Mapping[Symbol, Extent]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What forms cost a value: to read it in a window, to add it to a place, to multiply it in a product.
+
+    ``mixed`` is a factor for windows in one direction and places in the other, which are hard to read.
+    """
+
+    window: float
+    place: float
+    product: float
+    mixed: float = 1.5
+
+
+COPIED = Costs(window=1, place=2, product=0.2)  # windows are copied for a matrix product
+IN_PLACE = Costs(window=0, place=2, product=0.02)  # a product reads windows where they lie
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,7 @@ def volume(indices: Iterable[Symbol], extents: Extents) -> int:
 
 
 def plain_forms(
-    body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...], extents: Extents
+    body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...], extents: Extents, costs: Costs
 ) -> Plain | None:
     """Return the cheapest plain form of Σ_over body at the free indices, or None where there is none."""
     found: list[tuple[float, int, Plain]] = []
@@ -83,8 +97,8 @@ def plain_forms(
     for chosen in _subsets(movable):
         form = _with_places(body, chosen, over, dict(extents))
         if form is not None:
-            mixed = PARTIAL_COST if 0 < len(chosen) < len(movable) else 1
-            found.append((mixed * _cost(form, free), len(found), form))
+            mixed = costs.mixed if 0 < len(chosen) < len(movable) else 1
+            found.append((mixed * _cost(form, free, costs), len(found), form))
     return min(found, key=lambda entry: entry[:2])[2] if found else None
 
 
@@ -226,14 +240,14 @@ def _reflected(body: Expr, over: tuple[Symbol, ...], extents: Extents) -> Expr:
     return _expanded(body, replace) if replace else body
 
 
-def _cost(form: Plain, free: tuple[Symbol, ...]) -> float:
-    """Return how many values are copied to windows and added to places, and a share of the products."""
-    total = PRODUCT_COST * volume(form.body.free_symbols & form.extents.keys(), form.extents)
+def _cost(form: Plain, free: tuple[Symbol, ...], costs: Costs) -> float:
+    """Return what is read in windows, added to places and multiplied, in copies of a value."""
+    total = costs.product * volume(form.body.free_symbols & form.extents.keys(), form.extents)
     for read in form.body.atoms(Indexed):
         if not is_plain(read, form.extents):
-            total += volume(read.free_symbols & form.extents.keys(), form.extents)
+            total += costs.window * volume(read.free_symbols & form.extents.keys(), form.extents)
     if form.places:
-        total += SCATTER_COST * volume(place_indices(form, free), form.extents)
+        total += costs.place * volume(place_indices(form, free), form.extents)
     return total
 
 

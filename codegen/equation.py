@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Symbol
 
-from codegen.affine import Plain, factors, is_plain, mixed_radix, place_indices, plain_forms, slopes, volume
+from codegen.affine import (
+    Costs,
+    Plain,
+    factors,
+    is_plain,
+    mixed_radix,
+    place_indices,
+    plain_forms,
+    slopes,
+    volume,
+)
 from codegen.contraction import distinct
 from codegen.emitter import extent
 from codegen.products import Products
@@ -81,8 +91,11 @@ def _anonymous(reduction: Reduction) -> tuple[Expr, tuple[Symbol, ...]]:
 class EquationLowering(Products):
     """Turns one equation into statements."""
 
-    def __init__(self, equation: Equation, number: int, fresh: Callable[..., str], known: Known) -> None:
+    def __init__(
+        self, equation: Equation, number: int, fresh: Callable[..., str], known: Known, costs: Costs
+    ) -> None:
         super().__init__(number, fresh)
+        self.costs = costs
         self.equation = equation
         self.name = equation.name
         self.known = known
@@ -121,7 +134,7 @@ class EquationLowering(Products):
         if self._plain(expression, free):
             self.out.append(Map(name, free, self.number, expression))
             return
-        form = plain_forms(expression, free, (), self.extents)
+        form = plain_forms(expression, free, (), self.extents, self.costs)
         if form is None:
             self.out.append(Grid(name, free, self.number, expression, (), self._ranges(free)))
             return
@@ -236,7 +249,7 @@ class EquationLowering(Products):
         if self._plain(body, (*free, *over)):
             self._sum(name, free, over, body)
             return
-        form = plain_forms(body, free, over, self.extents)
+        form = plain_forms(body, free, over, self.extents, self.costs)
         if form is None:
             self.out.append(Grid(name, free, self.number, body, over, self._ranges((*free, *over))))
             return
@@ -248,7 +261,7 @@ class EquationLowering(Products):
 
     def _max(self, name: str, free: tuple[Symbol, ...], over: tuple[Symbol, ...], body: Expr) -> None:
         if not self._plain(body, (*free, *over)):
-            form = plain_forms(body, (), over, self.extents)
+            form = plain_forms(body, (), over, self.extents, self.costs)
             if form is not None:
                 body = self._complete(form.body, free, over)
             else:

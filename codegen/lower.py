@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from sympy import Symbol
 
+from codegen.affine import COPIED, Costs
 from codegen.emitter import LoweringError, extent
 from codegen.equation import EquationLowering, Known
 from codegen.program import BATCH, Draw, EquationNote, Loop, Program, Shape, Statement, Value
@@ -32,14 +33,15 @@ MODE = {
 }
 
 
-def lower(derivation: Derivation) -> Program:
+def lower(derivation: Derivation, costs: Costs = COPIED) -> Program:
     """Return the training program of a derivation, not yet optimized.  Raises LoweringError."""
-    return _Lowering(derivation).program()
+    return _Lowering(derivation, costs).program()
 
 
 class _Lowering:
-    def __init__(self, derivation: Derivation) -> None:
+    def __init__(self, derivation: Derivation, costs: Costs) -> None:
         self.derivation = derivation
+        self.costs = costs
         self.parameters = {p.name for p in derivation.network.parameters}
         self.values: dict[str, Value] = {}
         self.sections: dict[str, list[Statement]] = {name: [] for name in SECTIONS}
@@ -103,7 +105,7 @@ class _Lowering:
             section, known = MODE[numbered.mode, section], self.known.copy()
         if section == "forward":
             self._draw(numbered)
-        statements = EquationLowering(equation, numbered.number, self._fresh, known).statements()
+        statements = EquationLowering(equation, numbered.number, self._fresh, known, self.costs).statements()
         self.sections[section].extend(statements)
 
     def _draw(self, numbered: NumberedEquation) -> None:

@@ -44,10 +44,15 @@ class Launch:
 
 @dataclass(frozen=True)
 class Plan:
-    """The kernels' source, and by section (forward, evaluation, loss, …, update) what is launched."""
+    """The kernels' source, and by section (forward, evaluation, loss, …, update) what is launched.
+
+    ``output``, ``loss`` and ``input_gradient`` name the buffers that hold them, the shape of the network's
+    output and input aside.
+    """
 
     source: str
     launches: dict[str, tuple[Launch, ...]]
     buffers: dict[str, Buffer]
     output: str
     loss: str
+    input_gradient: str

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import sympy
 from sympy import Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Pow, Rational, Symbol
 
 from codegen.program import Extent
-
-COMPARE, ADD, MULTIPLY, UNARY, POWER, ATOM = range(6)
+from codegen.scalar import (
+    ADD,
+    ATOM,
+    COMPARE,
+    MULTIPLY,
+    POWER,
+    RELATIONS,
+    UNARY,
+    CannotPrint,
+    Text,
+    extremum,
+    indicator,
+    is_mask,
+    quotient,
+)
 
 # SymPy's functions and the computed forms' named ones, by the class's name.
 FUNCTIONS = {
@@ -31,12 +44,6 @@ FUNCTIONS = {
     "erf": "erf",
     "erfc": "erfc",
 }
-RELATIONS = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "==": "=="}
-Text = tuple[str, int]
-
-
-class CannotPrint(ValueError):
-    """A node that has no NumPy form."""
 
 
 def number(value: Rational) -> Text:
@@ -252,62 +259,3 @@ class ExpressionPrinter:
             return self.text(branch)
         self.constant_branch = True
         return f"real({self.text(branch)})"
-
-
-def quotient(e: Expr) -> tuple[Expr, Expr]:
-    """Return numerator and denominator; exp(−u) stays above the line, where it cannot divide by 0."""
-    over, under = [], []
-    for factor in Mul.make_args(e):
-        base, power = factor.as_base_exp()
-        if power.is_negative and not isinstance(factor, sympy.exp) and not base.is_number:
-            under.append(Pow(base, -power))
-        elif factor.is_Rational and factor.p == 1 and len(Mul.make_args(e)) > 1:
-            under.append(Integer(factor.q))
-        else:
-            over.append(factor)
-    return Mul(*over), Mul(*under)
-
-
-def arrays_first(parts: Iterable[Expr]) -> list[Expr]:
-    """Return operands as they read well: tensors, then what is made of them, then numbers."""
-
-    def key(part: Expr) -> tuple[object, ...]:
-        return not part.has(Indexed), not isinstance(part, Indexed), sympy.default_sort_key(part)
-
-    return sorted(parts, key=key)
-
-
-def extremum(e: Piecewise) -> tuple[str, Expr, Expr] | None:
-    """Recognise max(a, b) and min(a, b), the first on a tie."""
-    if len(e.args) != 2 or e.args[1][1] != True:  # noqa: E712
-        return None
-    (first, condition), (second, _) = e.args
-    if not isinstance(condition, sympy.core.relational.Relational):
-        return None
-    for relation in (condition, condition.reversed):
-        if (relation.lhs, relation.rhs) == (first, second):
-            return (
-                {">=": "maximum", "<=": "minimum", ">": "maximum", "<": "minimum"}[relation.rel_op],
-                first,
-                second,
-            )
-    return None
-
-
-def is_mask(e: Expr, truths: frozenset[str] = frozenset()) -> bool:
-    """Whether an expression is 1 where something holds and else 0, given the tensors of truth values."""
-    if isinstance(e, Indexed):
-        return str(e.base.label) in truths
-    return type(e).__name__ in ("KroneckerDelta", "Inside", "Winner") or indicator(e) is not None
-
-
-def indicator(e: Expr) -> Expr | None:
-    """Recognise a 0/1 branch: the condition under which the value is 1."""
-    if not isinstance(e, Piecewise) or len(e.args) != 2:
-        return None
-    (first, condition), (second, _) = e.args
-    if (first, second) == (1, 0):
-        return condition
-    if (first, second) == (0, 1):
-        return sympy.Not(condition)
-    return None

@@ -8,7 +8,8 @@ from dataclasses import replace
 from sympy import Expr, Indexed, Integer, Symbol, expand
 
 from codegen.program import Grid, Program
-from codegen.targets.numpy.expressions import ADD, COMPARE, ExpressionPrinter
+from codegen.scalar import ADD, COMPARE
+from codegen.targets.numpy.expressions import ExpressionPrinter
 
 
 class GridPrinter(ExpressionPrinter):

@@ -8,7 +8,8 @@ import sympy
 from sympy import Expr, Symbol
 
 from codegen.program import Extent, Load, Loop, Program, Statement, Value, Window
-from codegen.targets.numpy.expressions import FUNCTIONS, ExpressionPrinter, is_mask
+from codegen.scalar import is_mask
+from codegen.targets.numpy.expressions import FUNCTIONS, ExpressionPrinter
 from codegen.verify import VerificationError
 
 

@@ -7,7 +7,8 @@ import math
 from sympy import Expr, Indexed, Mul, Symbol
 
 from codegen.program import BATCH, Reduce
-from codegen.targets.numpy.expressions import FUNCTIONS, arrays_first
+from codegen.scalar import arrays_first
+from codegen.targets.numpy.expressions import FUNCTIONS
 from codegen.targets.numpy.lines import Lines
 
 

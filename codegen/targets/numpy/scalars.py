@@ -5,7 +5,8 @@ from __future__ import annotations
 import sympy
 from sympy import Expr, Piecewise, Pow, Rational
 
-from codegen.targets.numpy.expressions import ATOM, COMPARE, ExpressionPrinter, Text, extremum
+from codegen.scalar import ATOM, COMPARE, Text, extremum
+from codegen.targets.numpy.expressions import ExpressionPrinter
 
 FUNCTIONS = {
     name: f"math.{name}"

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import sympy
 from sympy import Expr, Indexed, Mul, Pow, Rational
 
-from codegen.targets.numpy.expressions import FUNCTIONS, quotient
+from codegen.scalar import quotient
+from codegen.targets.numpy.expressions import FUNCTIONS
 
 Printed = Callable[[Expr], str]
 

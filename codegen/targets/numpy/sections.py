@@ -30,7 +30,8 @@ from codegen.program import (
     viewed,
     views,
 )
-from codegen.targets.numpy.expressions import ExpressionPrinter, is_mask
+from codegen.scalar import is_mask
+from codegen.targets.numpy.expressions import ExpressionPrinter
 from codegen.targets.numpy.grid import GridPrinter
 from codegen.targets.numpy.helpers import HELPERS
 from codegen.targets.numpy.statements import StatementPrinter

@@ -23,12 +23,8 @@ from codegen.program import (
     Window,
     viewed,
 )
-from codegen.targets.numpy.expressions import (
-    FUNCTIONS,
-    arrays_first,
-    extremum,
-    quotient,
-)
+from codegen.scalar import arrays_first, extremum, quotient
+from codegen.targets.numpy.expressions import FUNCTIONS
 from codegen.targets.numpy.gathering import Gathering
 from codegen.targets.numpy.grid import GridPrinter
 from codegen.targets.numpy.products import Products

@@ -1,0 +1,280 @@
+"""From statements to the work of kernels, as few of them as their indices allow.
+
+A statement becomes elements, a reduction or a product.  What follows over the same axes, and reads what the
+kernel made at the same indices only, joins it as a further step: a bias and an activation are computed where
+the product that they follow leaves its sums.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sympy
+from sympy import Expr, Indexed, Symbol
+
+from codegen.contraction import blocks
+from codegen.emitter import LoweringError
+from codegen.kernels.places import size
+from codegen.kernels.views import Views, guarded
+from codegen.kernels.work import (
+    Axes,
+    Drawing,
+    Elements,
+    Product,
+    Quotient,
+    Reduction,
+    Step,
+    Work,
+)
+from codegen.program import (
+    BATCH,
+    Contract,
+    Draw,
+    Extent,
+    First,
+    Grid,
+    Loop,
+    Map,
+    Pad,
+    Program,
+    Reduce,
+    Reshape,
+    Scatter,
+    Statement,
+    Window,
+)
+from derive.index import Winner, access, fresh_index, name_of, tensor
+
+ALONE = 64  # so many terms one thread adds up by itself
+NOMINAL_BATCH = 64
+ENOUGH = 256  # so many groups of threads keep a device busy
+LEAST_TERMS = 512  # fewer are not divided among groups
+
+
+class Fusion:
+    """Turns the statements of a section into work."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.views = Views(program)
+
+    def works(self, section: str) -> list[Work]:
+        """Return the work of a section, in order."""
+        found: list[Work] = []
+        statements = [s for s in self.program.sections[section] if not isinstance(s, Loop)]
+        draws = [s for s in statements if isinstance(s, Draw)]
+        for statement in (*draws, *(s for s in statements if s not in draws)):
+            if statement.out in self.views.shown:
+                continue
+            work = self._work(statement)
+            if not (found and self._joined(found[-1], work)):
+                found.append(work)
+        return found
+
+    # ---- Statements ------------------------------------------------------------------------------
+
+    def _work(self, s: Statement) -> Work:
+        match s:
+            case Draw():
+                return Drawing(s.out, s.stream, s.probability, s.equation)
+            case Map():
+                return self._elements(s, s.expression)
+            case Window(source=source, subscripts=subscripts):
+                return self._elements(s, self._read(source, subscripts))
+            case Pad(source=source, before=before):
+                inner = tuple(i - b for i, b in zip(s.indices, before, strict=True))
+                read = guarded(self._read(source, inner), dict(self._axes(s)), self.program.values[source])
+                return self._elements(s, read)
+            case Reshape(source=source):
+                raise LoweringError(f"{s.out}: a reshape of {source} that needs memory of its own")
+            case First():
+                return self._first(s)
+            case Scatter():
+                return self._scatter(s)
+            case Grid():
+                return self._grid(s)
+            case Reduce():
+                return self._reduce(s)
+            case Contract():
+                return self._product(s)
+        raise TypeError(f"not a statement: {s}")
+
+    def _axes(self, s: Statement) -> Axes:
+        return tuple(zip(s.indices, self.program.values[s.out].shape, strict=True))
+
+    def _read(self, name: str, subscripts: tuple[Expr, ...]) -> Indexed:
+        return access(tensor(name, *map(size, self.program.values[name].shape)), *subscripts)
+
+    def _with_scalars(self, body: Expr) -> Expr:
+        """Return an expression in which what is one number a step is read from where it was computed."""
+        names = {read.base.label for read in body.atoms(Indexed)}
+        values = self.program.values
+        numbers = [x for x in body.free_symbols - names if isinstance(x, Symbol) and x.name in values]
+        return body.xreplace({x: access(tensor(x.name)) for x in numbers if values[x.name].shape == ()})
+
+    def _elements(self, s: Statement, body: Expr) -> Elements:
+        body = self._with_scalars(body)
+        return Elements(self._axes(s), [Step(s.out, self.views.resolved(body), s.equation)])
+
+    def _first(self, s: First) -> Elements:
+        over = tuple((i, e) for i, e in self._axes(s) if i in s.over)
+        best = self.views.resolved(self._read(s.best.name, s.best.indices))
+        body = self.views.resolved(self._read(s.source.name, s.source.indices))
+        return Elements(self._axes(s), [Step(s.out, body, s.equation, "first", over, best=best)])
+
+    def _scatter(self, s: Scatter) -> Elements:
+        """Gather what is added to a place: of each subscript one index is solved for, and the others run."""
+        axes = tuple(
+            (fresh_index(Symbol(name)), extent)
+            for name, extent in zip("npqrst", self.program.values[s.out].shape, strict=False)
+        )
+        extents = dict(s.extents)
+        over: list[tuple[Symbol, Extent]] = []
+        quotients: list[Quotient] = []
+        known: dict[Symbol, Expr] = {}
+        for (place, extent), subscript in zip(axes, s.subscripts, strict=True):
+            seen = {*known, *(i for i, _ in over), *(q.index for q in quotients)}
+            terms = [t.as_coeff_Mul() for t in subscript.as_coeff_add()[1]]
+            terms = [(int(slope), index) for slope, index in terms if index not in seen]
+            if not terms:  # all of it is known: the place must be that
+                quotients.append(Quotient(fresh_index(place), (place - subscript).xreplace(known), 1, 1))
+                continue
+            slope, solved = max(terms, key=lambda t: (abs(t[0]), _nominal(extents[t[1]])))
+            over += [(i, extents[i]) for _, i in terms if i != solved]
+            if subscript == solved and extents[solved] == extent:
+                known[solved] = place
+                continue
+            rest = sympy.expand(place - (subscript - slope * solved)).xreplace(known)
+            quotients.append(Quotient(solved, rest if slope > 0 else -rest, abs(slope), extents[solved]))
+        body = self.views.resolved(self._read(s.source.name, s.source.indices)).xreplace(known)
+        step = Step(s.out, body, s.equation, "sum", tuple(over), tuple(quotients))
+        return Elements(axes, [_apart(step)])
+
+    def _grid(self, s: Grid) -> Elements:
+        if s.body.has(Winner):
+            raise LoweringError(f"{s.out}: no kernel for a winner at affine indices")
+        extents = dict(s.extents)
+        body = self.views.resolved(s.body)
+        values = self.program.values
+        body = body.xreplace({r: guarded(r, extents, values[name_of(r.base)]) for r in body.atoms(Indexed)})
+        over = tuple((i, extents[i]) for i in s.over)
+        return Elements(self._axes(s), [_apart(Step(s.out, body, s.equation, "sum" if over else "", over))])
+
+    def _reduce(self, s: Reduce) -> Work:
+        extents = {i: e for r in s.body.atoms(Indexed) for i, e in self._read_extents(r)}
+        over = tuple((i, extents[i]) for i in s.over)
+        body = self.views.resolved(self._with_scalars(s.body))
+        terms = 1
+        for _, extent in over:
+            terms *= _nominal(extent)
+        if terms <= ALONE and s.indices:
+            return Elements(self._axes(s), [_apart(Step(s.out, body, s.equation, s.operation, over))])
+        groups = 1
+        for _, extent in self._axes(s):
+            groups *= _nominal(extent)
+        parts = _parts(groups, terms, LEAST_TERMS) if s.operation == "sum" else 1
+        return Reduction(self._axes(s), s.out, s.operation, over, body, s.equation, parts=parts)
+
+    def _read_extents(self, read: Indexed) -> list[tuple[Symbol, Extent]]:
+        shape = self.program.values[name_of(read.base)].shape
+        return [(i, e) for i, e in zip(read.indices, shape, strict=True) if isinstance(i, Symbol)]
+
+    def _product(self, s: Contract) -> Product:
+        extents: dict[Symbol, Extent] = dict(self._axes(s))
+        for load in (s.left, s.right):
+            extents |= dict(zip(load.indices, self.program.values[load.name].shape, strict=True))
+        units = {i for i, n in extents.items() if n == 1}
+        found = blocks(s.indices, s.left.indices, s.right.indices, units)
+        rows, columns, terms, batch = (
+            _volume(b, extents) for b in (found.rows, found.columns, found.summed, found.batch)
+        )
+        tiles = -(-rows // 64) * -(-columns // 64) * batch
+        parts = _parts(tiles, terms, LEAST_TERMS)
+        return Product(self._axes(s), s.out, s.left, s.right, found, extents, s.equation, parts=parts)
+
+    # ---- Joining ---------------------------------------------------------------------------------
+
+    def _joined(self, work: Work, following: Work) -> bool:
+        """Let elements over the same axes become steps of the work before them, where they may."""
+        if isinstance(work, Drawing) or not isinstance(following, Elements):
+            return False
+        if [e for _, e in work.axes] != [e for _, e in following.axes]:
+            return False
+        renamed = {i: j for (i, _), (j, _) in zip(following.axes, work.axes, strict=True)}
+        indices = tuple(i for i, _ in work.axes)
+        made = {step.out for step in work.steps} | ({work.out} if not isinstance(work, Elements) else set())
+        steps = [_renamed(step, renamed) for step in following.steps]
+        for step in steps:
+            parts = [step.body, *([step.best] if step.best is not None else [])]
+            reads = [r for part in parts for r in part.atoms(Indexed)]
+            if any(self._memory(r) in made and tuple(r.indices) != indices for r in reads):
+                return False
+            if step.operation and any(self._memory(r) in made for r in reads):
+                return False
+            if any(self._memory(r) == step.out and tuple(r.indices) != indices for r in reads):
+                return False
+            if self._read_apart(work, step.out, indices):
+                return False
+        work.steps += steps
+        return True
+
+    def _memory(self, read: Indexed) -> str:
+        return self.views.memory(name_of(read.base))
+
+    def _read_apart(
+        self, work: Elements | Reduction | Product, name: str, indices: tuple[Symbol, ...]
+    ) -> bool:
+        """Whether work reads a tensor elsewhere than at its own element, which a later step would write."""
+        bodies = [step.body for step in work.steps]
+        if isinstance(work, Reduction):
+            bodies.append(work.body)
+        if isinstance(work, Product) and name in {
+            self.views.memory(self.views.place(self._read(load.name, load.indices)).buffer)
+            for load in (work.left, work.right)
+        }:
+            return True
+        return any(
+            self._memory(r) == name and tuple(r.indices) != indices for b in bodies for r in b.atoms(Indexed)
+        )
+
+
+def _apart(step: Step) -> Step:
+    """Return a step whose bound indices are no other step's."""
+    fresh = {i: fresh_index(i) for i in (*(i for i, _ in step.over), *(q.index for q in step.quotients))}
+    return replace(
+        step,
+        body=step.body.xreplace(fresh),
+        over=tuple((fresh[i], e) for i, e in step.over),
+        quotients=tuple(
+            replace(q, index=fresh[q.index], numerator=q.numerator.xreplace(fresh)) for q in step.quotients
+        ),
+    )
+
+
+def _renamed(step: Step, names: dict[Symbol, Symbol]) -> Step:
+    return replace(
+        step,
+        body=step.body.xreplace(names),
+        best=None if step.best is None else step.best.xreplace(names),
+        over=tuple((names.get(i, i), e) for i, e in step.over),
+        quotients=tuple(replace(q, numerator=q.numerator.xreplace(names)) for q in step.quotients),
+    )
+
+
+def _nominal(extent: Extent) -> int:
+    return NOMINAL_BATCH if extent == BATCH else int(extent)
+
+
+def _volume(indices: tuple[Symbol, ...], extents: dict[Symbol, Extent]) -> int:
+    total = 1
+    for index in indices:
+        total *= _nominal(extents[index])
+    return total
+
+
+def _parts(groups: int, terms: int, least: int) -> int:
+    """Return among how many groups of threads a sum is divided, so that enough of them have work."""
+    parts = 1
+    while groups * parts < ENOUGH and terms >= 2 * parts * least:
+        parts *= 2
+    return parts

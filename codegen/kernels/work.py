@@ -1,0 +1,108 @@
+"""The work of a kernel: elements of tensors, each computed by one thread or by a group of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sympy import Expr, Indexed, Symbol
+
+from codegen.contraction import Blocks
+from codegen.program import Extent, Load
+from derive.index import Inside
+
+Axes = tuple[tuple[Symbol, Extent], ...]
+
+
+class Guarded(Expr):
+    """An access that is zero where a guard does not hold: args are the access and its ``Inside`` guards."""
+
+    is_commutative = True
+    is_extended_real = True
+
+    @property
+    def read(self) -> Indexed:
+        return self.args[0]
+
+    @property
+    def guards(self) -> tuple[Inside, ...]:
+        return self.args[1:]
+
+
+@dataclass(frozen=True)
+class Quotient:
+    """``index`` = numerator / divisor: a whole number in 0 … extent − 1, or else nothing is added."""
+
+    index: Symbol
+    numerator: Expr
+    divisor: int
+    extent: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """``out`` at the kernel's axes = ``operation`` of body over ``over`` ("" for no reduction).
+
+    Operations are sum, max and first; ``first`` is whether body is the first along ``over`` that equals
+    ``best``, at the place that the axes say.
+    """
+
+    out: str
+    body: Expr
+    equation: int
+    operation: str = ""
+    over: Axes = ()
+    quotients: tuple[Quotient, ...] = ()
+    best: Expr | None = None
+
+
+@dataclass
+class Elements:
+    """One thread computes one element, step after step."""
+
+    axes: Axes
+    steps: list[Step]
+
+
+@dataclass
+class Reduction:
+    """A group of threads reduces ``body`` over ``over`` for one element; one of them takes the steps.
+
+    ``parts`` is how many groups share the terms where one would take too long (1: no sharing).
+    """
+
+    axes: Axes
+    out: str
+    operation: str
+    over: Axes
+    body: Expr
+    equation: int
+    steps: list[Step] = field(default_factory=list)
+    parts: int = 1
+
+
+@dataclass
+class Product:
+    """Blocks of threads compute tiles of Σ left · right; each thread takes the steps for its elements."""
+
+    axes: Axes
+    out: str
+    left: Load
+    right: Load
+    blocks: Blocks
+    extents: dict[Symbol, Extent]
+    equation: int
+    steps: list[Step] = field(default_factory=list)
+    parts: int = 1
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Random truth values for a whole tensor."""
+
+    out: str
+    stream: int
+    probability: Expr
+    equation: int
+
+
+Work = Elements | Reduction | Product | Drawing

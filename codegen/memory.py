@@ -1,0 +1,103 @@
+"""The memory that a training step takes, from the program alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sympy import Expr, Indexed, Piecewise, Symbol
+
+from codegen.program import Draw, Extent, Loop, Map, Program, Reduce, Statement, Value, count
+
+BYTES = 4  # float32
+STEP = ("forward", "loss", "backward", "statistics")
+
+
+def training_memory(program: Program, batch: int, parameters: int, threads: int) -> dict[str, int]:
+    """Return the bytes that a training step in float32 takes, by what they are for.
+
+    ``workspace`` is what the program allocates once: activations, their cotangents and windows.  ``scratch``
+    is what the largest expression that is not computed in place takes on the way, and a vector for the
+    update.  Pieces of the batch are computed on several threads, each in memory of its own.
+    """
+    held = [v for v in program.values.values() if v.kind in ("state", "statistic")]
+    made = {statement.out for statement, _ in _with_samples(program, batch, threads, STEP)}
+    own = [program.values[n] for n in sorted({_memory_of(program, n) for n in made})]
+    given = [v for v in program.values.values() if v.kind in ("input", "target")]
+    return {
+        "parameters": parameters * BYTES,
+        "gradients": parameters * BYTES,
+        "optimizer": sum(count(v.shape) for v in held) * BYTES,
+        "workspace": sum(_bytes_of(v, batch, threads) for v in own if v.kind == "local"),
+        "batch": sum(_bytes_of(v, batch, threads) for v in given),
+        "scratch": sum(
+            max((_scratch(s, n, program) for s, n in _with_samples(program, batch, threads, part)), default=0)
+            for part in (STEP, ("update",))
+        ),
+    }
+
+
+def _memory_of(program: Program, name: str) -> str:
+    """Return the value in whose memory a value lives."""
+    while program.values[name].slot:
+        name = program.values[name].slot
+    return name
+
+
+def _bytes_of(value: Value, batch: int, threads: int) -> int:
+    samples = _at_once(value.piece, batch, threads) if value.piece else batch
+    return count(value.shape, samples) * (1 if value.truth else BYTES)
+
+
+def _at_once(piece: int, batch: int, threads: int) -> int:
+    """Return how many samples of a batch are computed at once in pieces: one piece on each thread."""
+    return threads * min(piece, -(-batch // threads))
+
+
+def _with_samples(
+    program: Program, batch: int, threads: int, sections: tuple[str, ...]
+) -> Iterator[tuple[Statement, int]]:
+    """Give every statement of some sections with the number of samples that it is computed for at once."""
+    for section in sections:
+        for entry in program.sections[section]:
+            if isinstance(entry, Loop):
+                yield from ((s, _at_once(entry.size, batch, threads)) for s in entry.statements)
+            else:
+                yield entry, batch
+
+
+def _scratch(statement: Statement, samples: int, program: Program) -> int:
+    """Return the bytes of what a statement computes on the way to its result."""
+    match statement:
+        case Draw():
+            return 2 * count(program.values[statement.out].shape, samples)
+        case Map(expression=body):
+            indices = statement.indices
+            added = [a for a in body.args if statement.out not in map(str, a.free_symbols)]
+            in_place = body.is_Add and len(added) < len(body.args)
+            arrays = _arrays(body.func(*added), indices) if in_place else _on_the_way(body, indices)
+        case Reduce(body=body, over=over) if not body.is_Pow or statement.indices:
+            indices = (*statement.indices, *over)
+            arrays = _arrays(body, indices)
+        case _:
+            return 0
+    extents = {i: e for r in body.atoms(Indexed) for i, e in _extents(r, program)}
+    return arrays * BYTES * count(tuple(extents.get(i, 1) for i in indices), samples)
+
+
+def _extents(read: Indexed, program: Program) -> Iterator[tuple[Expr, Extent]]:
+    return zip(read.indices, program.values[str(read.base.label)].shape, strict=True)
+
+
+def _arrays(e: Expr, indices: tuple[Symbol, ...]) -> int:
+    """Return how many arrays over all the indices are held at once while an expression becomes one."""
+    if isinstance(e, Indexed | Piecewise) or not e.free_symbols.issuperset(indices):
+        return 0  # a mask is small
+    return max(1, _on_the_way(e, indices))
+
+
+def _on_the_way(e: Expr, indices: tuple[Symbol, ...]) -> int:
+    """Return how many arrays are held at once before the last operation: one waits for the next operand."""
+    if isinstance(e, Indexed | Piecewise):
+        return 0
+    held = [n for n in (_arrays(a, indices) for a in e.args) if n]
+    return max([*held[:1], *(n + 1 for n in held[1:])], default=0)

@@ -1,0 +1,230 @@
+"""The plan of a CUDA program: its kernels, what each section launches, and the memory that it takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import jinja2
+from sympy import Indexed, IndexedBase, Symbol
+
+from codegen.frame import Frame
+from codegen.kernels.fusion import Fusion
+from codegen.kernels.places import size
+from codegen.kernels.views import INPUT_GRADIENT
+from codegen.kernels.work import Drawing, Elements, Product, Reduction, Step, Work
+from codegen.passes import absorb_temporaries
+from codegen.program import Draw, Program, Value
+from codegen.targets.cuda.plan import Buffer, Launch, Plan
+from codegen.targets.cuda.sources import TABLE, THREADS, Kernel, KernelSource, element_of
+
+TEMPLATES = Path(__file__).parent.parent.parent / "templates"
+SECTIONS = ("forward", "evaluation", "loss", "backward", "statistics", "input_gradient", "update")
+STEP_ORDER = ("forward", "loss", "backward", "statistics", "input_gradient")
+LOSS = "E"
+RULE = 109
+
+
+def plan(program: Program, frame: Frame) -> Plan:
+    """Return the kernels and launches of a lowered program.  Raises LoweringError."""
+    return _Planning(absorb_temporaries(program), frame).plan()
+
+
+class _Planning:
+    def __init__(self, program: Program, frame: Frame) -> None:
+        self.frame = frame
+        self.program = replace(program, values=dict(program.values))
+        fusion = Fusion(self.program)
+        self.views = fusion.views
+        self.works = {
+            section: [part for work in fusion.works(section) for part in self._divided(work)]
+            for section in SECTIONS
+        }
+        self.kept = self._kept()
+        self.kernels: dict[str, Kernel] = {}  # by text without the name
+        self.order: dict[str, list[Kernel]] = {section: [] for section in SECTIONS}
+
+    def plan(self) -> Plan:
+        source = KernelSource(self.program, self.views, self.kept)
+        launches = {
+            section: tuple(self._launch(section, work, source) for work in works)
+            for section, works in self.works.items()
+        }
+        results = (self.views.memory(name) for name in (self.program.output, LOSS, INPUT_GRADIENT))
+        return Plan(self._source(), launches, self._buffers(launches), *results)
+
+    # ---- Work ------------------------------------------------------------------------------------
+
+    def _divided(self, work: Work) -> list[Work]:
+        """Return work whose terms are shared by groups as two: the sums of the groups, then their sum."""
+        if not isinstance(work, Product | Reduction) or work.parts == 1:
+            return [work]
+        value = self.program.values[work.out]
+        name = f"{work.out}_parts"
+        self.program.values[name] = Value(
+            name, (work.parts, *(e for _, e in work.axes)), "local", f"{value.identifier}_parts"
+        )
+        part = Symbol("part", integer=True)
+        partial = Indexed(_base(name, self.program), part, *(i for i, _ in work.axes))
+        total = Step(work.out, partial, work.equation, "sum", ((part, work.parts),))
+        steps, work.steps = [total, *work.steps], []
+        work.out = name
+        return [work, Elements(work.axes, steps)]
+
+    def _kept(self) -> frozenset[str]:
+        """Return the tensors that must be in memory: what other work reads, and what the driver gives out."""
+        kept = {
+            self.views.memory(n)
+            for n in (self.program.output, LOSS, INPUT_GRADIENT)
+            if n in self.program.values
+        }
+        for value in self.program.values.values():
+            if value.kind != "local":
+                kept.add(value.name)
+        for works in self.works.values():
+            for work in works:
+                made = set(_made(work))
+                kept |= {name for name in self._reads(work) if name not in made}
+                kept |= {work.out} if isinstance(work, Product | Reduction) and work.parts > 1 else set()
+        return frozenset(kept)
+
+    def _results(self) -> set[str]:
+        results = (self.program.output, LOSS, INPUT_GRADIENT)
+        return {self.views.memory(name) for name in results if name in self.program.values}
+
+    def _reads(self, work: Work) -> set[str]:
+        found: set[str] = set()
+        if isinstance(work, Drawing):
+            return found
+        bodies = [step.body for step in work.steps] + [s.best for s in work.steps if s.best is not None]
+        if isinstance(work, Reduction):
+            bodies.append(work.body)
+        if isinstance(work, Product):
+            loads = (work.left, work.right)
+            bodies += [self.views.resolved(Indexed(_base(x.name, self.program), *x.indices)) for x in loads]
+        for body in bodies:
+            found |= {self.views.memory(str(read.base.label)) for read in body.atoms(Indexed)}
+        return found
+
+    # ---- Launches --------------------------------------------------------------------------------
+
+    def _launch(self, section: str, work: Work, source: KernelSource) -> Launch:
+        wanted = f"{section}_{self.program.values[_made(work)[-1]].identifier}"
+        name, count = wanted, 1
+        names = {kernel.name for kernel in self.kernels.values()}
+        while name in names:
+            count += 1
+            name = f"{wanted}_{count}"
+        form = source.kernel("kernel", work).text
+        if form not in self.kernels:
+            self.kernels[form] = source.kernel(name, work)
+            self.order[section].append(self.kernels[form])
+        kernel = self.kernels[form]
+        text = "; ".join(self.program.notes[n].text for n in kernel.equations if n in self.program.notes)
+        return Launch(
+            kernel.name, kernel.arguments, kernel.blocks, THREADS, kernel.shared, kernel.equations, text
+        )
+
+    def _source(self) -> str:
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(TEMPLATES),
+            undefined=jinja2.StrictUndefined,
+            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            autoescape=False,  # noqa: S701  the output is CUDA C
+        )
+        draws = any(isinstance(s, Draw) for s in self.program.statements("forward"))
+        frame = self.frame
+        text = environment.get_template("cuda_preamble.cu.j2").render(
+            name=frame.name,
+            summary=frame.summary,
+            spec_file=_comment(frame.spec_file),
+            spec_hash=frame.spec_hash[:8],
+            constants=[(identifier, repr(float(value))) for identifier, value, _ in frame.constants],
+            draws=draws,
+        )
+        parts = [text.rstrip()]
+        for section, kernels in self.order.items():
+            if kernels:
+                title = f"// ---- {section.replace('_', ' ').capitalize()} "
+                parts.append(title + "-" * (RULE - len(title)))
+                parts += [kernel.text for kernel in kernels]
+        return "\n\n".join(parts) + "\n"
+
+    # ---- Memory ----------------------------------------------------------------------------------
+
+    def _buffers(self, launches: dict[str, tuple[Launch, ...]]) -> dict[str, Buffer]:
+        names = dict.fromkeys(a for section in launches.values() for x in section for a in x.arguments)
+        slots = self._slots()
+        found: dict[str, Buffer] = {}
+        for name in names:
+            if name == "N":
+                continue
+            if name in TABLE:
+                found[name] = Buffer(
+                    name, name, (1,), "scalar", {"uint64": "unsigned long long"}.get(TABLE[name], TABLE[name])
+                )
+                continue
+            value = self.program.values[name]
+            found[name] = Buffer(
+                name,
+                value.identifier,
+                value.shape,
+                value.kind,
+                element_of(self.program, name),
+                slots.get(name, ""),
+            )
+        return found
+
+    def _slots(self) -> dict[str, str]:
+        """Return, for values of the way back, the dead buffer whose memory each takes over."""
+        order = [work for section in STEP_ORDER for work in self.works[section]]
+        last: dict[str, int] = {}
+        for position, work in enumerate(order):
+            for name in (*_made(work), *self._reads(work)):
+                last[name] = position
+        forever = {
+            self.views.memory(n)
+            for n in (self.program.output, LOSS, INPUT_GRADIENT)
+            if n in self.program.values
+        }
+        early = {
+            n for section in ("forward", "evaluation", "loss") for w in self.works[section] for n in _made(w)
+        }
+        free: dict[tuple[object, ...], list[str]] = {}
+        owner: dict[str, str] = {}
+        done: set[str] = set()
+        for position, work in enumerate(order):
+            ended = [n for n, at in last.items() if at < position and n not in done and self._is_local(n)]
+            for name in sorted(ended):
+                done.add(name)
+                if name in self.kept and name not in forever:
+                    free.setdefault(self._form(name), []).append(owner.get(name, name))
+            for name in _made(work):
+                if name in owner or name in early or name not in self.kept or not self._is_local(name):
+                    continue
+                pool = free.get(self._form(name))
+                owner[name] = pool.pop() if pool and name not in forever else name
+        return {name: memory for name, memory in owner.items() if memory != name}
+
+    def _is_local(self, name: str) -> bool:
+        return self.program.values[name].kind == "local"
+
+    def _form(self, name: str) -> tuple[object, ...]:
+        value = self.program.values[name]
+        return value.shape, element_of(self.program, name)
+
+
+def _made(work: Work) -> list[str]:
+    own = [] if isinstance(work, Elements) else [work.out]
+    return own if isinstance(work, Drawing) else [*own, *(step.out for step in work.steps)]
+
+
+def _base(name: str, program: Program) -> Indexed:
+
+    return IndexedBase(Symbol(name, real=True), shape=tuple(map(size, program.values[name].shape)))
+
+
+def _comment(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text).rstrip("\\")

@@ -60,7 +60,7 @@ def generate(spec: Spec, targets: Iterable[str] = ()) -> Generated:
     files = {EQUATIONS: document(derivation), numpy_target.FILENAME: numpy_target.render(program, around)}
     lines = {numpy_target.FILENAME: numpy_target.equation_lines(files[numpy_target.FILENAME], program)}
     if "cuda" in targets:
-        from codegen.targets.cuda.planning import plan  # type: ignore[import-not-found,unused-ignore]
+        from codegen.targets.cuda.planning import plan
 
         written = cuda_target.render(plan(lowered, around), around)
         lines |= {name: cuda_target.equation_lines(text) for name, text in written.items()}

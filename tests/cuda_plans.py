@@ -245,7 +245,7 @@ def plan(program: Program, frame: object = None) -> Plan:
         "statistics": (),
         "update": tuple(launch(k, a, s, "2") for k, a, s in UPDATE[optimizer]),
     }
-    return Plan(source, launches, _buffers(program, optimizer), program.output, "E")
+    return Plan(source, launches, _buffers(program, optimizer), program.output, "E", "dx")
 
 
 def _is_of(program: Program, optimizer: str) -> bool:

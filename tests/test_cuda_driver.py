@@ -20,6 +20,7 @@ from cuda_plans import ADAM, COSINE, SGD
 from codegen.generate import generate, write
 
 VARIANTS = {"sgd": (SGD, False), "adam": (ADAM, False), "cosine": (COSINE, True)}
+PLANNED = "planned"  # as "cosine", with the kernels that are generated
 rng = np.random.default_rng(5)
 X, T = rng.standard_normal((11, 5)), rng.integers(0, 3, 11)
 
@@ -43,17 +44,19 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for name, variant in VARIANTS.items():
             folder = tmp_path_factory.mktemp(name)
             found[name] = write(generate(cuda_plans.spec(folder, *variant), {"cuda"}), folder, force=True)
+    spec = cuda_plans.spec(tmp_path_factory.mktemp(PLANNED), COSINE, dropout=True)
+    found[PLANNED] = write(generate(spec, {"cuda"}), tmp_path_factory.mktemp(PLANNED), force=True)
     return found
 
 
-@pytest.fixture(params=VARIANTS)
+@pytest.fixture(params=[*VARIANTS, PLANNED])
 def both(
     request: pytest.FixtureRequest, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[ModuleType, ModuleType, ModuleType]]:
     """The NumPy program, the CUDA program, and what it has for CuPy."""
     folder = folders[request.param]
     numpy = imported(folder / "numpy_trainer.py")
-    if hasattr(numpy, "draw"):
+    if request.param == "cosine":
         monkeypatch.setattr(numpy, "draw", cuda_plans.draw)
     with standing_in() as cupy:
         yield numpy, imported(folder / "cuda" / "trainer.py"), cupy

@@ -1,4 +1,4 @@
-"""The commands with a CUDA program: generating, training and resuming, on a stand-in for CuPy or without it."""
+"""The commands with a CUDA program, generating, training and resuming: on a stand-in for CuPy, or without."""
 
 from __future__ import annotations
 

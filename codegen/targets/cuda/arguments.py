@@ -30,7 +30,7 @@ class Arguments:
         step = set().union(*(self.used[name] for name in STEP)) | {plan.output, plan.loss}
         self.places = {
             "step": self._locals(step),
-            "input_gradient": self._locals(self.used["input_gradient"] | {"dx"}),
+            "input_gradient": self._locals(self.used["input_gradient"] | {plan.input_gradient}),
             "update": self._locals(self.used["update"]) - ({"eta"} if scheduled else set()),
         }
         self.places["input_gradient"] -= self.places["step"]
@@ -66,9 +66,11 @@ class Arguments:
                 add(name)
         return list(found.values())
 
-    def name(self, value: str) -> str:
-        """Return what the functions of a step call a buffer."""
-        return self.text("backward", value)
+    def result(self, value: str, shape: tuple[int, ...] = (), name: str = "") -> str:
+        """Return what the functions of a step call a buffer; of samples, in that shape, which has a name."""
+        text = self.text("backward", value)
+        whole = not shape or self.plan.buffers[value].shape == ("N", *shape)
+        return text if whole else f"{text}.reshape(w.N, *{name})"
 
     def text(self, section: str, value: str) -> str:
         """Return what the function of a section calls an argument."""

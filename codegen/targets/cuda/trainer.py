@@ -48,8 +48,9 @@ def render(plan: Plan, frame: Frame) -> dict[str, str]:
         takes=arguments.takes,
         evaluation=evaluation,
         infer=f"{infer}({arguments.takes('evaluation' if evaluation else 'forward')})",
-        output=arguments.name(plan.output),
-        loss=arguments.name(plan.loss),
+        output=arguments.result(plan.output, frame.output_shape, "OUTPUT"),
+        loss=arguments.result(plan.loss),
+        input_gradient=arguments.result(plan.input_gradient, frame.input_shape, "INPUT"),
         seeded=arguments.seeded,
         masks=[(b.identifier, _extents(b.shape[1:])) for b in arguments.masks],
         mask_lines=[line for each in arguments.draws for line in _lines(arguments, "forward", each)],
@@ -84,8 +85,11 @@ def _kernels(plan: Plan) -> dict[str, int]:
 def _section(plan: Plan, arguments: Arguments, section: str) -> list[str]:
     """Return the lines of a section's function."""
     launches = plan.launches.get(section, ())
-    lines = [line for launch in launches for line in _lines(arguments, section, launch)]
-    return [*_preamble(section, launches), *lines] if launches else []
+    lines = _preamble(section, launches) if launches else []
+    for before, launch in zip((None, *launches), launches, strict=False):
+        again = before is not None and before.text == launch.text
+        lines += _lines(arguments, section, launch, again)
+    return lines
 
 
 def _preamble(section: str, launches: tuple[Launch, ...]) -> list[str]:
@@ -100,8 +104,11 @@ def _preamble(section: str, launches: tuple[Launch, ...]) -> list[str]:
     return [f"{', '.join(wanted)} = {', '.join(wanted.values())}"]
 
 
-def _lines(arguments: Arguments, section: str, launch: Launch) -> list[str]:
-    """Return the line that launches a kernel, with its equations beside it, or above where it is long."""
+def _lines(arguments: Arguments, section: str, launch: Launch, again: bool = False) -> list[str]:
+    """Return the line that launches a kernel, with its equations beside it, or above where it is long.
+
+    Where the equations are those of the line before (``again``), their numbers are enough.
+    """
     given = [arguments.text(section, name) for name in launch.arguments]
     parts = [f"({_python(launch.blocks)},)", f"({launch.threads},)"]
     parts.append(f"({given[0]},)" if len(given) == 1 else f"({', '.join(given)})")
@@ -112,14 +119,15 @@ def _lines(arguments: Arguments, section: str, launch: Launch) -> list[str]:
     call = f"k.{launch.kernel}({', '.join(parts)})"
     whole = "  ".join(each for each in (launch.text, numbers) if each)
     beside = len(call) <= COMMENT_COLUMN
-    comment = whole if beside else numbers
-    above = [f"# {whole}"] if whole and not beside else []
+    comment = whole if beside and not again else numbers
+    above = [] if beside or again or not launch.text else [f"# {whole}"]
     return [*above, f"{call:<{COMMENT_COLUMN}}  # {comment}" if comment else call]
 
 
 def _python(blocks: str) -> str:
     """Return an expression that C and Python share as one of Python's integers."""
-    return blocks if "//" in blocks else blocks.replace("/", "//")
+    text = blocks if "//" in blocks else blocks.replace("/", "//")
+    return text[1:-1] if re.fullmatch(r"\((?:[^()]|\([^()]*\))*\)", text) else text
 
 
 def _extents(shape: Shape) -> str:

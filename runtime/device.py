@@ -25,8 +25,8 @@ def require_device() -> None:
         import cupy
     except ImportError as error:
         raise DeviceError(
-            "--target cuda needs CuPy: pip install 'chainrule[cuda12]' (for a driver of CUDA 13: "
-            "'chainrule[cuda13]'), or use --target numpy"
+            "--target cuda needs CuPy: pip install 'cupy-cuda12x[ctk]' (for a driver of CUDA 13: "
+            "'cupy-cuda13x[ctk]'), or use --target numpy"
         ) from error
     try:
         count, why = cupy.cuda.runtime.getDeviceCount(), "none was found"

@@ -254,7 +254,7 @@ def test_without_cupy_there_is_one_line_and_exit_3(folders, data):
     command = [sys.executable, "-W", "error", "-c", NO_CUPY.format(path=str(path)), "x"]
     done = subprocess.run([*command, "--data", data], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (3, "")
-    assert "pip install cupy-cuda12x" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert "pip install 'cupy-cuda12x[ctk]'" in done.stderr and len(done.stderr.splitlines()) == 1
     assert subprocess.run([*command, "--help"], capture_output=True).returncode == 0
 
 

@@ -80,7 +80,7 @@ def no_device() -> SimpleNamespace:
 
 
 @pytest.mark.parametrize(
-    ("module", "remedy"), [(None, "pip install 'chainrule[cuda12]'"), (no_device(), "--target numpy")]
+    ("module", "remedy"), [(None, "pip install 'cupy-cuda12x[ctk]'"), (no_device(), "--target numpy")]
 )
 def test_without_cupy_or_a_gpu_training_is_one_line_and_exit_3(derive, tmp_path, monkeypatch, module, remedy):
     monkeypatch.setitem(sys.modules, "cupy", module)

@@ -55,6 +55,7 @@ class Frame:
     batch_size: int
     epochs: int
     seed: int
+    tensor_cores: str = "none"
 
     @property
     def parameter_count(self) -> int:
@@ -94,6 +95,7 @@ def frame(
         batch_size=spec.training.batch_size,
         epochs=spec.training.epochs,
         seed=spec.training.seed,
+        tensor_cores=spec.training.tensor_cores,
     )
 
 

@@ -7,6 +7,7 @@ the product that they follow leaves its sums.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import sympy
@@ -23,6 +24,7 @@ from codegen.kernels.work import (
     Product,
     Quotient,
     Reduction,
+    Samples,
     Step,
     Work,
 )
@@ -69,7 +71,32 @@ class Fusion:
             work = self._work(statement)
             if not (found and self._joined(found[-1], work)):
                 found.append(work)
-        return found
+        return self._by_sample(found)
+
+    # ---- Samples ---------------------------------------------------------------------------------
+
+    def _by_sample(self, works: list[Work]) -> list[Work]:
+        """Let neighbours that compute few elements a sample from that sample's own be one work (softmax)."""
+        found: list[Work] = []
+        for work in works:
+            last = found[-1] if found else None
+            if not isinstance(work, Elements) or not _is_small([work]):
+                found.append(work)
+            elif isinstance(last, Samples) and _is_small([*last.works, work]) and self._follows(last, work):
+                last.works.append(_of_sample(work, last.sample))
+            else:
+                sample = fresh_index(Symbol("n"))
+                found.append(Samples(sample, [_of_sample(work, sample)]))
+        return [w.works[0] if isinstance(w, Samples) and len(w.works) == 1 else w for w in found]
+
+    def _follows(self, samples: Samples, work: Elements) -> bool:
+        """Whether work reads what the samples made for its own sample only, and changes nothing they read."""
+        made = {step.out for step in samples.steps}
+        own = work.axes[0][0]
+        reads = [r for step in work.steps for r in _reads(step)]
+        earlier = {self._memory(r) for step in samples.steps for r in _reads(step)}
+        apart = any(self._memory(r) in made and tuple(r.indices)[:1] != (own,) for r in reads)
+        return not apart and not {step.out for step in work.steps} & earlier
 
     # ---- Statements ------------------------------------------------------------------------------
 
@@ -167,7 +194,7 @@ class Fusion:
         terms = 1
         for _, extent in over:
             terms *= _nominal(extent)
-        if terms <= ALONE and s.indices:
+        if terms <= ALONE and s.indices and all(e != BATCH for _, e in over):
             return Elements(self._axes(s), [_apart(Step(s.out, body, s.equation, s.operation, over))])
         groups = 1
         for _, extent in self._axes(s):
@@ -196,7 +223,7 @@ class Fusion:
 
     def _joined(self, work: Work, following: Work) -> bool:
         """Let elements over the same axes become steps of the work before them, where they may."""
-        if isinstance(work, Drawing) or not isinstance(following, Elements):
+        if isinstance(work, Drawing | Samples) or not isinstance(following, Elements):
             return False
         if [e for _, e in work.axes] != [e for _, e in following.axes]:
             return False
@@ -205,8 +232,7 @@ class Fusion:
         made = {step.out for step in work.steps} | ({work.out} if not isinstance(work, Elements) else set())
         steps = [_renamed(step, renamed) for step in following.steps]
         for step in steps:
-            parts = [step.body, *([step.best] if step.best is not None else [])]
-            reads = [r for part in parts for r in part.atoms(Indexed)]
+            reads = _reads(step)
             if any(self._memory(r) in made and tuple(r.indices) != indices for r in reads):
                 return False
             if step.operation and any(self._memory(r) in made for r in reads):
@@ -236,6 +262,28 @@ class Fusion:
         return any(
             self._memory(r) == name and tuple(r.indices) != indices for b in bodies for r in b.atoms(Indexed)
         )
+
+
+def _reads(step: Step) -> list[Indexed]:
+    parts = [step.body, *([step.best] if step.best is not None else [])]
+    return [read for part in parts for read in part.atoms(Indexed)]
+
+
+def _is_small(works: list[Elements]) -> bool:
+    """Whether a thread can compute all of these elements of a sample."""
+    if any(not work.axes or work.axes[0][1] != BATCH for work in works):
+        return False
+    extents = [[e for _, e in work.axes[1:]] for work in works]
+    if any(e == BATCH for inner in extents for e in inner):
+        return False
+    return sum(math.prod(map(int, inner)) for inner in extents) <= ALONE
+
+
+def _of_sample(work: Elements, sample: Symbol) -> Elements:
+    """Return work with the sample's index as its first, and indices of its own as the others."""
+    names = {i: fresh_index(i) for i, _ in work.axes[1:]} | {work.axes[0][0]: sample}
+    axes = tuple((names[i], e) for i, e in work.axes)
+    return Elements(axes, [_renamed(step, names) for step in work.steps])
 
 
 def _apart(step: Step) -> Step:

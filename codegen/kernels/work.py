@@ -64,6 +64,18 @@ class Elements:
 
 
 @dataclass
+class Samples:
+    """One thread computes a sample's few elements, one work after the other; ``sample`` is the index."""
+
+    sample: Symbol
+    works: list[Elements]
+
+    @property
+    def steps(self) -> list[Step]:
+        return [step for work in self.works for step in work.steps]
+
+
+@dataclass
 class Reduction:
     """A group of threads reduces ``body`` over ``over`` for one element; one of them takes the steps.
 
@@ -105,4 +117,4 @@ class Drawing:
     equation: int
 
 
-Work = Elements | Reduction | Product | Drawing
+Work = Elements | Samples | Reduction | Product | Drawing

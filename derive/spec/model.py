@@ -74,6 +74,7 @@ class TrainingSpec:
     place: Place
     early_stopping: int = 0
     standardize: str = "none"
+    tensor_cores: str = "none"
 
 
 @dataclass(frozen=True)

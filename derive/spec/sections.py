@@ -64,6 +64,13 @@ TRAINING: Final = (
         default="none",
         choices=("none", "zscore", "minmax"),
     ),
+    Field(
+        "tensor_cores",
+        "choice",
+        "on a GPU, matrix products of factors rounded to this precision; none: of floats",
+        default="none",
+        choices=("none", "tf32", "bf16"),
+    ),
 )
 AUGMENTATION: Final = (
     Field("flip", "bool", "mirror every second image, left to right", default=False),

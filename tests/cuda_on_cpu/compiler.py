@@ -16,7 +16,7 @@ from cuda_on_cpu import source
 from cuda_on_cpu.errors import CompileError
 
 _HERE = Path(__file__).parent
-_HEADERS = ("cuda_on_cpu.h", "launch.h", "scheduler.h", "twins.h", "work.h")
+_HEADERS = ("cuda_on_cpu.h", "entries.h", "scheduler.h", "twins.h", "work.h")
 _SCHEDULER = ("scheduler.cpp", "launch.cpp")
 
 # Never -mtls-dialect=gnu2 (its resolver clobbers vector registers in glibc 2.36). Hidden, not unique symbols
@@ -65,7 +65,10 @@ def defines(options: Iterable[str]) -> list[str]:
 def preprocess(code: str, macros: Sequence[str]) -> str:
     """The source after the preprocessor, with the words of CUDA left in place."""
     command = ["g++", "-E", "-P", "-x", "c++", "-std=c++17", "-DCUDA_ON_CPU", *macros, "-"]
-    return _run(command, code)
+    target = _cache() / f"{_digest(_own_text(), code, *command)}.txt"
+    if not target.exists():
+        _build(command, code, target)
+    return target.read_text(encoding="utf-8")
 
 
 def library(code: str, preprocessed: str, macros: Sequence[str], strict: bool) -> Path:

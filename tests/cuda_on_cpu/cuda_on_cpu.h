@@ -2,7 +2,7 @@
 //
 // Only what the kernels of this project use, and its neighbours. What a CPU cannot know (mma.sync, a grid
 // barrier, cp.async) has twins in namespace cuda_on_cpu, which the kernel source selects by #ifdef CUDA_ON_CPU.
-// scheduler.cpp runs the threads; launch.h calls the kernels.
+// scheduler.cpp runs the threads; entries.h calls the kernels.
 #pragma once
 #include <math.h>
 #include <string.h>

@@ -105,7 +105,7 @@ class _Allocator:
         return array if array.flags.c_contiguous else self.array(array)
 
     def arange(self, start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> DeviceArray:
-        host = np.arange(start, dtype=dtype) if stop is None else np.arange(start, stop, step, dtype)
+        host = np.arange(start, dtype=dtype) if stop is None else np.arange(start, stop, step, dtype=dtype)
         return self.array(host)
 
 

@@ -46,6 +46,19 @@ class DeviceArray(np.ndarray):
         streams.refuse_capture("fill")
         super().fill(value)
 
+    def item(self, *where: Any) -> Any:
+        streams.refuse_capture("item")
+        return super().item(*where)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
     def __getitem__(self, key: Any) -> Any:
         item = super().__getitem__(key)
         return item if isinstance(item, np.ndarray) else np.asarray(item).view(DeviceArray)

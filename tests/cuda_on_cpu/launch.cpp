@@ -51,15 +51,21 @@ void find_shared_memory() {
     work.shared_pieces.push_back({from, size_t(end - from)});
 }
 
+// Stacks lie one after the other; below the first one nothing may be touched.
 void reserve_stacks(size_t count) {
     if (count <= work.stack_count) return;
-    if (work.stacks) munmap(work.stacks, work.stack_count * STACK_BYTES);
+    if (work.stacks) munmap(work.stacks - STACK_FENCE, STACK_FENCE + work.stack_count * STACK_BYTES);
     work.stack_count = 0;
+    work.stacks = nullptr;
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    void* stacks = mmap(nullptr, count * STACK_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
-    work.stacks = stacks == MAP_FAILED ? nullptr : (char*)stacks;
-    if (!work.stacks) fail("no memory for %zu threads at once", count);
+    void* all = mmap(nullptr, STACK_FENCE + count * STACK_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (all == MAP_FAILED || mprotect(all, STACK_FENCE, PROT_NONE)) fail("no memory for %zu threads at once", count);
+    work.stacks = (char*)all + STACK_FENCE;
     work.stack_count = count;
+}
+
+bool is_stack_fence(const char* address) {
+    return work.stacks && address >= work.stacks - STACK_FENCE && address < work.stacks;
 }
 
 // ---- Signals: what the processor objects to ------------------------------------------------------------
@@ -79,10 +85,21 @@ void on_signal(int number, siginfo_t* info, void* context) {
         default: break;
     }
     if (info->si_code == SI_KERNEL) fail("misaligned vector access, or a wild address");
+    if (is_stack_fence((char*)info->si_addr)) fail(STACK_MESSAGE, STACK_BYTES >> 10);
     bool write = ((ucontext_t*)context)->uc_mcontext.gregs[REG_ERR] & 2;
     work.fault->address = (u64)info->si_addr;
     work.fault->access = write ? 2 : 1;
     fail("out-of-bounds %s", write ? "write" : "read");
+}
+
+// Signals are handled on a stack of their own: a thread's may be used up.
+void signal_stack(bool enter) {
+    static char memory[1 << 16];
+    static stack_t before;
+    stack_t ours{};
+    ours.ss_sp = memory;
+    ours.ss_size = sizeof memory;
+    enter ? sigaltstack(&ours, &before) : sigaltstack(&before, nullptr);
 }
 
 void set_timer(double seconds) {
@@ -135,7 +152,8 @@ int run(const Launch& launch, void (*body)(void*), void* closure, Fault* fault) 
     static struct sigaction before[SIGNAL_COUNT];
     struct sigaction action {};
     action.sa_sigaction = on_signal;
-    action.sa_flags = SA_SIGINFO;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    signal_stack(true);
     for (int i = 0; i < SIGNAL_COUNT; ++i) sigaction(SIGNALS[i], &action, &before[i]);
     set_timer(launch.seconds);
 
@@ -144,6 +162,7 @@ int run(const Launch& launch, void (*body)(void*), void* closure, Fault* fault) 
 
     set_timer(0);
     for (int i = 0; i < SIGNAL_COUNT; ++i) sigaction(SIGNALS[i], &before[i], nullptr);
+    signal_stack(false);
     const uint3 where[] = {state.thread, state.block};
     memcpy(fault->thread, &where[0], sizeof fault->thread);
     memcpy(fault->block, &where[1], sizeof fault->block);

@@ -107,6 +107,7 @@ class CpuKernel:
         self._module = module
         self._text = text
         self._launch = library[f"cuda_on_cpu_launch_{text.name}"]
+        self._max_threads = library[f"cuda_on_cpu_max_threads_{text.name}"]()
         signature = library[f"cuda_on_cpu_signature_{text.name}"]
         signature.restype = ctypes.c_char_p
         codes = signature().decode().split()
@@ -169,9 +170,9 @@ class CpuKernel:
         grids = self._three("grid", grid, _MAX_GRID)
         blocks = self._three("block", block, _MAX_BLOCK)
         threads = int(np.prod(blocks))
-        if threads > self._text.max_threads:
+        if threads > self._max_threads:
             raise CudaOnCpuError(
-                f"{self.name}: a block of {threads} threads, {self._text.max_threads} are allowed"
+                f"{self.name}: a block of {threads} threads, {self._max_threads} are allowed"
             )
         if not 0 <= shared_mem <= min(self.max_dynamic_shared_size_bytes, source.SHARED_CAPACITY):
             raise CudaOnCpuError(

@@ -57,7 +57,7 @@ void fiber_main() {
     work.body(work.closure);
     Fiber& me = current();
     Block& block = *work.block;
-    if (memcmp(me.stack, &CANARY, sizeof CANARY)) fail("a thread needs more than %zu KiB of stack", STACK_BYTES >> 10);
+    if (memcmp(me.stack, &CANARY, sizeof CANARY)) fail(STACK_MESSAGE, STACK_BYTES >> 10);
     me.status = Status::done;
     --block.alive;
     block.warps[state.rank / WARP_SIZE].alive &= ~(1u << state.rank % WARP_SIZE);

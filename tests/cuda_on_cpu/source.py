@@ -27,7 +27,7 @@ class KernelText:
 
     name: str
     parameters: tuple[str, ...]
-    max_threads: int  # of a block; what __launch_bounds__ says, or 1024
+    max_threads: str  # of a block: the expression in __launch_bounds__, or 1024
 
 
 def kernels(preprocessed: str) -> list[KernelText]:
@@ -39,12 +39,10 @@ def kernels(preprocessed: str) -> list[KernelText]:
             continue
         if not before.endswith('extern "C"') and 'extern "C" {' not in before:
             raise CompileError(f'kernel {match["name"]} is not extern "C": get_function would not find it')
-        bounds = (match["before"] or match["after"] or "").split(",")[0].strip()
-        if bounds and not bounds.isdigit():
-            raise CompileError(f"kernel {match['name']}: __launch_bounds__({bounds}) is not a number")
+        bounds = (match["before"] or match["after"] or "1024").split(",")[0].strip()
         declarations = [text for text in match["parameters"].split(",") if text.strip() not in ("", "void")]
         names = tuple(re.findall(r"\w+", declaration)[-1] for declaration in declarations)
-        found.append(KernelText(match["name"], names, int(bounds or 1024)))
+        found.append(KernelText(match["name"], names, bounds))
     return found
 
 
@@ -56,12 +54,12 @@ def uses_vector_types(preprocessed: str) -> bool:
 def ending(preprocessed: str) -> str:
     """The text behind the source: the `extern __shared__` arrays and an entry for each kernel."""
     arrays = {match["name"]: match["type"] for match in _SHARED.finditer(preprocessed)}
-    lines = ['#line 1 "ending"', '#include "launch.h"']
+    lines = ['#line 1 "ending"', '#include "entries.h"']
     for name, element in arrays.items():
         lines.append(f"alignas(128) thread_local {element} {name}[{SHARED_CAPACITY} / sizeof({element})];")
     fill = "".join(f"out[{i}] = {{(char*){name}, sizeof {name}}}; " for i, name in enumerate(arrays))
     head = "unsigned cuda_on_cpu::shared_arrays([[maybe_unused]] SharedArray* out)"
     lines.append(f"static_assert({len(arrays)} <= cuda_on_cpu::MAX_SHARED_ARRAYS);")
     lines.append(f"{head} {{ {fill}return {len(arrays)}; }}")
-    lines += [f"CUDA_ON_CPU_EXPORT({kernel.name})" for kernel in kernels(preprocessed)]
+    lines += [f"CUDA_ON_CPU_EXPORT({kernel.name}, {kernel.max_threads})" for kernel in kernels(preprocessed)]
     return "\n".join(lines) + "\n"

@@ -63,6 +63,7 @@ def test_makers_of_arrays(cupy: ModuleType) -> None:
     assert cupy.ones((2,), cupy.int32).get().tolist() == [1, 1]
     assert cupy.full((2,), 2.5, dtype=cupy.float32).get().tolist() == [2.5, 2.5]
     assert cupy.arange(4, dtype=cupy.uint32).get().tolist() == [0, 1, 2, 3]
+    assert cupy.arange(1, 7, 2, dtype=cupy.int64).get().tolist() == [1, 3, 5]
     assert cupy.zeros_like(cupy.ones(3, cupy.uint8)).dtype == cupy.uint8
     assert cupy.ascontiguousarray(cupy.arange(6).reshape(2, 3).T).flags.c_contiguous
     x = cupy.array([1.0, 2.0])
@@ -165,6 +166,7 @@ def test_only_launches_are_captured(cupy: ModuleType) -> None:
         for work in (
             lambda: x + x,
             lambda: x.get(),
+            lambda: float(x[0]),
             lambda: x.set(host),
             lambda: x.fill(0),
             lambda: x.__setitem__(0, 1),

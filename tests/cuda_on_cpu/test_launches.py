@@ -45,6 +45,15 @@ def test_launches_that_a_device_refuses(options: dict[str, Any], message: str) -
         launch_sum(np.zeros(1, np.float32), np.zeros(8, np.float32), np.int32(8), **options)
 
 
+def test_launch_bounds_may_be_an_expression() -> None:
+    code = """constexpr int WARPS = 2;
+    extern "C" __global__ void __launch_bounds__(WARPS * 32, 2) f() {}"""
+    kernel = CpuModule(code).get_function("f")
+    kernel((1,), (64,), ())
+    with pytest.raises(CudaOnCpuError, match="a block of 65 threads, 64 are allowed"):
+        kernel((1,), (65,), ())
+
+
 def test_launch_bounds_and_cooperative_size_are_kept() -> None:
     C = np.zeros((4, 4), np.float32)
     with pytest.raises(CudaOnCpuError, match="a block of 512 threads, 256 are allowed"):
@@ -71,6 +80,17 @@ def test_each_module_has_its_own_variables() -> None:
         for wanted in (1, 2):
             kernel((1,), (1,), (out,))
             assert out[0] == wanted
+
+
+@pytest.mark.parametrize("threads", [1, 40])
+def test_local_arrays_that_do_not_fit(threads: int) -> None:
+    code = """extern "C" __global__ void fill(float* out) {
+        volatile float values[20000];
+        for (int i = 0; i < 20000; ++i) values[i] = i;
+        out[threadIdx.x] = values[threadIdx.x];
+    }"""
+    with pytest.raises(CudaOnCpuError, match="fill: a thread needs more than 64 KiB of stack; thread"):
+        CpuModule(code).get_function("fill")((1,), (threads,), (np.zeros(threads, np.float32),))
 
 
 def test_macro_options_take_every_form() -> None:

@@ -12,6 +12,8 @@
 namespace cuda_on_cpu {
 
 constexpr size_t STACK_BYTES = 64 << 10;
+constexpr size_t STACK_FENCE = 4 << 20;  // below all stacks; nobody may touch it
+constexpr char STACK_MESSAGE[] = "a thread needs more than %zu KiB of stack";
 constexpr unsigned WARP_SIZE = 32;
 constexpr size_t SHARED_MARGIN = 1024;  // bytes past the end of dynamic shared memory that are watched
 constexpr char POISON = '\xff';

@@ -12,11 +12,13 @@ from codegen.frame import Frame
 from codegen.kernels.fusion import Fusion
 from codegen.kernels.places import size
 from codegen.kernels.views import INPUT_GRADIENT
-from codegen.kernels.work import Drawing, Elements, Product, Reduction, Step, Work
+from codegen.kernels.work import Drawing, Elements, Product, Reduction, Samples, Step, Work
 from codegen.passes import absorb_temporaries
 from codegen.program import Draw, Program, Value
+from codegen.targets.cuda.addresses import TABLE, element_of
+from codegen.targets.cuda.persistent import PHASES, persistent
 from codegen.targets.cuda.plan import Buffer, Launch, Plan
-from codegen.targets.cuda.sources import TABLE, THREADS, Kernel, KernelSource, element_of
+from codegen.targets.cuda.sources import THREADS, Kernel, KernelSource
 
 TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 SECTIONS = ("forward", "evaluation", "loss", "backward", "statistics", "input_gradient", "update")
@@ -45,13 +47,14 @@ class _Planning:
         self.order: dict[str, list[Kernel]] = {section: [] for section in SECTIONS}
 
     def plan(self) -> Plan:
-        source = KernelSource(self.program, self.views, self.kept)
+        source = KernelSource(self.program, self.views, self.kept, self.frame.tensor_cores != "none")
         launches = {
             section: tuple(self._launch(section, work, source) for work in works)
             for section, works in self.works.items()
         }
+        buffers = self._buffers(launches)
         results = (self.views.memory(name) for name in (self.program.output, LOSS, INPUT_GRADIENT))
-        return Plan(self._source(), launches, self._buffers(launches), *results)
+        return Plan(self._source(launches, buffers), launches, buffers, *results)
 
     # ---- Work ------------------------------------------------------------------------------------
 
@@ -83,8 +86,8 @@ class _Planning:
                 kept.add(value.name)
         for works in self.works.values():
             for work in works:
-                made = set(_made(work))
-                kept |= {name for name in self._reads(work) if name not in made}
+                for part in work.works if isinstance(work, Samples) else [work]:
+                    kept |= {name for name in self._reads(part) if name not in _made(part)}
                 kept |= {work.out} if isinstance(work, Product | Reduction) and work.parts > 1 else set()
         return frozenset(kept)
 
@@ -125,7 +128,7 @@ class _Planning:
             kernel.name, kernel.arguments, kernel.blocks, THREADS, kernel.shared, kernel.equations, text
         )
 
-    def _source(self) -> str:
+    def _source(self, launches: dict[str, tuple[Launch, ...]], buffers: dict[str, Buffer]) -> str:
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES),
             undefined=jinja2.StrictUndefined,
@@ -143,6 +146,8 @@ class _Planning:
             spec_hash=frame.spec_hash[:8],
             constants=[(identifier, repr(float(value))) for identifier, value, _ in frame.constants],
             draws=draws,
+            threads=THREADS,
+            tensor_cores=frame.tensor_cores,
         )
         parts = [text.rstrip()]
         for section, kernels in self.order.items():
@@ -150,6 +155,9 @@ class _Planning:
                 title = f"// ---- {section.replace('_', ' ').capitalize()} "
                 parts.append(title + "-" * (RULE - len(title)))
                 parts += [kernel.text for kernel in kernels]
+        by_name = {kernel.name: kernel for kernel in self.kernels.values()}
+        phases = [by_name[launch.kernel] for section in PHASES for launch in launches[section]]
+        parts.append(persistent(self.program, phases, buffers, LOSS))
         return "\n\n".join(parts) + "\n"
 
     # ---- Memory ----------------------------------------------------------------------------------
@@ -217,7 +225,7 @@ class _Planning:
 
 
 def _made(work: Work) -> list[str]:
-    own = [] if isinstance(work, Elements) else [work.out]
+    own = [] if isinstance(work, Elements | Samples) else [work.out]
     return own if isinstance(work, Drawing) else [*own, *(step.out for step in work.steps)]
 
 

@@ -52,7 +52,11 @@ template <class... P> int launch(void (*kernel)(P...), const Launch* launch, voi
 
 }  // namespace cuda_on_cpu
 
-#define CUDA_ON_CPU_EXPORT(KERNEL)                                                                           \
+// MAX_THREADS of a block, from __launch_bounds__.
+#define CUDA_ON_CPU_EXPORT(KERNEL, MAX_THREADS)                                                              \
+    extern "C" __attribute__((visibility("default"))) int cuda_on_cpu_max_threads_##KERNEL() {               \
+        return MAX_THREADS;                                                                                  \
+    }                                                                                                        \
     extern "C" __attribute__((visibility("default"))) const char* cuda_on_cpu_signature_##KERNEL() {         \
         return cuda_on_cpu::signature(KERNEL);                                                               \
     }                                                                                                        \

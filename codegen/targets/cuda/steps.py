@@ -1,0 +1,132 @@
+"""The steps of a kernel's element: lines that compute values, keep them in variables, store them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sympy import Indexed, Symbol
+
+from codegen.kernels.work import Product, Reduction, Step
+from codegen.scalar import COMPARE, CannotPrint
+from codegen.targets.c_family.expressions import ScalarCPrinter
+from codegen.targets.cuda.addresses import Places, c_type
+
+
+class Steps(Places):
+    """Prints steps."""
+
+    def _store(self, work: Reduction | Product, part: str | None) -> list[str]:
+        """Return the lines that take a group's sum: to memory, and into the steps that follow."""
+        value = self.program.values[work.out]
+        lines: list[str] = []
+        indices = tuple(i for i, _ in work.axes)
+        if part is not None:
+            number = Symbol(part, integer=True)
+            self.flat.append(((number,), part))
+            self.extents[number] = work.parts
+            self.names.names[number] = part
+            place = self._place(work.out, (number, *indices))
+            self.written[work.out] = None
+            lines.append(f"{value.identifier}[{place}] = sum;")
+            return [*self._decode(), *lines]
+        remark = f"  // ({work.equation})"
+        if not work.steps or work.out in self._later_reads(work.steps):
+            self.local[work.out] = "sum"
+        if self._is_kept(work.out) and not any(s.out == work.out for s in work.steps):
+            self.written[work.out] = None
+            lines.append(f"{value.identifier}[{self._place(work.out, indices)}] = sum;{remark}")
+        lines += self._steps(work.steps)
+        return [*self._decode(), *lines]
+
+    def _later_reads(self, steps: Sequence[Step]) -> set[str]:
+        return {self._memory(r) for s in steps for r in s.body.atoms(Indexed)}
+
+    def _steps(self, steps: Sequence[Step]) -> list[str]:
+        lines: list[str] = []
+        last = {step.out: position for position, step in enumerate(steps)}
+        for position, step in enumerate(steps):
+            value = self.program.values[step.out]
+            read_later = any(step.out in self._later_reads([s]) for s in steps[position + 1 :])
+            stored = self._is_kept(step.out) and last[step.out] == position
+            text, before = self._value(step)
+            lines += before
+            number = f"  // ({step.equation})"
+            element = c_type(value.truth, value.shape)
+            if read_later:
+                name = self.local.get(step.out)
+                if name is None or name == "sum":
+                    name = self._variable(value.identifier)
+                    lines.append(f"{element} {name} = {text};{number}")
+                else:
+                    lines.append(f"{name} = {text};{number}")
+                self.local[step.out] = text = name
+            if stored:
+                indices = self._own_indices(step.out)
+                self.written[step.out] = None
+                lines.append(f"{value.identifier}[{self._place(step.out, indices)}] = {text};{number}")
+        return lines
+
+    def _value(self, step: Step) -> tuple[str, list[str]]:
+        """Return the text of a step's value, and the lines that compute it before."""
+        if not step.operation and not step.body.has(Indexed) and not self.program.values[step.out].shape:
+            self._text(step.body)
+            return ScalarCPrinter(self.names.names, self.program.constants).text(step.body), []
+        if not step.operation:
+            return self._text(step.body), []
+        if step.operation == "first":
+            return self._first(step)
+        for index, _ in step.over:
+            self.used.discard(index)
+        name = self._variable("total" if step.operation == "sum" else "greatest")
+        start = "real(0)" if step.operation == "sum" else "real(-1) / real(0)"
+        lines = [f"real {name} = {start};"]
+        indent = ""
+        for index, extent in step.over:
+            variable = self.names.of(index)
+            lines.append(f"{indent}for (int {variable} = 0; {variable} < {extent}; ++{variable})")
+            indent += "    "
+        conditions = []
+        for quotient in step.quotients:
+            numerator = self._integer(quotient.numerator)
+            divisor = quotient.divisor
+            shown = f"({numerator})" if " " in numerator else numerator
+            if divisor > 1:
+                conditions.append(f"{shown} % {divisor} == 0")
+            at = f"{shown} / {divisor}" if divisor > 1 else numerator
+            self.names.names[quotient.index] = f"({at})" if " " in at else at
+            conditions.append(f"inside({at}, {quotient.extent})")
+        text = self._text(step.body)
+        if conditions:
+            lines.append(f"{indent}if ({' && '.join(conditions)})")
+            indent += "    "
+        joined = f"{name} += {text};" if step.operation == "sum" else f"{name} = maximum({name}, {text});"
+        lines.append(f"{indent}{joined}")
+        return name, lines
+
+    def _first(self, step: Step) -> tuple[str, list[str]]:
+        """Whether the entry is the greatest and none before it in the window is."""
+        if step.best is None:
+            raise CannotPrint(f"{step.out}: the greatest of what?")
+        best, name = self._variable("best"), self._variable("won")
+        lines = [
+            f"const real {best} = {self._text(step.best)};",
+            f"bool {name} = {self._text(step.body, COMPARE + 1)} == {best};",
+        ]
+        earlier = {i: Symbol(f"{i.name.lstrip('_')}_before", integer=True) for i, _ in step.over}
+        order, before, indent = "", "", ""
+        for index, extent in step.over:
+            variable, own = self.names.of(earlier[index]), self._integer(index)
+            lines.append(f"{indent}for (int {variable} = 0; {variable} < {extent}; ++{variable})")
+            indent += "    "
+            order = f"{f'({order})' if ' ' in order else order} * {extent} + {own}" if order else own
+            before = (
+                f"{f'({before})' if ' ' in before else before} * {extent} + {variable}"
+                if before
+                else variable
+            )
+        other = self._text(step.body.xreplace(earlier), COMPARE + 1)
+        lines += [f"{indent}if ({before} < {order}", f"{indent}    && {other} == {best}) {name} = false;"]
+        return name, lines
+
+    def _is_kept(self, name: str) -> bool:
+        return name in self.kept

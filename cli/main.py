@@ -116,7 +116,12 @@ def check(spec: Path, as_json: bool) -> None:
 
 @derive.command()
 @click.argument("specs", nargs=-1, required=True, type=EXISTING)
-@click.option("--target", type=click.Choice(["numpy"]), default="numpy", show_default=True)
+@click.option(
+    "--target",
+    type=click.Choice(["numpy", "cuda", "all"]),
+    help="cuda (or all): the CUDA program too. The NumPy program is always written, and so is each target "
+    "that the folder's manifest lists already.",
+)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("generated"), show_default=True)
 @click.option(
     "--check", "only_check", is_flag=True, help="Write nothing; exit 1 if a file is not up to date."
@@ -124,13 +129,20 @@ def check(spec: Path, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Write outside the current folder and over edited files.")
 @JSON
 def generate(
-    specs: tuple[Path, ...], target: str, output: Path, only_check: bool, force: bool, as_json: bool
+    specs: tuple[Path, ...], target: str | None, output: Path, only_check: bool, force: bool, as_json: bool
 ) -> None:
-    """Write the training programs and equations of specs to OUTPUT/NAME."""
-    from codegen.generate import generate as generated_for
-    from codegen.generate import stale, write
+    """Write the training programs and equations of specs to OUTPUT/NAME.
 
-    generated = [generated_for(_spec(path)) for path in specs]
+    numpy_trainer.py, equations.tex and manifest.json; for CUDA, cuda/trainer.py and cuda/kernels.cu beside
+    them. A folder keeps the targets it has: without --target, a folder that has a CUDA program gets it anew,
+    and --check checks it.
+    """
+    from codegen.generate import generate as generated_for
+    from codegen.generate import recorded_targets, stale, write
+
+    asked = {"cuda"} if target in ("cuda", "all") else set()
+    found = [_spec(path) for path in specs]
+    generated = [generated_for(spec, asked | recorded_targets(output / spec.name)) for spec in found]
     if only_check:
         differences = {path: text for each in generated for path, text in stale(each, output).items()}
         if as_json:
@@ -173,7 +185,11 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, as_json: bool) ->
 
 @derive.command()
 @click.argument("spec", type=EXISTING)
-@click.option("--target", type=click.Choice(["numpy"]), default="numpy", show_default=True)
+@click.option(
+    "--target",
+    type=click.Choice(["numpy", "cuda"]),
+    help="The program that trains [default: numpy]; cuda needs CuPy and an NVIDIA GPU.",
+)
 @click.option("--data", help=DATA)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the data sets lie.")
 @click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
@@ -196,7 +212,7 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, as_json: bool) ->
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr, only warnings.")
 @JSON
-def train(spec: Path, target: str, as_json: bool, quiet: bool, **options: Any) -> None:
+def train(spec: Path, as_json: bool, quiet: bool, **options: Any) -> None:
     """Generate a spec's program, train it, and write parameters, curves and a summary.
 
     The run's folder also holds the two newest checkpoints. Ctrl-C finishes the step and saves; a second one

@@ -15,6 +15,7 @@ from codegen.generate import MANIFEST, Generated, generate, write
 from derive.spec.model import InlineData, Spec
 from runtime.checkpoints import differences, sections
 from runtime.datasets import load_dataset
+from runtime.device import require_device
 from runtime.errors import RunError
 from runtime.program import Program, load_program, read_manifest
 from runtime.result import RunResult
@@ -82,6 +83,7 @@ def train_spec(
     spec: Spec,
     path: Path,
     *,
+    target: str | None,
     data: str | None,
     data_dir: Path | None,
     download: bool | None,
@@ -97,16 +99,22 @@ def train_spec(
 
     Raises the faults of runtime.
     """
-    generated = generate(spec)
-    asked = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "data": data}
+    asked = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "data": data, "target": target}
     where = _resumed(resume, run_dir, spec.name)
-    settings = _settings(spec, asked, recorded_settings(where) if where else {})
+    recorded = recorded_settings(where) if where else {}
+    settings = _settings(spec, asked, recorded)
+    before = recorded.get("target", "numpy")
+    if recorded and settings.target != before:
+        raise RunError(f"{where}: began with --target {before}; go on with that, or train anew")
     data = settings.data
     declared: Any = data or spec.training.data
     if declared is None:
         raise RunError(f'{spec.filename} names no data: add data = "mnist" under [training], or use --data')
     if isinstance(declared, InlineData):
         declared = {"inputs": declared.inputs, "targets": declared.targets}
+    if settings.target == "cuda":
+        require_device()
+    generated = generate(spec, {settings.target})
     with tempfile.TemporaryDirectory() as scratch:
         preview = load_program(write(generated, Path(scratch), force=True))
         dataset = load_dataset(
@@ -119,7 +127,7 @@ def train_spec(
             base_dir=path.parent if data is None else Path(),
         )
     with _folder(where, run_dir, spec.name, settings) as folder:
-        program = _program(generated, folder)
+        program = _program(generated, folder, settings.target)
         result = train(
             program,
             dataset,
@@ -129,7 +137,7 @@ def train_spec(
             checkpoint_every=checkpoint_every,
             quiet=quiet,
         )
-    return TrainingReport(result, program.directory / "numpy_trainer.py", path)
+    return TrainingReport(result, program.path, path)
 
 
 def _resumed(resume: str | None, run_dir: Path | None, name: str) -> Path | None:
@@ -163,7 +171,7 @@ def _settings(spec: Spec, asked: Mapping[str, Any], recorded: Mapping[str, Any])
     return Settings(**(values | known | {k: v for k, v in asked.items() if v is not None}))
 
 
-def _program(generated: Generated, folder: RunFolder) -> Program:
+def _program(generated: Generated, folder: RunFolder, target: str) -> Program:
     """Return the program in a run's folder: the one that the run began with, where it is whole.
 
     Raises RunError where that is of another spec, with the differences.
@@ -172,10 +180,10 @@ def _program(generated: Generated, folder: RunFolder) -> Program:
     try:
         before = sections(read_manifest(parent / generated.name))
     except RunError:
-        return load_program(write(generated, parent, force=True))
+        return load_program(write(generated, parent, force=True), target=target)
     found = list(differences(before, sections(json.loads(generated.files[MANIFEST]))))
     if found:
         raise RunError(
             f"{folder.path}: a run of another spec: {'; '.join(found)}; train anew, or with the old spec"
         )
-    return load_program(parent / generated.name)
+    return load_program(parent / generated.name, target=target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from codegen.frame import Frame, frame
 from codegen.lower import lower
 from codegen.passes import optimize
 from codegen.program import Map, Program
+from codegen.targets import cuda as cuda_target
 from codegen.targets import numpy as numpy_target
 from derive.derivation import Derivation, derive_network
 from derive.present import document, records
@@ -23,6 +25,7 @@ from derive.spec.model import InlineData, Spec
 MANIFEST = "manifest.json"
 EQUATIONS = "equations.tex"
 FORMAT = 1
+TARGETS = {"numpy": numpy_target.FILENAME, "cuda": cuda_target.FILENAME}  # with the file to import
 CLASS_DATA = ("mnist", "fashion_mnist", "cifar10", "mnist_embedded", "folder")
 
 
@@ -38,10 +41,14 @@ class Generated:
     files: dict[str, str]
 
 
-def generate(spec: Spec) -> Generated:
-    """Return everything that is generated for a spec.  Raises CannotDifferentiate, LoweringError."""
+def generate(spec: Spec, targets: Iterable[str] = ()) -> Generated:
+    """Return everything that is generated for a spec: the NumPy program always, others if they are asked for.
+
+    Raises CannotDifferentiate, LoweringError.
+    """
     derivation: Derivation = derive_network(spec)
-    program: Program = optimize(lower(derivation))
+    lowered: Program = lower(derivation)
+    program: Program = optimize(lowered)
     around: Frame = frame(
         derivation,
         program.constants,
@@ -51,7 +58,14 @@ def generate(spec: Spec) -> Generated:
         scheduled="eta" in program.values,
     )
     files = {EQUATIONS: document(derivation), numpy_target.FILENAME: numpy_target.render(program, around)}
-    manifest = _manifest(derivation, program, around, files)
+    lines = {numpy_target.FILENAME: numpy_target.equation_lines(files[numpy_target.FILENAME], program)}
+    if "cuda" in targets:
+        from codegen.targets.cuda.planning import plan
+
+        written = cuda_target.render(plan(lowered, around), around)
+        lines |= {name: cuda_target.equation_lines(text) for name, text in written.items()}
+        files |= written
+    manifest = _manifest(derivation, around, files, lines)
     files[MANIFEST] = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     return Generated(spec.name, files)
 
@@ -64,15 +78,21 @@ def write(generated: Generated, output: Path, force: bool = False) -> Path:
     """
     folder = output / generated.name
     if not force:
-        _require_safe(output, folder)
+        _require_safe(output, folder, generated)
         _require_unedited(generated, folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in generated.files.items():
         path = folder / name
-        temporary = path.with_name(f".{name}.new")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.new")
         temporary.write_text(text, encoding="utf-8", newline="\n")
         temporary.replace(path)
     return folder
+
+
+def recorded_targets(folder: Path) -> set[str]:
+    """Return the targets that the manifest of a generated folder lists, if there is one."""
+    found = _manifest_of(folder).get("targets")
+    return set(found) & TARGETS.keys() if isinstance(found, dict) else set()
 
 
 def stale(generated: Generated, output: Path) -> dict[str, str]:
@@ -95,10 +115,11 @@ def _diff(old: str, new: str, name: str, most: int = 40) -> str:
     return "\n".join(lines[:most] + ([f"… {len(lines) - most} more lines"] if len(lines) > most else []))
 
 
-def _require_safe(output: Path, folder: Path) -> None:
+def _require_safe(output: Path, folder: Path, generated: Generated) -> None:
     if output.is_absolute() or ".." in output.parts:
         raise OutputRefused(f"{output} leads out of the current folder; choose one inside it, or use --force")
-    for path in (*reversed(folder.parents), folder, *(folder / n for n in (MANIFEST, EQUATIONS))):
+    inside = {each for name in generated.files for each in (folder / name, (folder / name).parent)}
+    for path in (*reversed(folder.parents), folder, *sorted(inside)):
         if path.is_symlink():
             raise OutputRefused(f"{path} is a symbolic link; choose a real folder, or use --force")
 
@@ -122,11 +143,17 @@ def _require_unedited(generated: Generated, folder: Path) -> None:
 
 
 def _recorded(folder: Path) -> dict[str, str]:
-    try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    files = _manifest_of(folder).get("files")
     return files if isinstance(files, dict) else {}
+
+
+def _manifest_of(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a folder, {} where there is none that can be read."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _sha256(text: str) -> str:
@@ -146,16 +173,14 @@ def _reads(program: Program, name: str) -> bool:
 
 
 def _manifest(
-    derivation: Derivation, program: Program, around: Frame, files: dict[str, str]
+    derivation: Derivation, around: Frame, files: dict[str, str], lines: dict[str, dict[int, list[int]]]
 ) -> dict[str, Any]:
     spec = derivation.network.spec
-    code = files[numpy_target.FILENAME]
     data: Any = spec.training.data
     if isinstance(data, InlineData):
         data = {"inputs": [list(r) for r in data.inputs], "targets": [list(r) for r in data.targets]}
-    lines = numpy_target.equation_lines(code, program)
     equations = [
-        {**record, "lines": {numpy_target.FILENAME: lines.get(record["number"], [])}}
+        {**record, "lines": {name: found.get(record["number"], []) for name, found in lines.items()}}
         for record in records(derivation)
     ]
     named = isinstance(data, str) and data.split(":")[0] in CLASS_DATA
@@ -165,7 +190,7 @@ def _manifest(
         "description": spec.description,
         "summary": around.summary,
         "spec": {"file": spec.filename, "sha256": spec.sha256},
-        "targets": {"numpy": numpy_target.FILENAME},
+        "targets": {target: name for target, name in TARGETS.items() if name in files},
         "files": {name: _sha256(text) for name, text in files.items()},
         "input": {"shape": list(spec.input_shape)},
         "output": {"shape": list(around.output_shape)},

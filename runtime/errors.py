@@ -21,6 +21,12 @@ class DataError(RuntimeFault):
     exit_code = 3
 
 
+class DeviceError(RuntimeFault):
+    """A GPU, its driver or CuPy is missing."""
+
+    exit_code = 3
+
+
 class TrainingStopped(RuntimeFault):
     """The loss became NaN or infinite; the last good parameters are saved, `result` has the rest."""
 

@@ -50,7 +50,9 @@ class Loop:
         (x, t), self.held_out = split(data.train_x, data.train_t, settings.validation_split, settings.seed)
         self.preprocessing = fitted(settings.standardize, x)
         augmentation = Augmentation.of(settings.augmentation, program.input_shape)
-        self.batches = Batches(x, t, settings.batch_size, settings.seed, self.preprocessing, augmentation)
+        self.batches = program.batches(
+            Batches(x, t, settings.batch_size, settings.seed, self.preprocessing, augmentation)
+        )
         self.parameters: Parameters = program.init_parameters(settings.seed, np.float32)
         self.state: State = program.module.init_optimizer(self.parameters)
         if "steps" in self.state:  # of all epochs together: what a learning-rate schedule plans with

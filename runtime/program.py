@@ -1,4 +1,4 @@
-"""A generated training program, loaded from its folder: `manifest.json` and `numpy_trainer.py`."""
+"""A generated training program, loaded from its folder: `manifest.json` and the file of a target."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from runtime.errors import EditedProgramWarning, RunError
+
+if TYPE_CHECKING:
+    from runtime.batches import Batches
 
 Array = NDArray[Any]
 Parameters = dict[str, Array]
@@ -64,11 +67,17 @@ class Program:
     directory: Path
     manifest: Mapping[str, Any]
     module: Trainer
+    target: str = "numpy"
 
     @property
     def name(self) -> str:
         """The name of the spec."""
         return str(self.manifest["name"])
+
+    @property
+    def path(self) -> Path:
+        """The file of the program."""
+        return self.directory / str(self.manifest["targets"][self.target])
 
     @property
     def spec_sha256(self) -> str:
@@ -115,12 +124,18 @@ class Program:
         """Starting parameters and statistics, name → array of `dtype`."""
         return self.module.init_parameters(seed, dtype)
 
+    def batches(self, batches: Batches) -> Batches:
+        """The same batches, where the program wants its data."""
+        place = getattr(self.module, "batches", None)
+        return place(batches) if place is not None else batches
 
-def load_program(directory: Path | str, *, edited: str = "warn") -> Program:
+
+def load_program(directory: Path | str, *, edited: str = "warn", target: str = "numpy") -> Program:
     """The program in a generated folder.
 
     `edited` says what to do when a file differs from its recorded hash: "warn" (an EditedProgramWarning),
-    "refuse" or "allow".  Raises RunError when the folder is no generated program of this format.
+    "refuse" or "allow".  A program for another `target` than NumPy takes and gives NumPy arrays all the same.
+    Raises RunError when the folder is no generated program of this format, or not one for this target.
     """
     folder = Path(directory)
     manifest = read_manifest(folder)
@@ -131,8 +146,16 @@ def load_program(directory: Path | str, *, edited: str = "warn") -> Program:
         if edited == "refuse":
             raise RunError(text)
         warnings.warn(text, EditedProgramWarning, stacklevel=2)
+    if target not in manifest["targets"]:
+        raise RunError(f"{folder}: no program for {target}; `derive generate --target {target}` writes one")
     path = folder / str(manifest["targets"]["numpy"])
-    return Program(folder, MappingProxyType(manifest), _checked(_import(path), manifest, path))
+    module = _checked(_import(path), manifest, path)
+    if target == "cuda":
+        from runtime.device import DeviceTrainer
+
+        path = folder / str(manifest["targets"]["cuda"])
+        module = _checked(DeviceTrainer(_import(path), module), manifest, path)
+    return Program(folder, MappingProxyType(manifest), module, target)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -150,16 +173,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         for value in (*manifest["input"]["shape"], *manifest["output"]["shape"]):
             int(value)
-        numpy_target = str(manifest["targets"]["numpy"])
+        targets = [Path(str(name)) for name in manifest["targets"].values()]
         complete = (
             manifest["target"]["kind"] in ("labels", "values")
             and isinstance(manifest["classification"], bool)
             and all(isinstance(manifest[key], dict) for key in ("spec", "files", "loss", "training"))
             and all(isinstance(key, str) for key in (manifest["name"], manifest["spec"]["sha256"]))
             and all(isinstance(row["name"], str) and tuple(row["shape"]) for row in manifest["parameters"])
-            and Path(numpy_target).name == numpy_target
+            and "numpy" in manifest["targets"]
+            and not any(name.is_absolute() or ".." in name.parts for name in targets)
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: entry missing or wrong ({error!r}); generate the program again") from error
     if not complete:
         raise RunError(f"{path}: an entry has the wrong type; generate the program again")
@@ -195,7 +219,7 @@ def _import(path: Path) -> ModuleType:
     return module
 
 
-def _checked(module: ModuleType, manifest: Mapping[str, Any], path: Path) -> Trainer:
+def _checked(module: object, manifest: Mapping[str, Any], path: Path) -> Trainer:
     missing = [name for name in FUNCTIONS if not callable(getattr(module, name, None))]
     missing += [name for name in TABLES if not isinstance(getattr(module, name, None), dict)]
     if missing:

@@ -14,7 +14,7 @@ class Settings:
     """The same settings on the same data and machine give the same run, bit for bit.
 
     `early_stopping` is the patience in epochs; 0 trains to the last epoch.  `data` is what the samples were
-    asked for as, where that is not what the spec says.
+    asked for as, where that is not what the spec says.  `target` is the program that trains.
     """
 
     epochs: int
@@ -25,6 +25,7 @@ class Settings:
     data: str | None = None
     standardize: str = "none"
     augmentation: Mapping[str, Any] = field(default_factory=dict)
+    target: str = "numpy"
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or self.seed < 0:
@@ -40,5 +41,6 @@ class Settings:
             )
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as JSON values."""
-        return asdict(self)
+        """The settings as JSON values; the target only where it is not NumPy."""
+        values = asdict(self)
+        return values if self.target != "numpy" else {k: v for k, v in values.items() if k != "target"}

@@ -1,5 +1,6 @@
 """The arrays of the stand-in for CuPy: NumPy arrays that keep host and device apart where CuPy does."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,11 @@ class DeviceArray(np.ndarray):
                 f"set: an array of {array.dtype} {array.shape}, wanted {self.dtype} {self.shape}"
             )
         self.view(np.ndarray)[...] = array
+
+    @property
+    def data(self) -> SimpleNamespace:
+        """Where the array lies: `data.ptr` is its address."""
+        return SimpleNamespace(ptr=self.ctypes.data)
 
     def fill(self, value: Any) -> None:
         streams.refuse_capture("fill")

@@ -1,1 +1,5 @@
-"""The CUDA target: kernels in CUDA C, and a driver that launches them through CuPy."""
+"""The CUDA target: ``render(plan, frame)`` gives the texts of ``cuda/trainer.py`` and ``cuda/kernels.cu``."""
+
+from codegen.targets.cuda.trainer import FILENAME, equation_lines, render
+
+__all__ = ["FILENAME", "equation_lines", "render"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import sympy
 
+from codegen.affine import IN_PLACE
 from codegen.frame import Frame, frame
 from codegen.lower import lower
 from codegen.passes import optimize
@@ -47,8 +48,7 @@ def generate(spec: Spec, targets: Iterable[str] = ()) -> Generated:
     Raises CannotDifferentiate, LoweringError.
     """
     derivation: Derivation = derive_network(spec)
-    lowered: Program = lower(derivation)
-    program: Program = optimize(lowered)
+    program: Program = optimize(lower(derivation))
     around: Frame = frame(
         derivation,
         program.constants,
@@ -62,7 +62,7 @@ def generate(spec: Spec, targets: Iterable[str] = ()) -> Generated:
     if "cuda" in targets:
         from codegen.targets.cuda.planning import plan
 
-        written = cuda_target.render(plan(lowered, around), around)
+        written = cuda_target.render(plan(lower(derivation, IN_PLACE), around), around)
         lines |= {name: cuda_target.equation_lines(text) for name, text in written.items()}
         files |= written
     manifest = _manifest(derivation, around, files, lines)

@@ -93,6 +93,18 @@ class Arguments:
                 return f"w.{buffer.identifier}"
         raise VerificationError(f"{value}: a {buffer.kind} is no matter of the {section} section")
 
+    def of_training(self, value: str) -> str:
+        """Return what names a buffer's memory during training, whichever section it belongs to."""
+        buffer = self._shown(self.plan.buffers[value])
+        flat = {"theta": "training.theta", "g": "w.gradient"}
+        if buffer.name in flat:
+            return flat[buffer.name]
+        if buffer.kind == "gradient":
+            return f"w.{self.text('backward', value)}"
+        own = buffer.kind == "local" and value in self.places["step"]
+        other = buffer.kind in ("input", "target", "parameter", "statistic") or buffer.name == "seed"
+        return self.text("backward" if own or other else "update", value)
+
     def _of_update(self, buffer: Buffer) -> str:
         name = buffer.name
         if name in ("theta", "g"):

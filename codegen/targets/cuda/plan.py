@@ -47,8 +47,8 @@ class Plan:
     """The kernels' source, and by section (forward, evaluation, loss, …, update) what is launched.
 
     ``output``, ``loss`` and ``input_gradient`` name the buffers that hold them, the shape of the network's
-    output and input aside.  ``persistent`` are the buffers whose addresses the kernel ``steps`` takes,
-    ``work`` the floating-point operations of a sample's products in a step.
+    output and input aside.  ``persistent`` are the buffers whose addresses the kernel ``steps`` takes (where
+    there is one), ``work`` the floating-point operations of a sample's products in a step.
     """
 
     source: str
@@ -57,5 +57,5 @@ class Plan:
     output: str
     loss: str
     input_gradient: str
-    persistent: tuple[str, ...]
-    work: int
+    persistent: tuple[str, ...] = ()
+    work: int = 0

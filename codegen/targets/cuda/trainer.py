@@ -9,6 +9,7 @@ from codegen.frame import Frame
 from codegen.program import Shape
 from codegen.rendering import fill, start_line
 from codegen.targets.cuda.arguments import SECTIONS, Arguments
+from codegen.targets.cuda.persistent import PHASES
 from codegen.targets.cuda.plan import Buffer, Launch, Plan
 
 FOLDER = "cuda"
@@ -54,6 +55,9 @@ def render(plan: Plan, frame: Frame) -> dict[str, str]:
         seeded=arguments.seeded,
         masks=[(b.identifier, _extents(b.shape[1:])) for b in arguments.masks],
         mask_lines=[line for each in arguments.draws for line in _lines(arguments, "forward", each)],
+        persistent=[arguments.of_training(name) for name in plan.persistent],
+        most_shared=max((each.shared for part in PHASES for each in plan.launches.get(part, ())), default=0),
+        work=plan.work,
         at_once=_at_once(plan, arguments, frame),
         loss_type="real" if plan.buffers[plan.loss].element == "real" else "double",
         target_type="int" if frame.labels else "real",

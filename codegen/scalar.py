@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import sympy
 from sympy import Expr, Indexed, Integer, Mul, Piecewise, Pow
@@ -28,6 +28,22 @@ def quotient(e: Expr) -> tuple[Expr, Expr]:
         else:
             over.append(factor)
     return Mul(*over), Mul(*under)
+
+
+def added(e: Expr, text: Callable[[Expr, int], str]) -> str:
+    """Return a sum as text: positive terms first, arrays before numbers; but 1 - a, not -a + 1."""
+
+    def order(term: Expr) -> tuple[object, ...]:
+        negative = term.could_extract_minus_sign()
+        return negative, not term.has(Indexed), -len(term.atoms(Indexed)), sympy.default_sort_key(term)
+
+    parts: list[str] = []
+    for term in sorted(e.args, key=order):
+        negative = term.could_extract_minus_sign()
+        body = text(-term if negative else term, MULTIPLY if negative else ADD)
+        sign = ("-" if not parts else " - ") if negative else ("" if not parts else " + ")
+        parts.append(sign + body)
+    return "".join(parts)
 
 
 def arrays_first(parts: Iterable[Expr]) -> list[Expr]:

@@ -17,6 +17,7 @@ from codegen.scalar import (
     UNARY,
     CannotPrint,
     Text,
+    added,
     extremum,
     indicator,
     is_mask,
@@ -102,7 +103,7 @@ class CPrinter:
             case Indexed():
                 return self.load(e), ATOM
             case sympy.Add():
-                return self._add(e), ADD
+                return added(e, self.text), ADD
             case Mul():
                 return self._multiply(e)
             case Pow():
@@ -134,19 +135,6 @@ class CPrinter:
         if isinstance(e, Rational) and Rational(repr(float(e))) == e:
             return f"real({float(e)!r})", ATOM
         return f"real({ScalarCPrinter(self.variables, self.constants).text(e)})", ATOM
-
-    def _add(self, e: Expr) -> str:
-        parts: list[str] = []
-        for term in sorted(e.args, key=self._add_order):
-            negative = term.could_extract_minus_sign()
-            body = self.text(-term if negative else term, MULTIPLY if negative else ADD)
-            sign = ("-" if not parts else " - ") if negative else ("" if not parts else " + ")
-            parts.append(sign + body)
-        return "".join(parts)
-
-    def _add_order(self, term: Expr) -> tuple[object, ...]:
-        negative = term.could_extract_minus_sign()
-        return (negative, not term.has(Indexed), -len(term.atoms(Indexed)), sympy.default_sort_key(term))
 
     def _multiply(self, e: Expr) -> Text:
         """Numbers and constants as one factor, then tensors, masks last as conditions; one division."""
@@ -216,7 +204,7 @@ class ScalarCPrinter(CPrinter):
             case Symbol():
                 return self._symbol(e), ATOM
             case sympy.Add():
-                return self._add(e), ADD
+                return added(e, self.text), ADD
             case Mul():
                 over, under = quotient(e)
                 text = " * ".join(self.text(f, MULTIPLY) for f in Mul.make_args(over))

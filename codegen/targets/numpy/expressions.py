@@ -18,6 +18,7 @@ from codegen.scalar import (
     UNARY,
     CannotPrint,
     Text,
+    added,
     extremum,
     indicator,
     is_mask,
@@ -97,7 +98,7 @@ class ExpressionPrinter:
             case Symbol():
                 return self._symbol(e), ATOM
             case sympy.Add():
-                return self._add(e), ADD
+                return added(e, self.text), ADD
             case Mul():
                 return self._multiply(e)
             case Pow():
@@ -158,21 +159,6 @@ class ExpressionPrinter:
         first = self.indices.index(present[0])
         slots = [":" if i in present else "None" for i in self.indices[first:]]
         return "" if all(s == ":" for s in slots) else f"[{', '.join(slots)}]"
-
-    def _add(self, e: Expr) -> str:
-        terms = sorted(e.args, key=self._add_order)
-        parts: list[str] = []
-        for term in terms:
-            negative = term.could_extract_minus_sign()
-            body = self.text(-term if negative else term, MULTIPLY if negative else ADD)
-            sign = ("-" if not parts else " - ") if negative else ("" if not parts else " + ")
-            parts.append(sign + body)
-        return "".join(parts)
-
-    def _add_order(self, term: Expr) -> tuple[object, ...]:
-        """Positive terms first, arrays before numbers; but 1 - a, not -a + 1."""
-        negative = term.could_extract_minus_sign()
-        return (negative, not term.has(Indexed), -len(term.atoms(Indexed)), sympy.default_sort_key(term))
 
     def _multiply(self, e: Expr) -> Text:
         coefficient, product = e.as_coeff_Mul()

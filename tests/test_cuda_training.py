@@ -153,3 +153,13 @@ def test_twenty_runs_on_a_device_end_in_the_same_bits(name: str, tmp_path: Path)
             pass
         bits.add(b"".join(value.get().tobytes() for value in ours.values()))
     assert len(bits) == 1
+
+
+@requires_compiler
+def test_more_samples_than_32_bits_count_are_refused(tmp_path: Path) -> None:
+    folder = written(parse_spec(IMAGES, "images.toml"), tmp_path)
+    with standing_in():
+        cuda = load(folder / "cuda" / "trainer.py")
+        most = (2**31 - 1) // cuda.LARGEST
+        with pytest.raises(ValueError, match=f"at most {most}; take smaller batches"):
+            cuda.Workspace(most + 1, np.dtype(np.float32))

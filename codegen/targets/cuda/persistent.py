@@ -105,7 +105,7 @@ def _gathered(name: str, source: str, shape: Shape) -> list[str]:
     """Return the lines that fetch the batch's rows of a tensor of the data set."""
     size = volume(shape[1:])
     row, rest = ("at", "") if size == 1 else (f"at / {size}", f" * {size} + at % {size}")
-    place = f"order[s * N + {row}]{rest}"
+    place = f"order[s * N + {row}]{rest}" if size == 1 else f"(long long) order[s * N + {row}]{rest}"
     count = "N" if size == 1 else f"N * {size}"
     return [
         f"for (int at = blockIdx.x * THREADS + threadIdx.x; at < {count}; at += gridDim.x * THREADS)",

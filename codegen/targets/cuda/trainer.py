@@ -58,6 +58,11 @@ def render(plan: Plan, frame: Frame) -> dict[str, str]:
         persistent=[arguments.of_training(name) for name in plan.persistent],
         most_shared=max((each.shared for part in PHASES for each in plan.launches.get(part, ())), default=0),
         work=plan.work,
+        largest=max(
+            math.prod(e for e in b.shape if isinstance(e, int))
+            for b in plan.buffers.values()
+            if "N" in b.shape
+        ),
         at_once=_at_once(plan, arguments, frame),
         loss_type="real" if plan.buffers[plan.loss].element == "real" else "double",
         target_type="int" if frame.labels else "real",

@@ -1349,7 +1349,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) steps(const uint64* mem
     for (int s = 0; s < count; ++s) {
         // The batch, and what changes from step to step.
         for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 3072; at += gridDim.x * THREADS)
-            x[at] = inputs[order[s * N + at / 3072] * 3072 + at % 3072];
+            x[at] = inputs[(long long) order[s * N + at / 3072] * 3072 + at % 3072];
         for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS)
             t[at] = targets[order[s * N + at]];
         if (blockIdx.x == 0 && threadIdx.x == 0) { step[0] += 1; seed[0] = seeds[s]; }

@@ -62,6 +62,7 @@ EPSILON = 1e-08
 WARMUP = 500
 AT_ONCE = 128  # samples that are evaluated at a time
 GRAPH_STEPS = 16  # steps that one launch of a graph takes
+LARGEST = 32768  # entries of a sample in the largest tensor; kernels count them all in 32 bits
 WORK = 118365696  # floating-point operations of a sample's matrix products in a step
 
 
@@ -314,6 +315,8 @@ class Workspace:
         def part(memory, *shape, dtype=dtype):
             return memory.ravel().view(dtype)[: math.prod(shape)].reshape(shape)
 
+        if N * LARGEST >= 2**31:
+            raise ValueError(f"{N} samples at once are too many: at most {(2**31 - 1) // LARGEST}; take smaller batches")
         self.N, self.smaller = N, {N: self}
         self.k, self.itemsize = kernels(dtype), dtype.itemsize
         self.gradient = room("gradient", COUNT)

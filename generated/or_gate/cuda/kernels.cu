@@ -262,7 +262,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) steps(const uint64* mem
     for (int s = 0; s < count; ++s) {
         // The batch, and what changes from step to step.
         for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 2; at += gridDim.x * THREADS)
-            x[at] = inputs[order[s * N + at / 2] * 2 + at % 2];
+            x[at] = inputs[(long long) order[s * N + at / 2] * 2 + at % 2];
         for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS)
             t[at] = targets[order[s * N + at]];
         grid_sync(barrier);

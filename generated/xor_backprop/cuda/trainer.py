@@ -36,6 +36,7 @@ BATCH_SIZE, EPOCHS = 4, 100
 LEARNING_RATE = 1.0  # as in kernels.cu, which computes with it
 AT_ONCE = 4096  # samples that are evaluated at a time
 GRAPH_STEPS = 16  # steps that one launch of a graph takes
+LARGEST = 3  # entries of a sample in the largest tensor; kernels count them all in 32 bits
 WORK = 24  # floating-point operations of a sample's matrix products in a step
 
 
@@ -166,6 +167,8 @@ class Workspace:
         def part(memory, *shape, dtype=dtype):
             return memory.ravel().view(dtype)[: math.prod(shape)].reshape(shape)
 
+        if N * LARGEST >= 2**31:
+            raise ValueError(f"{N} samples at once are too many: at most {(2**31 - 1) // LARGEST}; take smaller batches")
         self.N, self.smaller = N, {N: self}
         self.k, self.itemsize = kernels(dtype), dtype.itemsize
         self.gradient = room("gradient", COUNT)

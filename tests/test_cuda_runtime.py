@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +30,7 @@ from runtime.parameters import load_parameters
 from runtime.preprocessing import fitted
 from runtime.program import Program, load_program
 
+ROOT = Path(__file__).parent.parent
 SAMPLES = 22
 FAKE = "codegen.targets.cuda.planning"
 
@@ -120,6 +123,14 @@ def test_a_folder_keeps_the_targets_that_it_has(derive, tmp_path):
     assert code == 2 and "edited by hand" in err
     assert derive("generate", "--force", "tiny.toml")[0] == 0
     assert derive("generate", "--check", "tiny.toml")[0] == 0
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_what_is_generated_does_not_depend_on_the_order_of_sets(seed):
+    command = [sys.executable, "-m", "cli.main", "generate", "--check", "examples/fashion_cnn.toml"]
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("linked", ["cuda", "cuda/kernels.cu"])

@@ -266,7 +266,7 @@ class Fusion:
 
 def _reads(step: Step) -> list[Indexed]:
     parts = [step.body, *([step.best] if step.best is not None else [])]
-    return [read for part in parts for read in part.atoms(Indexed)]
+    return [read for part in parts for read in sorted(part.atoms(Indexed), key=str)]
 
 
 def _is_small(works: list[Elements]) -> bool:

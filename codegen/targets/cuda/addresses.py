@@ -91,13 +91,13 @@ class Places:
         return lines
 
     def _text(self, e: Expr, above: int = CONDITION) -> str:
-        for symbol in e.free_symbols:
+        for symbol in sorted(e.free_symbols, key=str):
             if isinstance(symbol, Symbol) and symbol.name in STEP_SYMBOLS and symbol.is_positive:
                 device = STEP_SYMBOLS[symbol.name]
                 self.device[device] = None
                 self.names.names[symbol] = f"{device}[0]"
         guards = {g for guarded in e.atoms(Guarded) for g in guarded.guards}
-        for guard in guards:
+        for guard in sorted(guards, key=sympy.default_sort_key):
             self._use(guard.args[0])
         body = e.xreplace({r: Symbol("_") for r in e.atoms(Indexed)})
         self._use(body)
@@ -109,7 +109,7 @@ class Places:
         return CPrinter(self._load, self.names.names, {}).integer(e)
 
     def _use(self, e: Expr) -> None:
-        for symbol in e.free_symbols:
+        for symbol in sorted(e.free_symbols, key=sympy.default_sort_key):
             if symbol in self.extents:
                 self.used.add(symbol)
             elif symbol.is_Dummy and symbol not in self.names.names:

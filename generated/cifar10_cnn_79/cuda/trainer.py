@@ -772,7 +772,8 @@ class Persistent(Eager):
 
     def __init__(self, training):
         super().__init__(training)
-        p, state, (x, t, w) = training.p, training.state, training.batch[training.size]
+        p, (x, t, w) = training.p, training.batch[training.size]
+        state = training.state
         seed = training.seed
         arrays = [
             w.m2,

@@ -417,7 +417,7 @@ class Persistent(Eager):
 
     def __init__(self, training):
         super().__init__(training)
-        p, state, (x, t, w) = training.p, training.state, training.batch[training.size]
+        p, (x, t, w) = training.p, training.batch[training.size]
         arrays = [
             w.a1,
             x,

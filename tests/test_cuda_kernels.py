@@ -342,6 +342,15 @@ def test_nvrtc_compiles_without_spills(path: Path, architecture: str) -> None:
         assert used.registers <= MOST_REGISTERS, name
 
 
+@nvrtc.requires_nvrtc
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.stem)
+def test_nvrtc_compiles_the_cooperative_kernel_without_spills(path: Path) -> None:
+    source = programs(path.read_text(encoding="utf-8")).plan.source
+    found = nvrtc.resources(source, "sm_80", ("--std=c++17", "-ftz=true", "-DPERSISTENT"))
+    assert list(found) == ["steps"]
+    assert found["steps"].spill_stores == found["steps"].spill_loads == 0
+
+
 # ---- Tensor cores ------------------------------------------------------------------------------------------
 
 ROUNDED = {"tf32": 2**-10, "bf16": 2**-7}  # relative error of a product of two rounded factors

@@ -46,7 +46,7 @@ def persistent(program: Program, phases: list[Kernel], buffers: Mapping[str, Buf
     lines = []
     for place, name in enumerate(memory(phases, buffers, loss)):
         kind = buffers[name].element.replace("unsigned long long", "uint64")
-        lines.append(f"{kind}* {buffers[name].identifier} = ({kind}*) memory[{place}];")
+        lines.append(f"auto {buffers[name].identifier} = [&] {{ return ({kind}*) memory[{place}]; }};")
     lines += ["", "for (int s = 0; s < count; ++s) {"]
     lines += [f"    {line}" for line in _step(program, phases, buffers, loss)]
     lines.append("}")
@@ -61,8 +61,8 @@ def persistent(program: Program, phases: list[Kernel], buffers: Mapping[str, Buf
     )
     comment = [
         "// `count` steps on batches of N samples, in one cooperative launch: sample n of step s is number",
-        "// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order,",
-        "// total[0] what the losses of the samples add up to.",
+        "// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order;",
+        "// they are read where they are used, which leaves registers to phases.  total[0] adds up losses.",
     ]
     body = [f"    {line}".rstrip() for line in lines]
     return "\n".join(["#ifdef PERSISTENT", "", GRID_SYNC, "", *comment, *head, *body, "}", "", "#endif"])
@@ -74,9 +74,9 @@ def _step(program: Program, phases: list[Kernel], buffers: Mapping[str, Buffer],
     lines += _gathered("t", "targets", program.values["t"].shape)
     single = []
     if "step" in buffers:
-        single.append("step[0] += 1;")
+        single.append("step()[0] += 1;")
     if "seed" in buffers:
-        single.append("seed[0] = seeds[s];")
+        single.append("seed()[0] = seeds[s];")
     if single:
         lines.append(f"if (blockIdx.x == 0 && threadIdx.x == 0) {{ {' '.join(single)} }}")
     lines += ["grid_sync(barrier);", ""]
@@ -90,13 +90,13 @@ def _step(program: Program, phases: list[Kernel], buffers: Mapping[str, Buffer],
             read, written = set(), set()
         read |= own
         written |= changed
-        arguments = ", ".join(buffers[a].identifier if a != "N" else "N" for a in kernel.arguments)
+        arguments = ", ".join(f"{buffers[a].identifier}()" if a != "N" else "N" for a in kernel.arguments)
         numbers = " ".join(f"({n})" for n in kernel.equations)
         lines.append(f"{kernel.name}({arguments});  // {numbers}")
     identifier = buffers[loss].identifier
     lines += [
         "grid_sync(barrier);",
-        f"if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += {identifier}[0] * N;",
+        f"if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += {identifier}()[0] * N;",
     ]
     return lines
 
@@ -107,9 +107,10 @@ def _gathered(name: str, source: str, shape: Shape) -> list[str]:
     row, rest = ("at", "") if size == 1 else (f"at / {size}", f" * {size} + at % {size}")
     place = f"order[s * N + {row}]{rest}" if size == 1 else f"(long long) order[s * N + {row}]{rest}"
     count = "N" if size == 1 else f"N * {size}"
+    start, step = "blockIdx.x * THREADS + threadIdx.x", "gridDim.x * THREADS"
     return [
-        f"for (int at = blockIdx.x * THREADS + threadIdx.x; at < {count}; at += gridDim.x * THREADS)",
-        f"    {name}[at] = {source}[{place}];",
+        f"auto {name}_here = {name}();",
+        f"for (int at = {start}; at < {count}; at += {step}) {name}_here[at] = {source}[{place}];",
     ]
 
 

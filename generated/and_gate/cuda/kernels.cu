@@ -15,7 +15,7 @@ typedef unsigned long long uint64;
 
 #define THREADS 256                                     // of every block
 #ifdef PERSISTENT                                       // kernels are phases of the one at the end of this file
-#define KERNEL __device__ inline void
+#define KERNEL __device__ __noinline__ void
 #define RESTRICT
 #else
 #define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, 2)
@@ -242,42 +242,42 @@ __device__ inline void grid_sync(unsigned* barrier) {
 #endif
 
 // `count` steps on batches of N samples, in one cooperative launch: sample n of step s is number
-// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order,
-// total[0] what the losses of the samples add up to.
+// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order;
+// they are read where they are used, which leaves registers to phases.  total[0] adds up losses.
 extern "C" __global__ void __launch_bounds__(THREADS, 1) steps(const uint64* memory, const real* inputs,
         const real* targets, const int* order, const uint64* seeds, double* total, unsigned* barrier, int count,
         int N) {
-    real* a1 = (real*) memory[0];
-    real* W1 = (real*) memory[1];
-    real* x = (real*) memory[2];
-    real* b1 = (real*) memory[3];
-    double* E = (double*) memory[4];
-    real* t = (real*) memory[5];
-    real* delta1 = (real*) memory[6];
-    real* dW1 = (real*) memory[7];
-    real* db1 = (real*) memory[8];
-    real* theta = (real*) memory[9];
-    real* g = (real*) memory[10];
+    auto a1 = [&] { return (real*) memory[0]; };
+    auto W1 = [&] { return (real*) memory[1]; };
+    auto x = [&] { return (real*) memory[2]; };
+    auto b1 = [&] { return (real*) memory[3]; };
+    auto E = [&] { return (double*) memory[4]; };
+    auto t = [&] { return (real*) memory[5]; };
+    auto delta1 = [&] { return (real*) memory[6]; };
+    auto dW1 = [&] { return (real*) memory[7]; };
+    auto db1 = [&] { return (real*) memory[8]; };
+    auto theta = [&] { return (real*) memory[9]; };
+    auto g = [&] { return (real*) memory[10]; };
 
     for (int s = 0; s < count; ++s) {
         // The batch, and what changes from step to step.
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 2; at += gridDim.x * THREADS)
-            x[at] = inputs[(long long) order[s * N + at / 2] * 2 + at % 2];
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS)
-            t[at] = targets[order[s * N + at]];
+        auto x_here = x();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 2; at += gridDim.x * THREADS) x_here[at] = inputs[(long long) order[s * N + at / 2] * 2 + at % 2];
+        auto t_here = t();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS) t_here[at] = targets[order[s * N + at]];
         grid_sync(barrier);
 
-        forward_a1(a1, W1, x, b1, N);  // (2) (3)
+        forward_a1(a1(), W1(), x(), b1(), N);  // (2) (3)
         grid_sync(barrier);
-        loss_E(E, a1, t, N);  // (4)
-        backward_delta1(delta1, a1, t, N);  // (5)
+        loss_E(E(), a1(), t(), N);  // (4)
+        backward_delta1(delta1(), a1(), t(), N);  // (5)
         grid_sync(barrier);
-        backward_dW1(dW1, delta1, x, N);  // (6)
-        backward_db1(db1, delta1, N);  // (7)
+        backward_dW1(dW1(), delta1(), x(), N);  // (6)
+        backward_db1(db1(), delta1(), N);  // (7)
         grid_sync(barrier);
-        update_theta(theta, g);  // (9)
+        update_theta(theta(), g());  // (9)
         grid_sync(barrier);
-        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E[0] * N;
+        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E()[0] * N;
     }
 }
 

@@ -15,7 +15,7 @@ typedef unsigned long long uint64;
 
 #define THREADS 256                                     // of every block
 #ifdef PERSISTENT                                       // kernels are phases of the one at the end of this file
-#define KERNEL __device__ inline void
+#define KERNEL __device__ __noinline__ void
 #define RESTRICT
 #else
 #define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, 2)
@@ -819,160 +819,160 @@ __device__ inline void grid_sync(unsigned* barrier) {
 #endif
 
 // `count` steps on batches of N samples, in one cooperative launch: sample n of step s is number
-// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order,
-// total[0] what the losses of the samples add up to.
+// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order;
+// they are read where they are used, which leaves registers to phases.  total[0] adds up losses.
 extern "C" __global__ void __launch_bounds__(THREADS, 1) steps(const uint64* memory, const real* inputs,
         const int* targets, const int* order, const uint64* seeds, double* total, unsigned* barrier, int count,
         int N) {
-    unsigned char* m1 = (unsigned char*) memory[0];
-    uint64* seed = (uint64*) memory[1];
-    unsigned char* m3 = (unsigned char*) memory[2];
-    unsigned char* m4 = (unsigned char*) memory[3];
-    real* a1 = (real*) memory[4];
-    real* a1_2 = (real*) memory[5];
-    real* x = (real*) memory[6];
-    real* W1 = (real*) memory[7];
-    real* b1 = (real*) memory[8];
-    real* a2 = (real*) memory[9];
-    real* W2 = (real*) memory[10];
-    real* b2 = (real*) memory[11];
-    real* a2_2 = (real*) memory[12];
-    real* a3 = (real*) memory[13];
-    real* W3 = (real*) memory[14];
-    real* b3 = (real*) memory[15];
-    real* a3_2 = (real*) memory[16];
-    real* a3_4 = (real*) memory[17];
-    real* z4_parts = (real*) memory[18];
-    real* W4 = (real*) memory[19];
-    real* a4 = (real*) memory[20];
-    real* a4_2 = (real*) memory[21];
-    real* b4 = (real*) memory[22];
-    real* z5 = (real*) memory[23];
-    real* W5 = (real*) memory[24];
-    real* b5 = (real*) memory[25];
-    real* a5_max = (real*) memory[26];
-    real* a5_exp = (real*) memory[27];
-    real* a5_sum = (real*) memory[28];
-    real* a5 = (real*) memory[29];
-    real* T = (real*) memory[30];
-    int* t = (int*) memory[31];
-    double* E_sum = (double*) memory[32];
-    double* E = (double*) memory[33];
-    real* delta5 = (real*) memory[34];
-    real* dW5 = (real*) memory[35];
-    real* db5 = (real*) memory[36];
-    real* delta4 = (real*) memory[37];
-    real* dW4 = (real*) memory[38];
-    real* db4 = (real*) memory[39];
-    real* da3_3 = (real*) memory[40];
-    real* delta3_sum_windows = (real*) memory[41];
-    real* delta3 = (real*) memory[42];
-    real* dW3_parts = (real*) memory[43];
-    real* dW3 = (real*) memory[44];
-    real* db3_parts = (real*) memory[45];
-    real* db3 = (real*) memory[46];
-    real* da2_2 = (real*) memory[47];
-    real* delta2_sum_windows = (real*) memory[48];
-    real* delta2 = (real*) memory[49];
-    real* dW2_parts = (real*) memory[50];
-    real* dW2 = (real*) memory[51];
-    real* db2_parts = (real*) memory[52];
-    real* db2 = (real*) memory[53];
-    real* delta1 = (real*) memory[54];
-    real* dW1_parts = (real*) memory[55];
-    real* dW1 = (real*) memory[56];
-    real* db1_parts = (real*) memory[57];
-    real* db1 = (real*) memory[58];
-    real* m = (real*) memory[59];
-    real* v = (real*) memory[60];
-    real* theta = (real*) memory[61];
-    real* g = (real*) memory[62];
-    int* step = (int*) memory[63];
+    auto m1 = [&] { return (unsigned char*) memory[0]; };
+    auto seed = [&] { return (uint64*) memory[1]; };
+    auto m3 = [&] { return (unsigned char*) memory[2]; };
+    auto m4 = [&] { return (unsigned char*) memory[3]; };
+    auto a1 = [&] { return (real*) memory[4]; };
+    auto a1_2 = [&] { return (real*) memory[5]; };
+    auto x = [&] { return (real*) memory[6]; };
+    auto W1 = [&] { return (real*) memory[7]; };
+    auto b1 = [&] { return (real*) memory[8]; };
+    auto a2 = [&] { return (real*) memory[9]; };
+    auto W2 = [&] { return (real*) memory[10]; };
+    auto b2 = [&] { return (real*) memory[11]; };
+    auto a2_2 = [&] { return (real*) memory[12]; };
+    auto a3 = [&] { return (real*) memory[13]; };
+    auto W3 = [&] { return (real*) memory[14]; };
+    auto b3 = [&] { return (real*) memory[15]; };
+    auto a3_2 = [&] { return (real*) memory[16]; };
+    auto a3_4 = [&] { return (real*) memory[17]; };
+    auto z4_parts = [&] { return (real*) memory[18]; };
+    auto W4 = [&] { return (real*) memory[19]; };
+    auto a4 = [&] { return (real*) memory[20]; };
+    auto a4_2 = [&] { return (real*) memory[21]; };
+    auto b4 = [&] { return (real*) memory[22]; };
+    auto z5 = [&] { return (real*) memory[23]; };
+    auto W5 = [&] { return (real*) memory[24]; };
+    auto b5 = [&] { return (real*) memory[25]; };
+    auto a5_max = [&] { return (real*) memory[26]; };
+    auto a5_exp = [&] { return (real*) memory[27]; };
+    auto a5_sum = [&] { return (real*) memory[28]; };
+    auto a5 = [&] { return (real*) memory[29]; };
+    auto T = [&] { return (real*) memory[30]; };
+    auto t = [&] { return (int*) memory[31]; };
+    auto E_sum = [&] { return (double*) memory[32]; };
+    auto E = [&] { return (double*) memory[33]; };
+    auto delta5 = [&] { return (real*) memory[34]; };
+    auto dW5 = [&] { return (real*) memory[35]; };
+    auto db5 = [&] { return (real*) memory[36]; };
+    auto delta4 = [&] { return (real*) memory[37]; };
+    auto dW4 = [&] { return (real*) memory[38]; };
+    auto db4 = [&] { return (real*) memory[39]; };
+    auto da3_3 = [&] { return (real*) memory[40]; };
+    auto delta3_sum_windows = [&] { return (real*) memory[41]; };
+    auto delta3 = [&] { return (real*) memory[42]; };
+    auto dW3_parts = [&] { return (real*) memory[43]; };
+    auto dW3 = [&] { return (real*) memory[44]; };
+    auto db3_parts = [&] { return (real*) memory[45]; };
+    auto db3 = [&] { return (real*) memory[46]; };
+    auto da2_2 = [&] { return (real*) memory[47]; };
+    auto delta2_sum_windows = [&] { return (real*) memory[48]; };
+    auto delta2 = [&] { return (real*) memory[49]; };
+    auto dW2_parts = [&] { return (real*) memory[50]; };
+    auto dW2 = [&] { return (real*) memory[51]; };
+    auto db2_parts = [&] { return (real*) memory[52]; };
+    auto db2 = [&] { return (real*) memory[53]; };
+    auto delta1 = [&] { return (real*) memory[54]; };
+    auto dW1_parts = [&] { return (real*) memory[55]; };
+    auto dW1 = [&] { return (real*) memory[56]; };
+    auto db1_parts = [&] { return (real*) memory[57]; };
+    auto db1 = [&] { return (real*) memory[58]; };
+    auto m = [&] { return (real*) memory[59]; };
+    auto v = [&] { return (real*) memory[60]; };
+    auto theta = [&] { return (real*) memory[61]; };
+    auto g = [&] { return (real*) memory[62]; };
+    auto step = [&] { return (int*) memory[63]; };
 
     for (int s = 0; s < count; ++s) {
         // The batch, and what changes from step to step.
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 3072; at += gridDim.x * THREADS)
-            x[at] = inputs[(long long) order[s * N + at / 3072] * 3072 + at % 3072];
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS)
-            t[at] = targets[order[s * N + at]];
-        if (blockIdx.x == 0 && threadIdx.x == 0) { step[0] += 1; seed[0] = seeds[s]; }
+        auto x_here = x();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 3072; at += gridDim.x * THREADS) x_here[at] = inputs[(long long) order[s * N + at / 3072] * 3072 + at % 3072];
+        auto t_here = t();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS) t_here[at] = targets[order[s * N + at]];
+        if (blockIdx.x == 0 && threadIdx.x == 0) { step()[0] += 1; seed()[0] = seeds[s]; }
         grid_sync(barrier);
 
-        forward_m1(m1, seed, N);  // (5)
-        forward_m3(m3, seed, N);  // (14)
-        forward_m4(m4, seed, N);  // (18)
+        forward_m1(m1(), seed(), N);  // (5)
+        forward_m3(m3(), seed(), N);  // (14)
+        forward_m4(m4(), seed(), N);  // (18)
         grid_sync(barrier);
-        forward_a1_2(a1, a1_2, x, W1, b1, m1, N);  // (3) (4) (5)
+        forward_a1_2(a1(), a1_2(), x(), W1(), b1(), m1(), N);  // (3) (4) (5)
         grid_sync(barrier);
-        forward_a2(a2, a1_2, W2, b2, N);  // (7) (8)
+        forward_a2(a2(), a1_2(), W2(), b2(), N);  // (7) (8)
         grid_sync(barrier);
-        forward_a2_2(a2_2, a2, N);  // (9)
+        forward_a2_2(a2_2(), a2(), N);  // (9)
         grid_sync(barrier);
-        forward_a3(a3, a2_2, W3, b3, N);  // (10) (11)
+        forward_a3(a3(), a2_2(), W3(), b3(), N);  // (10) (11)
         grid_sync(barrier);
-        forward_a3_2(a3_2, a3, N);  // (12)
+        forward_a3_2(a3_2(), a3(), N);  // (12)
         grid_sync(barrier);
-        forward_a3_4(a3_4, a3_2, m3, N);  // (14)
+        forward_a3_4(a3_4(), a3_2(), m3(), N);  // (14)
         grid_sync(barrier);
-        forward_z4_parts(z4_parts, a3_4, W4, N);  // (16)
+        forward_z4_parts(z4_parts(), a3_4(), W4(), N);  // (16)
         grid_sync(barrier);
-        forward_a4_2(a4, a4_2, z4_parts, b4, m4, N);  // (16) (17) (18)
+        forward_a4_2(a4(), a4_2(), z4_parts(), b4(), m4(), N);  // (16) (17) (18)
         grid_sync(barrier);
-        forward_z5(z5, a4_2, W5, b5, N);  // (20)
+        forward_z5(z5(), a4_2(), W5(), b5(), N);  // (20)
         grid_sync(barrier);
-        forward_a5(a5_max, a5_exp, a5_sum, a5, z5, N);  // (21)
-        loss_T(T, t, N);  // (1)
+        forward_a5(a5_max(), a5_exp(), a5_sum(), a5(), z5(), N);  // (21)
+        loss_T(T(), t(), N);  // (1)
         grid_sync(barrier);
-        loss_E_sum(E_sum, a5_sum, N);  // (22)
+        loss_E_sum(E_sum(), a5_sum(), N);  // (22)
         grid_sync(barrier);
-        loss_E(E, T, a5_max, z5, E_sum, N);  // (22)
+        loss_E(E(), T(), a5_max(), z5(), E_sum(), N);  // (22)
         grid_sync(barrier);
-        backward_delta5(delta5, a5, T, N);  // (23)
+        backward_delta5(delta5(), a5(), T(), N);  // (23)
         grid_sync(barrier);
-        backward_dW5(dW5, delta5, a4_2, N);  // (24)
-        backward_db5(db5, delta5, N);  // (25)
+        backward_dW5(dW5(), delta5(), a4_2(), N);  // (24)
+        backward_db5(db5(), delta5(), N);  // (25)
         grid_sync(barrier);
-        backward_delta4(delta4, delta5, W5, m4, a4, N);  // (26)
+        backward_delta4(delta4(), delta5(), W5(), m4(), a4(), N);  // (26)
         grid_sync(barrier);
-        backward_dW4(dW4, delta4, a3_4, N);  // (27)
-        backward_db4(db4, delta4, N);  // (28)
+        backward_dW4(dW4(), delta4(), a3_4(), N);  // (27)
+        backward_db4(db4(), delta4(), N);  // (28)
         grid_sync(barrier);
-        backward_da3_3(da3_3, delta4, W4, m3, N);  // (29)
+        backward_da3_3(da3_3(), delta4(), W4(), m3(), N);  // (29)
         grid_sync(barrier);
-        backward_delta3_sum_windows(delta3_sum_windows, a3_2, a3, da3_3, N);  // (31)
+        backward_delta3_sum_windows(delta3_sum_windows(), a3_2(), a3(), da3_3(), N);  // (31)
         grid_sync(barrier);
-        backward_delta3(delta3, delta3_sum_windows, a3, N);  // (31)
+        backward_delta3(delta3(), delta3_sum_windows(), a3(), N);  // (31)
         grid_sync(barrier);
-        backward_dW3_parts(dW3_parts, delta3, a2_2, N);  // (32)
+        backward_dW3_parts(dW3_parts(), delta3(), a2_2(), N);  // (32)
         grid_sync(barrier);
-        backward_dW3(dW3, dW3_parts);  // (32)
-        backward_db3_parts(db3_parts, delta3, N);  // (33)
+        backward_dW3(dW3(), dW3_parts());  // (32)
+        backward_db3_parts(db3_parts(), delta3(), N);  // (33)
         grid_sync(barrier);
-        backward_db3(db3, db3_parts);  // (33)
-        backward_da2_2(da2_2, delta3, W3, N);  // (34)
+        backward_db3(db3(), db3_parts());  // (33)
+        backward_da2_2(da2_2(), delta3(), W3(), N);  // (34)
         grid_sync(barrier);
-        backward_delta2_sum_windows(delta2_sum_windows, a2_2, a2, da2_2, N);  // (35)
+        backward_delta2_sum_windows(delta2_sum_windows(), a2_2(), a2(), da2_2(), N);  // (35)
         grid_sync(barrier);
-        backward_delta2(delta2, delta2_sum_windows, a2, N);  // (35)
+        backward_delta2(delta2(), delta2_sum_windows(), a2(), N);  // (35)
         grid_sync(barrier);
-        backward_dW2_parts(dW2_parts, delta2, a1_2, N);  // (36)
+        backward_dW2_parts(dW2_parts(), delta2(), a1_2(), N);  // (36)
         grid_sync(barrier);
-        backward_dW2(dW2, dW2_parts);  // (36)
-        backward_db2_parts(db2_parts, delta2, N);  // (37)
+        backward_dW2(dW2(), dW2_parts());  // (36)
+        backward_db2_parts(db2_parts(), delta2(), N);  // (37)
         grid_sync(barrier);
-        backward_db2(db2, db2_parts);  // (37)
-        backward_delta1(delta1, delta2, W2, m1, a1, N);  // (38)
+        backward_db2(db2(), db2_parts());  // (37)
+        backward_delta1(delta1(), delta2(), W2(), m1(), a1(), N);  // (38)
         grid_sync(barrier);
-        backward_dW1_parts(dW1_parts, delta1, x, N);  // (39)
+        backward_dW1_parts(dW1_parts(), delta1(), x(), N);  // (39)
         grid_sync(barrier);
-        backward_dW1(dW1, dW1_parts);  // (39)
-        backward_db1_parts(db1_parts, delta1, N);  // (40)
+        backward_dW1(dW1(), dW1_parts());  // (39)
+        backward_db1_parts(db1_parts(), delta1(), N);  // (40)
         grid_sync(barrier);
-        backward_db1(db1, db1_parts);  // (40)
+        backward_db1(db1(), db1_parts());  // (40)
         grid_sync(barrier);
-        update_theta(m, v, theta, g, step);  // (42) (43) (44)
+        update_theta(m(), v(), theta(), g(), step());  // (42) (43) (44)
         grid_sync(barrier);
-        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E[0] * N;
+        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E()[0] * N;
     }
 }
 

@@ -15,7 +15,7 @@ typedef unsigned long long uint64;
 
 #define THREADS 256                                     // of every block
 #ifdef PERSISTENT                                       // kernels are phases of the one at the end of this file
-#define KERNEL __device__ inline void
+#define KERNEL __device__ __noinline__ void
 #define RESTRICT
 #else
 #define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, 2)
@@ -1229,268 +1229,268 @@ __device__ inline void grid_sync(unsigned* barrier) {
 #endif
 
 // `count` steps on batches of N samples, in one cooperative launch: sample n of step s is number
-// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order,
-// total[0] what the losses of the samples add up to.
+// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order;
+// they are read where they are used, which leaves registers to phases.  total[0] adds up losses.
 extern "C" __global__ void __launch_bounds__(THREADS, 1) steps(const uint64* memory, const real* inputs,
         const int* targets, const int* order, const uint64* seeds, double* total, unsigned* barrier, int count,
         int N) {
-    unsigned char* m2 = (unsigned char*) memory[0];
-    uint64* seed = (uint64*) memory[1];
-    unsigned char* m6 = (unsigned char*) memory[2];
-    unsigned char* m7 = (unsigned char*) memory[3];
-    real* mu1_parts = (real*) memory[4];
-    real* x = (real*) memory[5];
-    real* mu1 = (real*) memory[6];
-    real* v1_parts = (real*) memory[7];
-    real* v1 = (real*) memory[8];
-    real* xhat1 = (real*) memory[9];
-    real* z1 = (real*) memory[10];
-    real* gamma1 = (real*) memory[11];
-    real* beta1 = (real*) memory[12];
-    real* a2 = (real*) memory[13];
-    real* a2_2 = (real*) memory[14];
-    real* W2 = (real*) memory[15];
-    real* b2 = (real*) memory[16];
-    real* mu3_parts = (real*) memory[17];
-    real* mu3 = (real*) memory[18];
-    real* v3_parts = (real*) memory[19];
-    real* v3 = (real*) memory[20];
-    real* xhat3 = (real*) memory[21];
-    real* z3 = (real*) memory[22];
-    real* gamma3 = (real*) memory[23];
-    real* beta3 = (real*) memory[24];
-    real* a4 = (real*) memory[25];
-    real* W4 = (real*) memory[26];
-    real* b4 = (real*) memory[27];
-    real* a4_2 = (real*) memory[28];
-    real* mu5_parts = (real*) memory[29];
-    real* mu5 = (real*) memory[30];
-    real* v5_parts = (real*) memory[31];
-    real* v5 = (real*) memory[32];
-    real* xhat5 = (real*) memory[33];
-    real* z5 = (real*) memory[34];
-    real* gamma5 = (real*) memory[35];
-    real* beta5 = (real*) memory[36];
-    real* a6 = (real*) memory[37];
-    real* W6 = (real*) memory[38];
-    real* b6 = (real*) memory[39];
-    real* a6_2 = (real*) memory[40];
-    real* a6_4 = (real*) memory[41];
-    real* z7_parts = (real*) memory[42];
-    real* W7 = (real*) memory[43];
-    real* a7 = (real*) memory[44];
-    real* a7_2 = (real*) memory[45];
-    real* b7 = (real*) memory[46];
-    real* z8 = (real*) memory[47];
-    real* W8 = (real*) memory[48];
-    real* b8 = (real*) memory[49];
-    real* a8_max = (real*) memory[50];
-    real* a8_exp = (real*) memory[51];
-    real* a8_sum = (real*) memory[52];
-    real* a8 = (real*) memory[53];
-    real* T = (real*) memory[54];
-    int* t = (int*) memory[55];
-    double* E_sum = (double*) memory[56];
-    double* E = (double*) memory[57];
-    real* delta8 = (real*) memory[58];
-    real* dW8 = (real*) memory[59];
-    real* db8 = (real*) memory[60];
-    real* delta7 = (real*) memory[61];
-    real* dW7 = (real*) memory[62];
-    real* db7 = (real*) memory[63];
-    real* da6_3 = (real*) memory[64];
-    real* delta6_sum_windows = (real*) memory[65];
-    real* delta6 = (real*) memory[66];
-    real* dW6_parts = (real*) memory[67];
-    real* dW6 = (real*) memory[68];
-    real* db6_parts = (real*) memory[69];
-    real* db6 = (real*) memory[70];
-    real* delta5 = (real*) memory[71];
-    real* dbeta5_parts = (real*) memory[72];
-    real* dbeta5 = (real*) memory[73];
-    real* dgamma5_parts = (real*) memory[74];
-    real* dgamma5 = (real*) memory[75];
-    real* da4_2 = (real*) memory[76];
-    real* delta4_sum_windows = (real*) memory[77];
-    real* delta4 = (real*) memory[78];
-    real* dW4_parts = (real*) memory[79];
-    real* dW4 = (real*) memory[80];
-    real* db4_parts = (real*) memory[81];
-    real* db4 = (real*) memory[82];
-    real* delta3 = (real*) memory[83];
-    real* dbeta3_parts = (real*) memory[84];
-    real* dbeta3 = (real*) memory[85];
-    real* dgamma3_parts = (real*) memory[86];
-    real* dgamma3 = (real*) memory[87];
-    real* delta2 = (real*) memory[88];
-    real* dW2_parts = (real*) memory[89];
-    real* dW2 = (real*) memory[90];
-    real* db2_parts = (real*) memory[91];
-    real* db2 = (real*) memory[92];
-    real* delta1 = (real*) memory[93];
-    real* dbeta1_parts = (real*) memory[94];
-    real* dbeta1 = (real*) memory[95];
-    real* dgamma1_parts = (real*) memory[96];
-    real* dgamma1 = (real*) memory[97];
-    real* mean1 = (real*) memory[98];
-    real* var1 = (real*) memory[99];
-    real* mean3 = (real*) memory[100];
-    real* var3 = (real*) memory[101];
-    real* mean5 = (real*) memory[102];
-    real* var5 = (real*) memory[103];
-    double* eta = (double*) memory[104];
-    int* steps = (int*) memory[105];
-    int* step = (int*) memory[106];
-    real* m = (real*) memory[107];
-    real* v = (real*) memory[108];
-    real* theta = (real*) memory[109];
-    real* g = (real*) memory[110];
+    auto m2 = [&] { return (unsigned char*) memory[0]; };
+    auto seed = [&] { return (uint64*) memory[1]; };
+    auto m6 = [&] { return (unsigned char*) memory[2]; };
+    auto m7 = [&] { return (unsigned char*) memory[3]; };
+    auto mu1_parts = [&] { return (real*) memory[4]; };
+    auto x = [&] { return (real*) memory[5]; };
+    auto mu1 = [&] { return (real*) memory[6]; };
+    auto v1_parts = [&] { return (real*) memory[7]; };
+    auto v1 = [&] { return (real*) memory[8]; };
+    auto xhat1 = [&] { return (real*) memory[9]; };
+    auto z1 = [&] { return (real*) memory[10]; };
+    auto gamma1 = [&] { return (real*) memory[11]; };
+    auto beta1 = [&] { return (real*) memory[12]; };
+    auto a2 = [&] { return (real*) memory[13]; };
+    auto a2_2 = [&] { return (real*) memory[14]; };
+    auto W2 = [&] { return (real*) memory[15]; };
+    auto b2 = [&] { return (real*) memory[16]; };
+    auto mu3_parts = [&] { return (real*) memory[17]; };
+    auto mu3 = [&] { return (real*) memory[18]; };
+    auto v3_parts = [&] { return (real*) memory[19]; };
+    auto v3 = [&] { return (real*) memory[20]; };
+    auto xhat3 = [&] { return (real*) memory[21]; };
+    auto z3 = [&] { return (real*) memory[22]; };
+    auto gamma3 = [&] { return (real*) memory[23]; };
+    auto beta3 = [&] { return (real*) memory[24]; };
+    auto a4 = [&] { return (real*) memory[25]; };
+    auto W4 = [&] { return (real*) memory[26]; };
+    auto b4 = [&] { return (real*) memory[27]; };
+    auto a4_2 = [&] { return (real*) memory[28]; };
+    auto mu5_parts = [&] { return (real*) memory[29]; };
+    auto mu5 = [&] { return (real*) memory[30]; };
+    auto v5_parts = [&] { return (real*) memory[31]; };
+    auto v5 = [&] { return (real*) memory[32]; };
+    auto xhat5 = [&] { return (real*) memory[33]; };
+    auto z5 = [&] { return (real*) memory[34]; };
+    auto gamma5 = [&] { return (real*) memory[35]; };
+    auto beta5 = [&] { return (real*) memory[36]; };
+    auto a6 = [&] { return (real*) memory[37]; };
+    auto W6 = [&] { return (real*) memory[38]; };
+    auto b6 = [&] { return (real*) memory[39]; };
+    auto a6_2 = [&] { return (real*) memory[40]; };
+    auto a6_4 = [&] { return (real*) memory[41]; };
+    auto z7_parts = [&] { return (real*) memory[42]; };
+    auto W7 = [&] { return (real*) memory[43]; };
+    auto a7 = [&] { return (real*) memory[44]; };
+    auto a7_2 = [&] { return (real*) memory[45]; };
+    auto b7 = [&] { return (real*) memory[46]; };
+    auto z8 = [&] { return (real*) memory[47]; };
+    auto W8 = [&] { return (real*) memory[48]; };
+    auto b8 = [&] { return (real*) memory[49]; };
+    auto a8_max = [&] { return (real*) memory[50]; };
+    auto a8_exp = [&] { return (real*) memory[51]; };
+    auto a8_sum = [&] { return (real*) memory[52]; };
+    auto a8 = [&] { return (real*) memory[53]; };
+    auto T = [&] { return (real*) memory[54]; };
+    auto t = [&] { return (int*) memory[55]; };
+    auto E_sum = [&] { return (double*) memory[56]; };
+    auto E = [&] { return (double*) memory[57]; };
+    auto delta8 = [&] { return (real*) memory[58]; };
+    auto dW8 = [&] { return (real*) memory[59]; };
+    auto db8 = [&] { return (real*) memory[60]; };
+    auto delta7 = [&] { return (real*) memory[61]; };
+    auto dW7 = [&] { return (real*) memory[62]; };
+    auto db7 = [&] { return (real*) memory[63]; };
+    auto da6_3 = [&] { return (real*) memory[64]; };
+    auto delta6_sum_windows = [&] { return (real*) memory[65]; };
+    auto delta6 = [&] { return (real*) memory[66]; };
+    auto dW6_parts = [&] { return (real*) memory[67]; };
+    auto dW6 = [&] { return (real*) memory[68]; };
+    auto db6_parts = [&] { return (real*) memory[69]; };
+    auto db6 = [&] { return (real*) memory[70]; };
+    auto delta5 = [&] { return (real*) memory[71]; };
+    auto dbeta5_parts = [&] { return (real*) memory[72]; };
+    auto dbeta5 = [&] { return (real*) memory[73]; };
+    auto dgamma5_parts = [&] { return (real*) memory[74]; };
+    auto dgamma5 = [&] { return (real*) memory[75]; };
+    auto da4_2 = [&] { return (real*) memory[76]; };
+    auto delta4_sum_windows = [&] { return (real*) memory[77]; };
+    auto delta4 = [&] { return (real*) memory[78]; };
+    auto dW4_parts = [&] { return (real*) memory[79]; };
+    auto dW4 = [&] { return (real*) memory[80]; };
+    auto db4_parts = [&] { return (real*) memory[81]; };
+    auto db4 = [&] { return (real*) memory[82]; };
+    auto delta3 = [&] { return (real*) memory[83]; };
+    auto dbeta3_parts = [&] { return (real*) memory[84]; };
+    auto dbeta3 = [&] { return (real*) memory[85]; };
+    auto dgamma3_parts = [&] { return (real*) memory[86]; };
+    auto dgamma3 = [&] { return (real*) memory[87]; };
+    auto delta2 = [&] { return (real*) memory[88]; };
+    auto dW2_parts = [&] { return (real*) memory[89]; };
+    auto dW2 = [&] { return (real*) memory[90]; };
+    auto db2_parts = [&] { return (real*) memory[91]; };
+    auto db2 = [&] { return (real*) memory[92]; };
+    auto delta1 = [&] { return (real*) memory[93]; };
+    auto dbeta1_parts = [&] { return (real*) memory[94]; };
+    auto dbeta1 = [&] { return (real*) memory[95]; };
+    auto dgamma1_parts = [&] { return (real*) memory[96]; };
+    auto dgamma1 = [&] { return (real*) memory[97]; };
+    auto mean1 = [&] { return (real*) memory[98]; };
+    auto var1 = [&] { return (real*) memory[99]; };
+    auto mean3 = [&] { return (real*) memory[100]; };
+    auto var3 = [&] { return (real*) memory[101]; };
+    auto mean5 = [&] { return (real*) memory[102]; };
+    auto var5 = [&] { return (real*) memory[103]; };
+    auto eta = [&] { return (double*) memory[104]; };
+    auto steps = [&] { return (int*) memory[105]; };
+    auto step = [&] { return (int*) memory[106]; };
+    auto m = [&] { return (real*) memory[107]; };
+    auto v = [&] { return (real*) memory[108]; };
+    auto theta = [&] { return (real*) memory[109]; };
+    auto g = [&] { return (real*) memory[110]; };
 
     for (int s = 0; s < count; ++s) {
         // The batch, and what changes from step to step.
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 3072; at += gridDim.x * THREADS)
-            x[at] = inputs[(long long) order[s * N + at / 3072] * 3072 + at % 3072];
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS)
-            t[at] = targets[order[s * N + at]];
-        if (blockIdx.x == 0 && threadIdx.x == 0) { step[0] += 1; seed[0] = seeds[s]; }
+        auto x_here = x();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 3072; at += gridDim.x * THREADS) x_here[at] = inputs[(long long) order[s * N + at / 3072] * 3072 + at % 3072];
+        auto t_here = t();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS) t_here[at] = targets[order[s * N + at]];
+        if (blockIdx.x == 0 && threadIdx.x == 0) { step()[0] += 1; seed()[0] = seeds[s]; }
         grid_sync(barrier);
 
-        forward_m2(m2, seed, N);  // (10)
-        forward_m6(m6, seed, N);  // (29)
-        forward_m7(m7, seed, N);  // (33)
-        forward_mu1_parts(mu1_parts, x, N);  // (3)
+        forward_m2(m2(), seed(), N);  // (10)
+        forward_m6(m6(), seed(), N);  // (29)
+        forward_m7(m7(), seed(), N);  // (33)
+        forward_mu1_parts(mu1_parts(), x(), N);  // (3)
         grid_sync(barrier);
-        forward_mu1(mu1, mu1_parts, N);  // (3)
+        forward_mu1(mu1(), mu1_parts(), N);  // (3)
         grid_sync(barrier);
-        forward_v1_parts(v1_parts, x, mu1, N);  // (4)
+        forward_v1_parts(v1_parts(), x(), mu1(), N);  // (4)
         grid_sync(barrier);
-        forward_v1(v1, v1_parts, N);  // (4)
+        forward_v1(v1(), v1_parts(), N);  // (4)
         grid_sync(barrier);
-        forward_z1(xhat1, z1, x, mu1, v1, gamma1, beta1, N);  // (5) (6)
+        forward_z1(xhat1(), z1(), x(), mu1(), v1(), gamma1(), beta1(), N);  // (5) (6)
         grid_sync(barrier);
-        forward_a2_2(a2, a2_2, z1, W2, b2, m2, N);  // (8) (9) (10)
+        forward_a2_2(a2(), a2_2(), z1(), W2(), b2(), m2(), N);  // (8) (9) (10)
         grid_sync(barrier);
-        forward_mu3_parts(mu3_parts, a2_2, N);  // (12)
+        forward_mu3_parts(mu3_parts(), a2_2(), N);  // (12)
         grid_sync(barrier);
-        forward_mu3(mu3, mu3_parts, N);  // (12)
+        forward_mu3(mu3(), mu3_parts(), N);  // (12)
         grid_sync(barrier);
-        forward_v3_parts(v3_parts, a2_2, mu3, N);  // (13)
+        forward_v3_parts(v3_parts(), a2_2(), mu3(), N);  // (13)
         grid_sync(barrier);
-        forward_v3(v3, v3_parts, N);  // (13)
+        forward_v3(v3(), v3_parts(), N);  // (13)
         grid_sync(barrier);
-        forward_z3(xhat3, z3, a2_2, mu3, v3, gamma3, beta3, N);  // (14) (15)
+        forward_z3(xhat3(), z3(), a2_2(), mu3(), v3(), gamma3(), beta3(), N);  // (14) (15)
         grid_sync(barrier);
-        forward_a4(a4, z3, W4, b4, N);  // (17) (18)
+        forward_a4(a4(), z3(), W4(), b4(), N);  // (17) (18)
         grid_sync(barrier);
-        forward_a4_2(a4_2, a4, N);  // (19)
+        forward_a4_2(a4_2(), a4(), N);  // (19)
         grid_sync(barrier);
-        forward_mu5_parts(mu5_parts, a4_2, N);  // (20)
+        forward_mu5_parts(mu5_parts(), a4_2(), N);  // (20)
         grid_sync(barrier);
-        forward_mu5(mu5, mu5_parts, N);  // (20)
+        forward_mu5(mu5(), mu5_parts(), N);  // (20)
         grid_sync(barrier);
-        forward_v5_parts(v5_parts, a4_2, mu5, N);  // (21)
+        forward_v5_parts(v5_parts(), a4_2(), mu5(), N);  // (21)
         grid_sync(barrier);
-        forward_v5(v5, v5_parts, N);  // (21)
+        forward_v5(v5(), v5_parts(), N);  // (21)
         grid_sync(barrier);
-        forward_z5(xhat5, z5, a4_2, mu5, v5, gamma5, beta5, N);  // (22) (23)
+        forward_z5(xhat5(), z5(), a4_2(), mu5(), v5(), gamma5(), beta5(), N);  // (22) (23)
         grid_sync(barrier);
-        forward_a6(a6, z5, W6, b6, N);  // (25) (26)
+        forward_a6(a6(), z5(), W6(), b6(), N);  // (25) (26)
         grid_sync(barrier);
-        forward_a6_2(a6_2, a6, N);  // (27)
+        forward_a6_2(a6_2(), a6(), N);  // (27)
         grid_sync(barrier);
-        forward_a6_4(a6_4, a6_2, m6, N);  // (29)
+        forward_a6_4(a6_4(), a6_2(), m6(), N);  // (29)
         grid_sync(barrier);
-        forward_z7_parts(z7_parts, a6_4, W7, N);  // (31)
+        forward_z7_parts(z7_parts(), a6_4(), W7(), N);  // (31)
         grid_sync(barrier);
-        forward_a7_2(a7, a7_2, z7_parts, b7, m7, N);  // (31) (32) (33)
+        forward_a7_2(a7(), a7_2(), z7_parts(), b7(), m7(), N);  // (31) (32) (33)
         grid_sync(barrier);
-        forward_z8(z8, a7_2, W8, b8, N);  // (35)
+        forward_z8(z8(), a7_2(), W8(), b8(), N);  // (35)
         grid_sync(barrier);
-        forward_a8(a8_max, a8_exp, a8_sum, a8, z8, N);  // (36)
-        loss_T(T, t, N);  // (1)
+        forward_a8(a8_max(), a8_exp(), a8_sum(), a8(), z8(), N);  // (36)
+        loss_T(T(), t(), N);  // (1)
         grid_sync(barrier);
-        loss_E_sum(E_sum, a8_sum, N);  // (37)
+        loss_E_sum(E_sum(), a8_sum(), N);  // (37)
         grid_sync(barrier);
-        loss_E(E, T, a8_max, z8, E_sum, N);  // (37)
+        loss_E(E(), T(), a8_max(), z8(), E_sum(), N);  // (37)
         grid_sync(barrier);
-        backward_delta8(delta8, a8, T, N);  // (38)
+        backward_delta8(delta8(), a8(), T(), N);  // (38)
         grid_sync(barrier);
-        backward_dW8(dW8, delta8, a7_2, N);  // (39)
-        backward_db8(db8, delta8, N);  // (40)
+        backward_dW8(dW8(), delta8(), a7_2(), N);  // (39)
+        backward_db8(db8(), delta8(), N);  // (40)
         grid_sync(barrier);
-        backward_delta7(delta7, delta8, W8, m7, a7, N);  // (41)
+        backward_delta7(delta7(), delta8(), W8(), m7(), a7(), N);  // (41)
         grid_sync(barrier);
-        backward_dW7(dW7, delta7, a6_4, N);  // (42)
-        backward_db7(db7, delta7, N);  // (43)
+        backward_dW7(dW7(), delta7(), a6_4(), N);  // (42)
+        backward_db7(db7(), delta7(), N);  // (43)
         grid_sync(barrier);
-        backward_da6_3(da6_3, delta7, W7, m6, N);  // (44)
+        backward_da6_3(da6_3(), delta7(), W7(), m6(), N);  // (44)
         grid_sync(barrier);
-        backward_delta6_sum_windows(delta6_sum_windows, a6_2, a6, da6_3, N);  // (46)
+        backward_delta6_sum_windows(delta6_sum_windows(), a6_2(), a6(), da6_3(), N);  // (46)
         grid_sync(barrier);
-        backward_delta6(delta6, delta6_sum_windows, a6, N);  // (46)
+        backward_delta6(delta6(), delta6_sum_windows(), a6(), N);  // (46)
         grid_sync(barrier);
-        backward_dW6_parts(dW6_parts, delta6, z5, N);  // (47)
+        backward_dW6_parts(dW6_parts(), delta6(), z5(), N);  // (47)
         grid_sync(barrier);
-        backward_dW6(dW6, dW6_parts);  // (47)
-        backward_db6_parts(db6_parts, delta6, N);  // (48)
+        backward_dW6(dW6(), dW6_parts());  // (47)
+        backward_db6_parts(db6_parts(), delta6(), N);  // (48)
         grid_sync(barrier);
-        backward_db6(db6, db6_parts);  // (48)
-        backward_delta5(delta5, delta6, W6, N);  // (49)
+        backward_db6(db6(), db6_parts());  // (48)
+        backward_delta5(delta5(), delta6(), W6(), N);  // (49)
         grid_sync(barrier);
-        backward_dbeta5_parts(dbeta5_parts, delta5, N);  // (50)
+        backward_dbeta5_parts(dbeta5_parts(), delta5(), N);  // (50)
         grid_sync(barrier);
-        backward_dbeta5(dbeta5, dbeta5_parts);  // (50)
+        backward_dbeta5(dbeta5(), dbeta5_parts());  // (50)
         grid_sync(barrier);
-        backward_dgamma5_parts(dgamma5_parts, delta5, xhat5, N);  // (51)
+        backward_dgamma5_parts(dgamma5_parts(), delta5(), xhat5(), N);  // (51)
         grid_sync(barrier);
-        backward_dgamma5(dgamma5, dgamma5_parts);  // (51)
+        backward_dgamma5(dgamma5(), dgamma5_parts());  // (51)
         grid_sync(barrier);
-        backward_da4_2(da4_2, gamma5, delta5, dgamma5, xhat5, dbeta5, v5, N);  // (56)
+        backward_da4_2(da4_2(), gamma5(), delta5(), dgamma5(), xhat5(), dbeta5(), v5(), N);  // (56)
         grid_sync(barrier);
-        backward_delta4_sum_windows(delta4_sum_windows, a4_2, a4, da4_2, N);  // (57)
+        backward_delta4_sum_windows(delta4_sum_windows(), a4_2(), a4(), da4_2(), N);  // (57)
         grid_sync(barrier);
-        backward_delta4(delta4, delta4_sum_windows, a4, N);  // (57)
+        backward_delta4(delta4(), delta4_sum_windows(), a4(), N);  // (57)
         grid_sync(barrier);
-        backward_dW4_parts(dW4_parts, delta4, z3, N);  // (58)
+        backward_dW4_parts(dW4_parts(), delta4(), z3(), N);  // (58)
         grid_sync(barrier);
-        backward_dW4(dW4, dW4_parts);  // (58)
-        backward_db4_parts(db4_parts, delta4, N);  // (59)
+        backward_dW4(dW4(), dW4_parts());  // (58)
+        backward_db4_parts(db4_parts(), delta4(), N);  // (59)
         grid_sync(barrier);
-        backward_db4(db4, db4_parts);  // (59)
-        backward_delta3(delta3, delta4, W4, N);  // (60)
+        backward_db4(db4(), db4_parts());  // (59)
+        backward_delta3(delta3(), delta4(), W4(), N);  // (60)
         grid_sync(barrier);
-        backward_dbeta3_parts(dbeta3_parts, delta3, N);  // (61)
+        backward_dbeta3_parts(dbeta3_parts(), delta3(), N);  // (61)
         grid_sync(barrier);
-        backward_dbeta3(dbeta3, dbeta3_parts);  // (61)
+        backward_dbeta3(dbeta3(), dbeta3_parts());  // (61)
         grid_sync(barrier);
-        backward_dgamma3_parts(dgamma3_parts, delta3, xhat3, N);  // (62)
+        backward_dgamma3_parts(dgamma3_parts(), delta3(), xhat3(), N);  // (62)
         grid_sync(barrier);
-        backward_dgamma3(dgamma3, dgamma3_parts);  // (62)
+        backward_dgamma3(dgamma3(), dgamma3_parts());  // (62)
         grid_sync(barrier);
-        backward_delta2(delta2, gamma3, m2, delta3, dgamma3, xhat3, dbeta3, v3, a2, N);  // (67)
+        backward_delta2(delta2(), gamma3(), m2(), delta3(), dgamma3(), xhat3(), dbeta3(), v3(), a2(), N);  // (67)
         grid_sync(barrier);
-        backward_dW2_parts(dW2_parts, delta2, z1, N);  // (68)
+        backward_dW2_parts(dW2_parts(), delta2(), z1(), N);  // (68)
         grid_sync(barrier);
-        backward_dW2(dW2, dW2_parts);  // (68)
-        backward_db2_parts(db2_parts, delta2, N);  // (69)
+        backward_dW2(dW2(), dW2_parts());  // (68)
+        backward_db2_parts(db2_parts(), delta2(), N);  // (69)
         grid_sync(barrier);
-        backward_db2(db2, db2_parts);  // (69)
-        backward_delta1(delta1, delta2, W2, N);  // (70)
+        backward_db2(db2(), db2_parts());  // (69)
+        backward_delta1(delta1(), delta2(), W2(), N);  // (70)
         grid_sync(barrier);
-        backward_dbeta1_parts(dbeta1_parts, delta1, N);  // (71)
+        backward_dbeta1_parts(dbeta1_parts(), delta1(), N);  // (71)
         grid_sync(barrier);
-        backward_dbeta1(dbeta1, dbeta1_parts);  // (71)
+        backward_dbeta1(dbeta1(), dbeta1_parts());  // (71)
         grid_sync(barrier);
-        backward_dgamma1_parts(dgamma1_parts, delta1, xhat1, N);  // (72)
+        backward_dgamma1_parts(dgamma1_parts(), delta1(), xhat1(), N);  // (72)
         grid_sync(barrier);
-        backward_dgamma1(dgamma1, dgamma1_parts);  // (72)
-        statistics_var1(mean1, var1, mu1, v1, N);  // (78) (79)
-        statistics_var5(mean3, var3, mean5, var5, mu3, v3, mu5, v5, N);  // (80) (81) (82) (83)
-        update_eta(eta, steps, step);  // (84)
+        backward_dgamma1(dgamma1(), dgamma1_parts());  // (72)
+        statistics_var1(mean1(), var1(), mu1(), v1(), N);  // (78) (79)
+        statistics_var5(mean3(), var3(), mean5(), var5(), mu3(), v3(), mu5(), v5(), N);  // (80) (81) (82) (83)
+        update_eta(eta(), steps(), step());  // (84)
         grid_sync(barrier);
-        update_theta(m, v, theta, g, eta, step);  // (85) (86) (87)
+        update_theta(m(), v(), theta(), g(), eta(), step());  // (85) (86) (87)
         grid_sync(barrier);
-        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E[0] * N;
+        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E()[0] * N;
     }
 }
 

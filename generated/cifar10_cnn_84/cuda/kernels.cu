@@ -15,7 +15,7 @@ typedef unsigned long long uint64;
 
 #define THREADS 256                                     // of every block
 #ifdef PERSISTENT                                       // kernels are phases of the one at the end of this file
-#define KERNEL __device__ inline void
+#define KERNEL __device__ __noinline__ void
 #define RESTRICT
 #else
 #define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, 2)
@@ -1618,337 +1618,337 @@ __device__ inline void grid_sync(unsigned* barrier) {
 #endif
 
 // `count` steps on batches of N samples, in one cooperative launch: sample n of step s is number
-// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order,
-// total[0] what the losses of the samples add up to.
+// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order;
+// they are read where they are used, which leaves registers to phases.  total[0] adds up losses.
 extern "C" __global__ void __launch_bounds__(THREADS, 1) steps(const uint64* memory, const real* inputs,
         const int* targets, const int* order, const uint64* seeds, double* total, unsigned* barrier, int count,
         int N) {
-    unsigned char* m2 = (unsigned char*) memory[0];
-    uint64* seed = (uint64*) memory[1];
-    unsigned char* m6 = (unsigned char*) memory[2];
-    unsigned char* m8 = (unsigned char*) memory[3];
-    unsigned char* m9 = (unsigned char*) memory[4];
-    real* z1 = (real*) memory[5];
-    real* x = (real*) memory[6];
-    real* W1 = (real*) memory[7];
-    real* mu2_parts = (real*) memory[8];
-    real* mu2 = (real*) memory[9];
-    real* v2_parts = (real*) memory[10];
-    real* v2 = (real*) memory[11];
-    real* xhat2 = (real*) memory[12];
-    real* a2 = (real*) memory[13];
-    real* gamma2 = (real*) memory[14];
-    real* beta2 = (real*) memory[15];
-    real* a2_2 = (real*) memory[16];
-    real* a2_3 = (real*) memory[17];
-    real* z3 = (real*) memory[18];
-    real* W3 = (real*) memory[19];
-    real* mu4_parts = (real*) memory[20];
-    real* mu4 = (real*) memory[21];
-    real* v4_parts = (real*) memory[22];
-    real* v4 = (real*) memory[23];
-    real* xhat4 = (real*) memory[24];
-    real* a4 = (real*) memory[25];
-    real* gamma4 = (real*) memory[26];
-    real* beta4 = (real*) memory[27];
-    real* z5 = (real*) memory[28];
-    real* W5 = (real*) memory[29];
-    real* mu6_parts = (real*) memory[30];
-    real* mu6 = (real*) memory[31];
-    real* v6_parts = (real*) memory[32];
-    real* v6 = (real*) memory[33];
-    real* xhat6 = (real*) memory[34];
-    real* a6 = (real*) memory[35];
-    real* gamma6 = (real*) memory[36];
-    real* beta6 = (real*) memory[37];
-    real* a6_2 = (real*) memory[38];
-    real* a6_3 = (real*) memory[39];
-    real* z7 = (real*) memory[40];
-    real* W7 = (real*) memory[41];
-    real* mu8_parts = (real*) memory[42];
-    real* mu8 = (real*) memory[43];
-    real* v8_parts = (real*) memory[44];
-    real* v8 = (real*) memory[45];
-    real* xhat8 = (real*) memory[46];
-    real* a8 = (real*) memory[47];
-    real* gamma8 = (real*) memory[48];
-    real* beta8 = (real*) memory[49];
-    real* a8_2 = (real*) memory[50];
-    real* a8_3 = (real*) memory[51];
-    real* z9_parts = (real*) memory[52];
-    real* W9 = (real*) memory[53];
-    real* a9 = (real*) memory[54];
-    real* a9_2 = (real*) memory[55];
-    real* b9 = (real*) memory[56];
-    real* z10 = (real*) memory[57];
-    real* W10 = (real*) memory[58];
-    real* b10 = (real*) memory[59];
-    real* a10_max = (real*) memory[60];
-    real* a10_exp = (real*) memory[61];
-    real* a10_sum = (real*) memory[62];
-    real* a10 = (real*) memory[63];
-    real* T = (real*) memory[64];
-    int* t = (int*) memory[65];
-    real* E_sum_parts = (real*) memory[66];
-    double* E_sum = (double*) memory[67];
-    real* E_sum_2_parts = (real*) memory[68];
-    double* E_sum_2 = (double*) memory[69];
-    double* E_sum_3 = (double*) memory[70];
-    real* E_sum_4_parts = (real*) memory[71];
-    double* E_sum_4 = (double*) memory[72];
-    real* E_sum_5_parts = (real*) memory[73];
-    double* E_sum_5 = (double*) memory[74];
-    real* E_sum_6_parts = (real*) memory[75];
-    double* E_sum_6 = (double*) memory[76];
-    double* E_sum_7 = (double*) memory[77];
-    double* E = (double*) memory[78];
-    real* delta10 = (real*) memory[79];
-    real* dW10 = (real*) memory[80];
-    real* db10 = (real*) memory[81];
-    real* delta9 = (real*) memory[82];
-    real* dW9 = (real*) memory[83];
-    real* db9 = (real*) memory[84];
-    real* da8_4 = (real*) memory[85];
-    real* delta8_sum_windows = (real*) memory[86];
-    real* delta8 = (real*) memory[87];
-    real* dbeta8_parts = (real*) memory[88];
-    real* dbeta8 = (real*) memory[89];
-    real* dgamma8_parts = (real*) memory[90];
-    real* dgamma8 = (real*) memory[91];
-    real* delta7 = (real*) memory[92];
-    real* dW7_parts = (real*) memory[93];
-    real* dW7 = (real*) memory[94];
-    real* da6_2_parts = (real*) memory[95];
-    real* da6_2 = (real*) memory[96];
-    real* delta6_sum_windows = (real*) memory[97];
-    real* delta6 = (real*) memory[98];
-    real* dbeta6_parts = (real*) memory[99];
-    real* dbeta6 = (real*) memory[100];
-    real* dgamma6_parts = (real*) memory[101];
-    real* dgamma6 = (real*) memory[102];
-    real* delta5 = (real*) memory[103];
-    real* dW5_parts = (real*) memory[104];
-    real* dW5 = (real*) memory[105];
-    real* delta4 = (real*) memory[106];
-    real* dbeta4_parts = (real*) memory[107];
-    real* dbeta4 = (real*) memory[108];
-    real* dgamma4_parts = (real*) memory[109];
-    real* dgamma4 = (real*) memory[110];
-    real* delta3 = (real*) memory[111];
-    real* dW3_parts = (real*) memory[112];
-    real* dW3 = (real*) memory[113];
-    real* da2_2 = (real*) memory[114];
-    real* delta2_sum_windows = (real*) memory[115];
-    real* delta2 = (real*) memory[116];
-    real* dbeta2_parts = (real*) memory[117];
-    real* dbeta2 = (real*) memory[118];
-    real* dgamma2_parts = (real*) memory[119];
-    real* dgamma2 = (real*) memory[120];
-    real* delta1 = (real*) memory[121];
-    real* dW1_parts = (real*) memory[122];
-    real* dW1 = (real*) memory[123];
-    real* mean2 = (real*) memory[124];
-    real* var2 = (real*) memory[125];
-    real* mean4 = (real*) memory[126];
-    real* var4 = (real*) memory[127];
-    real* mean6 = (real*) memory[128];
-    real* var6 = (real*) memory[129];
-    real* mean8 = (real*) memory[130];
-    real* var8 = (real*) memory[131];
-    double* eta = (double*) memory[132];
-    int* steps = (int*) memory[133];
-    int* step = (int*) memory[134];
-    real* m = (real*) memory[135];
-    real* v = (real*) memory[136];
-    real* theta = (real*) memory[137];
-    real* g = (real*) memory[138];
+    auto m2 = [&] { return (unsigned char*) memory[0]; };
+    auto seed = [&] { return (uint64*) memory[1]; };
+    auto m6 = [&] { return (unsigned char*) memory[2]; };
+    auto m8 = [&] { return (unsigned char*) memory[3]; };
+    auto m9 = [&] { return (unsigned char*) memory[4]; };
+    auto z1 = [&] { return (real*) memory[5]; };
+    auto x = [&] { return (real*) memory[6]; };
+    auto W1 = [&] { return (real*) memory[7]; };
+    auto mu2_parts = [&] { return (real*) memory[8]; };
+    auto mu2 = [&] { return (real*) memory[9]; };
+    auto v2_parts = [&] { return (real*) memory[10]; };
+    auto v2 = [&] { return (real*) memory[11]; };
+    auto xhat2 = [&] { return (real*) memory[12]; };
+    auto a2 = [&] { return (real*) memory[13]; };
+    auto gamma2 = [&] { return (real*) memory[14]; };
+    auto beta2 = [&] { return (real*) memory[15]; };
+    auto a2_2 = [&] { return (real*) memory[16]; };
+    auto a2_3 = [&] { return (real*) memory[17]; };
+    auto z3 = [&] { return (real*) memory[18]; };
+    auto W3 = [&] { return (real*) memory[19]; };
+    auto mu4_parts = [&] { return (real*) memory[20]; };
+    auto mu4 = [&] { return (real*) memory[21]; };
+    auto v4_parts = [&] { return (real*) memory[22]; };
+    auto v4 = [&] { return (real*) memory[23]; };
+    auto xhat4 = [&] { return (real*) memory[24]; };
+    auto a4 = [&] { return (real*) memory[25]; };
+    auto gamma4 = [&] { return (real*) memory[26]; };
+    auto beta4 = [&] { return (real*) memory[27]; };
+    auto z5 = [&] { return (real*) memory[28]; };
+    auto W5 = [&] { return (real*) memory[29]; };
+    auto mu6_parts = [&] { return (real*) memory[30]; };
+    auto mu6 = [&] { return (real*) memory[31]; };
+    auto v6_parts = [&] { return (real*) memory[32]; };
+    auto v6 = [&] { return (real*) memory[33]; };
+    auto xhat6 = [&] { return (real*) memory[34]; };
+    auto a6 = [&] { return (real*) memory[35]; };
+    auto gamma6 = [&] { return (real*) memory[36]; };
+    auto beta6 = [&] { return (real*) memory[37]; };
+    auto a6_2 = [&] { return (real*) memory[38]; };
+    auto a6_3 = [&] { return (real*) memory[39]; };
+    auto z7 = [&] { return (real*) memory[40]; };
+    auto W7 = [&] { return (real*) memory[41]; };
+    auto mu8_parts = [&] { return (real*) memory[42]; };
+    auto mu8 = [&] { return (real*) memory[43]; };
+    auto v8_parts = [&] { return (real*) memory[44]; };
+    auto v8 = [&] { return (real*) memory[45]; };
+    auto xhat8 = [&] { return (real*) memory[46]; };
+    auto a8 = [&] { return (real*) memory[47]; };
+    auto gamma8 = [&] { return (real*) memory[48]; };
+    auto beta8 = [&] { return (real*) memory[49]; };
+    auto a8_2 = [&] { return (real*) memory[50]; };
+    auto a8_3 = [&] { return (real*) memory[51]; };
+    auto z9_parts = [&] { return (real*) memory[52]; };
+    auto W9 = [&] { return (real*) memory[53]; };
+    auto a9 = [&] { return (real*) memory[54]; };
+    auto a9_2 = [&] { return (real*) memory[55]; };
+    auto b9 = [&] { return (real*) memory[56]; };
+    auto z10 = [&] { return (real*) memory[57]; };
+    auto W10 = [&] { return (real*) memory[58]; };
+    auto b10 = [&] { return (real*) memory[59]; };
+    auto a10_max = [&] { return (real*) memory[60]; };
+    auto a10_exp = [&] { return (real*) memory[61]; };
+    auto a10_sum = [&] { return (real*) memory[62]; };
+    auto a10 = [&] { return (real*) memory[63]; };
+    auto T = [&] { return (real*) memory[64]; };
+    auto t = [&] { return (int*) memory[65]; };
+    auto E_sum_parts = [&] { return (real*) memory[66]; };
+    auto E_sum = [&] { return (double*) memory[67]; };
+    auto E_sum_2_parts = [&] { return (real*) memory[68]; };
+    auto E_sum_2 = [&] { return (double*) memory[69]; };
+    auto E_sum_3 = [&] { return (double*) memory[70]; };
+    auto E_sum_4_parts = [&] { return (real*) memory[71]; };
+    auto E_sum_4 = [&] { return (double*) memory[72]; };
+    auto E_sum_5_parts = [&] { return (real*) memory[73]; };
+    auto E_sum_5 = [&] { return (double*) memory[74]; };
+    auto E_sum_6_parts = [&] { return (real*) memory[75]; };
+    auto E_sum_6 = [&] { return (double*) memory[76]; };
+    auto E_sum_7 = [&] { return (double*) memory[77]; };
+    auto E = [&] { return (double*) memory[78]; };
+    auto delta10 = [&] { return (real*) memory[79]; };
+    auto dW10 = [&] { return (real*) memory[80]; };
+    auto db10 = [&] { return (real*) memory[81]; };
+    auto delta9 = [&] { return (real*) memory[82]; };
+    auto dW9 = [&] { return (real*) memory[83]; };
+    auto db9 = [&] { return (real*) memory[84]; };
+    auto da8_4 = [&] { return (real*) memory[85]; };
+    auto delta8_sum_windows = [&] { return (real*) memory[86]; };
+    auto delta8 = [&] { return (real*) memory[87]; };
+    auto dbeta8_parts = [&] { return (real*) memory[88]; };
+    auto dbeta8 = [&] { return (real*) memory[89]; };
+    auto dgamma8_parts = [&] { return (real*) memory[90]; };
+    auto dgamma8 = [&] { return (real*) memory[91]; };
+    auto delta7 = [&] { return (real*) memory[92]; };
+    auto dW7_parts = [&] { return (real*) memory[93]; };
+    auto dW7 = [&] { return (real*) memory[94]; };
+    auto da6_2_parts = [&] { return (real*) memory[95]; };
+    auto da6_2 = [&] { return (real*) memory[96]; };
+    auto delta6_sum_windows = [&] { return (real*) memory[97]; };
+    auto delta6 = [&] { return (real*) memory[98]; };
+    auto dbeta6_parts = [&] { return (real*) memory[99]; };
+    auto dbeta6 = [&] { return (real*) memory[100]; };
+    auto dgamma6_parts = [&] { return (real*) memory[101]; };
+    auto dgamma6 = [&] { return (real*) memory[102]; };
+    auto delta5 = [&] { return (real*) memory[103]; };
+    auto dW5_parts = [&] { return (real*) memory[104]; };
+    auto dW5 = [&] { return (real*) memory[105]; };
+    auto delta4 = [&] { return (real*) memory[106]; };
+    auto dbeta4_parts = [&] { return (real*) memory[107]; };
+    auto dbeta4 = [&] { return (real*) memory[108]; };
+    auto dgamma4_parts = [&] { return (real*) memory[109]; };
+    auto dgamma4 = [&] { return (real*) memory[110]; };
+    auto delta3 = [&] { return (real*) memory[111]; };
+    auto dW3_parts = [&] { return (real*) memory[112]; };
+    auto dW3 = [&] { return (real*) memory[113]; };
+    auto da2_2 = [&] { return (real*) memory[114]; };
+    auto delta2_sum_windows = [&] { return (real*) memory[115]; };
+    auto delta2 = [&] { return (real*) memory[116]; };
+    auto dbeta2_parts = [&] { return (real*) memory[117]; };
+    auto dbeta2 = [&] { return (real*) memory[118]; };
+    auto dgamma2_parts = [&] { return (real*) memory[119]; };
+    auto dgamma2 = [&] { return (real*) memory[120]; };
+    auto delta1 = [&] { return (real*) memory[121]; };
+    auto dW1_parts = [&] { return (real*) memory[122]; };
+    auto dW1 = [&] { return (real*) memory[123]; };
+    auto mean2 = [&] { return (real*) memory[124]; };
+    auto var2 = [&] { return (real*) memory[125]; };
+    auto mean4 = [&] { return (real*) memory[126]; };
+    auto var4 = [&] { return (real*) memory[127]; };
+    auto mean6 = [&] { return (real*) memory[128]; };
+    auto var6 = [&] { return (real*) memory[129]; };
+    auto mean8 = [&] { return (real*) memory[130]; };
+    auto var8 = [&] { return (real*) memory[131]; };
+    auto eta = [&] { return (double*) memory[132]; };
+    auto steps = [&] { return (int*) memory[133]; };
+    auto step = [&] { return (int*) memory[134]; };
+    auto m = [&] { return (real*) memory[135]; };
+    auto v = [&] { return (real*) memory[136]; };
+    auto theta = [&] { return (real*) memory[137]; };
+    auto g = [&] { return (real*) memory[138]; };
 
     for (int s = 0; s < count; ++s) {
         // The batch, and what changes from step to step.
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 3072; at += gridDim.x * THREADS)
-            x[at] = inputs[(long long) order[s * N + at / 3072] * 3072 + at % 3072];
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS)
-            t[at] = targets[order[s * N + at]];
-        if (blockIdx.x == 0 && threadIdx.x == 0) { step[0] += 1; seed[0] = seeds[s]; }
+        auto x_here = x();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 3072; at += gridDim.x * THREADS) x_here[at] = inputs[(long long) order[s * N + at / 3072] * 3072 + at % 3072];
+        auto t_here = t();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS) t_here[at] = targets[order[s * N + at]];
+        if (blockIdx.x == 0 && threadIdx.x == 0) { step()[0] += 1; seed()[0] = seeds[s]; }
         grid_sync(barrier);
 
-        forward_m2(m2, seed, N);  // (11)
-        forward_m6(m6, seed, N);  // (28)
-        forward_m8(m8, seed, N);  // (38)
-        forward_m9(m9, seed, N);  // (43)
-        forward_z1(z1, x, W1, N);  // (3)
+        forward_m2(m2(), seed(), N);  // (11)
+        forward_m6(m6(), seed(), N);  // (28)
+        forward_m8(m8(), seed(), N);  // (38)
+        forward_m9(m9(), seed(), N);  // (43)
+        forward_z1(z1(), x(), W1(), N);  // (3)
         grid_sync(barrier);
-        forward_mu2_parts(mu2_parts, z1, N);  // (4)
+        forward_mu2_parts(mu2_parts(), z1(), N);  // (4)
         grid_sync(barrier);
-        forward_mu2(mu2, mu2_parts, N);  // (4)
+        forward_mu2(mu2(), mu2_parts(), N);  // (4)
         grid_sync(barrier);
-        forward_v2_parts(v2_parts, z1, mu2, N);  // (5)
+        forward_v2_parts(v2_parts(), z1(), mu2(), N);  // (5)
         grid_sync(barrier);
-        forward_v2(v2, v2_parts, N);  // (5)
+        forward_v2(v2(), v2_parts(), N);  // (5)
         grid_sync(barrier);
-        forward_a2(xhat2, a2, z1, mu2, v2, gamma2, beta2, N);  // (6) (7) (9)
+        forward_a2(xhat2(), a2(), z1(), mu2(), v2(), gamma2(), beta2(), N);  // (6) (7) (9)
         grid_sync(barrier);
-        forward_a2_3(a2_2, a2_3, a2, m2, N);  // (10) (11)
+        forward_a2_3(a2_2(), a2_3(), a2(), m2(), N);  // (10) (11)
         grid_sync(barrier);
-        forward_z3(z3, a2_3, W3, N);  // (13)
+        forward_z3(z3(), a2_3(), W3(), N);  // (13)
         grid_sync(barrier);
-        forward_mu4_parts(mu4_parts, z3, N);  // (14)
+        forward_mu4_parts(mu4_parts(), z3(), N);  // (14)
         grid_sync(barrier);
-        forward_mu4(mu4, mu4_parts, N);  // (14)
+        forward_mu4(mu4(), mu4_parts(), N);  // (14)
         grid_sync(barrier);
-        forward_v4_parts(v4_parts, z3, mu4, N);  // (15)
+        forward_v4_parts(v4_parts(), z3(), mu4(), N);  // (15)
         grid_sync(barrier);
-        forward_v4(v4, v4_parts, N);  // (15)
+        forward_v4(v4(), v4_parts(), N);  // (15)
         grid_sync(barrier);
-        forward_a4(xhat4, a4, z3, mu4, v4, gamma4, beta4, N);  // (16) (17) (19)
+        forward_a4(xhat4(), a4(), z3(), mu4(), v4(), gamma4(), beta4(), N);  // (16) (17) (19)
         grid_sync(barrier);
-        forward_z5(z5, a4, W5, N);  // (20)
+        forward_z5(z5(), a4(), W5(), N);  // (20)
         grid_sync(barrier);
-        forward_mu6_parts(mu6_parts, z5, N);  // (21)
+        forward_mu6_parts(mu6_parts(), z5(), N);  // (21)
         grid_sync(barrier);
-        forward_mu6(mu6, mu6_parts, N);  // (21)
+        forward_mu6(mu6(), mu6_parts(), N);  // (21)
         grid_sync(barrier);
-        forward_v6_parts(v6_parts, z5, mu6, N);  // (22)
+        forward_v6_parts(v6_parts(), z5(), mu6(), N);  // (22)
         grid_sync(barrier);
-        forward_v6(v6, v6_parts, N);  // (22)
+        forward_v6(v6(), v6_parts(), N);  // (22)
         grid_sync(barrier);
-        forward_a6(xhat6, a6, z5, mu6, v6, gamma6, beta6, N);  // (23) (24) (26)
+        forward_a6(xhat6(), a6(), z5(), mu6(), v6(), gamma6(), beta6(), N);  // (23) (24) (26)
         grid_sync(barrier);
-        forward_a6_3(a6_2, a6_3, a6, m6, N);  // (27) (28)
+        forward_a6_3(a6_2(), a6_3(), a6(), m6(), N);  // (27) (28)
         grid_sync(barrier);
-        forward_z7(z7, a6_3, W7, N);  // (30)
+        forward_z7(z7(), a6_3(), W7(), N);  // (30)
         grid_sync(barrier);
-        forward_mu8_parts(mu8_parts, z7, N);  // (31)
+        forward_mu8_parts(mu8_parts(), z7(), N);  // (31)
         grid_sync(barrier);
-        forward_mu8(mu8, mu8_parts, N);  // (31)
+        forward_mu8(mu8(), mu8_parts(), N);  // (31)
         grid_sync(barrier);
-        forward_v8_parts(v8_parts, z7, mu8, N);  // (32)
+        forward_v8_parts(v8_parts(), z7(), mu8(), N);  // (32)
         grid_sync(barrier);
-        forward_v8(v8, v8_parts, N);  // (32)
+        forward_v8(v8(), v8_parts(), N);  // (32)
         grid_sync(barrier);
-        forward_a8(xhat8, a8, z7, mu8, v8, gamma8, beta8, N);  // (33) (34) (36)
+        forward_a8(xhat8(), a8(), z7(), mu8(), v8(), gamma8(), beta8(), N);  // (33) (34) (36)
         grid_sync(barrier);
-        forward_a8_3(a8_2, a8_3, a8, m8, N);  // (37) (38)
+        forward_a8_3(a8_2(), a8_3(), a8(), m8(), N);  // (37) (38)
         grid_sync(barrier);
-        forward_z9_parts(z9_parts, a8_3, W9, N);  // (41)
+        forward_z9_parts(z9_parts(), a8_3(), W9(), N);  // (41)
         grid_sync(barrier);
-        forward_a9_2(a9, a9_2, z9_parts, b9, m9, N);  // (41) (42) (43)
+        forward_a9_2(a9(), a9_2(), z9_parts(), b9(), m9(), N);  // (41) (42) (43)
         grid_sync(barrier);
-        forward_z10(z10, a9_2, W10, b10, N);  // (45)
+        forward_z10(z10(), a9_2(), W10(), b10(), N);  // (45)
         grid_sync(barrier);
-        forward_a10(a10_max, a10_exp, a10_sum, a10, z10, N);  // (46)
-        loss_T(T, t, N);  // (1)
-        loss_E_sum_parts(E_sum_parts, W10);  // (47)
+        forward_a10(a10_max(), a10_exp(), a10_sum(), a10(), z10(), N);  // (46)
+        loss_T(T(), t(), N);  // (1)
+        loss_E_sum_parts(E_sum_parts(), W10());  // (47)
         grid_sync(barrier);
-        loss_E_sum(E_sum, E_sum_parts);  // (47)
-        loss_E_sum_2_parts(E_sum_2_parts, W9);  // (47)
+        loss_E_sum(E_sum(), E_sum_parts());  // (47)
+        loss_E_sum_2_parts(E_sum_2_parts(), W9());  // (47)
         grid_sync(barrier);
-        loss_E_sum_2(E_sum_2, E_sum_2_parts);  // (47)
-        loss_E_sum_3(E_sum_3, W1);  // (47)
-        loss_E_sum_4_parts(E_sum_4_parts, W3);  // (47)
+        loss_E_sum_2(E_sum_2(), E_sum_2_parts());  // (47)
+        loss_E_sum_3(E_sum_3(), W1());  // (47)
+        loss_E_sum_4_parts(E_sum_4_parts(), W3());  // (47)
         grid_sync(barrier);
-        loss_E_sum_4(E_sum_4, E_sum_4_parts);  // (47)
-        loss_E_sum_5_parts(E_sum_5_parts, W5);  // (47)
+        loss_E_sum_4(E_sum_4(), E_sum_4_parts());  // (47)
+        loss_E_sum_5_parts(E_sum_5_parts(), W5());  // (47)
         grid_sync(barrier);
-        loss_E_sum_5(E_sum_5, E_sum_5_parts);  // (47)
-        loss_E_sum_6_parts(E_sum_6_parts, W7);  // (47)
+        loss_E_sum_5(E_sum_5(), E_sum_5_parts());  // (47)
+        loss_E_sum_6_parts(E_sum_6_parts(), W7());  // (47)
         grid_sync(barrier);
-        loss_E_sum_6(E_sum_6, E_sum_6_parts);  // (47)
-        loss_E_sum_7(E_sum_7, a10_sum, N);  // (47)
+        loss_E_sum_6(E_sum_6(), E_sum_6_parts());  // (47)
+        loss_E_sum_7(E_sum_7(), a10_sum(), N);  // (47)
         grid_sync(barrier);
-        loss_E(E, T, a10_max, z10, E_sum_7, E_sum, E_sum_2, E_sum_3, E_sum_4, E_sum_5, E_sum_6, N);  // (47)
+        loss_E(E(), T(), a10_max(), z10(), E_sum_7(), E_sum(), E_sum_2(), E_sum_3(), E_sum_4(), E_sum_5(), E_sum_6(), N);  // (47)
         grid_sync(barrier);
-        backward_delta10(delta10, a10, T, N);  // (48)
+        backward_delta10(delta10(), a10(), T(), N);  // (48)
         grid_sync(barrier);
-        backward_dW10(dW10, delta10, a9_2, W10, N);  // (49)
-        backward_db10(db10, delta10, N);  // (50)
+        backward_dW10(dW10(), delta10(), a9_2(), W10(), N);  // (49)
+        backward_db10(db10(), delta10(), N);  // (50)
         grid_sync(barrier);
-        backward_delta9(delta9, delta10, W10, m9, a9, N);  // (51)
+        backward_delta9(delta9(), delta10(), W10(), m9(), a9(), N);  // (51)
         grid_sync(barrier);
-        backward_dW9(dW9, delta9, a8_3, W9, N);  // (52)
-        backward_db9(db9, delta9, N);  // (53)
-        backward_da8_4(da8_4, delta9, W9, N);  // (54)
+        backward_dW9(dW9(), delta9(), a8_3(), W9(), N);  // (52)
+        backward_db9(db9(), delta9(), N);  // (53)
+        backward_da8_4(da8_4(), delta9(), W9(), N);  // (54)
         grid_sync(barrier);
-        backward_delta8_sum_windows(delta8_sum_windows, a8_2, a8, da8_4, m8, N);  // (56)
+        backward_delta8_sum_windows(delta8_sum_windows(), a8_2(), a8(), da8_4(), m8(), N);  // (56)
         grid_sync(barrier);
-        backward_delta8(delta8, delta8_sum_windows, a8, N);  // (56)
+        backward_delta8(delta8(), delta8_sum_windows(), a8(), N);  // (56)
         grid_sync(barrier);
-        backward_dbeta8_parts(dbeta8_parts, delta8, N);  // (57)
+        backward_dbeta8_parts(dbeta8_parts(), delta8(), N);  // (57)
         grid_sync(barrier);
-        backward_dbeta8(dbeta8, dbeta8_parts);  // (57)
+        backward_dbeta8(dbeta8(), dbeta8_parts());  // (57)
         grid_sync(barrier);
-        backward_dgamma8_parts(dgamma8_parts, delta8, xhat8, N);  // (58)
+        backward_dgamma8_parts(dgamma8_parts(), delta8(), xhat8(), N);  // (58)
         grid_sync(barrier);
-        backward_dgamma8(dgamma8, dgamma8_parts);  // (58)
+        backward_dgamma8(dgamma8(), dgamma8_parts());  // (58)
         grid_sync(barrier);
-        backward_delta7(delta7, gamma8, delta8, dgamma8, xhat8, dbeta8, v8, N);  // (63)
+        backward_delta7(delta7(), gamma8(), delta8(), dgamma8(), xhat8(), dbeta8(), v8(), N);  // (63)
         grid_sync(barrier);
-        backward_dW7_parts(dW7_parts, delta7, a6_3, N);  // (64)
+        backward_dW7_parts(dW7_parts(), delta7(), a6_3(), N);  // (64)
         grid_sync(barrier);
-        backward_dW7(dW7, dW7_parts, W7);  // (64)
-        backward_da6_2_parts(da6_2_parts, delta7, W7, N);  // (65)
+        backward_dW7(dW7(), dW7_parts(), W7());  // (64)
+        backward_da6_2_parts(da6_2_parts(), delta7(), W7(), N);  // (65)
         grid_sync(barrier);
-        backward_da6_2(da6_2, da6_2_parts, m6, N);  // (65)
+        backward_da6_2(da6_2(), da6_2_parts(), m6(), N);  // (65)
         grid_sync(barrier);
-        backward_delta6_sum_windows(delta6_sum_windows, a6_2, a6, da6_2, N);  // (66)
+        backward_delta6_sum_windows(delta6_sum_windows(), a6_2(), a6(), da6_2(), N);  // (66)
         grid_sync(barrier);
-        backward_delta6(delta6, delta6_sum_windows, a6, N);  // (66)
+        backward_delta6(delta6(), delta6_sum_windows(), a6(), N);  // (66)
         grid_sync(barrier);
-        backward_dbeta6_parts(dbeta6_parts, delta6, N);  // (67)
+        backward_dbeta6_parts(dbeta6_parts(), delta6(), N);  // (67)
         grid_sync(barrier);
-        backward_dbeta6(dbeta6, dbeta6_parts);  // (67)
+        backward_dbeta6(dbeta6(), dbeta6_parts());  // (67)
         grid_sync(barrier);
-        backward_dgamma6_parts(dgamma6_parts, delta6, xhat6, N);  // (68)
+        backward_dgamma6_parts(dgamma6_parts(), delta6(), xhat6(), N);  // (68)
         grid_sync(barrier);
-        backward_dgamma6(dgamma6, dgamma6_parts);  // (68)
+        backward_dgamma6(dgamma6(), dgamma6_parts());  // (68)
         grid_sync(barrier);
-        backward_delta5(delta5, gamma6, delta6, dgamma6, xhat6, dbeta6, v6, N);  // (73)
+        backward_delta5(delta5(), gamma6(), delta6(), dgamma6(), xhat6(), dbeta6(), v6(), N);  // (73)
         grid_sync(barrier);
-        backward_dW5_parts(dW5_parts, delta5, a4, N);  // (74)
+        backward_dW5_parts(dW5_parts(), delta5(), a4(), N);  // (74)
         grid_sync(barrier);
-        backward_dW5(dW5, dW5_parts, W5);  // (74)
-        backward_delta4(delta4, delta5, W5, a4, N);  // (75)
+        backward_dW5(dW5(), dW5_parts(), W5());  // (74)
+        backward_delta4(delta4(), delta5(), W5(), a4(), N);  // (75)
         grid_sync(barrier);
-        backward_dbeta4_parts(dbeta4_parts, delta4, N);  // (76)
+        backward_dbeta4_parts(dbeta4_parts(), delta4(), N);  // (76)
         grid_sync(barrier);
-        backward_dbeta4(dbeta4, dbeta4_parts);  // (76)
+        backward_dbeta4(dbeta4(), dbeta4_parts());  // (76)
         grid_sync(barrier);
-        backward_dgamma4_parts(dgamma4_parts, delta4, xhat4, N);  // (77)
+        backward_dgamma4_parts(dgamma4_parts(), delta4(), xhat4(), N);  // (77)
         grid_sync(barrier);
-        backward_dgamma4(dgamma4, dgamma4_parts);  // (77)
+        backward_dgamma4(dgamma4(), dgamma4_parts());  // (77)
         grid_sync(barrier);
-        backward_delta3(delta3, gamma4, delta4, dgamma4, xhat4, dbeta4, v4, N);  // (82)
+        backward_delta3(delta3(), gamma4(), delta4(), dgamma4(), xhat4(), dbeta4(), v4(), N);  // (82)
         grid_sync(barrier);
-        backward_dW3_parts(dW3_parts, delta3, a2_3, N);  // (83)
+        backward_dW3_parts(dW3_parts(), delta3(), a2_3(), N);  // (83)
         grid_sync(barrier);
-        backward_dW3(dW3, dW3_parts, W3);  // (83)
-        backward_da2_2(da2_2, delta3, W3, m2, N);  // (84)
+        backward_dW3(dW3(), dW3_parts(), W3());  // (83)
+        backward_da2_2(da2_2(), delta3(), W3(), m2(), N);  // (84)
         grid_sync(barrier);
-        backward_delta2_sum_windows(delta2_sum_windows, a2_2, a2, da2_2, N);  // (85)
+        backward_delta2_sum_windows(delta2_sum_windows(), a2_2(), a2(), da2_2(), N);  // (85)
         grid_sync(barrier);
-        backward_delta2(delta2, delta2_sum_windows, a2, N);  // (85)
+        backward_delta2(delta2(), delta2_sum_windows(), a2(), N);  // (85)
         grid_sync(barrier);
-        backward_dbeta2_parts(dbeta2_parts, delta2, N);  // (86)
+        backward_dbeta2_parts(dbeta2_parts(), delta2(), N);  // (86)
         grid_sync(barrier);
-        backward_dbeta2(dbeta2, dbeta2_parts);  // (86)
+        backward_dbeta2(dbeta2(), dbeta2_parts());  // (86)
         grid_sync(barrier);
-        backward_dgamma2_parts(dgamma2_parts, delta2, xhat2, N);  // (87)
+        backward_dgamma2_parts(dgamma2_parts(), delta2(), xhat2(), N);  // (87)
         grid_sync(barrier);
-        backward_dgamma2(dgamma2, dgamma2_parts);  // (87)
+        backward_dgamma2(dgamma2(), dgamma2_parts());  // (87)
         grid_sync(barrier);
-        backward_delta1(delta1, gamma2, delta2, dgamma2, xhat2, dbeta2, v2, N);  // (92)
+        backward_delta1(delta1(), gamma2(), delta2(), dgamma2(), xhat2(), dbeta2(), v2(), N);  // (92)
         grid_sync(barrier);
-        backward_dW1_parts(dW1_parts, delta1, x, N);  // (93)
+        backward_dW1_parts(dW1_parts(), delta1(), x(), N);  // (93)
         grid_sync(barrier);
-        backward_dW1(dW1, dW1_parts, W1);  // (93)
-        statistics_var2(mean2, var2, mu2, v2, N);  // (95) (96)
-        statistics_var6(mean4, var4, mean6, var6, mu4, v4, mu6, v6, N);  // (97) (98) (99) (100)
-        statistics_var8(mean8, var8, mu8, v8, N);  // (101) (102)
-        update_eta(eta, steps, step);  // (103)
+        backward_dW1(dW1(), dW1_parts(), W1());  // (93)
+        statistics_var2(mean2(), var2(), mu2(), v2(), N);  // (95) (96)
+        statistics_var6(mean4(), var4(), mean6(), var6(), mu4(), v4(), mu6(), v6(), N);  // (97) (98) (99) (100)
+        statistics_var8(mean8(), var8(), mu8(), v8(), N);  // (101) (102)
+        update_eta(eta(), steps(), step());  // (103)
         grid_sync(barrier);
-        update_theta(m, v, theta, g, eta, step);  // (104) (105) (106)
+        update_theta(m(), v(), theta(), g(), eta(), step());  // (104) (105) (106)
         grid_sync(barrier);
-        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E[0] * N;
+        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E()[0] * N;
     }
 }
 

@@ -15,7 +15,7 @@ typedef unsigned long long uint64;
 
 #define THREADS 256                                     // of every block
 #ifdef PERSISTENT                                       // kernels are phases of the one at the end of this file
-#define KERNEL __device__ inline void
+#define KERNEL __device__ __noinline__ void
 #define RESTRICT
 #else
 #define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, 2)
@@ -733,141 +733,141 @@ __device__ inline void grid_sync(unsigned* barrier) {
 #endif
 
 // `count` steps on batches of N samples, in one cooperative launch: sample n of step s is number
-// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order,
-// total[0] what the losses of the samples add up to.
+// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order;
+// they are read where they are used, which leaves registers to phases.  total[0] adds up losses.
 extern "C" __global__ void __launch_bounds__(THREADS, 1) steps(const uint64* memory, const real* inputs,
         const int* targets, const int* order, const uint64* seeds, double* total, unsigned* barrier, int count,
         int N) {
-    unsigned char* m1 = (unsigned char*) memory[0];
-    uint64* seed = (uint64*) memory[1];
-    unsigned char* m2 = (unsigned char*) memory[2];
-    unsigned char* m3 = (unsigned char*) memory[3];
-    real* a1 = (real*) memory[4];
-    real* x = (real*) memory[5];
-    real* W1 = (real*) memory[6];
-    real* b1 = (real*) memory[7];
-    real* a1_2 = (real*) memory[8];
-    real* a1_3 = (real*) memory[9];
-    real* a2 = (real*) memory[10];
-    real* W2 = (real*) memory[11];
-    real* b2 = (real*) memory[12];
-    real* a2_2 = (real*) memory[13];
-    real* a2_3 = (real*) memory[14];
-    real* z3_parts = (real*) memory[15];
-    real* W3 = (real*) memory[16];
-    real* a3 = (real*) memory[17];
-    real* a3_2 = (real*) memory[18];
-    real* b3 = (real*) memory[19];
-    real* z4 = (real*) memory[20];
-    real* W4 = (real*) memory[21];
-    real* b4 = (real*) memory[22];
-    real* a4_max = (real*) memory[23];
-    real* a4_exp = (real*) memory[24];
-    real* a4_sum = (real*) memory[25];
-    real* a4 = (real*) memory[26];
-    real* T = (real*) memory[27];
-    int* t = (int*) memory[28];
-    double* E_sum = (double*) memory[29];
-    double* E = (double*) memory[30];
-    real* delta4 = (real*) memory[31];
-    real* dW4 = (real*) memory[32];
-    real* db4 = (real*) memory[33];
-    real* delta3 = (real*) memory[34];
-    real* dW3 = (real*) memory[35];
-    real* db3 = (real*) memory[36];
-    real* da2_4 = (real*) memory[37];
-    real* delta2_sum_windows = (real*) memory[38];
-    real* delta2 = (real*) memory[39];
-    real* dW2_parts = (real*) memory[40];
-    real* dW2 = (real*) memory[41];
-    real* db2_parts = (real*) memory[42];
-    real* db2 = (real*) memory[43];
-    real* da1_2 = (real*) memory[44];
-    real* delta1_sum_windows = (real*) memory[45];
-    real* delta1 = (real*) memory[46];
-    real* dW1_parts = (real*) memory[47];
-    real* dW1 = (real*) memory[48];
-    real* db1_parts = (real*) memory[49];
-    real* db1 = (real*) memory[50];
-    double* eta = (double*) memory[51];
-    int* steps = (int*) memory[52];
-    int* step = (int*) memory[53];
-    real* m = (real*) memory[54];
-    real* v = (real*) memory[55];
-    real* theta = (real*) memory[56];
-    real* g = (real*) memory[57];
+    auto m1 = [&] { return (unsigned char*) memory[0]; };
+    auto seed = [&] { return (uint64*) memory[1]; };
+    auto m2 = [&] { return (unsigned char*) memory[2]; };
+    auto m3 = [&] { return (unsigned char*) memory[3]; };
+    auto a1 = [&] { return (real*) memory[4]; };
+    auto x = [&] { return (real*) memory[5]; };
+    auto W1 = [&] { return (real*) memory[6]; };
+    auto b1 = [&] { return (real*) memory[7]; };
+    auto a1_2 = [&] { return (real*) memory[8]; };
+    auto a1_3 = [&] { return (real*) memory[9]; };
+    auto a2 = [&] { return (real*) memory[10]; };
+    auto W2 = [&] { return (real*) memory[11]; };
+    auto b2 = [&] { return (real*) memory[12]; };
+    auto a2_2 = [&] { return (real*) memory[13]; };
+    auto a2_3 = [&] { return (real*) memory[14]; };
+    auto z3_parts = [&] { return (real*) memory[15]; };
+    auto W3 = [&] { return (real*) memory[16]; };
+    auto a3 = [&] { return (real*) memory[17]; };
+    auto a3_2 = [&] { return (real*) memory[18]; };
+    auto b3 = [&] { return (real*) memory[19]; };
+    auto z4 = [&] { return (real*) memory[20]; };
+    auto W4 = [&] { return (real*) memory[21]; };
+    auto b4 = [&] { return (real*) memory[22]; };
+    auto a4_max = [&] { return (real*) memory[23]; };
+    auto a4_exp = [&] { return (real*) memory[24]; };
+    auto a4_sum = [&] { return (real*) memory[25]; };
+    auto a4 = [&] { return (real*) memory[26]; };
+    auto T = [&] { return (real*) memory[27]; };
+    auto t = [&] { return (int*) memory[28]; };
+    auto E_sum = [&] { return (double*) memory[29]; };
+    auto E = [&] { return (double*) memory[30]; };
+    auto delta4 = [&] { return (real*) memory[31]; };
+    auto dW4 = [&] { return (real*) memory[32]; };
+    auto db4 = [&] { return (real*) memory[33]; };
+    auto delta3 = [&] { return (real*) memory[34]; };
+    auto dW3 = [&] { return (real*) memory[35]; };
+    auto db3 = [&] { return (real*) memory[36]; };
+    auto da2_4 = [&] { return (real*) memory[37]; };
+    auto delta2_sum_windows = [&] { return (real*) memory[38]; };
+    auto delta2 = [&] { return (real*) memory[39]; };
+    auto dW2_parts = [&] { return (real*) memory[40]; };
+    auto dW2 = [&] { return (real*) memory[41]; };
+    auto db2_parts = [&] { return (real*) memory[42]; };
+    auto db2 = [&] { return (real*) memory[43]; };
+    auto da1_2 = [&] { return (real*) memory[44]; };
+    auto delta1_sum_windows = [&] { return (real*) memory[45]; };
+    auto delta1 = [&] { return (real*) memory[46]; };
+    auto dW1_parts = [&] { return (real*) memory[47]; };
+    auto dW1 = [&] { return (real*) memory[48]; };
+    auto db1_parts = [&] { return (real*) memory[49]; };
+    auto db1 = [&] { return (real*) memory[50]; };
+    auto eta = [&] { return (double*) memory[51]; };
+    auto steps = [&] { return (int*) memory[52]; };
+    auto step = [&] { return (int*) memory[53]; };
+    auto m = [&] { return (real*) memory[54]; };
+    auto v = [&] { return (real*) memory[55]; };
+    auto theta = [&] { return (real*) memory[56]; };
+    auto g = [&] { return (real*) memory[57]; };
 
     for (int s = 0; s < count; ++s) {
         // The batch, and what changes from step to step.
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 784; at += gridDim.x * THREADS)
-            x[at] = inputs[(long long) order[s * N + at / 784] * 784 + at % 784];
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS)
-            t[at] = targets[order[s * N + at]];
-        if (blockIdx.x == 0 && threadIdx.x == 0) { step[0] += 1; seed[0] = seeds[s]; }
+        auto x_here = x();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 784; at += gridDim.x * THREADS) x_here[at] = inputs[(long long) order[s * N + at / 784] * 784 + at % 784];
+        auto t_here = t();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS) t_here[at] = targets[order[s * N + at]];
+        if (blockIdx.x == 0 && threadIdx.x == 0) { step()[0] += 1; seed()[0] = seeds[s]; }
         grid_sync(barrier);
 
-        forward_m1(m1, seed, N);  // (6)
-        forward_m2(m2, seed, N);  // (11)
-        forward_m3(m3, seed, N);  // (16)
-        forward_a1(a1, x, W1, b1, N);  // (3) (4)
+        forward_m1(m1(), seed(), N);  // (6)
+        forward_m2(m2(), seed(), N);  // (11)
+        forward_m3(m3(), seed(), N);  // (16)
+        forward_a1(a1(), x(), W1(), b1(), N);  // (3) (4)
         grid_sync(barrier);
-        forward_a1_3(a1_2, a1_3, a1, m1, N);  // (5) (6)
+        forward_a1_3(a1_2(), a1_3(), a1(), m1(), N);  // (5) (6)
         grid_sync(barrier);
-        forward_a2(a2, a1_3, W2, b2, N);  // (8) (9)
+        forward_a2(a2(), a1_3(), W2(), b2(), N);  // (8) (9)
         grid_sync(barrier);
-        forward_a2_3(a2_2, a2_3, a2, m2, N);  // (10) (11)
+        forward_a2_3(a2_2(), a2_3(), a2(), m2(), N);  // (10) (11)
         grid_sync(barrier);
-        forward_z3_parts(z3_parts, a2_3, W3, N);  // (14)
+        forward_z3_parts(z3_parts(), a2_3(), W3(), N);  // (14)
         grid_sync(barrier);
-        forward_a3_2(a3, a3_2, z3_parts, b3, m3, N);  // (14) (15) (16)
+        forward_a3_2(a3(), a3_2(), z3_parts(), b3(), m3(), N);  // (14) (15) (16)
         grid_sync(barrier);
-        forward_z4(z4, a3_2, W4, b4, N);  // (18)
+        forward_z4(z4(), a3_2(), W4(), b4(), N);  // (18)
         grid_sync(barrier);
-        forward_a4(a4_max, a4_exp, a4_sum, a4, z4, N);  // (19)
-        loss_T(T, t, N);  // (1)
+        forward_a4(a4_max(), a4_exp(), a4_sum(), a4(), z4(), N);  // (19)
+        loss_T(T(), t(), N);  // (1)
         grid_sync(barrier);
-        loss_E_sum(E_sum, a4_sum, N);  // (20)
+        loss_E_sum(E_sum(), a4_sum(), N);  // (20)
         grid_sync(barrier);
-        loss_E(E, T, a4_max, z4, E_sum, N);  // (20)
+        loss_E(E(), T(), a4_max(), z4(), E_sum(), N);  // (20)
         grid_sync(barrier);
-        backward_delta4(delta4, a4, T, N);  // (21)
+        backward_delta4(delta4(), a4(), T(), N);  // (21)
         grid_sync(barrier);
-        backward_dW4(dW4, delta4, a3_2, N);  // (22)
-        backward_db4(db4, delta4, N);  // (23)
+        backward_dW4(dW4(), delta4(), a3_2(), N);  // (22)
+        backward_db4(db4(), delta4(), N);  // (23)
         grid_sync(barrier);
-        backward_delta3(delta3, delta4, W4, m3, a3, N);  // (24)
+        backward_delta3(delta3(), delta4(), W4(), m3(), a3(), N);  // (24)
         grid_sync(barrier);
-        backward_dW3(dW3, delta3, a2_3, N);  // (25)
-        backward_db3(db3, delta3, N);  // (26)
-        backward_da2_4(da2_4, delta3, W3, N);  // (27)
+        backward_dW3(dW3(), delta3(), a2_3(), N);  // (25)
+        backward_db3(db3(), delta3(), N);  // (26)
+        backward_da2_4(da2_4(), delta3(), W3(), N);  // (27)
         grid_sync(barrier);
-        backward_delta2_sum_windows(delta2_sum_windows, a2_2, a2, da2_4, m2, N);  // (29)
+        backward_delta2_sum_windows(delta2_sum_windows(), a2_2(), a2(), da2_4(), m2(), N);  // (29)
         grid_sync(barrier);
-        backward_delta2(delta2, delta2_sum_windows, a2, N);  // (29)
+        backward_delta2(delta2(), delta2_sum_windows(), a2(), N);  // (29)
         grid_sync(barrier);
-        backward_dW2_parts(dW2_parts, delta2, a1_3, N);  // (30)
+        backward_dW2_parts(dW2_parts(), delta2(), a1_3(), N);  // (30)
         grid_sync(barrier);
-        backward_dW2(dW2, dW2_parts);  // (30)
-        backward_db2_parts(db2_parts, delta2, N);  // (31)
+        backward_dW2(dW2(), dW2_parts());  // (30)
+        backward_db2_parts(db2_parts(), delta2(), N);  // (31)
         grid_sync(barrier);
-        backward_db2(db2, db2_parts);  // (31)
-        backward_da1_2(da1_2, delta2, W2, m1, N);  // (32)
+        backward_db2(db2(), db2_parts());  // (31)
+        backward_da1_2(da1_2(), delta2(), W2(), m1(), N);  // (32)
         grid_sync(barrier);
-        backward_delta1_sum_windows(delta1_sum_windows, a1_2, a1, da1_2, N);  // (33)
+        backward_delta1_sum_windows(delta1_sum_windows(), a1_2(), a1(), da1_2(), N);  // (33)
         grid_sync(barrier);
-        backward_delta1(delta1, delta1_sum_windows, a1, N);  // (33)
+        backward_delta1(delta1(), delta1_sum_windows(), a1(), N);  // (33)
         grid_sync(barrier);
-        backward_dW1_parts(dW1_parts, delta1, x, N);  // (34)
+        backward_dW1_parts(dW1_parts(), delta1(), x(), N);  // (34)
         grid_sync(barrier);
-        backward_dW1(dW1, dW1_parts);  // (34)
-        backward_db1_parts(db1_parts, delta1, N);  // (35)
+        backward_dW1(dW1(), dW1_parts());  // (34)
+        backward_db1_parts(db1_parts(), delta1(), N);  // (35)
         grid_sync(barrier);
-        backward_db1(db1, db1_parts);  // (35)
-        update_eta(eta, steps, step);  // (37)
+        backward_db1(db1(), db1_parts());  // (35)
+        update_eta(eta(), steps(), step());  // (37)
         grid_sync(barrier);
-        update_theta(m, v, theta, g, eta, step);  // (38) (39) (40)
+        update_theta(m(), v(), theta(), g(), eta(), step());  // (38) (39) (40)
         grid_sync(barrier);
-        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E[0] * N;
+        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E()[0] * N;
     }
 }
 

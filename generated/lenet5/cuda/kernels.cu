@@ -15,7 +15,7 @@ typedef unsigned long long uint64;
 
 #define THREADS 256                                     // of every block
 #ifdef PERSISTENT                                       // kernels are phases of the one at the end of this file
-#define KERNEL __device__ inline void
+#define KERNEL __device__ __noinline__ void
 #define RESTRICT
 #else
 #define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, 2)
@@ -629,130 +629,130 @@ __device__ inline void grid_sync(unsigned* barrier) {
 #endif
 
 // `count` steps on batches of N samples, in one cooperative launch: sample n of step s is number
-// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order,
-// total[0] what the losses of the samples add up to.
+// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order;
+// they are read where they are used, which leaves registers to phases.  total[0] adds up losses.
 extern "C" __global__ void __launch_bounds__(THREADS, 1) steps(const uint64* memory, const real* inputs,
         const int* targets, const int* order, const uint64* seeds, double* total, unsigned* barrier, int count,
         int N) {
-    real* a1 = (real*) memory[0];
-    real* x = (real*) memory[1];
-    real* W1 = (real*) memory[2];
-    real* b1 = (real*) memory[3];
-    real* a1_2 = (real*) memory[4];
-    real* a2 = (real*) memory[5];
-    real* W2 = (real*) memory[6];
-    real* b2 = (real*) memory[7];
-    real* a2_2 = (real*) memory[8];
-    real* a3 = (real*) memory[9];
-    real* W3 = (real*) memory[10];
-    real* b3 = (real*) memory[11];
-    real* a4 = (real*) memory[12];
-    real* W4 = (real*) memory[13];
-    real* b4 = (real*) memory[14];
-    real* z5 = (real*) memory[15];
-    real* W5 = (real*) memory[16];
-    real* b5 = (real*) memory[17];
-    real* a5_max = (real*) memory[18];
-    real* a5_exp = (real*) memory[19];
-    real* a5_sum = (real*) memory[20];
-    real* a5 = (real*) memory[21];
-    real* T = (real*) memory[22];
-    int* t = (int*) memory[23];
-    double* E_sum = (double*) memory[24];
-    double* E = (double*) memory[25];
-    real* delta5 = (real*) memory[26];
-    real* dW5 = (real*) memory[27];
-    real* db5 = (real*) memory[28];
-    real* delta4 = (real*) memory[29];
-    real* dW4 = (real*) memory[30];
-    real* db4 = (real*) memory[31];
-    real* delta3 = (real*) memory[32];
-    real* dW3 = (real*) memory[33];
-    real* db3 = (real*) memory[34];
-    real* da2_3 = (real*) memory[35];
-    real* delta2 = (real*) memory[36];
-    real* dW2_parts = (real*) memory[37];
-    real* dW2 = (real*) memory[38];
-    real* db2_parts = (real*) memory[39];
-    real* db2 = (real*) memory[40];
-    real* da1_2 = (real*) memory[41];
-    real* delta1 = (real*) memory[42];
-    real* dW1_parts = (real*) memory[43];
-    real* dW1 = (real*) memory[44];
-    real* db1_parts = (real*) memory[45];
-    real* db1 = (real*) memory[46];
-    real* m = (real*) memory[47];
-    real* v = (real*) memory[48];
-    real* theta = (real*) memory[49];
-    real* g = (real*) memory[50];
-    int* step = (int*) memory[51];
+    auto a1 = [&] { return (real*) memory[0]; };
+    auto x = [&] { return (real*) memory[1]; };
+    auto W1 = [&] { return (real*) memory[2]; };
+    auto b1 = [&] { return (real*) memory[3]; };
+    auto a1_2 = [&] { return (real*) memory[4]; };
+    auto a2 = [&] { return (real*) memory[5]; };
+    auto W2 = [&] { return (real*) memory[6]; };
+    auto b2 = [&] { return (real*) memory[7]; };
+    auto a2_2 = [&] { return (real*) memory[8]; };
+    auto a3 = [&] { return (real*) memory[9]; };
+    auto W3 = [&] { return (real*) memory[10]; };
+    auto b3 = [&] { return (real*) memory[11]; };
+    auto a4 = [&] { return (real*) memory[12]; };
+    auto W4 = [&] { return (real*) memory[13]; };
+    auto b4 = [&] { return (real*) memory[14]; };
+    auto z5 = [&] { return (real*) memory[15]; };
+    auto W5 = [&] { return (real*) memory[16]; };
+    auto b5 = [&] { return (real*) memory[17]; };
+    auto a5_max = [&] { return (real*) memory[18]; };
+    auto a5_exp = [&] { return (real*) memory[19]; };
+    auto a5_sum = [&] { return (real*) memory[20]; };
+    auto a5 = [&] { return (real*) memory[21]; };
+    auto T = [&] { return (real*) memory[22]; };
+    auto t = [&] { return (int*) memory[23]; };
+    auto E_sum = [&] { return (double*) memory[24]; };
+    auto E = [&] { return (double*) memory[25]; };
+    auto delta5 = [&] { return (real*) memory[26]; };
+    auto dW5 = [&] { return (real*) memory[27]; };
+    auto db5 = [&] { return (real*) memory[28]; };
+    auto delta4 = [&] { return (real*) memory[29]; };
+    auto dW4 = [&] { return (real*) memory[30]; };
+    auto db4 = [&] { return (real*) memory[31]; };
+    auto delta3 = [&] { return (real*) memory[32]; };
+    auto dW3 = [&] { return (real*) memory[33]; };
+    auto db3 = [&] { return (real*) memory[34]; };
+    auto da2_3 = [&] { return (real*) memory[35]; };
+    auto delta2 = [&] { return (real*) memory[36]; };
+    auto dW2_parts = [&] { return (real*) memory[37]; };
+    auto dW2 = [&] { return (real*) memory[38]; };
+    auto db2_parts = [&] { return (real*) memory[39]; };
+    auto db2 = [&] { return (real*) memory[40]; };
+    auto da1_2 = [&] { return (real*) memory[41]; };
+    auto delta1 = [&] { return (real*) memory[42]; };
+    auto dW1_parts = [&] { return (real*) memory[43]; };
+    auto dW1 = [&] { return (real*) memory[44]; };
+    auto db1_parts = [&] { return (real*) memory[45]; };
+    auto db1 = [&] { return (real*) memory[46]; };
+    auto m = [&] { return (real*) memory[47]; };
+    auto v = [&] { return (real*) memory[48]; };
+    auto theta = [&] { return (real*) memory[49]; };
+    auto g = [&] { return (real*) memory[50]; };
+    auto step = [&] { return (int*) memory[51]; };
 
     for (int s = 0; s < count; ++s) {
         // The batch, and what changes from step to step.
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 784; at += gridDim.x * THREADS)
-            x[at] = inputs[(long long) order[s * N + at / 784] * 784 + at % 784];
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS)
-            t[at] = targets[order[s * N + at]];
-        if (blockIdx.x == 0 && threadIdx.x == 0) { step[0] += 1; }
+        auto x_here = x();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 784; at += gridDim.x * THREADS) x_here[at] = inputs[(long long) order[s * N + at / 784] * 784 + at % 784];
+        auto t_here = t();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS) t_here[at] = targets[order[s * N + at]];
+        if (blockIdx.x == 0 && threadIdx.x == 0) { step()[0] += 1; }
         grid_sync(barrier);
 
-        forward_a1(a1, x, W1, b1, N);  // (3) (4)
+        forward_a1(a1(), x(), W1(), b1(), N);  // (3) (4)
         grid_sync(barrier);
-        forward_a1_2(a1_2, a1, N);  // (5)
+        forward_a1_2(a1_2(), a1(), N);  // (5)
         grid_sync(barrier);
-        forward_a2(a2, a1_2, W2, b2, N);  // (6) (7)
+        forward_a2(a2(), a1_2(), W2(), b2(), N);  // (6) (7)
         grid_sync(barrier);
-        forward_a2_2(a2_2, a2, N);  // (8)
+        forward_a2_2(a2_2(), a2(), N);  // (8)
         grid_sync(barrier);
-        forward_a3(a3, a2_2, W3, b3, N);  // (10) (11)
+        forward_a3(a3(), a2_2(), W3(), b3(), N);  // (10) (11)
         grid_sync(barrier);
-        forward_a4(a4, a3, W4, b4, N);  // (12) (13)
+        forward_a4(a4(), a3(), W4(), b4(), N);  // (12) (13)
         grid_sync(barrier);
-        forward_z5(z5, a4, W5, b5, N);  // (14)
+        forward_z5(z5(), a4(), W5(), b5(), N);  // (14)
         grid_sync(barrier);
-        forward_a5(a5_max, a5_exp, a5_sum, a5, z5, N);  // (15)
-        loss_T(T, t, N);  // (1)
+        forward_a5(a5_max(), a5_exp(), a5_sum(), a5(), z5(), N);  // (15)
+        loss_T(T(), t(), N);  // (1)
         grid_sync(barrier);
-        loss_E_sum(E_sum, a5_sum, N);  // (16)
+        loss_E_sum(E_sum(), a5_sum(), N);  // (16)
         grid_sync(barrier);
-        loss_E(E, T, a5_max, z5, E_sum, N);  // (16)
+        loss_E(E(), T(), a5_max(), z5(), E_sum(), N);  // (16)
         grid_sync(barrier);
-        backward_delta5(delta5, a5, T, N);  // (17)
+        backward_delta5(delta5(), a5(), T(), N);  // (17)
         grid_sync(barrier);
-        backward_dW5(dW5, delta5, a4, N);  // (18)
-        backward_db5(db5, delta5, N);  // (19)
-        backward_delta4(delta4, delta5, W5, a4, N);  // (20)
+        backward_dW5(dW5(), delta5(), a4(), N);  // (18)
+        backward_db5(db5(), delta5(), N);  // (19)
+        backward_delta4(delta4(), delta5(), W5(), a4(), N);  // (20)
         grid_sync(barrier);
-        backward_dW4(dW4, delta4, a3, N);  // (21)
-        backward_db4(db4, delta4, N);  // (22)
-        backward_delta3(delta3, delta4, W4, a3, N);  // (23)
+        backward_dW4(dW4(), delta4(), a3(), N);  // (21)
+        backward_db4(db4(), delta4(), N);  // (22)
+        backward_delta3(delta3(), delta4(), W4(), a3(), N);  // (23)
         grid_sync(barrier);
-        backward_dW3(dW3, delta3, a2_2, N);  // (24)
-        backward_db3(db3, delta3, N);  // (25)
-        backward_da2_3(da2_3, delta3, W3, N);  // (26)
+        backward_dW3(dW3(), delta3(), a2_2(), N);  // (24)
+        backward_db3(db3(), delta3(), N);  // (25)
+        backward_da2_3(da2_3(), delta3(), W3(), N);  // (26)
         grid_sync(barrier);
-        backward_delta2(delta2, da2_3, a2, N);  // (28)
+        backward_delta2(delta2(), da2_3(), a2(), N);  // (28)
         grid_sync(barrier);
-        backward_dW2_parts(dW2_parts, delta2, a1_2, N);  // (29)
+        backward_dW2_parts(dW2_parts(), delta2(), a1_2(), N);  // (29)
         grid_sync(barrier);
-        backward_dW2(dW2, dW2_parts);  // (29)
-        backward_db2_parts(db2_parts, delta2, N);  // (30)
+        backward_dW2(dW2(), dW2_parts());  // (29)
+        backward_db2_parts(db2_parts(), delta2(), N);  // (30)
         grid_sync(barrier);
-        backward_db2(db2, db2_parts);  // (30)
-        backward_da1_2(da1_2, delta2, W2, N);  // (31)
+        backward_db2(db2(), db2_parts());  // (30)
+        backward_da1_2(da1_2(), delta2(), W2(), N);  // (31)
         grid_sync(barrier);
-        backward_delta1(delta1, da1_2, a1, N);  // (32)
+        backward_delta1(delta1(), da1_2(), a1(), N);  // (32)
         grid_sync(barrier);
-        backward_dW1_parts(dW1_parts, delta1, x, N);  // (33)
+        backward_dW1_parts(dW1_parts(), delta1(), x(), N);  // (33)
         grid_sync(barrier);
-        backward_dW1(dW1, dW1_parts);  // (33)
-        backward_db1_parts(db1_parts, delta1, N);  // (34)
+        backward_dW1(dW1(), dW1_parts());  // (33)
+        backward_db1_parts(db1_parts(), delta1(), N);  // (34)
         grid_sync(barrier);
-        backward_db1(db1, db1_parts);  // (34)
+        backward_db1(db1(), db1_parts());  // (34)
         grid_sync(barrier);
-        update_theta(m, v, theta, g, step);  // (36) (37) (38)
+        update_theta(m(), v(), theta(), g(), step());  // (36) (37) (38)
         grid_sync(barrier);
-        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E[0] * N;
+        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E()[0] * N;
     }
 }
 

@@ -15,7 +15,7 @@ typedef unsigned long long uint64;
 
 #define THREADS 256                                     // of every block
 #ifdef PERSISTENT                                       // kernels are phases of the one at the end of this file
-#define KERNEL __device__ inline void
+#define KERNEL __device__ __noinline__ void
 #define RESTRICT
 #else
 #define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, 2)
@@ -393,79 +393,79 @@ __device__ inline void grid_sync(unsigned* barrier) {
 #endif
 
 // `count` steps on batches of N samples, in one cooperative launch: sample n of step s is number
-// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order,
-// total[0] what the losses of the samples add up to.
+// order[s * N + n] of the data set.  `memory` holds the tensors' addresses in the driver's order;
+// they are read where they are used, which leaves registers to phases.  total[0] adds up losses.
 extern "C" __global__ void __launch_bounds__(THREADS, 1) steps(const uint64* memory, const real* inputs,
         const int* targets, const int* order, const uint64* seeds, double* total, unsigned* barrier, int count,
         int N) {
-    real* a1 = (real*) memory[0];
-    real* x = (real*) memory[1];
-    real* W1 = (real*) memory[2];
-    real* b1 = (real*) memory[3];
-    real* a2 = (real*) memory[4];
-    real* W2 = (real*) memory[5];
-    real* b2 = (real*) memory[6];
-    real* z3 = (real*) memory[7];
-    real* W3 = (real*) memory[8];
-    real* b3 = (real*) memory[9];
-    real* a3_max = (real*) memory[10];
-    real* a3_exp = (real*) memory[11];
-    real* a3_sum = (real*) memory[12];
-    real* a3 = (real*) memory[13];
-    real* T = (real*) memory[14];
-    int* t = (int*) memory[15];
-    double* E_sum = (double*) memory[16];
-    double* E = (double*) memory[17];
-    real* delta3 = (real*) memory[18];
-    real* dW3 = (real*) memory[19];
-    real* db3 = (real*) memory[20];
-    real* delta2 = (real*) memory[21];
-    real* dW2 = (real*) memory[22];
-    real* db2 = (real*) memory[23];
-    real* delta1 = (real*) memory[24];
-    real* dW1 = (real*) memory[25];
-    real* db1 = (real*) memory[26];
-    real* v = (real*) memory[27];
-    real* theta = (real*) memory[28];
-    real* g = (real*) memory[29];
+    auto a1 = [&] { return (real*) memory[0]; };
+    auto x = [&] { return (real*) memory[1]; };
+    auto W1 = [&] { return (real*) memory[2]; };
+    auto b1 = [&] { return (real*) memory[3]; };
+    auto a2 = [&] { return (real*) memory[4]; };
+    auto W2 = [&] { return (real*) memory[5]; };
+    auto b2 = [&] { return (real*) memory[6]; };
+    auto z3 = [&] { return (real*) memory[7]; };
+    auto W3 = [&] { return (real*) memory[8]; };
+    auto b3 = [&] { return (real*) memory[9]; };
+    auto a3_max = [&] { return (real*) memory[10]; };
+    auto a3_exp = [&] { return (real*) memory[11]; };
+    auto a3_sum = [&] { return (real*) memory[12]; };
+    auto a3 = [&] { return (real*) memory[13]; };
+    auto T = [&] { return (real*) memory[14]; };
+    auto t = [&] { return (int*) memory[15]; };
+    auto E_sum = [&] { return (double*) memory[16]; };
+    auto E = [&] { return (double*) memory[17]; };
+    auto delta3 = [&] { return (real*) memory[18]; };
+    auto dW3 = [&] { return (real*) memory[19]; };
+    auto db3 = [&] { return (real*) memory[20]; };
+    auto delta2 = [&] { return (real*) memory[21]; };
+    auto dW2 = [&] { return (real*) memory[22]; };
+    auto db2 = [&] { return (real*) memory[23]; };
+    auto delta1 = [&] { return (real*) memory[24]; };
+    auto dW1 = [&] { return (real*) memory[25]; };
+    auto db1 = [&] { return (real*) memory[26]; };
+    auto v = [&] { return (real*) memory[27]; };
+    auto theta = [&] { return (real*) memory[28]; };
+    auto g = [&] { return (real*) memory[29]; };
 
     for (int s = 0; s < count; ++s) {
         // The batch, and what changes from step to step.
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 784; at += gridDim.x * THREADS)
-            x[at] = inputs[(long long) order[s * N + at / 784] * 784 + at % 784];
-        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS)
-            t[at] = targets[order[s * N + at]];
+        auto x_here = x();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N * 784; at += gridDim.x * THREADS) x_here[at] = inputs[(long long) order[s * N + at / 784] * 784 + at % 784];
+        auto t_here = t();
+        for (int at = blockIdx.x * THREADS + threadIdx.x; at < N; at += gridDim.x * THREADS) t_here[at] = targets[order[s * N + at]];
         grid_sync(barrier);
 
-        forward_a1(a1, x, W1, b1, N);  // (3) (4)
+        forward_a1(a1(), x(), W1(), b1(), N);  // (3) (4)
         grid_sync(barrier);
-        forward_a2(a2, a1, W2, b2, N);  // (5) (6)
+        forward_a2(a2(), a1(), W2(), b2(), N);  // (5) (6)
         grid_sync(barrier);
-        forward_z3(z3, a2, W3, b3, N);  // (7)
+        forward_z3(z3(), a2(), W3(), b3(), N);  // (7)
         grid_sync(barrier);
-        forward_a3(a3_max, a3_exp, a3_sum, a3, z3, N);  // (8)
-        loss_T(T, t, N);  // (1)
+        forward_a3(a3_max(), a3_exp(), a3_sum(), a3(), z3(), N);  // (8)
+        loss_T(T(), t(), N);  // (1)
         grid_sync(barrier);
-        loss_E_sum(E_sum, a3_sum, N);  // (9)
+        loss_E_sum(E_sum(), a3_sum(), N);  // (9)
         grid_sync(barrier);
-        loss_E(E, T, a3_max, z3, E_sum, N);  // (9)
+        loss_E(E(), T(), a3_max(), z3(), E_sum(), N);  // (9)
         grid_sync(barrier);
-        backward_delta3(delta3, a3, T, N);  // (10)
+        backward_delta3(delta3(), a3(), T(), N);  // (10)
         grid_sync(barrier);
-        backward_dW3(dW3, delta3, a2, N);  // (11)
-        backward_db3(db3, delta3, N);  // (12)
-        backward_delta2(delta2, delta3, W3, a2, N);  // (13)
+        backward_dW3(dW3(), delta3(), a2(), N);  // (11)
+        backward_db3(db3(), delta3(), N);  // (12)
+        backward_delta2(delta2(), delta3(), W3(), a2(), N);  // (13)
         grid_sync(barrier);
-        backward_dW2(dW2, delta2, a1, N);  // (14)
-        backward_db2(db2, delta2, N);  // (15)
-        backward_delta1(delta1, delta2, W2, a1, N);  // (16)
+        backward_dW2(dW2(), delta2(), a1(), N);  // (14)
+        backward_db2(db2(), delta2(), N);  // (15)
+        backward_delta1(delta1(), delta2(), W2(), a1(), N);  // (16)
         grid_sync(barrier);
-        backward_dW1(dW1, delta1, x, N);  // (17)
-        backward_db1(db1, delta1, N);  // (18)
+        backward_dW1(dW1(), delta1(), x(), N);  // (17)
+        backward_db1(db1(), delta1(), N);  // (18)
         grid_sync(barrier);
-        update_theta(v, theta, g);  // (21) (22)
+        update_theta(v(), theta(), g());  // (21) (22)
         grid_sync(barrier);
-        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E[0] * N;
+        if (blockIdx.x == 0 && threadIdx.x == 0) total[0] += E()[0] * N;
     }
 }
 

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.image_contenders import _modules as torch_modules
+from bench.image_contenders import torch_modules
 from bench.programs import RESULTS, Network, machine
 
 ROOT = Path(__file__).parent.parent

@@ -27,7 +27,7 @@ def torch_images(
 
     torch.set_num_threads(THREADS)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    model = torch.nn.Sequential(*_modules(torch, case)).to(memory_format=layout)
+    model = torch.nn.Sequential(*torch_modules(torch, case)).to(memory_format=layout)
     optimizer = torch.optim.Adam(model.parameters(), lr=float(case["learning_rate"]), **form)
     cross_entropy = torch.nn.functional.cross_entropy
 
@@ -45,7 +45,7 @@ def torch_images(
     return step, convert
 
 
-def _modules(torch: Any, case: Arrays) -> list[Any]:
+def torch_modules(torch: Any, case: Arrays) -> list[Any]:
     """Return the modules of a network that ends with softmax, which PyTorch's loss holds."""
     shape = case["x"].shape[2:]
     modules: list[Any] = []

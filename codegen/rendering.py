@@ -21,7 +21,7 @@ def fill(template: str, **values: Any) -> str:
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701  the output is Python; every text goes through `docstring`
+        autoescape=False,  # noqa: S701  the output is a program; users' texts go through `docstring` or into comments
     )
     environment.filters |= {"docstring": docstring, "number": repr}
     text = environment.get_template(template).render(**values)

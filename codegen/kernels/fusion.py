@@ -13,6 +13,7 @@ from dataclasses import replace
 import sympy
 from sympy import Expr, Indexed, Symbol
 
+from codegen.affine import volume
 from codegen.contraction import blocks
 from codegen.emitter import LoweringError
 from codegen.kernels.places import size
@@ -48,7 +49,6 @@ from codegen.program import (
 from derive.index import Winner, access, fresh_index, name_of, tensor
 
 ALONE = 64  # so many terms one thread adds up by itself
-NOMINAL_BATCH = 64
 ENOUGH = 256  # so many groups of threads keep a device busy
 LEAST_TERMS = 512  # fewer are not divided among groups
 
@@ -166,7 +166,7 @@ class Fusion:
             if not terms:  # all of it is known: the place must be that
                 quotients.append(Quotient(fresh_index(place), (place - subscript).xreplace(known), 1, 1))
                 continue
-            slope, solved = max(terms, key=lambda t: (abs(t[0]), _nominal(extents[t[1]])))
+            slope, solved = max(terms, key=lambda t: (abs(t[0]), volume(t[1:], extents)))
             over += [(i, extents[i]) for _, i in terms if i != solved]
             if subscript == solved and extents[solved] == extent:
                 known[solved] = place
@@ -191,15 +191,10 @@ class Fusion:
         extents = {i: e for r in s.body.atoms(Indexed) for i, e in self._read_extents(r)}
         over = tuple((i, extents[i]) for i in s.over)
         body = self.views.resolved(self._with_scalars(s.body))
-        terms = 1
-        for _, extent in over:
-            terms *= _nominal(extent)
+        terms = _volume(over)
         if terms <= ALONE and s.indices and all(e != BATCH for _, e in over):
             return Elements(self._axes(s), [_apart(Step(s.out, body, s.equation, s.operation, over))])
-        groups = 1
-        for _, extent in self._axes(s):
-            groups *= _nominal(extent)
-        parts = _parts(groups, terms, LEAST_TERMS) if s.operation == "sum" else 1
+        parts = _parts(_volume(self._axes(s)), terms) if s.operation == "sum" else 1
         return Reduction(self._axes(s), s.out, s.operation, over, body, s.equation, parts=parts)
 
     def _read_extents(self, read: Indexed) -> list[tuple[Symbol, Extent]]:
@@ -213,10 +208,10 @@ class Fusion:
         units = {i for i, n in extents.items() if n == 1}
         found = blocks(s.indices, s.left.indices, s.right.indices, units)
         rows, columns, terms, batch = (
-            _volume(b, extents) for b in (found.rows, found.columns, found.summed, found.batch)
+            volume(b, extents) for b in (found.rows, found.columns, found.summed, found.batch)
         )
         tiles = -(-rows // 64) * -(-columns // 64) * batch
-        parts = _parts(tiles, terms, LEAST_TERMS)
+        parts = _parts(tiles, terms)
         return Product(self._axes(s), s.out, s.left, s.right, found, extents, s.equation, parts=parts)
 
     # ---- Joining ---------------------------------------------------------------------------------
@@ -309,20 +304,13 @@ def _renamed(step: Step, names: dict[Symbol, Symbol]) -> Step:
     )
 
 
-def _nominal(extent: Extent) -> int:
-    return NOMINAL_BATCH if extent == BATCH else int(extent)
+def _volume(axes: Axes) -> int:
+    return volume((i for i, _ in axes), dict(axes))
 
 
-def _volume(indices: tuple[Symbol, ...], extents: dict[Symbol, Extent]) -> int:
-    total = 1
-    for index in indices:
-        total *= _nominal(extents[index])
-    return total
-
-
-def _parts(groups: int, terms: int, least: int) -> int:
+def _parts(groups: int, terms: int) -> int:
     """Return among how many groups of threads a sum is divided, so that enough of them have work."""
     parts = 1
-    while groups * parts < ENOUGH and terms >= 2 * parts * least:
+    while groups * parts < ENOUGH and terms >= 2 * parts * LEAST_TERMS:
         parts *= 2
     return parts

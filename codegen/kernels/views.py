@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sympy import Expr, Indexed, Symbol
@@ -35,7 +34,7 @@ class Views:
 
     def _shown(self) -> dict[str, Statement]:
         """Return the values that need no memory, with the statement that shows another in them."""
-        statements = list(program_statements(self.program))
+        statements = list(self.program.statements(*self.program.sections))
         writers: dict[str, list[Statement]] = {}
         for statement in statements:
             writers.setdefault(statement.out, []).append(statement)
@@ -119,10 +118,6 @@ def guarded(read: Indexed, extents: dict[Symbol, Extent], value: Value) -> Expr:
         if found is None or found[0] < 0 or found[1] >= int(extent):
             guards.append(Inside(subscript, size(extent)))
     return Guarded(read, *guards) if guards else read
-
-
-def program_statements(program: Program) -> Iterable[Statement]:
-    return program.statements(*program.sections)
 
 
 def _is_copy(statement: Statement) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import sympy
 from sympy import Expr, Indexed, Symbol
 
+from codegen.affine import NOMINAL_BATCH
 from codegen.kernels.places import N, offset, size
 from codegen.kernels.views import Views
 from codegen.kernels.work import Axes, Drawing, Guarded, Samples, Work
@@ -18,7 +19,6 @@ from codegen.targets.c_family.places import Names, decoded, horner
 
 TABLE = {"seed": "uint64", "step": "int", "steps": "int"}  # what the driver keeps on the device
 STEP_SYMBOLS = {"k": "step", "K": "steps"}
-NOMINAL_BATCH = 64
 
 
 class _Printer(CPrinter):
@@ -31,7 +31,7 @@ class _Printer(CPrinter):
         return super()._print(e)
 
 
-class Places:
+class Addresses:
     """What a kernel's lines call indices, and where they find tensors.
 
     ``kept`` names the tensors that must be in memory afterwards, ``taken`` the names that arguments have.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
-import jinja2
 from sympy import Indexed, IndexedBase, Symbol
 
 from codegen.frame import Frame
@@ -16,12 +14,12 @@ from codegen.kernels.views import INPUT_GRADIENT
 from codegen.kernels.work import Drawing, Elements, Product, Reduction, Samples, Step, Work
 from codegen.passes import absorb_temporaries
 from codegen.program import BATCH, Draw, Program, Value
+from codegen.rendering import fill
 from codegen.targets.cuda.addresses import TABLE, element_of
 from codegen.targets.cuda.persistent import PHASES, memory, persistent
 from codegen.targets.cuda.plan import Buffer, Launch, Plan
 from codegen.targets.cuda.sources import THREADS, Kernel, KernelSource
 
-TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 SECTIONS = ("forward", "evaluation", "loss", "backward", "statistics", "input_gradient", "update")
 STEP_ORDER = ("forward", "loss", "backward", "statistics", "input_gradient")
 LOSS = "E"
@@ -140,17 +138,10 @@ class _Planning:
         )
 
     def _source(self, persistent: str) -> str:
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES),
-            undefined=jinja2.StrictUndefined,
-            keep_trailing_newline=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            autoescape=False,  # noqa: S701  the output is CUDA C
-        )
         draws = any(isinstance(s, Draw) for s in self.program.statements("forward"))
         frame = self.frame
-        text = environment.get_template("cuda_preamble.cu.j2").render(
+        text = fill(
+            "cuda_preamble.cu.j2",
             name=frame.name,
             summary=frame.summary,
             spec_file=_comment(frame.spec_file),

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Indexed, Symbol
 
+from codegen.affine import NOMINAL_BATCH
 from codegen.kernels.places import N, size, volume
 from codegen.kernels.views import Views
 from codegen.kernels.work import Axes, Drawing, Elements, Product, Reduction, Samples, Work
 from codegen.program import BATCH, Program
-from codegen.targets.cuda.addresses import NOMINAL_BATCH, TABLE, count_text, element_of
+from codegen.targets.cuda.addresses import TABLE, count_text, element_of
 from codegen.targets.cuda.comments import comment, equations
 from codegen.targets.cuda.steps import Steps
 

@@ -9,10 +9,10 @@ from sympy import Indexed, Symbol
 from codegen.kernels.work import Product, Reduction, Step
 from codegen.scalar import COMPARE, CannotPrint
 from codegen.targets.c_family.expressions import ScalarCPrinter
-from codegen.targets.cuda.addresses import Places, c_type
+from codegen.targets.cuda.addresses import Addresses, c_type
 
 
-class Steps(Places):
+class Steps(Addresses):
     """Prints steps."""
 
     def _store(self, work: Reduction | Product, part: str | None) -> list[str]:

@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 
 import click
 
-FORMATS = ("latex", "text", "markdown", "html", "json")
+from cli.options import JSON
+from cli.showing import show
+
 EXISTING = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -41,46 +43,9 @@ def derive() -> None:
 
 
 DATA = "mnist, mnist_embedded, fashion_mnist, cifar10, folder:PATH or npz:PATH instead of the spec's."
-JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 
 
-@derive.command(hidden=True)
-@click.argument("subject")
-@click.option("--steps", is_flag=True, help="Give each step its reason.")
-@click.option("--form", type=click.Choice(["index", "matrix"]), default="index", show_default=True)
-@click.option("--format", "form_at", type=click.Choice(FORMATS), default="latex", show_default=True)
-@click.option("--given", multiple=True, metavar="NAME=FORMULAS", help="Other givens for a worked example.")
-@JSON
-def show(subject: str, steps: bool, form: str, form_at: str, given: tuple[str, ...], as_json: bool) -> None:
-    """Print the equations of a topic or of a spec's network."""
-    from derive.present import present
-
-    chosen = "json" if as_json else form_at
-    if subject.endswith(".toml") or Path(subject).is_file():
-        from derive.derivation import derive_network
-
-        if given:
-            raise click.UsageError("--given goes with a topic, not with a spec.")
-        click.echo(present(derive_network(_spec(Path(subject))), form, chosen, steps))
-        return
-    from derive.topics import TOPICS, topic
-
-    if subject not in TOPICS:
-        raise click.UsageError(_unknown(subject, list(TOPICS)))
-    try:
-        found = topic(subject, given)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    click.echo(present(found, form, chosen, steps))
-
-
-def _unknown(subject: str, topics: list[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(subject, [*topics, *derive.commands], n=3)
-    hint = f" Did you mean {', '.join(near)}?" if near else ""
-    kinds = "topic, command or spec file (a spec ends in .toml)"
-    return f"{subject!r} is no {kinds}.{hint} `derive list` names topics."
+derive.add_command(show)
 
 
 @derive.command(name="list")

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from derive.reader import Reader, reading
+from derive.reader import reader as current
+
 if TYPE_CHECKING:
     from derive.derivation import Derivation
     from derive.present.page import Page
@@ -18,18 +21,24 @@ FORMATS = ("latex", "text", "markdown", "html", "json")
 
 
 def present(
-    subject: Derivation | Topic | Page, form: str = "index", format: str = "latex", steps: bool = False
+    subject: Derivation | Topic | Page,
+    form: str = "index",
+    format: str = "latex",
+    steps: bool = False,
+    reader: Reader | None = None,
 ) -> str:
     """Return a derivation or a page in a form (FORMS) and a format (FORMATS).
 
     With ``steps`` every equation comes with its reason, its shape and the form that programs compute.
+    ``reader`` chooses language and notation (else: whoever reads now).
     Raises ValueError for another form or format.
     """
     from derive.present.formats import FORMATS as WRITERS
 
     if form not in FORMS or format not in FORMATS:
         raise ValueError(f"form is one of {', '.join(FORMS)}; format is one of {', '.join(FORMATS)}")
-    return WRITERS[format](_page(subject, form, steps), steps)
+    with reading(reader or current()):
+        return WRITERS[format](_page(subject, form, steps), steps)
 
 
 def document(subject: Derivation | Topic | Page, form: str = "matrix", steps: bool = True) -> str:

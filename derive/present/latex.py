@@ -9,9 +9,11 @@ from sympy import Expr
 
 from derive.index import Equation
 from derive.notation import differentiated, parts
+from derive.present import escape
 from derive.present import tree as t
 from derive.present.build import Writer, textbook
 from derive.present.sides import Line, line
+from derive.prose import say
 
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
 RELATIONS: Final = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "←": r"\leftarrow", ":": r"{:}\;", "∼": r"\sim"}
@@ -63,6 +65,8 @@ def _write(node: t.Node) -> tuple[str, int]:
     match node:
         case t.Leaf(latex=written):
             return written, ATOM
+        case t.Words(words):
+            return rf"\text{{{escape.latex(say(words))}}}", ATOM
         case t.Ref():
             return reference(node), ATOM
         case t.Plus(terms):

@@ -9,6 +9,7 @@ from derive.notation import differentiated, parts
 from derive.present import tree as t
 from derive.present.latex import ATOM, DOT, HADAMARD, PLUS, POWER, TIMES
 from derive.present.sides import Line
+from derive.prose import say
 
 FUNCTIONS: Final = {"max", "min", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
 SIGNS: Final = {"sum": "<mo>∑</mo>", "prod": "<mo>∏</mo>", "max": "<mo movablelimits='false'>max</mo>"}
@@ -42,6 +43,8 @@ def _at(node: t.Node, level: int) -> str:
 
 def _write(node: t.Node) -> tuple[str, int]:
     match node:
+        case t.Words(words):
+            return f"<mtext>{escape(say(words))}</mtext>", ATOM
         case t.Leaf(latex=latex, text=text):
             return _leaf(latex, text), ATOM
         case t.Ref():
@@ -105,8 +108,6 @@ def _rest(node: t.Node) -> tuple[str, int]:
 
 
 def _leaf(latex: str, text: str) -> str:
-    if latex.startswith(r"\text{"):
-        return f"<mtext>{escape(text)}</mtext>"
     if latex.startswith(r"\delta_{"):
         return f"<msub><mi>δ</mi><mi>{escape(text[2:])}</mi></msub>"
     if latex.startswith("10^{"):

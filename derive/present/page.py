@@ -26,7 +26,9 @@ from derive.present.tree import (
     Ref,
     Slid,
     Transposed,
+    Words,
 )
+from derive.prose import _
 
 if TYPE_CHECKING:
     from derive.derivation import Derivation, NumberedEquation
@@ -164,9 +166,9 @@ def explanations(page: Page) -> list[Line]:
             lines.append(_sliding(turned))
     if Hadamard in used:
         product = Hadamard((letter, Leaf("v", "v")))
-        lines.append(Line(product, ":", _words("product element by element")))
+        lines.append(Line(product, ":", Words(_("product element by element"))))
     if Iverson in used:
-        lines.append(Line(Iverson((Leaf("P", "P"),)), "=", _words("1 where P holds, else 0")))
+        lines.append(Line(Iverson((Leaf("P", "P"),)), "=", Words(_("1 where P holds, else 0"))))
     return lines
 
 
@@ -179,10 +181,6 @@ def _sliding(turned: bool) -> Line:
     return Line(
         Slid(W, x, turned), "=", Leaf(sum_, f"Σ_uc W[k,u,c] x[{text},c]; s = d = 1, p = 0 if not given")
     )
-
-
-def _words(text: str) -> Leaf:
-    return Leaf(rf"\text{{{text}}}", text)
 
 
 def _collect(node: Node, used: set[object]) -> None:

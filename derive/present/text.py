@@ -11,6 +11,7 @@ from derive.notation import name
 from derive.present import tree as t
 from derive.present.build import Writer, textbook
 from derive.present.sides import Line, line
+from derive.prose import say
 
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
 LOWER = {"n": "ₙ", "m": "ₘ", "k": "ₖ", "j": "ⱼ", "i": "ᵢ", "l": "ₗ"}
@@ -63,6 +64,8 @@ def _write(node: t.Node) -> tuple[str, int]:
     match node:
         case t.Leaf(text=written):
             return written, ATOM
+        case t.Words(words):
+            return say(words), ATOM
         case t.Ref():
             return _reference(node)
         case t.Plus(terms):

@@ -17,6 +17,13 @@ class Leaf:
 
 
 @dataclass(frozen=True)
+class Words:
+    """Prose within a formula."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Ref:
     """A tensor by its symbol, with subscripts (index form) or marked with the example it belongs to."""
 
@@ -165,7 +172,7 @@ class Slope:
 
 
 Node = (
-    Leaf | Ref | Plus | Times | Dot | Hadamard | Slid | Over | Raised | Exp | Root | Bars | Transposed
+    Leaf | Words | Ref | Plus | Times | Dot | Hadamard | Slid | Over | Raised | Exp | Root | Bars | Transposed
     | Applied | Big | Related | Iverson | Choice | Slope
 )  # fmt: skip
 

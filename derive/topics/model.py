@@ -12,6 +12,7 @@ from derive.present.page import Entry, Page, Section, explanations
 from derive.present.sides import Line
 from derive.present.text import text
 from derive.present.tree import Leaf, Node, Slope
+from derive.prose import _
 
 
 class TopicError(ValueError):
@@ -19,14 +20,38 @@ class TopicError(ValueError):
 
 
 @dataclass(frozen=True)
+class Erratum:
+    """What a slide has, what is right, and the numbers, computed, that show it."""
+
+    slide: str
+    right: str
+    shown: str
+
+    @property
+    def note(self) -> str:
+        return _(
+            "Erratum: {slide}; right is: {right}. {shown}",
+            slide=self.slide,
+            right=self.right,
+            shown=self.shown,
+        )
+
+
+@dataclass(frozen=True)
 class Topic:
-    """A derived topic.  Entries of role "result" are what is shown without the steps."""
+    """A derived topic.  Entries of role "result" are what is shown without the steps.
+
+    ``formulas`` holds the right sides of results as expressions, for whoever wants to compute with them;
+    ``errata`` stand among the notes too.
+    """
 
     id: str
     title: str
     entries: tuple[Entry, ...]
     notes: tuple[str, ...] = ()
     results: Mapping[str, str] = field(default_factory=dict)
+    formulas: Mapping[str, Expr] = field(default_factory=dict)
+    errata: tuple[Erratum, ...] = ()
 
     def page(self, steps: bool = False) -> Page:
         """Return all steps, or the results alone."""
@@ -44,6 +69,7 @@ class Steps:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.results: dict[str, str] = {}
+        self.formulas: dict[str, Expr] = {}
 
     def add(
         self,
@@ -61,11 +87,15 @@ class Steps:
         self.entries.append(Entry(number, role, result or "step", shown, "", because, rule))
         if result and isinstance(right, Expr):
             self.results[result] = text(right)
+            self.formulas[result] = right
         return number
 
-    def topic(self, id: str, title: str, *notes: str, **results: str) -> Topic:
-        """Return the topic of the steps so far."""
-        return Topic(id, title, tuple(self.entries), notes, {**self.results, **results})
+    def topic(self, id: str, title: str, *notes: str | Erratum, **results: str) -> Topic:
+        """Return the topic of the steps so far, with notes and errata in the order given."""
+        errata = tuple(note for note in notes if isinstance(note, Erratum))
+        written = tuple(note.note if isinstance(note, Erratum) else note for note in notes)
+        found = {**self.results, **results}
+        return Topic(id, title, tuple(self.entries), written, found, self.formulas, errata)
 
 
 def node(side: Expr | Node | str) -> Node:

@@ -1,0 +1,48 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from derive.reader import Reader
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+
+
+def for_a_reader(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --lang, --notation and --batch, which ``reader_of`` makes a Reader of."""
+    from derive.reader import BATCHES, LANGUAGES, NOTATIONS
+
+    options = (
+        click.option(
+            "--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language."
+        ),
+        click.option(
+            "--notation",
+            type=click.Choice(NOTATIONS),
+            default="common",
+            show_default=True,
+            help="lectures: x^l and y for the usual z^l (pre-activation) and t (target).",
+        ),
+        click.option(
+            "--batch",
+            type=click.Choice(BATCHES),
+            default="example",
+            show_default=True,
+            help="Matrix equations for one example, or for a batch as the rows or columns of a matrix.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def reader_of(lang: str, notation: str, batch: str) -> Reader:
+    """Return the reader that the options describe."""
+    from derive.reader import Reader
+
+    return Reader(lang, notation, batch)

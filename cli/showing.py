@@ -1,0 +1,66 @@
+"""``derive TOPIC`` and ``derive SPEC``: equations on the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import JSON, for_a_reader, reader_of
+
+if TYPE_CHECKING:
+    from derive.derivation import Derivation
+    from derive.topics.model import Topic
+
+FORMATS = ("latex", "text", "markdown", "html", "json")
+
+
+@click.command(hidden=True)
+@click.argument("subject")
+@click.option("--steps", is_flag=True, help="Give each step its reason.")
+@click.option("--form", type=click.Choice(["index", "matrix"]), default="index", show_default=True)
+@click.option("--format", "form_at", type=click.Choice(FORMATS), default="latex", show_default=True)
+@click.option("--given", multiple=True, metavar="NAME=FORMULAS", help="Other givens for a worked example.")
+@for_a_reader
+@JSON
+def show(
+    subject: str, steps: bool, form: str, form_at: str, given: tuple[str, ...], as_json: bool, **choices: Any
+) -> None:
+    """Print the equations of a topic or of a spec's network."""
+    from derive.present import present
+    from derive.reader import reading
+
+    with reading(reader_of(**choices)):
+        found = subject_of(subject, given)
+        click.echo(present(found, form, "json" if as_json else form_at, steps))
+
+
+def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:
+    """Return the derivation of a spec file or of a topic.  Raises click.UsageError."""
+    if subject.endswith(".toml") or Path(subject).is_file():
+        from derive.derivation import derive_network
+        from derive.spec import load_spec
+
+        if given:
+            raise click.UsageError("--given goes with a topic, not with a spec.")
+        return derive_network(load_spec(Path(subject)))
+    from derive.topics import TOPICS, topic
+
+    if subject not in TOPICS:
+        raise click.UsageError(_unknown(subject, list(TOPICS)))
+    try:
+        return topic(subject, given)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _unknown(subject: str, topics: list[str]) -> str:
+    import difflib
+
+    commands = click.get_current_context().find_root().command
+    names = list(commands.commands) if isinstance(commands, click.Group) else []
+    near = difflib.get_close_matches(subject, [*topics, *names], n=3)
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    kinds = "topic, command or spec file (a spec ends in .toml)"
+    return f"{subject!r} is no {kinds}.{hint} `derive list` names topics."

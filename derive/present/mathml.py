@@ -7,13 +7,14 @@ from typing import Final
 
 from derive.notation import differentiated, parts
 from derive.present import tree as t
-from derive.present.latex import ATOM, DOT, HADAMARD, PLUS, POWER, TIMES
+from derive.present.latex import ATOM, DOT, HADAMARD, IF, OTHERWISE, PLUS, POWER, TIMES
 from derive.present.sides import Line
 from derive.prose import say
 
 FUNCTIONS: Final = {"max", "min", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
 SIGNS: Final = {"sum": "<mo>∑</mo>", "prod": "<mo>∏</mo>", "max": "<mo movablelimits='false'>max</mo>"}
 NO_BREAK: Final = "\u2062"  # invisible times
+NO_BREAK_SPACE: Final = "\u00a0"  # one that MathML does not drop at an edge
 
 
 def write_line(shown: Line) -> str:
@@ -43,8 +44,8 @@ def _at(node: t.Node, level: int) -> str:
 
 def _write(node: t.Node) -> tuple[str, int]:
     match node:
-        case t.Words(words):
-            return f"<mtext>{escape(say(words))}</mtext>", ATOM
+        case t.Words(prose):
+            return _words(say(prose)), ATOM
         case t.Leaf(latex=latex, text=text):
             return _leaf(latex, text), ATOM
         case t.Ref():
@@ -123,7 +124,7 @@ def _upper(node: t.Ref) -> str:
 
 def _reference(node: t.Ref) -> str:
     of = None if node.symbol.startswith("dz") else differentiated(node.symbol)
-    found = parts(node.symbol if of is None else of)
+    found = parts(node.symbol if of is None else of, node.matrix)
     letter = f"<mi>{escape(found.text)}</mi>"
     single = all(isinstance(s, t.Leaf) and len(s.text) == 1 for s in node.subscripts)
     lower = ("" if single else _operator(",")).join(_at(s, 0) for s in node.subscripts)
@@ -141,7 +142,7 @@ def _reference(node: t.Ref) -> str:
 
 def _transposed(body: t.Node) -> str:
     if isinstance(body, t.Ref) and (body.symbol.startswith("dz") or differentiated(body.symbol) is None):
-        found = parts(body.symbol)
+        found = parts(body.symbol, body.matrix)
         if not body.mark:
             upper = f"<mrow><mn>{found.upper}</mn><mo>⊤</mo></mrow>" if found.upper else "<mo>⊤</mo>"
             return f"<msup><mi>{escape(found.text)}</mi>{upper}</msup>"
@@ -185,6 +186,15 @@ def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> s
 def _choice(branches: tuple[tuple[t.Node, t.Node | None], ...]) -> str:
     rows = []
     for value, condition in branches:
-        case = "<mtext>otherwise</mtext>" if condition is None else f"<mtext>if </mtext>{_at(condition, 0)}"
+        case = _words(say(OTHERWISE)) if condition is None else _when(condition)
         rows.append(f"<mtr><mtd>{_at(value, 0)}</mtd><mtd>{_row(case)}</mtd></mtr>")
     return _row(_operator("{"), f"<mtable columnalign='left'>{''.join(rows)}</mtable>")
+
+
+def _when(condition: t.Node) -> str:
+    before, _slot, after = say(IF).partition("{condition}")
+    return _words(before) + _at(condition, 0) + _words(after)
+
+
+def _words(prose: str) -> str:
+    return f"<mtext>{escape(prose.replace(' ', NO_BREAK_SPACE))}</mtext>" if prose else ""

@@ -121,7 +121,7 @@ def _closed(node: t.Node) -> tuple[str, int]:
 
 
 def _reference(node: t.Ref) -> tuple[str, int]:
-    written = name(node.symbol).text
+    written = name(node.symbol, node.matrix).text
     if node.mark:
         written += LOWER.get(node.mark, f"[{node.mark}]")
     if node.subscripts:

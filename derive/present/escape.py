@@ -35,6 +35,8 @@ _SYMBOLS: Final = {
     "¼": r"\frac14", "√": r"\surd", "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil",
     "ᵀ": r"^{\top}", "′": "'", "‖": r"\Vert", "ŷ": r"\hat y", "Ŷ": r"\hat Y", "ₙ": "_n", "ₖ": "_k",
     "ⱼ": "_j", "ᵢ": "_i", "₁": "_1", "₂": "_2", "ˡ": "^l", "ᴸ": "^L", "¹": "^1", "∈": r"\in", "≈": r"\approx",
+    "ȳ": r"\bar y", "x̄": r"\bar x", "α̂": r"\hat\alpha", "β̂": r"\hat\beta", "θ̂": r"\hat\theta",
+    "Δ": r"\Delta", "Π": r"\Pi", "⁻": "^-", "″": "''", "₀": "_0", "₃": "_3", "∇": r"\nabla",
 }  # fmt: skip
 _PUNCTUATION: Final = {
     "–": "--",
@@ -57,12 +59,23 @@ def plain(text: str) -> str:
 def latex(text: str) -> str:
     """Return a text for LaTeX's text mode, known mathematical letters in mathematics."""
     written = []
-    for character in plain(text):
+    for character in _letters(plain(text)):
         if character in _SYMBOLS:
             written.append(f"${_SYMBOLS[character]}$")
         else:
             written.append(_LATEX.get(character) or _PUNCTUATION.get(character) or character)
     return "".join(written)
+
+
+def _letters(text: str) -> list[str]:
+    """Return the characters of a text, each with the accents that stand over it."""
+    found: list[str] = []
+    for character in unicodedata.normalize("NFC", text):
+        if found and unicodedata.combining(character):
+            found[-1] += character
+        else:
+            found.append(character)
+    return found
 
 
 def unknown(text: str) -> list[str]:

@@ -9,10 +9,15 @@ import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from derive.prose import _
+
 if TYPE_CHECKING:
     from derive.topics.model import Topic
 
 _MODULES: dict[str, dict[str, str]] = {
+    "regression": {
+        "least-squares": _("a line through points: normal equations, both closed forms, numbers"),
+    },
     "squares": {
         "mse": "half the squared error and its derivative, for any y(w) and t given",
         "mse-minimum": "the minimum of E = ½‖t − y(w)‖² over w, exactly",

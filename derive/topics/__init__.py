@@ -18,6 +18,12 @@ _MODULES: dict[str, dict[str, str]] = {
     "regression": {
         "least-squares": _("a line through points: normal equations, both closed forms, numbers"),
     },
+    "steepest": {
+        "steepest-descent": _("the same line by θ ← θ − λ ∂Cost/∂θ, how large λ may be, and where it ends"),
+    },
+    "descent": {
+        "gradient-descent": _("from the limit df/dx to x ← x − η df/dx, one variable and several"),
+    },
     "squares": {
         "mse": "half the squared error and its derivative, for any y(w) and t given",
         "mse-minimum": "the minimum of E = ½‖t − y(w)‖² over w, exactly",

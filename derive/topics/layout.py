@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Final
 
-from sympy import Add, Expr, Rational, sympify
+from sympy import Add, Expr, Rational
 
 from derive.present.build import Writer, decimal, number, textbook
 from derive.present.order import factors
@@ -79,7 +79,7 @@ def rounded(value: float, digits: int = 6) -> Node:
     mantissa, _, power = f"{abs(value):.{digits}g}".partition("e")
     found: Node = Leaf(mantissa, mantissa)
     if power:
-        ten = Raised(Leaf("10", "10"), number(sympify(int(power))))
+        ten = Raised(Leaf("10", "10"), Leaf(str(int(power)), str(int(power))))
         found = ten if mantissa == "1" else Times((found, ten))
     return Plus(((True, found),)) if value < 0 and float(mantissa) else found
 

@@ -116,6 +116,15 @@ def least_squares(given: Mapping[str, str]) -> Topic:
     return steps.topic("least-squares", _("the line of least squares"))
 
 
+def closed_forms() -> tuple[Expr, Expr]:
+    """Return α̂ (in x̄, ȳ and β) and β̂, derived as in least-squares."""
+    steps = Steps()
+    found = cost(steps, "SSE")
+    first, second = (_normal(steps, slope, at) for slope, at in zip(found.slopes, found.numbers, strict=True))
+    intercept, closed, number = _solve(steps, first, second)
+    return intercept, _centre(steps, closed, number)
+
+
 def _normal(steps: Steps, slope: Expr, number: int) -> tuple[Expr, Expr, int]:
     """Set a derivative to 0 and split its sum; return both sides of the normal equation and its number."""
     halved = slope / -2

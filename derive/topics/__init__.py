@@ -24,6 +24,9 @@ _MODULES: dict[str, dict[str, str]] = {
     "descent": {
         "gradient-descent": _("from the limit df/dx to x ← x − η df/dx, one variable and several"),
     },
+    "calculus": {
+        "chain-rule": _("∂z/∂x of z(t(x, y)), then ∂E/∂W through one neuron and through two"),
+    },
     "squares": {
         "mse": "half the squared error and its derivative, for any y(w) and t given",
         "mse-minimum": "the minimum of E = ½‖t − y(w)‖² over w, exactly",

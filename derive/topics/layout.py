@@ -12,9 +12,10 @@ from sympy import Add, Expr, Rational
 
 from derive.present.build import Writer, decimal, number, textbook
 from derive.present.order import factors
-from derive.present.tree import Applied, Grid, Leaf, Node, Plus, Raised, Related, Times
+from derive.present.tree import ONE, Applied, Grid, Leaf, Node, Plus, Raised, Related, Times
 
 LONGEST: Final = 8  # of more numbers in a row, the first few and the last are shown
+DOT: Final = Leaf(r"\cdot", "·")
 DOTS: Final = Leaf(r"\ldots", "…")
 NOTHING: Final[Mapping[Expr, Node]] = {}
 
@@ -42,6 +43,24 @@ def ordered(expression: Expr, *leading: Expr, fixed: Mapping[Expr, Node] = NOTHI
     signed = [(factors(term).negative, term) for term in terms]
     written = tuple((negative, laid(-term if negative else term, fixed)) for negative, term in signed)
     return Plus(written) if len(written) > 1 or written[0][0] else written[0][1]
+
+
+def product(*factors_: Node | Expr) -> Node:
+    """Return a product in the order given, numbers in front; a 1 is left out."""
+    flat: list[Node] = []
+    for node in map(shown, factors_):
+        flat += node.factors if isinstance(node, Times) else (node,)
+    kept = sorted((node for node in flat if node != ONE), key=lambda node: not _is_number(node))
+    return Times(tuple(kept)) if len(kept) > 1 else (kept or [ONE])[0]
+
+
+def _is_number(node: Node) -> bool:
+    return isinstance(node, Leaf) and node.text[:1].isdigit()
+
+
+def dotted(*factors_: Node | Expr) -> Node:
+    """Return a product with a dot between what is multiplied: 2t · 1."""
+    return Times(tuple(part for factor in factors_ for part in (DOT, shown(factor)))[1:])
 
 
 def chain(*sides: Node | Expr, relation: str = "=") -> Node:

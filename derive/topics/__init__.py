@@ -27,6 +27,9 @@ _MODULES: dict[str, dict[str, str]] = {
     "calculus": {
         "chain-rule": _("∂z/∂x of z(t(x, y)), then ∂E/∂W through one neuron and through two"),
     },
+    "vanishing": {
+        "vanishing-gradient": _("δ layer by layer, bounded by (max |w|/4)^L; the same with ReLU"),
+    },
     "squares": {
         "mse": "half the squared error and its derivative, for any y(w) and t given",
         "mse-minimum": "the minimum of E = ½‖t − y(w)‖² over w, exactly",

@@ -30,6 +30,9 @@ _MODULES: dict[str, dict[str, str]] = {
     "vanishing": {
         "vanishing-gradient": _("δ layer by layer, bounded by (max |w|/4)^L; the same with ReLU"),
     },
+    "convexity": {
+        "convexity": _("cross-entropy is convex for all data, proved; the squared error is not"),
+    },
     "squares": {
         "mse": "half the squared error and its derivative, for any y(w) and t given",
         "mse-minimum": "the minimum of E = ½‖t − y(w)‖² over w, exactly",

@@ -33,6 +33,13 @@ _MODULES: dict[str, dict[str, str]] = {
     "convexity": {
         "convexity": _("cross-entropy is convex for all data, proved; the squared error is not"),
     },
+    "decay": {
+        "weight-decay": _("‖Y − X(θ)‖² + λ‖θ‖²: gradient, shrunken step, closed form, decoupled decay"),
+    },
+    "preparing": {
+        "standardize": _("z-scores with mean 0 and variance 1, and min–max scaling to [0, 1]"),
+        "one-hot": _("one-hot targets by the Kronecker delta: Σ T_k = 1, E = −log p_t"),
+    },
     "squares": {
         "mse": "half the squared error and its derivative, for any y(w) and t given",
         "mse-minimum": "the minimum of E = ½‖t − y(w)‖² over w, exactly",

@@ -207,8 +207,9 @@ def _counter_example(steps: Steps, data: _Data) -> None:
     steps.results["at w"] = f"{place:.12g}"
     costs = {"E": data.of(SQUARES.right.body), "C": -data.of((-ENTROPY.right).body)}
     chords: dict[str, Points] = {}
-    if bends(place) < 0:
-        half = _short(max((k * reach / 20 for k in range(1, 21)), key=lambda d: _gap(costs["E"], place, d)))
+    halves = [_short(reach * share) for share in (0.001, *(k / 20 for k in range(1, 21)))]
+    half = max(halves, key=lambda half: _gap(costs["E"], place, half))
+    if _gap(costs["E"], place, half) > 0:
         chords = {letter: _chord(steps, letter, cost, place, half, because) for letter, cost in costs.items()}
     titles = {"C": _("Cross-entropy: convex"), "E": _("Squared error: not convex")}
     labels = {"C": _("cross-entropy"), "E": _("half the squared error")}

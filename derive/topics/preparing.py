@@ -49,7 +49,7 @@ def standardize(given: Mapping[str, str]) -> Topic:
     steps.heading(_("With numbers"))
     _scaled(steps, values)
     note = _(
-        "The mean and the spread, or the least and the greatest, are those of the training data; what comes later is scaled by the same."
+        "μ and s, x_min and x_max are those of the training data; what comes later is scaled by them too."
     )
     return steps.topic("standardize", _("inputs scaled"), note)
 

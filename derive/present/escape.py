@@ -72,7 +72,7 @@ def latex(text: str) -> str:
 
 
 def _letters(text: str) -> list[str]:
-    """Return the characters of a text, each with the accents that stand over it; an exponent is one of them."""
+    """Return the characters of a text with the accents over them; an exponent is one of them."""
     found: list[str] = []
     for character in unicodedata.normalize("NFC", text):
         goes_on = bool(found) and character in _RAISED and found[-1][-1] in _RAISED

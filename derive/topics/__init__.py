@@ -1,6 +1,7 @@
 """Topics: what the lectures derive.  ``topic(id)`` derives it when asked; nothing is stored.
 
-``TOPICS`` lists them and imports nothing, so that a list of topics is there at once.
+``TOPICS`` lists them and imports nothing, so that a list of topics is there at once; ``PICTURED`` names those
+with a picture.
 """
 
 from __future__ import annotations
@@ -78,6 +79,23 @@ _MODULES: dict[str, dict[str, str]] = {
         "clipping": "a gradient made no longer than c",
     },
 }
+PICTURED: tuple[str, ...] = (
+    "least-squares",
+    "steepest-descent",
+    "gradient-descent",
+    "vanishing-gradient",
+    "convexity",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky-relu",
+    "elu",
+    "softplus",
+    "gelu",
+    "swish",
+    "step",
+    "schedules",
+)
 TOPICS: dict[str, str] = {name: line for module in _MODULES.values() for name, line in module.items()}
 
 

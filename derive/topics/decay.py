@@ -36,7 +36,7 @@ def weight_decay(given: Mapping[str, str]) -> Topic:
     closed = _linear(steps)
     steps.heading(_("Decoupled weight decay, as the optimizers of the library have it"))
     _decoupled(steps, shrunk)
-    steps.heading(_("With numbers: one parameter, y = θx"))
+    steps.heading(_("With numbers, a model of one parameter"))
     _worked(steps, data, closed)
     return steps.topic("weight-decay", _("weight decay"))
 
@@ -174,7 +174,7 @@ def _numbers(given: Mapping[str, str]) -> tuple[list[Rational], list[Rational], 
 
 def _worked(steps: Steps, data: tuple[list[Rational], list[Rational], Rational], closed: int) -> None:
     x, y, strength = data
-    first = steps.add("x", row(x), _("the points"))
+    first = steps.add("x", row(x), _("the points; the model is y = θx"))
     second = steps.add("y", row(y), _("the points"))
     third = steps.add(decay, exact(strength), _("the strength of the penalty"))
     above = sympy.Add(*(a * b for a, b in zip(x, y, strict=True)))

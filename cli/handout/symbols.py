@@ -1,0 +1,134 @@
+"""The table of notation: every symbol on the page with its meaning, its shapes and its name in the program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from cli.handout.markup import formula
+from cli.handout.meanings import INDICES, ONES_MEANING, meaning_of
+from derive.derivation import Derivation
+from derive.notation import FIXED, differentiated, name
+from derive.present.page import Entry, Page, children
+from derive.present.tree import ONES, Applied, Big, Leaf, Node, Ref, Slope
+from derive.prose import Prose, _, say
+
+_LAYER = re.compile(r"^(d?[A-Za-z]+?)\d+(_\d+)?$")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One symbol of a row."""
+
+    formula: Markup
+    shape: str
+    identifier: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Symbols of one kind, and what they mean."""
+
+    meaning: str
+    members: tuple[Member, ...]
+
+
+@dataclass
+class Found:
+    """What stands on a page, each once, in order of appearance: tensors, letters, indices."""
+
+    tensors: dict[str, None] = field(default_factory=dict)
+    letters: dict[Leaf, None] = field(default_factory=dict)
+    indices: dict[Leaf, None] = field(default_factory=dict)
+    ones: bool = False
+
+
+def rows(derivation: Derivation, page: Page) -> tuple[Row, ...]:
+    """Return the table for a page, in the notation of the reader."""
+    found = on_page(page)
+    shapes = shapes_of(derivation, page)
+    kinds: dict[tuple[str, Prose], list[Member]] = {}
+    for symbol in found.tensors:
+        kind = (_LAYER.sub(r"\1", symbol), meaning_of(symbol, derivation.network))
+        member = Member(formula(Ref(symbol)), shapes.get(symbol, ""), name(symbol).identifier)
+        kinds.setdefault(kind, []).append(member)
+    table = [Row(say(meaning), tuple(members)) for (_letter, meaning), members in kinds.items()]
+    table += [_constant(letter, derivation) for letter in found.letters]
+    if found.ones:
+        table.append(Row(say(ONES_MEANING), (Member(formula(ONES), "", ""),)))
+    if found.indices:
+        letters = sorted(found.indices, key=lambda leaf: leaf.text)
+        table.append(Row(say(INDICES), tuple(Member(formula(leaf), "", "") for leaf in letters)))
+    return tuple(table)
+
+
+def on_page(page: Page) -> Found:
+    """Return the symbols of a page's equations, in the textbook's and in the computed form."""
+    found = Found()
+    for entry in page.entries:
+        for shown in filter(None, (entry.line, entry.computed)):
+            for side in (shown.left, shown.right):
+                _collect(side, entry, found)
+    return found
+
+
+def _collect(node: Node, entry: Entry, found: Found, subscript: bool = False) -> None:
+    match node:
+        case Ref(symbol=symbol, subscripts=subscripts, mark=mark):
+            of = None if symbol.startswith("dz") else differentiated(symbol)
+            if of is not None:
+                found.tensors.setdefault(of)
+            found.tensors.setdefault(symbol)
+            if mark:
+                found.indices.setdefault(Leaf(mark, mark))
+            for each in subscripts:
+                _collect(each, entry, found, True)
+            return
+        case Leaf() if node == ONES:
+            found.ones = True
+        case Leaf(text=text) if text[0].isalpha() and not text.startswith(("π", "δ_")):
+            index = subscript or (entry.role != "update" and text.islower() and text.isascii())
+            (found.indices if index else found.letters).setdefault(node)
+        case Big(indices=indices):
+            for letter, _size in indices:
+                found.indices.setdefault(Leaf(letter, letter))
+        case Applied(text=text) if "_" in text:  # argmax over the indices that stand below it
+            for letter in text.partition("_")[2].split(","):
+                found.indices.setdefault(Leaf(letter, letter))
+    for child in below(node):
+        _collect(child, entry, found, subscript)
+
+
+def below(node: Node) -> Iterator[Node]:
+    """Yield the nodes below a node that are more than text."""
+    if not isinstance(node, Slope | Leaf):
+        yield from children(node)
+
+
+def shapes_of(derivation: Derivation, page: Page) -> dict[str, str]:
+    """Return the shape of every tensor: as equations show it, else as it is read."""
+    shapes: dict[str, str] = {}
+    for numbered in derivation.equations:
+        for equation in (numbered.equation, numbered.computed):
+            for symbol, base in equation.reads().items():
+                shapes.setdefault(symbol, _shape([str(size) for size in base.shape]))
+    defined = zip(derivation.equations, page.entries, strict=True)
+    return {**shapes, **{numbered.name: entry.shape for numbered, entry in defined}}
+
+
+def _shape(sizes: list[str]) -> str:
+    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+def _constant(letter: Leaf, derivation: Derivation) -> Row:
+    """Return the row of a letter that is no tensor: N, a hyper-parameter with its value."""
+    symbol = next((key for key in FIXED if name(key).text == letter.text), letter.text)
+    value = derivation.network.spec.optimizer.options.get(symbol)
+    meaning = say(meaning_of(symbol, derivation.network))
+    if value is not None:
+        meaning = say(_("{meaning}, here {value}", meaning=meaning, value=f"{value:g}"))
+    identifier = name(symbol).identifier if symbol in FIXED else ""
+    return Row(meaning, (Member(formula(letter), "", identifier),))

@@ -59,9 +59,14 @@ def chart(title: str, across: str, series: Sequence[Series], write: Callable[[fl
     xs = [x for each in series for x, _ in each.points]
     ys = [y for each in series for _, y in each.points]
     x_axis, y_axis = whole_axis(min(xs), max(xs)), value_axis(min(ys), max(ys))
-    pieces = [*_grid(x_axis, y_axis, write), *(line for each in series for line in _line(each, x_axis, y_axis))]
+    pieces = [
+        *_grid(x_axis, y_axis, write),
+        *(line for each in series for line in _line(each, x_axis, y_axis)),
+    ]
     pieces.append(
-        element("text", across, class_="label", x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 4, text_anchor="middle")
+        element(
+            "text", across, class_="label", x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 4, text_anchor="middle"
+        )
     )
     drawing = element(
         "svg",
@@ -142,7 +147,7 @@ def number(value: float) -> str:
 
 
 def confusion(counts: Sequence[Sequence[int]], names: Sequence[str], labels: tuple[str, str, str]) -> Markup:
-    """Return a table of confusions, a row a class, as a drawing: the darker, the greater its share of the row.
+    """Return a table of confusions, a row a class, as a drawing: the darker, the more of its row.
 
     ``labels`` say what the whole is, what a row is, and what a column is.
     """
@@ -171,7 +176,9 @@ def confusion(counts: Sequence[Sequence[int]], names: Sequence[str], labels: tup
         for k, name in enumerate(names):
             short = name if len(name) <= 15 else f"{name[:14]}…"
             middle = (k + 0.5) * size + 3.5
-            pieces.append(element("text", short, class_="tick", x=left - 6, y=top + middle, text_anchor="end"))
+            pieces.append(
+                element("text", short, class_="tick", x=left - 6, y=top + middle, text_anchor="end")
+            )
             turned = f"translate({left + middle} {top - 6}) rotate(-90)" if stem > 30 else None
             at = {} if turned else {"x": left + middle - 4, "y": top - 6, "text_anchor": "middle"}
             pieces.append(element("text", short, class_="tick", transform=turned, **at))

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from cli.checking import totals
+from cli.checking import totals_of
 from cli.handout import gradients, katex, program, symbols, trained
 from cli.handout.diagram import diagram
 from cli.handout.equations import groups
@@ -23,7 +23,7 @@ from derive.derivation import Derivation, derive_network
 from derive.present import latex
 from derive.present.page import Page, page_of
 from derive.prose import _, say
-from derive.reader import Reader, reader
+from derive.reader import reader
 from derive.spec.model import Spec
 from runtime.gradreport import GradientReport
 
@@ -51,12 +51,13 @@ def handout_of(spec: Spec, form: str = "matrix", gradcheck: bool = True, run: Pa
     """
     generated = generate(spec)
     record = trained.trained(run, generated) if run else None
+    derivation = derive_network(spec)
     return Handout(
-        derive_network(spec),
+        derivation,
         form,
         generated.files[FILENAME],
         lines_of(generated),
-        totals(spec),
+        totals_of(derivation),
         gradients.checked(spec) if gradcheck else None,
         record,
     )
@@ -73,25 +74,29 @@ def page(shown: Handout) -> str:
     equations = page_of(shown.derivation, shown.form, steps=True)
     style = katex.style(_latex(equations)) + _asset("handout.css")
     scripts = (katex.script(), _asset("handout.js"))
-    return _environment().get_template("handout.html.j2").render(
-        language=reader().language,
-        policy=POLICY.format(style=_hash(style), script=" ".join(map(_hash, scripts))),
-        style=Markup(style),  # noqa: S704  our own file
-        scripts=[Markup(script) for script in scripts],  # noqa: S704  our own files
-        words=words(),
-        name=user_text(equations.name),
-        description=user_text(equations.description),
-        facts=_facts(shown),
-        diagram=diagram(shown.derivation.network),
-        symbols=symbols.rows(shown.derivation, equations),
-        groups=groups(equations, shown.lines),
-        where=[formula(line) for line in equations.where],
-        notes=[say(note) for note in equations.notes],
-        code=program.code_lines(shown.source, shown.lines),
-        checks=gradients.rows(shown.gradients) if shown.gradients else (),
-        checked=say(gradients.summary(shown.gradients)) if shown.gradients else "",
-        run=trained.shown(shown.run) if shown.run else None,
-        made_from=_made_from(shown),
+    return (
+        _environment()
+        .get_template("handout.html.j2")
+        .render(
+            language=reader().language,
+            policy=POLICY.format(style=_hash(style), script=" ".join(map(_hash, scripts))),
+            style=Markup(style),  # noqa: S704  our own file
+            scripts=[Markup(script) for script in scripts],  # noqa: S704  our own files
+            words=words(),
+            name=user_text(equations.name),
+            description=user_text(equations.description),
+            facts=_facts(shown),
+            diagram=diagram(shown.derivation.network),
+            symbols=symbols.rows(shown.derivation, equations),
+            groups=groups(equations, shown.lines),
+            where=[formula(line) for line in equations.where],
+            notes=[say(note) for note in equations.notes],
+            code=program.code_lines(shown.source, shown.lines),
+            checks=gradients.rows(shown.gradients) if shown.gradients else (),
+            checked=say(gradients.summary(shown.gradients)) if shown.gradients else "",
+            run=trained.shown(shown.run) if shown.run else None,
+            made_from=_made_from(shown),
+        )
     )
 
 
@@ -115,8 +120,8 @@ def _facts(shown: Handout) -> list[tuple[str, str]]:
         (say(_("Parameters")), f"{found['parameters']:,}"),
         (say(_("Loss")), user_text(spec.loss.type)),
         (say(_("Optimizer")), spec.optimizer.type),
-        (say(_("Work for one example")), say(_("{count} operations forward", count=f"{work['forward']:,}"))),
-        (say(_("Work of training")), say(_("{count} operations", count=f"{work['training']:,}"))),
+        (say(_("Operations forward")), say(_("{count} for each example", count=f"{work['forward']:,}"))),
+        (say(_("Operations in training")), say(_("{count} for each example", count=f"{work['training']:,}"))),
     ]
 
 

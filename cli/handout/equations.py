@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from cli.handout.markup import element, formula
+from cli.handout.markup import element, formula, prose
 from derive.present.page import Entry, Page
 from derive.prose import _, say
-
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Numbered:
     reason: Markup
     label: str
     computed: Markup | None
-    rewrites: str
+    rewrites: Markup
     lines: tuple[int, ...]
     name: str
     target: str
@@ -59,11 +58,11 @@ def _numbered(entry: Entry, lines: tuple[int, ...]) -> Numbered:
         entry.number,
         entry.symbol,
         formula(entry.line, display=True),
-        entry.shape,
+        "" if entry.shape == "()" else entry.shape,  # a number's needs no word
         _reason(entry),
         say(entry.label),
         formula(entry.computed, display=True) if entry.computed else None,
-        say(entry.rewrites),
+        prose(entry.rewrites),
         lines,
         _name(entry.number, lines),
         f"L{lines[0]}" if lines else f"eq-{entry.number}",
@@ -72,9 +71,8 @@ def _numbered(entry: Entry, lines: tuple[int, ...]) -> Numbered:
 
 def _reason(entry: Entry) -> Markup:
     """Return "from (3), (7): chain rule", its numbers links to these equations."""
-    rule = say(entry.rule)
     if not entry.because:
-        return escape(rule)
+        return prose(entry.rule)
     numbers = ", ".join(f"({n})" for n in entry.because)
     text = say(_("from {equations}: {rule}", equations=numbers, rule=entry.rule))
     head, found, tail = text.partition(numbers)

@@ -9,15 +9,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
+from cli.handout.markup import formula
 from cli.running import scratch_program
 from derive.present.tree import Ref
 from derive.prose import Prose, _, say
 from derive.spec.model import Spec
-from markupsafe import Markup
 from runtime.gradcheck import check_gradients
 from runtime.gradreport import GradientReport
-
-from cli.handout.markup import formula
 
 EVERY = 5.0  # seconds between two signs of life
 VERDICTS: dict[str, Prose] = {
@@ -89,7 +89,8 @@ def summary(report: GradientReport) -> Prose:
     good = sum(row.verdict == "pass" for row in report.rows)
     values = {"good": good, "all": len(report.rows)}
     return _(
-        "Every gradient of the program against central differences of its loss, in double precision: {good} of "
-        "{all} checks good. The error is |a − n| / (|a| + |n|), a by the program, n by differences.",
+        "Every gradient of the program against central differences of its loss, in double precision: "
+        "{good} of {all} checks good. The error is |a − n| / (|a| + |n|), a by the program, n by "
+        "differences.",
         **values,
     )

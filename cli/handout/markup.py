@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from markupsafe import Markup, escape
 
 from derive.notation import differentiated, parts
@@ -9,7 +11,9 @@ from derive.present import escape as texts
 from derive.present import latex, mathml
 from derive.present.sides import Line
 from derive.present.tree import Node
+from derive.prose import say
 
+_POWER = re.compile(r"\^(?:\(([^()]*)\)|(\w+))")
 MATHML = "http://www.w3.org/1998/Math/MathML"
 
 
@@ -33,6 +37,16 @@ def joined(pieces: list[Markup]) -> Markup:
 def user_text(text: str) -> str:
     """Return text that is not ours on one line, without control and formatting characters."""
     return texts.plain(text)
+
+
+def prose(text: str) -> Markup:
+    """Return a sentence in the reader's language, a power in it (e^x, e^(a+b)) raised."""
+    written = say(text)
+    pieces, place = [], 0
+    for power in _POWER.finditer(written):
+        pieces += [escape(written[place : power.start()]), element("sup", power[1] or power[2])]
+        place = power.end()
+    return joined([*pieces, escape(written[place:])])
 
 
 def formula(shown: Line | Node, display: bool = False) -> Markup:

@@ -28,8 +28,8 @@ def require_browser() -> str:
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         raise NoBrowser(
-            "a PDF is printed by Chromium, and none was found: install it (apt install chromium), or write FILE.html "
-            "and print that from any browser"
+            "a PDF is printed by Chromium, and none was found: install it (apt install chromium), or write "
+            "FILE.html and print that from any browser"
         )
     return found
 

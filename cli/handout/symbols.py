@@ -1,9 +1,9 @@
-"""The table of notation: every symbol on the page with its meaning, its shapes and its name in the program."""
+"""The table of notation: every symbol on the page, its meaning, its shapes, its name in the program."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
@@ -12,9 +12,11 @@ from cli.handout.markup import formula
 from cli.handout.meanings import INDICES, ONES_MEANING, meaning_of
 from derive.derivation import Derivation
 from derive.notation import FIXED, differentiated, name
+from derive.present.build import number
 from derive.present.page import Entry, Page, children
+from derive.present.sides import Line
 from derive.present.tree import ONES, Applied, Big, Leaf, Node, Ref, Slope
-from derive.prose import Prose, _, say
+from derive.prose import Prose, say
 
 _LAYER = re.compile(r"^(d?[A-Za-z]+?)\d+(_\d+)?$")
 
@@ -52,17 +54,29 @@ def rows(derivation: Derivation, page: Page) -> tuple[Row, ...]:
     shapes = shapes_of(derivation, page)
     kinds: dict[tuple[str, Prose], list[Member]] = {}
     for symbol in found.tensors:
-        kind = (_LAYER.sub(r"\1", symbol), meaning_of(symbol, derivation.network))
-        member = Member(formula(Ref(symbol)), shapes.get(symbol, ""), name(symbol).identifier)
+        kind = (_letter(symbol), meaning_of(symbol, derivation.network))
+        shape = shapes.get(symbol, "")
+        member = Member(formula(Ref(symbol)), "" if shape == "()" else shape, name(symbol).identifier)
         kinds.setdefault(kind, []).append(member)
     table = [Row(say(meaning), tuple(members)) for (_letter, meaning), members in kinds.items()]
-    table += [_constant(letter, derivation) for letter in found.letters]
+    table += [
+        _constant(letter, symbol, derivation)
+        for letter, symbol in named(found.letters)
+        if symbol not in found.tensors
+    ]
     if found.ones:
         table.append(Row(say(ONES_MEANING), (Member(formula(ONES), "", ""),)))
     if found.indices:
         letters = sorted(found.indices, key=lambda leaf: leaf.text)
         table.append(Row(say(INDICES), tuple(Member(formula(leaf), "", "") for leaf in letters)))
     return tuple(table)
+
+
+def _letter(symbol: str) -> str:
+    """Return what symbols of one row share: the letter without its layer, d for ∂E/∂ of anything."""
+    if differentiated(symbol) is not None and not symbol.startswith("dz"):
+        return "d"
+    return _LAYER.sub(r"\1", symbol)
 
 
 def on_page(page: Page) -> Found:
@@ -120,15 +134,20 @@ def shapes_of(derivation: Derivation, page: Page) -> dict[str, str]:
 
 
 def _shape(sizes: list[str]) -> str:
-    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})" if sizes else ""
 
 
-def _constant(letter: Leaf, derivation: Derivation) -> Row:
+def named(letters: Iterable[Leaf]) -> Iterator[tuple[Leaf, str]]:
+    """Yield letters that are no tensors, each with its symbol in the table of names."""
+    for letter in letters:
+        yield letter, next((key for key in FIXED if name(key).text == letter.text), letter.text)
+
+
+def _constant(letter: Leaf, symbol: str, derivation: Derivation) -> Row:
     """Return the row of a letter that is no tensor: N, a hyper-parameter with its value."""
-    symbol = next((key for key in FIXED if name(key).text == letter.text), letter.text)
+    from sympy import Rational
+
     value = derivation.network.spec.optimizer.options.get(symbol)
-    meaning = say(meaning_of(symbol, derivation.network))
-    if value is not None:
-        meaning = say(_("{meaning}, here {value}", meaning=meaning, value=f"{value:g}"))
+    shown = letter if value is None else Line(letter, "=", number(Rational(str(value))))
     identifier = name(symbol).identifier if symbol in FIXED else ""
-    return Row(meaning, (Member(formula(letter), "", identifier),))
+    return Row(say(meaning_of(symbol, derivation.network)), (Member(formula(shown), "", identifier),))

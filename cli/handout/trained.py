@@ -50,7 +50,9 @@ def trained(folder: Path, generated: Generated) -> Trained:
     there = sections(read_manifest(folder / PROGRAM / generated.name))
     found = list(differences(there, sections(json.loads(generated.files[MANIFEST]))))
     if found:
-        raise RunError(f"{folder}: a run of another spec: {'; '.join(found)}; train anew, or use the old spec")
+        raise RunError(
+            f"{folder}: a run of another spec: {'; '.join(found)}; train anew, or use the old spec"
+        )
     return Trained(summary, _object(folder / EVALUATION))
 
 
@@ -60,7 +62,9 @@ def _object(path: Path, required: bool = False) -> dict[str, Any]:
     except FileNotFoundError as error:
         if not required:
             return {}
-        raise RunError(f"{path.parent}: no {path.name} in it; is it a folder that `derive train` wrote?") from error
+        raise RunError(
+            f"{path.parent}: no {path.name} in it; is it a folder that `derive train` wrote?"
+        ) from error
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read ({error})") from error
     if not isinstance(found, dict):
@@ -81,7 +85,9 @@ def _shown(run: Trained) -> Shown:
     history = summary["history"]
     charts = [
         _curves(_("Loss"), history, "loss", "validation_loss", summary.get("test_loss"), False),
-        _curves(_("Accuracy"), history, "accuracy", "validation_accuracy", summary.get("test_accuracy"), True),
+        _curves(
+            _("Accuracy"), history, "accuracy", "validation_accuracy", summary.get("test_accuracy"), True
+        ),
     ]
     counts = evaluation.get("confusion") or []
     names = [user_text(str(row["name"])) for row in evaluation.get("classes", [])]
@@ -102,7 +108,11 @@ def _text(summary: dict[str, Any], evaluation: dict[str, Any]) -> Prose:
     origin = user_text(str(evaluation.get("data", summary["data"])["origin"]))
     loss = evaluation.get("test_loss", summary.get("test_loss"))
     accuracy = evaluation.get("test_accuracy", summary.get("test_accuracy"))
-    values = {"epochs": f"{summary['epochs']:,}", "batch": f"{summary['settings']['batch_size']:,}", "data": origin}
+    values = {
+        "epochs": f"{summary['epochs']:,}",
+        "batch": f"{summary['settings']['batch_size']:,}",
+        "data": origin,
+    }
     if accuracy is not None:
         return _(
             "{epochs} epochs in batches of {batch}; data: {data}. Accuracy on the test data: {accuracy}.",
@@ -122,7 +132,10 @@ def _curves(
     title: Prose, history: list[dict[str, Any]], own: str, held: str, test: float | None, shares: bool
 ) -> Chart | None:
     """Return a chart of one quantity over the epochs, None where nothing was measured."""
-    lines = (Series(_("training"), "training", _points(history, own)), Series(_("validation"), "held", _points(history, held)))
+    lines = (
+        Series(_("training"), "training", _points(history, own)),
+        Series(_("validation"), "held", _points(history, held)),
+    )
     series = [line for line in lines if line.points]
     if not series:
         return None

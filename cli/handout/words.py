@@ -24,7 +24,6 @@ WORDS: Final[dict[str, Prose]] = {
     "run": _("A training run"),
     "symbol": _("Symbol"),
     "meaning": _("Meaning"),
-    "occurrences": _("Shape and name in the program"),
     "tensor": _("Tensor"),
     "stage": _("Point"),
     "checked": _("Checked"),
@@ -35,7 +34,6 @@ WORDS: Final[dict[str, Prose]] = {
     "close": _("Close"),
     "skip": _("Skip to the equations"),
     "contents": _("Contents"),
-    "none": _("not in the program"),
 }
 
 

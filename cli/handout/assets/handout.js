@@ -18,7 +18,7 @@
     box.replaceChildren(...set.childNodes);
   }
   // How many of its own ems the widest unbreakable part takes: print makes a formula small enough for it.
-  document.fonts.ready.then(() => {
+  Promise.all([...document.fonts].map((font) => font.load())).then(() => {
     for (const box of all(".equation .formula")) {
       const size = parseFloat(getComputedStyle(box).fontSize);
       const widest = Math.max(1, ...all(".base", box).map((base) => base.offsetWidth));

@@ -231,7 +231,8 @@ def test_every_font_that_a_formula_takes_is_in_the_page(show, name, form):
              const known = new Set(faces.map((face) => face.join()));
              const asked = new Set();
              for (const element of document.querySelectorAll('.katex-html *')) {
-               const own = [...element.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data).join('');
+               const texts = [...element.childNodes].filter((node) => node.nodeType === 3);
+               const own = texts.map((node) => node.data).join('');
                if (!/[^\\s\\u200b]/.test(own)) continue;
                const style = getComputedStyle(element);
                const family = style.fontFamily.split(',')[0].replaceAll('"', '');

@@ -140,7 +140,8 @@ def lit(opened: Opened) -> tuple[set[int], set[int]]:
 
 
 def point_at(opened: Opened, row: str) -> None:
-    """Move the mouse onto a row, scrolled to the middle of its pane."""
+    """Move the mouse onto a row, scrolled to the middle of its pane; while things scroll it is nowhere."""
+    opened.page.mouse.move(1, 1)
     x, y = opened.page.evaluate(
         """(row) => {
              const element = document.querySelector(row);
@@ -374,11 +375,14 @@ def test_on_paper_no_formula_is_cut(show, name, form):
     )
     opened.page.emulate_media(media="print", color_scheme="dark")
     cut = opened.page.evaluate(
-        """() => [...document.querySelectorAll('.equation .base, .where .base, .code code, td, th')]
+        """() => [...document.querySelectorAll('.equation .base, .where .base, td, th')]
              .filter((each) => each.getBoundingClientRect().right > 682)
              .map((each) => each.closest('[id]').id)"""
     )
     assert cut == []
+    widths = "(({scrollWidth, clientWidth}) => [scrollWidth, clientWidth])(document.querySelector('.code'))"
+    wanted, given = opened.page.evaluate(widths)
+    assert wanted <= given + 1
     assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 

@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 from conftest import KATEX, unavailable
 
-from cli.handout import printing
+from cli.handout import printing, symbols
 from cli.handout.document import Handout, handout_of, page
 from cli.handout.trained import Trained
 from cli.main import main
+from derive.present.page import page_of
 from derive.reader import Reader, reading
 from derive.spec import load_spec
+from derive.spec.load import parse_spec
 
 ROOT = Path(__file__).parent.parent
 SPECS = sorted((ROOT / "examples").glob("*.toml"))
@@ -145,15 +147,16 @@ def lit(opened: Opened) -> tuple[set[int], set[int]]:
 
 
 def point_at(opened: Opened, row: str) -> None:
-    """Move the mouse onto a row, scrolled to the middle of its pane; while things scroll it is nowhere."""
-    opened.page.mouse.move(1, 1)
+    """Move the mouse onto a row, which its pane scrolls to the middle; the page itself stays."""
     x, y = opened.page.evaluate(
         """(row) => {
+             document.querySelector('.bench').scrollIntoView();
              const element = document.querySelector(row);
-             element.scrollIntoView({block: 'center'});
+             const pane = element.closest('.pane');
+             const frame = pane.getBoundingClientRect();
+             pane.scrollTop += element.getBoundingClientRect().top - frame.top - frame.height / 2;
              const box = element.getBoundingClientRect();
-             const pane = element.closest('.pane').getBoundingClientRect();
-             return [Math.max(box.left, pane.left) + 6, box.top + Math.min(8, box.height / 2)];
+             return [Math.max(box.left, frame.left) + 6, box.top + Math.min(8, box.height / 2)];
            }""",
         row,
     )
@@ -198,6 +201,46 @@ def test_katex_is_the_one_that_formulas_are_checked_with():
         name = path.relative_to(ours)
         there = installed / name if name.name == "LICENSE" else installed / "dist" / name
         assert path.read_bytes() == there.read_bytes(), name
+
+
+ODD = """
+spec_version = 1
+name = "odd"
+[input]
+shape = [4]
+[[layers]]
+type = "dense"
+units = 3
+activation = "an_activation_whose_name_is_long"
+[[layers]]
+type = "layer_norm"
+[[layers]]
+type = "maxout"
+units = 2
+[loss]
+type = "mse"
+[optimizer]
+type = "adam"
+clip_norm = 1.0
+schedule = "step"
+decay_every = 10
+[activations.an_activation_whose_name_is_long]
+formula = "x * sigmoid(beta * x)"
+beta = 1.5
+"""
+
+
+def test_what_is_no_shipped_network_has_a_handout_and_letters_are_told_apart():
+    shown = handout_of(parse_spec(ODD, "odd.toml"), gradcheck=False)
+    equations = page_of(shown.derivation, "matrix", steps=True)
+    named: dict[str, set[str]] = {}
+    for row in symbols.rows(shown.derivation, equations):
+        for member in row.members:
+            named.setdefault(member.identifier, set()).add(row.meaning)
+    assert all(len(meanings) == 1 for identifier, meanings in named.items() if identifier)
+    assert "squared" not in str(named["beta2"]) and "g²" in str(named["BETA2"])  # a shift, and Adam's
+    assert {"W1", "gamma2", "xhat2", "z3", "delta1", "dW1", "kappa", "DECAY_EVERY", "x", "t"} <= named.keys()
+    assert "value" in str(named["h3"]) and "an_activation_whos…" in written(shown)
 
 
 # ---- In the browser ----------------------------------------------------------------------------------

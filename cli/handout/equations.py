@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from cli.handout.markup import element, formula, prose
+from cli.handout.markup import element, formula, raised
 from derive.present.page import Entry, Page
 from derive.prose import _, say
 
@@ -62,7 +62,7 @@ def _numbered(entry: Entry, lines: tuple[int, ...]) -> Numbered:
         _reason(entry),
         say(entry.label),
         formula(entry.computed, display=True) if entry.computed else None,
-        prose(entry.rewrites),
+        raised(say(entry.rewrites)),
         lines,
         _name(entry.number, lines),
         f"L{lines[0]}" if lines else f"eq-{entry.number}",
@@ -72,12 +72,12 @@ def _numbered(entry: Entry, lines: tuple[int, ...]) -> Numbered:
 def _reason(entry: Entry) -> Markup:
     """Return "from (3), (7): chain rule", its numbers links to these equations."""
     if not entry.because:
-        return prose(entry.rule)
+        return raised(say(entry.rule))
     numbers = ", ".join(f"({n})" for n in entry.because)
     text = say(_("from {equations}: {rule}", equations=numbers, rule=entry.rule))
     head, found, tail = text.partition(numbers)
     links = Markup(", ").join(element("a", f"({n})", href=f"#eq-{n}") for n in entry.because)
-    return escape(head) + (links if found else "") + escape(tail)
+    return raised(head) + (links if found else "") + raised(tail)
 
 
 def _name(number: int, lines: tuple[int, ...]) -> str:

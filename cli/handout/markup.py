@@ -11,7 +11,6 @@ from derive.present import escape as texts
 from derive.present import latex, mathml
 from derive.present.sides import Line
 from derive.present.tree import Node
-from derive.prose import say
 
 _POWER = re.compile(r"\^(?:\(([^()]*)\)|(\w+))")
 MATHML = "http://www.w3.org/1998/Math/MathML"
@@ -39,14 +38,13 @@ def user_text(text: str) -> str:
     return texts.plain(text)
 
 
-def prose(text: str) -> Markup:
-    """Return a sentence in the reader's language, a power in it (e^x, e^(a+b)) raised."""
-    written = say(text)
+def raised(text: str) -> Markup:
+    """Return a text with the powers in it (e^x, e^(a+b)) raised."""
     pieces, place = [], 0
-    for power in _POWER.finditer(written):
-        pieces += [escape(written[place : power.start()]), element("sup", power[1] or power[2])]
+    for power in _POWER.finditer(text):
+        pieces += [escape(text[place : power.start()]), element("sup", power[1] or power[2])]
         place = power.end()
-    return joined([*pieces, escape(written[place:])])
+    return joined([*pieces, escape(text[place:])])
 
 
 def formula(shown: Line | Node, display: bool = False) -> Markup:

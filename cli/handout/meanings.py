@@ -43,9 +43,9 @@ FIXED: Final[dict[str, Prose]] = {
 LETTERS: Final[dict[str, Prose]] = {
     "z": _("output of a layer with parameters, before its activation"),
     "a": _("output of a layer without parameters: activation, pooling, dropout"),
-    "mu": _("mean over the batch"),
-    "v": _("variance over the batch"),
-    "xhat": _("input of the normalization with mean 0 and variance 1"),
+    "mu": _("mean that a normalization subtracts"),
+    "v": _("variance whose root a normalization divides by"),
+    "xhat": _("input of a normalization, brought to mean 0 and variance 1"),
     "mean": _("running mean, for use after training"),
     "var": _("running variance, for use after training"),
 }
@@ -59,7 +59,7 @@ _LETTER: Final = re.compile(r"([A-Za-z]+?)\d")
 
 
 def meaning_of(symbol: str, network: Network) -> Prose:
-    """Return the meaning of a tensor or constant of a network."""
+    """Return the meaning of a tensor of a network, or of a letter of its update."""
     if symbol.startswith("dz"):
         return _("error of a layer: the gradient of the loss with respect to its pre-activation")
     if symbol == "a0":
@@ -68,16 +68,29 @@ def meaning_of(symbol: str, network: Network) -> Prose:
         return _target(symbol, network)
     if symbol == "v":
         return _velocity(network)
-    if symbol in FIXED:
-        return FIXED[symbol]
+    return _of_layer(symbol, network) or FIXED.get(symbol) or _inner(symbol)
+
+
+def constant(symbol: str) -> Prose:
+    """Return the meaning of a letter that is no tensor: a size or a hyper-parameter."""
+    return FIXED.get(symbol) or _("number")
+
+
+def _of_layer(symbol: str, network: Network) -> Prose | None:
+    """Return the meaning of a parameter, of a statistic or of noise; None for what is none of these."""
     if symbol in {noise.name for noise in network.noise}:
         return _("mask of dropout: 1 for what is kept, 0 for what is dropped, drawn anew in each step")
     letter = _LETTER.match(symbol)
     role = next((p.role for p in (*network.parameters, *network.statistics) if p.name == symbol), "")
-    if letter and letter[1] in LETTERS and role in ("", "statistic"):
+    if letter and role == "statistic" and letter[1] in LETTERS:
         return LETTERS[letter[1]]
-    if role:
-        return ROLES[role]
+    return ROLES[role] if role else None
+
+
+def _inner(symbol: str) -> Prose:
+    letter = _LETTER.match(symbol)
+    if letter and letter[1] in LETTERS:
+        return LETTERS[letter[1]]
     if symbol.startswith("d"):
         return _("gradient of the loss with respect to a tensor, of the shape of that tensor")
     return _("value within a layer")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from cli.handout.markup import formula
-from cli.handout.meanings import INDICES, ONES_MEANING, meaning_of
+from cli.handout.meanings import INDICES, ONES_MEANING, constant, meaning_of
 from derive.derivation import Derivation
 from derive.notation import FIXED, differentiated, name
 from derive.present.build import number
@@ -52,17 +52,20 @@ def rows(derivation: Derivation, page: Page) -> tuple[Row, ...]:
     """Return the table for a page, in the notation of the reader."""
     found = on_page(page)
     shapes = shapes_of(derivation, page)
+    network = derivation.network
+    kept = {each.name for each in (*network.parameters, *network.statistics)}  # β² is one, Adam's β₂ is not
     kinds: dict[tuple[str, Prose], list[Member]] = {}
     for symbol in found.tensors:
-        kind = (_letter(symbol), meaning_of(symbol, derivation.network))
+        kind = (_letter(symbol), meaning_of(symbol, network))
         shape = shapes.get(symbol, "")
-        member = Member(formula(Ref(symbol)), "" if shape == "()" else shape, name(symbol).identifier)
+        identifier = symbol if symbol in kept else name(symbol).identifier
+        member = Member(formula(Ref(symbol)), "" if shape == "()" else shape, identifier)
         kinds.setdefault(kind, []).append(member)
     table = [Row(say(meaning), tuple(members)) for (_letter, meaning), members in kinds.items()]
     table += [
         _constant(letter, symbol, derivation)
         for letter, symbol in named(found.letters)
-        if symbol not in found.tensors
+        if symbol not in found.tensors or symbol in kept
     ]
     if found.ones:
         table.append(Row(say(ONES_MEANING), (Member(formula(ONES), "", ""),)))
@@ -150,4 +153,4 @@ def _constant(letter: Leaf, symbol: str, derivation: Derivation) -> Row:
     value = derivation.network.spec.optimizer.options.get(symbol)
     shown = letter if value is None else Line(letter, "=", number(Rational(str(value))))
     identifier = name(symbol).identifier if symbol in FIXED else ""
-    return Row(say(meaning_of(symbol, derivation.network)), (Member(formula(shown), "", identifier),))
+    return Row(say(constant(symbol)), (Member(formula(shown), "", identifier),))

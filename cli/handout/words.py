@@ -25,6 +25,7 @@ WORDS: Final[dict[str, Prose]] = {
     "symbol": _("Symbol"),
     "meaning": _("Meaning"),
     "tensor": _("Tensor"),
+    "size": _("Shape"),
     "stage": _("Point"),
     "checked": _("Checked"),
     "nonzero": _("Not zero"),

@@ -240,7 +240,7 @@ def test_what_is_no_shipped_network_has_a_handout_and_letters_are_told_apart():
     assert all(len(meanings) == 1 for identifier, meanings in named.items() if identifier)
     assert "squared" not in str(named["beta2"]) and "g²" in str(named["BETA2"])  # a shift, and Adam's
     assert {"W1", "gamma2", "xhat2", "z3", "delta1", "dW1", "kappa", "DECAY_EVERY", "x", "t"} <= named.keys()
-    assert "value" in str(named["h3"]) and "an_activation_whos…" in written(shown)
+    assert "value" in str(named["h3"]) and "an_activation_whose…" in written(shown)
 
 
 # ---- In the browser ----------------------------------------------------------------------------------

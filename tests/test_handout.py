@@ -42,8 +42,9 @@ def handout(name: str, form: str = "matrix") -> Handout:
     return handout_of(spec_of(name), form=form, gradcheck=name == "mnist_mlp")
 
 
-def written(shown: Handout, language: str = "en", notation: str = "common") -> str:
-    with reading(Reader(language, notation)):
+def written(shown: Handout, *reader: str) -> str:
+    """The page for a reader: language, notation, batch."""
+    with reading(Reader(*reader)):
         return page(shown)
 
 
@@ -131,8 +132,8 @@ def desktop(show) -> Callable[..., Opened]:
     """The handouts that most tests look at, opened once each."""
 
     @cache
-    def opened(name: str, language: str = "en", form: str = "matrix", notation: str = "common") -> Opened:
-        return show(written(handout(name, form), language, notation))
+    def opened(name: str, *reader: str, form: str = "matrix") -> Opened:
+        return show(written(handout(name, form), *reader))
 
     return opened
 
@@ -234,7 +235,7 @@ def test_what_is_no_shipped_network_has_a_handout_and_letters_are_told_apart():
     shown = handout_of(parse_spec(ODD, "odd.toml"), gradcheck=False)
     equations = page_of(shown.derivation, "matrix", steps=True)
     named: dict[str, set[str]] = {}
-    for row in symbols.rows(shown.derivation, equations):
+    for row in symbols.rows(shown.derivation, equations, {}):
         for member in row.members:
             named.setdefault(member.identifier, set()).add(row.meaning)
     assert all(len(meanings) == 1 for identifier, meanings in named.items() if identifier)
@@ -425,12 +426,13 @@ def test_on_paper_no_formula_is_cut(show, name, form):
     assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
-@pytest.mark.parametrize(("name", "form", "notation"), [
-    ("mnist_mlp", "matrix", "common"), ("mnist_mlp", "index", "lectures"),
-    ("fashion_cnn", "matrix", "common"), ("cifar10_cnn_88", "index", "common"),
+@pytest.mark.parametrize(("name", "form", "reader"), [
+    ("mnist_mlp", "matrix", ("en",)), ("mnist_mlp", "index", ("en", "lectures")),
+    ("mnist_mlp", "matrix", ("ko", "lectures", "columns")), ("fashion_cnn", "matrix", ("en",)),
+    ("cifar10_cnn_88", "index", ("en",)),
 ])  # fmt: skip
-def test_every_letter_of_an_equation_is_in_the_table_of_notation(desktop, name, form, notation):
-    opened = desktop(name, form=form, notation=notation)
+def test_every_letter_of_an_equation_is_in_the_table_of_notation(desktop, name, form, reader):
+    opened = desktop(name, *reader, form=form)
     letters = """(part) => [...new Set([...document.querySelectorAll(part + ' .katex-html .mathnormal')]
                    .flatMap((letter) => [...letter.textContent]))].sort()"""
     used = set(opened.page.evaluate(letters, ".equation"))

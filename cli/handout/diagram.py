@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from markupsafe import Markup
 
 from cli.handout.markup import drawn_symbol, element, joined
 from derive.network import Layer, Network
+from derive.notation import exchanged
 from derive.prose import _, say
 
 WIDTH: Final = 340
@@ -33,9 +35,9 @@ class Box:
         return TALL if self.details else FLAT
 
 
-def diagram(network: Network) -> Markup:
-    """Return the network as a drawing, with a sentence that says the same."""
-    boxes = boxes_of(network)
+def diagram(network: Network, letters: Mapping[str, str]) -> Markup:
+    """Return the network as a drawing, its ``letters`` exchanged, with a sentence that says the same."""
+    boxes = [replace(box, symbol=exchanged(box.symbol, letters)) for box in boxes_of(network)]
     places: list[int] = []
     bottom = 1
     for box in boxes:

@@ -21,6 +21,7 @@ from codegen.generate import MANIFEST, Generated, generate
 from codegen.targets.numpy import FILENAME
 from derive.derivation import Derivation, derive_network
 from derive.present import latex
+from derive.present.letters import in_notation
 from derive.present.page import Page, page_of
 from derive.prose import _, say
 from derive.reader import reader
@@ -71,7 +72,9 @@ def lines_of(generated: Generated) -> dict[int, tuple[int, ...]]:
 
 def page(shown: Handout) -> str:
     """Return a handout as one HTML file for whoever reads now: the same bytes for the same handout."""
-    equations = page_of(shown.derivation, shown.form, steps=True)
+    original = page_of(shown.derivation, shown.form, steps=True)
+    equations = in_notation(original)
+    letters = equations.letters
     style = katex.style(_latex(equations)) + _asset("handout.css")
     scripts = (katex.script(), _asset("handout.js"))
     return (
@@ -86,8 +89,9 @@ def page(shown: Handout) -> str:
             name=user_text(equations.name),
             description=user_text(equations.description),
             facts=_facts(shown),
-            diagram=diagram(shown.derivation.network),
-            symbols=symbols.rows(shown.derivation, equations),
+            diagram=diagram(shown.derivation.network, letters),
+            symbols=symbols.rows(shown.derivation, original, letters),
+            preface=[say(sentence) for sentence in equations.preface],
             groups=groups(equations, shown.lines),
             where=[formula(line) for line in equations.where],
             notes=[say(note) for note in equations.notes],

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
 from cli.handout.markup import formula
 from cli.handout.meanings import INDICES, ONES_MEANING, constant, meaning_of
 from derive.derivation import Derivation
-from derive.notation import FIXED, differentiated, name
+from derive.notation import FIXED, differentiated, exchanged, name
 from derive.present.build import number
 from derive.present.page import Entry, Page, children
 from derive.present.sides import Line
 from derive.present.tree import ONES, Applied, Big, Leaf, Node, Ref, Slope
 from derive.prose import Prose, say
+from derive.reader import reader
 
 _LAYER = re.compile(r"^(d?[A-Za-z]+?)\d+(_\d+)?$")
 
@@ -42,36 +43,35 @@ class Row:
 class Found:
     """What stands on a page, each once, in order of appearance: tensors, letters, indices."""
 
-    tensors: dict[str, None] = field(default_factory=dict)
+    tensors: dict[Ref, None] = field(default_factory=dict)
     letters: dict[Leaf, None] = field(default_factory=dict)
     indices: dict[Leaf, None] = field(default_factory=dict)
     ones: bool = False
 
 
-def rows(derivation: Derivation, page: Page) -> tuple[Row, ...]:
-    """Return the table for a page, in the notation of the reader."""
+def rows(derivation: Derivation, page: Page, letters: Mapping[str, str]) -> tuple[Row, ...]:
+    """Return the table for a page before its ``letters`` are exchanged for those of the reader's notation."""
     found = on_page(page)
-    shapes = shapes_of(derivation, page)
+    shapes = shapes_of(derivation)
     network = derivation.network
     kept = {each.name for each in (*network.parameters, *network.statistics)}  # β² is one, Adam's β₂ is not
     kinds: dict[tuple[str, Prose], list[Member]] = {}
-    for symbol in found.tensors:
-        kind = (_letter(symbol), meaning_of(symbol, network))
-        shape = shapes.get(symbol, "")
+    for tensor in found.tensors:
+        symbol = tensor.symbol
+        written = replace(tensor, symbol=exchanged(symbol, letters))
         identifier = symbol if symbol in kept else name(symbol).identifier
-        member = Member(formula(Ref(symbol)), "" if shape == "()" else shape, identifier)
-        kinds.setdefault(kind, []).append(member)
-    table = [Row(say(meaning), tuple(members)) for (_letter, meaning), members in kinds.items()]
-    table += [
-        _constant(letter, symbol, derivation)
-        for letter, symbol in named(found.letters)
-        if symbol not in found.tensors or symbol in kept
-    ]
+        member = Member(formula(written), _shape(shapes.get(symbol, ()), tensor.matrix), identifier)
+        kinds.setdefault((_letter(symbol), meaning_of(symbol, network)), []).append(member)
+    table = [Row(say(meaning), tuple(members)) for (_kind, meaning), members in kinds.items()]
+    tensors = {tensor.symbol for tensor in found.tensors} - kept
+    for letter, symbol in named(found.letters):
+        if symbol not in tensors:
+            table.append(_constant(letter, symbol, derivation))
     if found.ones:
         table.append(Row(say(ONES_MEANING), (Member(formula(ONES), "", ""),)))
     if found.indices:
-        letters = sorted(found.indices, key=lambda leaf: leaf.text)
-        table.append(Row(say(INDICES), tuple(Member(formula(leaf), "", "") for leaf in letters)))
+        indices = sorted(found.indices, key=lambda leaf: leaf.text)
+        table.append(Row(say(INDICES), tuple(Member(formula(leaf), "", "") for leaf in indices)))
     return tuple(table)
 
 
@@ -97,8 +97,8 @@ def _collect(node: Node, entry: Entry, found: Found, subscript: bool = False) ->
         case Ref(symbol=symbol, subscripts=subscripts, mark=mark):
             of = None if symbol.startswith("dz") else differentiated(symbol)
             if of is not None:
-                found.tensors.setdefault(of)
-            found.tensors.setdefault(symbol)
+                found.tensors.setdefault(Ref(of, matrix=node.matrix))
+            found.tensors.setdefault(Ref(symbol, matrix=node.matrix))
             if mark:
                 found.indices.setdefault(Leaf(mark, mark))
             for each in subscripts:
@@ -125,18 +125,20 @@ def below(node: Node) -> Iterator[Node]:
         yield from children(node)
 
 
-def shapes_of(derivation: Derivation, page: Page) -> dict[str, str]:
-    """Return the shape of every tensor: as equations show it, else as it is read."""
-    shapes: dict[str, str] = {}
+def shapes_of(derivation: Derivation) -> dict[str, tuple[str, ...]]:
+    """Return the shape of every tensor, the examples of the batch first."""
+    shapes: dict[str, tuple[str, ...]] = {}
     for numbered in derivation.equations:
         for equation in (numbered.equation, numbered.computed):
-            for symbol, base in equation.reads().items():
-                shapes.setdefault(symbol, _shape([str(size) for size in base.shape]))
-    defined = zip(derivation.equations, page.entries, strict=True)
-    return {**shapes, **{numbered.name: entry.shape for numbered, entry in defined}}
+            for symbol, base in {**equation.reads(), equation.name: equation.left.base}.items():
+                shapes.setdefault(symbol, tuple(str(size) for size in base.shape))
+    return shapes
 
 
-def _shape(sizes: list[str]) -> str:
+def _shape(sizes: tuple[str, ...], matrix: bool) -> str:
+    """Return a shape as equations show it; "" for a number."""
+    if matrix and reader().batch == "columns":
+        sizes = sizes[::-1]
     return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})" if sizes else ""
 
 

@@ -11,7 +11,6 @@ from derive.prose import Prose, _
 INDICES: Final = _(
     "indices: n counts the examples of the batch, the others units, pixels, channels or layers"
 )
-ONES_MEANING: Final = _("vector of ones")
 
 # By the whole symbol: what comes from outside, and the letters of the update.
 FIXED: Final[dict[str, Prose]] = {

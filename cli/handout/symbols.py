@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from markupsafe import Markup
 
 from cli.handout.markup import formula
-from cli.handout.meanings import INDICES, ONES_MEANING, constant, meaning_of
+from cli.handout.meanings import INDICES, constant, meaning_of
 from derive.derivation import Derivation
 from derive.notation import FIXED, differentiated, exchanged, name
 from derive.present.build import number
 from derive.present.page import Entry, Page, children
 from derive.present.sides import Line
-from derive.present.tree import ONES, Applied, Big, Leaf, Node, Ref, Slope
+from derive.present.tree import Applied, Big, Leaf, Node, Ref, Slope
 from derive.prose import Prose, say
 from derive.reader import reader
 
@@ -46,7 +46,6 @@ class Found:
     tensors: dict[Ref, None] = field(default_factory=dict)
     letters: dict[Leaf, None] = field(default_factory=dict)
     indices: dict[Leaf, None] = field(default_factory=dict)
-    ones: bool = False
 
 
 def rows(derivation: Derivation, page: Page, letters: Mapping[str, str]) -> tuple[Row, ...]:
@@ -61,14 +60,14 @@ def rows(derivation: Derivation, page: Page, letters: Mapping[str, str]) -> tupl
         written = replace(tensor, symbol=exchanged(symbol, letters))
         identifier = symbol if symbol in kept else name(symbol).identifier
         member = Member(formula(written), _shape(shapes.get(symbol, ()), tensor.matrix), identifier)
-        kinds.setdefault((_letter(symbol), meaning_of(symbol, network)), []).append(member)
+        members = kinds.setdefault((_letter(symbol), meaning_of(symbol, network)), [])
+        if member not in members:  # a capital letter has no greater one
+            members.append(member)
     table = [Row(say(meaning), tuple(members)) for (_kind, meaning), members in kinds.items()]
     tensors = {tensor.symbol for tensor in found.tensors} - kept
     for letter, symbol in named(found.letters):
         if symbol not in tensors:
             table.append(_constant(letter, symbol, derivation))
-    if found.ones:
-        table.append(Row(say(ONES_MEANING), (Member(formula(ONES), "", ""),)))
     if found.indices:
         indices = sorted(found.indices, key=lambda leaf: leaf.text)
         table.append(Row(say(INDICES), tuple(Member(formula(leaf), "", "") for leaf in indices)))
@@ -104,8 +103,6 @@ def _collect(node: Node, entry: Entry, found: Found, subscript: bool = False) ->
             for each in subscripts:
                 _collect(each, entry, found, True)
             return
-        case Leaf() if node == ONES:
-            found.ones = True
         case Leaf(text=text) if text[0].isalpha() and not text.startswith(("π", "δ_")):
             index = subscript or (entry.role != "update" and text.islower() and text.isascii())
             (found.indices if index else found.letters).setdefault(node)

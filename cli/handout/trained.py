@@ -9,7 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from cli.handout.charts import Chart, Series, chart, confusion, number, percent, said
+from cli.handout.charts import Chart, Series, chart, number, percent, said
+from cli.handout.confusion import confusion
 from cli.handout.markup import user_text
 from codegen.generate import MANIFEST, Generated
 from derive.prose import Prose, _, say

@@ -287,6 +287,7 @@ def _faults() -> tuple[type[Exception], ...]:
         "derive.differentiate": ("CannotDifferentiate",),
         "codegen.generate": ("OutputRefused",),
         "codegen.lower": ("LoweringError",),
+        "cli.typeset": ("NoTypesetting",),
         "runtime.errors": ("RuntimeFault",),
     }
     modules = {module: sys.modules[module] for module in names if module in sys.modules}

@@ -6,6 +6,7 @@ Nothing of it is a command, a link or a tag any more; control characters become 
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 from typing import Final
 
@@ -39,6 +40,9 @@ _SYMBOLS: Final = {
     "Δ": r"\Delta", "Π": r"\Pi", "″": "''", "₀": "_0", "₃": "_3", "∇": r"\nabla",
 }  # fmt: skip
 _RAISED: Final = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
+_ACCENTS: Final = {"\u0302": r"\hat", "\u0304": r"\bar"}
+# One letter with an index or an exponent: z_k, δ_kj, x_old, e^x.
+_INDEXED: Final = re.compile(r"(?<![\w\\])([A-Za-zα-ω])([_^])([A-Za-z]{1,3}|\d)(?![\w(])")
 _PUNCTUATION: Final = {
     "–": "--",
     "—": "---",
@@ -58,14 +62,26 @@ def plain(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """Return a text for LaTeX's text mode, known mathematical letters in mathematics."""
+    """Return a text for LaTeX's text mode; known mathematical letters and z_k, e^x in mathematics."""
+    written, end, whole = [], 0, plain(text)
+    for found in _INDEXED.finditer(whole):
+        lower = found[3] if len(found[3]) < 3 else rf"\mathrm{{{found[3]}}}"
+        letter = _SYMBOLS.get(found[1], found[1])
+        written += [_latex(whole[end : found.start()]), f"${letter}{found[2]}{{{lower}}}$"]
+        end = found.end()
+    return "".join((*written, _latex(whole[end:])))
+
+
+def _latex(text: str) -> str:
     written = []
-    for character in _letters(plain(text)):
+    for character in _letters(text):
         if set(character) <= _RAISED.keys():
             power = "".join(_RAISED[digit] for digit in character)
             written.append(f"$^{power}$" if len(power) == 1 else f"$^{{{power}}}$")
         elif character in _SYMBOLS:
             written.append(f"${_SYMBOLS[character]}$")
+        elif len(character) > 1 and character[1:] in _ACCENTS:
+            written.append(rf"${_ACCENTS[character[1:]]}{{{character[0]}}}$")
         else:
             written.append(_LATEX.get(character) or _PUNCTUATION.get(character) or character)
     return "".join(written)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-
 from derive.present import tree as t
 
 Array = np.ndarray

@@ -1,4 +1,4 @@
-"""Matrix formulas are worth what the index equations are: for one example, for a batch in rows, in columns."""
+"""Matrix formulas are worth what index equations are: for one example, for batches in rows and columns."""
 
 from __future__ import annotations
 

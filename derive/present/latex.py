@@ -120,6 +120,9 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return rf"\frac{{{d} {at(of, POWER)}}}{{{d} {at(by, POWER)}}}", POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
+        case t.Grid(rows):
+            inner = r" \\ ".join(" & ".join(write(cell) for cell in row) for row in rows)
+            return rf"\begin{{bmatrix}} {inner} \end{{bmatrix}}", ATOM
         case _:
             raise TypeError(f"no LaTeX for {type(node).__name__}")
 

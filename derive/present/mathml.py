@@ -104,6 +104,10 @@ def _rest(node: t.Node) -> tuple[str, int]:
             return f"<mfrac>{_row(d, _at(of, POWER))}{_row(d, _at(by, POWER))}</mfrac>", POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
+        case t.Grid(rows):
+            cells = ("".join(f"<mtd>{_at(cell, 0)}</mtd>" for cell in row) for row in rows)
+            table = "".join(f"<mtr>{row}</mtr>" for row in cells)
+            return _row(_operator("["), f"<mtable>{table}</mtable>", _operator("]")), ATOM
         case _:
             raise TypeError(f"no MathML for {type(node).__name__}")
 

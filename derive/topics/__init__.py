@@ -42,6 +42,16 @@ _MODULES: dict[str, dict[str, str]] = {
         "backprop-chain": "x → h₁ → h₂ → h₃ → y: every δ and every update",
         "forward-3-2-3": "3 inputs, 2 hidden, 3 outputs: E as one formula",
     },
+    "convolutions": {
+        "convolution": "y = Σ x[i − k] w[k]: sizes, the rotated kernel, both derivatives, in numbers",
+    },
+    "winners": {
+        "pooling": "the greatest and the mean of every window, and how their derivatives go back",
+        "maxout": "the greatest of several affine maps, and the derivative through the winner",
+    },
+    "dropouts": {
+        "dropout": "training and evaluation, their gradients, and dropout as L2 in expectation",
+    },
     "updates": {
         "momentum": "gradient descent with velocity",
         "adagrad": "steps divided by the root of all squared gradients",

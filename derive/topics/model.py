@@ -10,7 +10,7 @@ from sympy import Expr
 from derive.present.build import Writer, textbook
 from derive.present.page import Entry, Page, Section, explanations
 from derive.present.sides import Line
-from derive.present.text import text
+from derive.present.text import write
 from derive.present.tree import Leaf, Node, Slope
 from derive.prose import _
 
@@ -79,15 +79,20 @@ class Steps:
         because: tuple[int, ...] = (),
         result: str = "",
         relation: str = "=",
+        formula: Expr | None = None,
     ) -> int:
-        """Add a step and return its number; ``result`` names it among the results."""
+        """Add a step and return its number; ``result`` names it among the results.
+
+        ``formula`` is the expression behind a right side that is laid out already.
+        """
         number = len(self.entries) + 1
         shown = Line(node(left), relation, node(right))
         role = "result" if result else "step"
         self.entries.append(Entry(number, role, result or "step", shown, "", because, rule))
-        if result and isinstance(right, Expr):
-            self.results[result] = text(right)
-            self.formulas[result] = right
+        expression = right if isinstance(right, Expr) else formula
+        if result and expression is not None:
+            self.results[result] = write(shown.right)
+            self.formulas[result] = expression
         return number
 
     def topic(self, id: str, title: str, *notes: str | Erratum, **results: str) -> Topic:

@@ -52,6 +52,19 @@ _MODULES: dict[str, dict[str, str]] = {
     "dropouts": {
         "dropout": "training and evaluation, their gradients, and dropout as L2 in expectation",
     },
+    "normalizations": {
+        "batch-norm": "training and evaluation, the long gradient line by line and the compact one",
+    },
+    "gates": {
+        "or": "OR by one sigmoid unit: its equations, and its outputs for weights set by hand",
+        "xor-backprop": "XOR by 2-3-1: all equations and one step in numbers",
+    },
+    "counts": {
+        "mnist-mlp": "784-16-16-10: the equations of all layers and the count of parameters",
+    },
+    "errata": {
+        "errata": "everything that a slide gets wrong, each with the number that shows it",
+    },
     "updates": {
         "momentum": "gradient descent with velocity",
         "adagrad": "steps divided by the root of all squared gradients",

@@ -89,6 +89,7 @@ def convolution(given: Mapping[str, str]) -> Topic:
 
 
 def _definition(steps: Steps) -> None:
+    steps.begin(_("Definition"))
     full = layer(1, m - 1, True)
     first = steps.add(full.left, full.right, _("definition of the convolution"), (), "y")
     other = full.right.body.xreplace({k: i - j})
@@ -102,6 +103,7 @@ def _definition(steps: Steps) -> None:
 
 def _sizes(steps: Steps) -> None:
     """From the last window that fits to the size of the output."""
+    steps.begin(_("The size of the output"))
     o = Symbol("o", integer=True, positive=True)
     reach = s * (o - 1) + m
     (most,) = sympy.solve(sympy.Eq(reach, n + 2 * p), o)
@@ -156,6 +158,7 @@ def _floor(inner: Node) -> Node:
 
 def _rotated(steps: Steps) -> None:
     """The convolution is the cross-correlation with the rotated kernel."""
+    steps.begin(_("Convolution and cross-correlation"))
     general = layer(1, p, True, s, d)
     first = steps.add(
         general.left,
@@ -182,6 +185,7 @@ def _rotated(steps: Steps) -> None:
 
 
 def _derivatives(steps: Steps, rank: int) -> None:
+    steps.begin(_("Derivatives in one dimension") if rank == 1 else _("Derivatives in two dimensions"))
     suffix = "" if rank == 1 else ", 2-D"
     for flip in (True, False):
         forward = layer(rank, p, flip)
@@ -239,6 +243,7 @@ def _example(given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _numbers(steps: Steps, example: Mapping[str, Any]) -> None:
+    steps.begin(_("In numbers"))
     x, w = example["x"], example["w"]
     step, gap, padding = example["stride"], example["dilation"], example["padding"]
     try:
@@ -290,8 +295,10 @@ def _concrete(x: Array, w: Array, windows: tuple[Window, ...]) -> tuple[Equation
     sizes: dict[Expr, Expr] = {}
     for axis, extent, here in zip(axes, x.shape, windows, strict=True):
         sizes |= {
-            axis.extent: Integer(extent), axis.kernel: Integer(here.kernel), axis.outputs: Integer(here.outputs)
-        }  # fmt: skip
+            axis.extent: Integer(extent),
+            axis.kernel: Integer(here.kernel),
+            axis.outputs: Integer(here.outputs),
+        }
     return (one.replace(sizes),)
 
 

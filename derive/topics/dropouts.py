@@ -64,8 +64,8 @@ def dropout(given: Mapping[str, str]) -> Topic:
         _("p is the rate, the share of the values that become 0, and q = 1 − p the share that is kept."),
         _("⟨u⟩ is the mean of u over all masks."),
         _(
-            "In the mean over masks dropout adds (p/q) Σ w_j² x_j² to the squared error: weight decay whose λ "
-            "is larger for a weight whose input is larger."
+            "In the mean over masks dropout adds (p/q) Σ w_j² x_j² to the squared error: weight decay, whose "
+            "λ is larger for a weight whose input is larger."
         ),
     )
 
@@ -81,6 +81,7 @@ def _layer(mode: str) -> Equation:
 
 
 def _modes(steps: Steps) -> None:
+    steps.begin(_("Two functions"))
     training, evaluation = _layer("training"), _layer("evaluation")
     drawn = Applied(r"\operatorname{Bernoulli}", "Bernoulli", (Leaf("q", "q"),))
     first = steps.add(
@@ -141,6 +142,7 @@ def expectation(term: Expr) -> Expr:
 
 def _expectation(steps: Steps) -> Equation:
     """From the squared error of a linear unit under a mask to the L2 term."""
+    steps.begin(_("A linear unit in expectation"))
     one, other = (w[at] * m[at] * x[at] / q for at in (j, k))
     unit = Sum(one, (j, J))
     first = steps.add("y", unit, _("a linear unit in training: every input is dropped or kept"))
@@ -193,6 +195,7 @@ def _require_equal(one: Expr, other: Expr) -> None:
 
 def _masks(steps: Steps, found: Mapping[str, Array], expected: Equation) -> None:
     """Try every mask, and hold the mean against the formula."""
+    steps.begin(_("In numbers"))
     rate = float(found["rate"])
     keep_ = 1 - rate
     given = [put(steps, name, found[name], _("an example")) for name in ("w", "x", "t")]

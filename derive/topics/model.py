@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -42,7 +43,7 @@ class Topic:
     """A derived topic.  Entries of role "result" are what is shown without the steps.
 
     ``formulas`` holds the right sides of results as expressions, for whoever wants to compute with them;
-    ``errata`` stand among the notes too.
+    ``errata`` stand among the notes too; ``headings`` gives the number of the step before which each stands.
     """
 
     id: str
@@ -52,11 +53,18 @@ class Topic:
     results: Mapping[str, str] = field(default_factory=dict)
     formulas: Mapping[str, Expr] = field(default_factory=dict)
     errata: tuple[Erratum, ...] = ()
+    headings: Mapping[int, str] = field(default_factory=dict)
 
     def page(self, steps: bool = False) -> Page:
         """Return all steps, or the results alone."""
-        shown = tuple(e for e in self.entries if steps or e.role == "result")
-        page = Page(self.id, self.title, (Section("", shown),), (), self.notes, dict(self.results))
+        starts = sorted({1, *self.headings}) if self.entries else []
+        sections = []
+        for start, after in itertools.zip_longest(starts, starts[1:], fillvalue=len(self.entries) + 1):
+            run = self.entries[start - 1 : after - 1]
+            shown = tuple(e for e in run if steps or e.role == "result")
+            if shown:
+                sections.append(Section(self.headings.get(start, ""), shown))
+        page = Page(self.id, self.title, tuple(sections), (), self.notes, dict(self.results))
         if not steps:
             return page
         where = tuple(explanations(page))
@@ -70,6 +78,11 @@ class Steps:
         self.entries: list[Entry] = []
         self.results: dict[str, str] = {}
         self.formulas: dict[str, Expr] = {}
+        self.headings: dict[int, str] = {}
+
+    def begin(self, heading: str) -> None:
+        """Put a heading before the next step."""
+        self.headings[len(self.entries) + 1] = heading
 
     def add(
         self,
@@ -88,7 +101,9 @@ class Steps:
         number = len(self.entries) + 1
         shown = Line(node(left), relation, node(right))
         role = "result" if result else "step"
-        self.entries.append(Entry(number, role, result or "step", shown, "", because, rule))
+        self.entries.append(
+            Entry(number, role, result or "step", shown, "", tuple(sorted(set(because))), rule)
+        )
         expression = right if isinstance(right, Expr) else formula
         if result and expression is not None:
             self.results[result] = write(shown.right)
@@ -100,7 +115,7 @@ class Steps:
         errata = tuple(note for note in notes if isinstance(note, Erratum))
         written = tuple(note.note if isinstance(note, Erratum) else note for note in notes)
         found = {**self.results, **results}
-        return Topic(id, title, tuple(self.entries), written, found, self.formulas, errata)
+        return Topic(id, title, tuple(self.entries), written, found, self.formulas, errata, self.headings)
 
 
 def node(side: Expr | Node | str) -> Node:

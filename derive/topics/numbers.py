@@ -19,8 +19,9 @@ from sympy import Expr, Indexed, Symbol
 from derive.formula import FormulaError, parse_formula
 from derive.index import Equation, Max, Reduction, Sum, Winner, name_of
 from derive.interpret import evaluate
+from derive.present import text
 from derive.present.build import Writer, textbook
-from derive.present.tree import Applied, Grid, Leaf, Node, Plus, Ref, Related, Times
+from derive.present.tree import Applied, Grid, Leaf, Node, Over, Plus, Ref, Related, Times
 from derive.prose import _
 from derive.topics.model import Steps, TopicError
 
@@ -55,16 +56,16 @@ def needed(id: str, found: Mapping[str, Array], names: Iterable[str]) -> None:
         raise TopicError(f"{id}: give {_listed(missing)} too")
 
 
-def tensor_of(name: str, text: str, rank: int) -> Array:
+def tensor_of(name: str, written: str, rank: int) -> Array:
     """Return the numbers of a text as an array of ``rank`` axes.  Raises TopicError."""
-    nested = _nested(name, text if text.lstrip().startswith("[") or rank == 0 else f"[{text}]")
+    nested = _nested(name, written if written.lstrip().startswith("[") or rank == 0 else f"[{written}]")
     try:
         found = np.array(nested, dtype=np.float64)
     except ValueError:
         raise TopicError(f"{name}: the rows have different lengths") from None
     if found.ndim != rank:
         kinds = ("one number", "a row of numbers, 1,2,3", "rows of numbers, [[1,2],[3,4]]")
-        raise TopicError(f"{name} is {kinds[rank]} (given: {text})")
+        raise TopicError(f"{name} is {kinds[rank]} (given: {written})")
     if found.size > MOST:
         raise TopicError(f"{name} has {found.size} numbers; at most {MOST} can be read on a page")
     if not found.size:
@@ -72,25 +73,24 @@ def tensor_of(name: str, text: str, rank: int) -> Array:
     return found
 
 
-def _nested(name: str, text: str) -> Any:
-    text = text.strip()
-    if text.startswith("["):
-        if not text.endswith("]"):
-            raise TopicError(f"{name}: a bracket is not closed in {text}")
-        return [_nested(name, part) for part in _parts(name, text[1:-1])]
+def _nested(name: str, written: str) -> Any:
+    written = written.strip()
+    if written.startswith("["):
+        if not written.endswith("]"):
+            raise TopicError(f"{name}: a bracket is not closed in {written}")
+        return [_nested(name, part) for part in _parts(name, written[1:-1])]
     try:
-        value = parse_formula(text, {})
-        return float(value)
+        return float(parse_formula(written, {}))
     except (FormulaError, OverflowError) as error:
-        raise TopicError(f"{name}: {text!r} is no number: {str(error).splitlines()[0]}") from None
+        raise TopicError(f"{name}: {written!r} is no number: {str(error).splitlines()[0]}") from None
 
 
-def _parts(name: str, text: str) -> list[str]:
+def _parts(name: str, written: str) -> list[str]:
     found, depth = [""], 0
-    for character in text:
+    for character in written:
         depth += (character in "([") - (character in ")]")
         if depth < 0:
-            raise TopicError(f"{name}: a bracket too many in {text}")
+            raise TopicError(f"{name}: a bracket too many in {written}")
         if character == "," and depth == 0:
             found.append("")
         else:
@@ -123,8 +123,20 @@ def _listed(names: Iterable[str]) -> str:
 def compute(equations: Iterable[Equation], arrays: dict[str, Any]) -> dict[str, Any]:
     """Add to the arrays what the equations define, in order."""
     for equation in equations:
-        arrays[equation.name] = evaluate(equation, arrays)
+        arrays[equation.name] = value_of(equation, arrays)
     return arrays
+
+
+def value_of(equation: Equation, arrays: Mapping[str, Any]) -> Any:
+    """Return what an equation defines.  Raises TopicError where the given numbers give no number."""
+    try:
+        value = evaluate(equation, arrays)
+    except (OverflowError, ZeroDivisionError, ValueError) as error:
+        left = text.write(Writer().tree(equation.left))
+        raise TopicError(f"{left} has no value for the numbers given: {error}") from None
+    if not np.isfinite(value).all():
+        raise TopicError(f"{text.write(Writer().tree(equation.left))} is too large for the numbers given")
+    return value
 
 
 def work(
@@ -134,7 +146,7 @@ def work(
 
     A short vector is shown row by row with the numbers put in; of what is longer, the values.
     """
-    value = evaluate(equation, arrays)
+    value = value_of(equation, arrays)
     arrays[equation.name] = value
     added = []
     if value.size <= FULLY and value.ndim < 2:
@@ -267,8 +279,9 @@ def _numbers(tree: Any, arrays: Mapping[str, Any]) -> Any:
             return figure(float(np.asarray(arrays[symbol])[at]))
         case Times(factors):
             found = [_numbers(f, arrays) for f in factors]
+            fraction = [found.pop(0)] if isinstance(found[0], Over) else []  # it needs no dot after it
             dotted = [part for factor in found for part in (DOT, factor)][1:]
-            return Times(tuple(dotted))
+            return Times((*fraction, *dotted))
         case Plus(terms):
             signed = [(negative, _numbers(term, arrays)) for negative, term in terms]
             return Plus(tuple(_sign_outside(negative, term) for negative, term in signed))

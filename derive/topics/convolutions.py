@@ -20,10 +20,11 @@ from derive.layers.convolution import Axis, Convolution, N, in_channels, out_cha
 from derive.layers.layer import ShapeError
 from derive.layers.windows import Window, window
 from derive.present import latex, text
-from derive.present.tree import Big, Leaf, Node, Over, Plus, Related, Times
+from derive.present.tree import Big, Leaf, Node, Over, Plus, Ref, Related, Times
 from derive.prose import _
+from derive.topics.givens import Array, tensor_of, whole
 from derive.topics.model import Steps, Topic, TopicError, node, partial
-from derive.topics.numbers import Array, compute, counted, figure, grid, inserted, keep, put, tensor_of, whole
+from derive.topics.numbers import compute, counted, figure, inserted, put, relation, worked
 from derive.topics.templates import plain_places, renamed, without
 
 i, j, k, l = (index(letter) for letter in "ijkl")  # noqa: E741  (the lecture's letter)
@@ -257,36 +258,27 @@ def _numbers(steps: Steps, example: Mapping[str, Any]) -> None:
     given = put(steps, "x", x, _("an example"))
     kernel = put(steps, "w", w, _("its kernel"))
     turned = np.flip(w)
-    rotated = put(steps, "w^r", turned, _("the kernel rotated by 180°"))
-    keep(steps, "w^r, worked", turned)
-    equations = _concrete(x, w, windows)
-    arrays: dict[str, Any] = {"x": x, "w": w}
-    compute(equations[:1], arrays)
+    rule = _("the kernel rotated by 180°")
+    rotated = worked(steps, Ref("w^r"), turned, rule, (kernel,), "w^r, worked")
+    forward = _concrete(x, w, windows)
+    arrays: dict[str, Any] = compute([forward], {"x": x, "w": w})
     y = arrays["y"]
     first = (0,) * x.ndim
-    forward_ = equations[0]
-    shown = inserted(forward_, arrays, first)
+    shown = inserted(forward, arrays, first)
     rule = _("stride {s}, dilation {d}, padding {p}", s=step, d=gap, p=before)
     if shown is not None:
-        steps.add(
-            counted(forward_, first), Related("=", shown, figure(float(y[first]))), rule, (given, rotated)
-        )
-    all_ = steps.add(Leaf("y", "y"), grid(y), rule, (given, kernel))
-    keep(steps, "y, worked", y)
+        right = Related(relation(float(y[first])), shown, figure(float(y[first])))
+        steps.add(counted(forward, first), right, rule, (given, rotated))
+    every = worked(steps, Ref("y"), y, rule, (given, kernel), "y, worked")
     arrays["dy"] = np.ones_like(y)
     for of in ("x", "w"):
-        slope = vjp(forward_, of)
+        slope = vjp(forward, of)
         compute([slope], arrays)
-        steps.add(
-            partial("E", of),
-            grid(arrays[slope.name]),
-            _("for E = Σ y, so that ∂E/∂y = 1 everywhere"),
-            (all_,),
-        )
-        keep(steps, f"dE/d{of}, worked", arrays[slope.name])
+        rule = _("for E = Σ y, so that ∂E/∂y = 1 everywhere")
+        worked(steps, partial("E", of), arrays[slope.name], rule, (every,), f"dE/d{of}, worked")
 
 
-def _concrete(x: Array, w: Array, windows: tuple[Window, ...]) -> tuple[Equation, ...]:
+def _concrete(x: Array, w: Array, windows: tuple[Window, ...]) -> Equation:
     """Return the layer's equation with these windows, its sizes as numbers."""
     letters = ((i, "u", "height"), (j, "v", "width"))[: x.ndim]
     axes = tuple(Axis(name, output, index(entry)) for output, entry, name in letters)
@@ -299,7 +291,7 @@ def _concrete(x: Array, w: Array, windows: tuple[Window, ...]) -> tuple[Equation
             axis.kernel: Integer(here.kernel),
             axis.outputs: Integer(here.outputs),
         }
-    return (one.replace(sizes),)
+    return one.replace(sizes)
 
 
 TOPICS = {"convolution": convolution}

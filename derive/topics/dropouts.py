@@ -18,19 +18,9 @@ from derive.layers.layer import features
 from derive.present import latex, text
 from derive.present.tree import Applied, Leaf, Node, Over, Plus, Related, Times
 from derive.prose import _
+from derive.topics.givens import Array, needed, taken
 from derive.topics.model import Steps, Topic, TopicError, node, partial
-from derive.topics.numbers import (
-    Array,
-    compute,
-    decimal,
-    figure,
-    inserted,
-    keep,
-    needed,
-    put,
-    relation,
-    taken,
-)
+from derive.topics.numbers import compute, decimal, figure, inserted, keep, put, relation, worked
 from derive.topics.templates import without
 
 j, k, J = index("j"), index("k"), size("J")
@@ -210,14 +200,13 @@ def _masks(steps: Steps, found: Mapping[str, Array], expected: Equation) -> None
         total += chance * float(compute([unit], arrays)["E"])
     mean = _mean(Leaf("E", "E"))
     rule = _("all {masks} masks, each with its probability", masks=2**count)
-    every = steps.add(mean, figure(total), rule, (*given,), relation=relation(total))
-    keep(steps, "mean of E, every mask", total)
+    every = worked(steps, mean, total, rule, (*given,), "mean of E, every mask")
     formula = float(compute([expected], arrays)["E"])
     if abs(formula - total) > 1e-9 * max(1.0, abs(total)):
         raise AssertionError(f"over all masks {total}, by the formula {formula}")
     put_in = inserted(expected, arrays, ())
     shown = figure(formula) if put_in is None else Related(relation(formula), put_in, figure(formula))
-    steps.add(mean, shown, _("by the formula: the same"), (every,))
+    steps.add(mean, shown, _("by the formula: the same"), (every,), "mean of E, formula")
     keep(steps, "mean of E, formula", formula)
 
 

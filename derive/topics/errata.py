@@ -8,8 +8,8 @@ from derive.present.tree import Leaf, Words
 from derive.prose import _
 from derive.topics import TOPICS as ALL
 from derive.topics import topic
+from derive.topics.givens import taken
 from derive.topics.model import Erratum, Steps, Topic
-from derive.topics.numbers import taken
 
 
 def errata(given: Mapping[str, str]) -> Topic:

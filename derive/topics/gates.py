@@ -19,9 +19,10 @@ from derive.present.sides import line
 from derive.present.tree import Leaf, Node, Ref
 from derive.prose import _
 from derive.spec import parse_spec
+from derive.topics.givens import taken
 from derive.topics.model import Erratum, Steps, Topic, TopicError
 from derive.topics.networks import arrays_of, blackboard, from_x, network_equations
-from derive.topics.numbers import decimal, figure, grid, keep, put, relation, taken
+from derive.topics.numbers import decimal, grid, keep, put, worked
 
 ROWS: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
 OR: Final = """
@@ -77,6 +78,7 @@ def or_(given: Mapping[str, str]) -> Topic:
     x = np.array(ROWS, dtype=float)
     either, both = x.max(axis=1), x.min(axis=1)
     t, w, b = either[:, None], found["w"][None, :], np.atleast_1d(found["b"])
+    steps.begin(_("In numbers"))
     places = {
         "x": put(steps, "x", x, _("the four rows of the truth table")),
         "t": put(steps, "t", t, _("OR: 1 where at least one input is 1")),
@@ -85,8 +87,7 @@ def or_(given: Mapping[str, str]) -> Topic:
     }
     arrays: dict[str, Any] = {"x": x, "t": t, "W1": w, "b1": b}
     for name, result in (("z1", "z"), ("a1", "outputs"), ("E", "error")):
-        _value(steps, from_x(_by_name(derivation, name)), arrays, numbers[name], places)
-        keep(steps, result, arrays[name])
+        _value(steps, from_x(_by_name(derivation, name)), arrays, numbers[name], places, result)
     steps.add(_function("AND"), grid(both[:, None]), _("AND: 1 where both inputs are 1"), (places["x"],))
     wrong = [row + 1 for row in range(4) if either[row] != both[row]]
     return steps.topic(
@@ -96,8 +97,8 @@ def or_(given: Mapping[str, str]) -> Topic:
             _("a slide labels the targets {targets} AND", targets=_row(either)),
             _("they are the targets of OR"),
             _(
-                "By the truth table x₁ AND x₂ is {conjunction}, and x₁ OR x₂ is {disjunction}: they differ in "
-                "the rows {rows}.",
+                "By the truth table x₁ AND x₂ is {conjunction}, and x₁ OR x₂ is {disjunction}: they "
+                "differ in the rows {rows}.",
                 conjunction=_row(both),
                 disjunction=_row(either),
                 rows=", ".join(map(str, wrong)),
@@ -119,20 +120,21 @@ def _by_name(derivation: Derivation, name: str) -> Equation:
 
 
 def _value(
-    steps: Steps, equation: Equation, arrays: dict[str, Any], formula: int, places: dict[str, int]
+    steps: Steps,
+    equation: Equation,
+    arrays: dict[str, Any],
+    formula: int,
+    places: dict[str, int],
+    result: str,
 ) -> None:
     """Add the values of what an equation defines, with a row for every example.
 
     ``formula`` is the number of the equation's step, ``places`` those of the values it reads.
     """
     arrays[equation.name] = value = arrays_of(equation)(arrays)
-    exact = all(relation(float(v)) == "=" for v in np.ravel(value))
     because = (formula, *(places[name] for name in equation.reads() if name in places))
     left = line(equation, "index").left if value.ndim == 0 else Ref(equation.name)
-    right = figure(float(value)) if value.ndim == 0 else grid(value)
-    places[equation.name] = steps.add(
-        left, right, _("with the numbers"), because, relation="=" if exact else "≈"
-    )
+    places[equation.name] = worked(steps, left, value, _("with the numbers"), because, result)
 
 
 # ---- XOR -------------------------------------------------------------------------------------------------
@@ -146,7 +148,7 @@ STEPS: Final = 100
 
 
 def xor_backprop(given: Mapping[str, str]) -> Topic:
-    """Derive the 2-3-1 network of XOR, one step in numbers, and what a bias for each row of the batch does."""
+    """Derive the 2-3-1 network of XOR, one step in numbers, and what a bias for each example does."""
     found = taken("xor-backprop", given, w1=2, w2=1, b1=1, rate=0)
     start = {name: np.array(value) for name, value in START.items()}
     if "w1" in found:
@@ -165,16 +167,16 @@ def xor_backprop(given: Mapping[str, str]) -> Topic:
     update = derivation.role("update")[-1].equation
     rule = _("gradient descent, θ any weight or bias, g its gradient")
     descent = steps.add(update.left, update.right, rule, tuple(numbers[f"d{p}"] for p in start), relation="←")
+    steps.begin(_("One step in numbers"))
     arrays, places = _start(steps, start, rate)
     for numbered in blackboard(derivation):
-        _value(steps, from_x(numbered.equation), arrays, numbers[numbered.name], places)
-        keep(steps, f"{numbered.name}, worked", arrays[numbered.name])
+        name = numbered.name
+        _value(steps, from_x(numbered.equation), arrays, numbers[name], places, f"{name}, worked")
     step = _descent(update, rate)
     for name in start:
         moved = step(arrays[name], arrays[cotangent(name)])
         because = (descent, places[name], places[cotangent(name)])
-        steps.add(Ref(name), grid(moved), _("after one step"), because, relation="≈")
-        keep(steps, f"{name}, after one step", moved)
+        worked(steps, Ref(name), moved, _("after one step"), because, f"{name}, after one step")
     right, wrong = (_train(derivation, start, rate, rows) for rows in (False, True))
     return steps.topic(
         "xor-backprop",
@@ -262,8 +264,8 @@ def _bias_erratum(
         _("∂E/∂b¹ is the sum of δ¹ over the batch, {narrow} numbers", narrow=shapes["db1"]),
         _(
             "NumPy makes the bias {wide} without a word: every example learns a bias of its own. After "
-            "{steps} steps its E is {wrong}, but a new example has no bias; with the sum over the batch it is "
-            "{right}.",
+            "{steps} steps its E is {wrong}, but a new example has no bias; with the sum over the batch it "
+            "is {right}.",
             wide=" × ".join(map(str, wrong["b1"].shape)),
             steps=STEPS,
             wrong=decimal(float(wrong["E"])),

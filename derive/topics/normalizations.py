@@ -18,8 +18,9 @@ from derive.layers.layer import Forward, features
 from derive.present.tree import Node, Plus, Times
 from derive.prose import _
 from derive.simplify import tidy
+from derive.topics.givens import same_shape, taken
 from derive.topics.model import Steps, Topic, TopicError, node, partial
-from derive.topics.numbers import compute, decimal, grid, keep, put, same_shape, taken, work
+from derive.topics.numbers import compute, decimal, put, work, worked
 from derive.topics.templates import without
 
 EXAMPLE = {"x": "1, 2, 4, 5", "dy": "1, 0, -1, 0.5", "gamma": "2", "beta": "1", "epsilon": "0.00001"}
@@ -213,14 +214,8 @@ def _worked(
     steps.begin(_("In numbers"))
     arrays: dict[str, Any] = dict(found)
     given = []
-    for name, symbol in (
-        ("x", "x"),
-        ("dy", "dy"),
-        ("gamma", "gamma"),
-        ("beta", "beta"),
-        ("epsilon", "epsilon"),
-    ):
-        given.append(put(steps, symbol, found[name], _("an example")))
+    for name in EXAMPLE:
+        given.append(put(steps, name, found[name], _("an example")))
     because: tuple[int, ...] = (given[0],)
     known = cotangents(equations, adjoint_equation)
     rules = {e.name: e.name for e in equations} | {f"d{name}": f"dE/d{name}" for name in ("xhat", "v", "mu")}
@@ -234,8 +229,7 @@ def _worked(
     ):
         compute([equation], arrays)
         own = _number(steps, f"dE/dx, {name}")
-        steps.add(partial("E", "x"), grid(arrays["dx"]), rule, (own, *because[-1:]), relation="≈")
-        keep(steps, f"dE/dx, {name}, worked", arrays["dx"])
+        worked(steps, partial("E", "x"), arrays["dx"], rule, (own, *because[-1:]), f"dE/dx, {name}, worked")
 
 
 TOPICS = {"batch-norm": batch_norm}

@@ -1,7 +1,7 @@
-"""Worked examples: the numbers that are given, an equation with them put in, and what comes out.
+"""Worked examples: an equation with numbers put into it, and what comes out.
 
-``taken`` reads what --given says, ``work`` adds a step that shows an equation with its numbers.  The values
-are those of the reference interpreter, on the very equations that the topic derived.
+``work`` adds a step that shows an equation with its numbers.  The values are those of the reference
+interpreter, on the very equations that the topic derived.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
 from sympy import Expr, Indexed, Symbol
 
-from derive.formula import FormulaError, parse_formula
 from derive.index import Equation, Max, Reduction, Sum, Winner, name_of
 from derive.interpret import evaluate
 from derive.present import text
@@ -25,99 +23,9 @@ from derive.present.tree import Applied, Grid, Leaf, Node, Over, Plus, Ref, Rela
 from derive.prose import _
 from derive.topics.model import Steps, TopicError
 
-Array = NDArray[np.float64]
 DIGITS: Final = 6
-MOST: Final = 64  # numbers in one given tensor
 FULLY: Final = 6  # rows of a result that are each shown with all their numbers
 DOT: Final = Leaf(r"\cdot", "·")
-
-
-# ---- Reading ---------------------------------------------------------------------------------------------
-
-
-def taken(id: str, given: Mapping[str, str], **ranks: int) -> dict[str, Array]:
-    """Return the given tensors by name; ``ranks`` says which a topic takes, and how many axes each has.
-
-    A number is a constant formula (0.5, 1/3, -2), a vector 1,2,3 or [1,2,3], a matrix [[1,2],[3,4]].
-    Raises TopicError.
-    """
-    unknown = sorted(set(given) - set(ranks))
-    if unknown:
-        if not ranks:
-            raise TopicError(f"{id} takes no givens")
-        raise TopicError(f"{id} takes {_listed(ranks)}, not {_listed(unknown)}")
-    return {name: tensor_of(name, text, ranks[name]) for name, text in given.items()}
-
-
-def needed(id: str, found: Mapping[str, Array], names: Iterable[str]) -> None:
-    """Raise TopicError if some, but not all, of the numbers that belong together are given."""
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise TopicError(f"{id}: give {_listed(missing)} too")
-
-
-def tensor_of(name: str, written: str, rank: int) -> Array:
-    """Return the numbers of a text as an array of ``rank`` axes.  Raises TopicError."""
-    nested = _nested(name, written if written.lstrip().startswith("[") or rank == 0 else f"[{written}]")
-    try:
-        found = np.array(nested, dtype=np.float64)
-    except ValueError:
-        raise TopicError(f"{name}: the rows have different lengths") from None
-    if found.ndim != rank:
-        kinds = ("one number", "a row of numbers, 1,2,3", "rows of numbers, [[1,2],[3,4]]")
-        raise TopicError(f"{name} is {kinds[rank]} (given: {written})")
-    if found.size > MOST:
-        raise TopicError(f"{name} has {found.size} numbers; at most {MOST} can be read on a page")
-    if not found.size:
-        raise TopicError(f"{name} is empty")
-    return found
-
-
-def _nested(name: str, written: str) -> Any:
-    written = written.strip()
-    if written.startswith("["):
-        if not written.endswith("]"):
-            raise TopicError(f"{name}: a bracket is not closed in {written}")
-        return [_nested(name, part) for part in _parts(name, written[1:-1])]
-    try:
-        return float(parse_formula(written, {}))
-    except (FormulaError, OverflowError) as error:
-        raise TopicError(f"{name}: {written!r} is no number: {str(error).splitlines()[0]}") from None
-
-
-def _parts(name: str, written: str) -> list[str]:
-    found, depth = [""], 0
-    for character in written:
-        depth += (character in "([") - (character in ")]")
-        if depth < 0:
-            raise TopicError(f"{name}: a bracket too many in {written}")
-        if character == "," and depth == 0:
-            found.append("")
-        else:
-            found[-1] += character
-    return found
-
-
-def whole(name: str, value: Array, least: int) -> int:
-    """Return a given number as an integer.  Raises TopicError."""
-    if value != int(value) or value < least:
-        raise TopicError(f"{name} is a whole number of at least {least} (given: {decimal(float(value))})")
-    return int(value)
-
-
-def same_shape(**arrays: Array) -> None:
-    """Raise TopicError unless all have as many numbers along every axis."""
-    shapes = {name: array.shape for name, array in arrays.items()}
-    if len(set(shapes.values())) > 1:
-        sizes = ", ".join(f"{name} has {' × '.join(map(str, shape))}" for name, shape in shapes.items())
-        raise TopicError(f"{sizes}; they must be as many")
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
-
-
-# ---- Working out -----------------------------------------------------------------------------------------
 
 
 def compute(equations: Iterable[Equation], arrays: dict[str, Any]) -> dict[str, Any]:
@@ -140,30 +48,45 @@ def value_of(equation: Equation, arrays: Mapping[str, Any]) -> Any:
 
 
 def work(
-    steps: Steps, equation: Equation, arrays: dict[str, Any], because: tuple[int, ...], result: str = ""
+    steps: Steps,
+    equation: Equation,
+    arrays: dict[str, Any],
+    because: tuple[int, ...],
+    result: str = "",
+    left: Node | None = None,
 ) -> tuple[int, ...]:
     """Add the steps that show an equation with its numbers, and keep what it defines among the arrays.
 
-    A short vector is shown row by row with the numbers put in; of what is longer, the values.
+    A short vector is shown row by row with the numbers put in; of what is longer, the values.  ``left`` is
+    written instead of the letter of what the equation defines.
     """
-    value = value_of(equation, arrays)
-    arrays[equation.name] = value
+    arrays[equation.name] = value = value_of(equation, arrays)
+    rule = _("with the numbers")
+    if value.size > FULLY or value.ndim > 1 or (left is not None and value.ndim):
+        return (worked(steps, left or Ref(equation.name), value, rule, because, result),)
     added = []
-    if value.size <= FULLY and value.ndim < 2:
-        for at in itertools.product(*map(range, value.shape)):
-            left = counted(equation, at)
-            put_in = inserted(equation, arrays, at)
-            shown = figure(float(value[at]))
-            right = shown if put_in in (None, shown) else Related(relation(float(value[at])), put_in, shown)
-            sign = "=" if isinstance(right, Related) else relation(float(value[at]))
-            added.append(steps.add(left, right, _("with the numbers"), because, relation=sign))
-    else:
-        added.append(
-            steps.add(Ref(equation.name), grid(value), _("with the numbers"), because, relation=_sign(value))
-        )
+    for at in itertools.product(*map(range, value.shape)):
+        own = float(value[at])
+        put_in, shown = inserted(equation, arrays, at), figure(own)
+        bare = put_in is None or put_in == shown
+        right = shown if bare else Related(relation(own), put_in, shown)  # type: ignore[arg-type]
+        sign = relation(own) if bare else "="
+        added.append(steps.add(left or counted(equation, at), right, rule, because, result, sign))
     if result:
         keep(steps, result, value)
     return tuple(added)
+
+
+def worked(
+    steps: Steps, left: Node, values: Any, rule: str, because: tuple[int, ...] = (), result: str = ""
+) -> int:
+    """Add the step that says what a number, a vector or a matrix has come to; return its number."""
+    array = np.asarray(values, dtype=float)
+    right = figure(float(array)) if array.ndim == 0 else grid(array)
+    sign = "≈" if any(relation(float(v)) == "≈" for v in array.flat) else "="
+    if result:
+        keep(steps, result, array)
+    return steps.add(left, right, rule, because, result, sign)
 
 
 def keep(steps: Steps, name: str, value: Any) -> None:
@@ -174,11 +97,11 @@ def keep(steps: Steps, name: str, value: Any) -> None:
 
 def figure(value: float) -> Node:
     """Return what is written for a number, to six digits."""
-    shown = decimal(abs(value))
-    mantissa, _e, power = shown.partition("e")
-    latex = rf"{mantissa} \cdot 10^{{{int(power)}}}" if power else mantissa
-    leaf = Leaf(latex, shown)
-    return Plus(((True, leaf),)) if value < 0 and float(shown) else leaf
+    mantissa, _e, power = decimal(abs(value)).partition("e")
+    ten = f"10^{{{int(power)}}}" if power else ""
+    latex = rf"{mantissa} \cdot {ten}" if ten and mantissa != "1" else ten or mantissa
+    leaf = Leaf(latex, f"{mantissa}e{int(power)}" if power else mantissa)
+    return Plus(((True, leaf),)) if value < 0 and leaf.text != "0" else leaf
 
 
 def decimal(value: float) -> str:
@@ -191,10 +114,6 @@ def relation(value: float) -> str:
     return "=" if abs(float(decimal(value)) - value) <= 1e-12 * max(1.0, abs(value)) else "≈"
 
 
-def _sign(values: Array) -> str:
-    return "≈" if any(relation(float(v)) == "≈" for v in values.flat) else "="
-
-
 def grid(values: Any) -> Grid:
     """Return what is written for a matrix; a vector is one row."""
     rows = np.atleast_2d(np.asarray(values, dtype=float))
@@ -202,10 +121,8 @@ def grid(values: Any) -> Grid:
 
 
 def put(steps: Steps, name: str, values: Any, rule: str) -> int:
-    """Add a step that states the numbers of a tensor."""
-    array = np.asarray(values, dtype=float)
-    right = figure(float(array)) if array.ndim == 0 else grid(array)
-    return steps.add(Ref(name), right, rule)
+    """Add the step that states the numbers of a tensor."""
+    return worked(steps, Ref(name), values, rule)
 
 
 def counted(equation: Equation, at: Sequence[int]) -> Node:

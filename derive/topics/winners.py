@@ -16,10 +16,11 @@ from derive.layers.layer import ShapeError
 from derive.layers.maxout import GREATEST, PIECES, N, fan_out
 from derive.layers.pooling import N as SAMPLES
 from derive.layers.pooling import channels, u, v, window_height, window_width
-from derive.present.tree import Applied, Leaf, Node, Plus, Times, Transposed
+from derive.present.tree import Applied, Leaf, Node, Plus, Ref, Times, Transposed
 from derive.prose import _
+from derive.topics.givens import needed, taken, whole
 from derive.topics.model import Steps, Topic, TopicError, partial
-from derive.topics.numbers import compute, grid, keep, needed, put, taken, whole, work
+from derive.topics.numbers import compute, put, work, worked
 from derive.topics.templates import renamed, without
 
 SLIDE = (
@@ -46,6 +47,7 @@ def pooling(given: Mapping[str, str]) -> Topic:
     greatest, mean = (_pool(name, x.shape, extent, stride) for name in ("max_pool2d", "avg_pool2d"))
     biggest = _greatest(steps, greatest)
     average = _mean(steps, mean)
+    steps.begin(_("In numbers"))
     start = put(
         steps, "x", x, _("an example, window {size} × {size}, stride {stride}", size=extent, stride=stride)
     )
@@ -69,6 +71,7 @@ def _pool(name: str, shape: tuple[int, ...], extent: int, stride: int) -> Equati
 
 
 def _greatest(steps: Steps, equation: Equation) -> int:
+    steps.begin(_("The greatest value"))
     first = steps.add(equation.left, equation.right, _("the greatest value of every window"), (), "max")
     (term,) = local_terms(equation.right, equation.reads()["x"])
     bound = [axis[0] for axis in term.axes]
@@ -87,6 +90,7 @@ def _greatest(steps: Steps, equation: Equation) -> int:
 
 
 def _mean(steps: Steps, equation: Equation) -> int:
+    steps.begin(_("The mean"))
     first = steps.add(equation.left, equation.right, _("the mean of every window of K² values"), (), "mean")
     (term,) = local_terms(equation.right, equation.reads()["x"])
     names = dict(zip([axis[0] for axis in term.axes], (u, v), strict=True))
@@ -117,14 +121,12 @@ def _worked(
     concrete = equation.replace({K: Integer(extent)})
     arrays: dict[str, Any] = compute([concrete], {"x": x})
     rule = {"max": _("the greatest value of each window"), "mean": _("the mean of each window")}[kind]
-    shown = steps.add("y", grid(arrays["y"]), rule, because)
-    keep(steps, f"y, {kind}, worked", arrays["y"])
+    shown = worked(steps, Ref("y"), arrays["y"], rule, because, f"y, {kind}, worked")
     arrays["dy"] = np.ones_like(arrays["y"])
     slope = vjp(concrete, "x")
     compute([slope], arrays)
     rule = _("for E = Σ y, so that ∂E/∂y = 1 everywhere")
-    steps.add(partial("E", "x"), grid(arrays["dx"]), rule, (shown,))
-    keep(steps, f"dE/dx, {kind}, worked", arrays["dx"])
+    worked(steps, partial("E", "x"), arrays["dx"], rule, (shown,), f"dE/dx, {kind}, worked")
 
 
 # ---- Maxout ----------------------------------------------------------------------------------------------
@@ -149,7 +151,6 @@ def maxout(given: Mapping[str, str]) -> Topic:
     steps.add("y", Applied(r"\max", "max", maps), _("definition, {count} pieces", count=count))
     first = steps.add(affine.left, affine.right, _("piece q, an affine map of x"), (1,), "h")
     second = steps.add("y", greatest.right, _("the greatest of them"), (1, 2), "y")
-    steps.entries[-1] = steps.entries[-1]
     through = vjp(greatest, "h")
     seed = access(tensor(cotangent("y")))
     third = steps.add(
@@ -175,15 +176,15 @@ def maxout(given: Mapping[str, str]) -> Topic:
         steps.add(left, right, rules[name], (first, fourth), f"dE/d{name}")
         gradients.append(Equation(slope.left, right))
     arrays: dict[str, Any] = dict(found)
+    steps.begin(_("In numbers"))
     shown = [put(steps, name, found[name], _("an example")) for name in ("w", "b", "x")]
     pieces_ = work(steps, affine, arrays, (first, *shown))
     work(steps, greatest, arrays, pieces_, "y, worked")
     arrays["dy"] = np.float64(1)
     for gradient, name in zip(gradients, ("w", "b", "x"), strict=True):
         compute([gradient], arrays)
-        rule = _("∂y/∂{name}: for E = y, so that ∂E/∂y = 1", name=name)
-        steps.add(partial("y", name), grid(arrays[f"d{name}"]), rule, pieces_)
-        keep(steps, f"dy/d{name}, worked", arrays[f"d{name}"])
+        rule = _("for E = y, so that ∂E/∂y = 1")
+        worked(steps, partial("y", name), arrays[f"d{name}"], rule, pieces_, f"dy/d{name}, worked")
     return steps.topic(
         "maxout", _("maxout"), _("Where two pieces are the greatest, the first of them is the winner.")
     )

@@ -88,7 +88,7 @@ def test_derivatives_of_activations_by_differences(id: str) -> None:
     shown = topic(id).results
 
     def value(written: str, **at: float) -> float:
-        plain = written.replace("−", "-").replace("σ", "sigmoid").replace("²", "**2").replace("√2", "sqrt(2)")
+        plain = written.replace("−", "-").replace("σ", "sigmoid").replace("²", "**2").replace("√2", "sqrt(2)").replace("α", "1")
         plain = plain.replace("√(2 π)", "sqrt(2*pi)").replace("≤", "<=").replace("≥", ">=")
         plain = re.sub(r"(?<=[\w)]) (?=[\w(])", "*", plain)
         expression = parse_formula(plain, names)

@@ -36,8 +36,10 @@ _MODULES: dict[str, dict[str, str]] = {
         "cross-entropy": "from the Bernoulli likelihood to the cross-entropy",
         "logistic": "logistic regression: the cost and both its derivatives",
     },
-    "layers": {
+    "deltas": {
         "delta": "δ at the last layer and before it, and the weight rule",
+    },
+    "layers": {
         "bias": "∂E/∂b = δ, the weight rule with input 1",
         "backprop-chain": "x → h₁ → h₂ → h₃ → y: every δ and every update",
         "forward-3-2-3": "3 inputs, 2 hidden, 3 outputs: E as one formula",

@@ -22,10 +22,10 @@ from derive.layers.windows import Window, window
 from derive.present import latex, text
 from derive.present.tree import Big, Leaf, Node, Over, Plus, Ref, Related, Times
 from derive.prose import _
-from derive.topics.givens import Array, tensor_of, whole
 from derive.topics.model import Steps, Topic, TopicError, node, partial
 from derive.topics.numbers import compute, counted, figure, inserted, put, relation, worked
 from derive.topics.templates import plain_places, renamed, without
+from derive.topics.tensors import Array, tensor_of, unknown_refused, whole
 
 i, j, k, l = (index(letter) for letter in "ijkl")  # noqa: E741  (the lecture's letter)
 n, m, s, p, d = (size(letter) for letter in "nmspd")
@@ -90,7 +90,7 @@ def convolution(given: Mapping[str, str]) -> Topic:
 
 
 def _definition(steps: Steps) -> None:
-    steps.begin(_("Definition"))
+    steps.heading(_("Definition"))
     full = layer(1, m - 1, True)
     first = steps.add(full.left, full.right, _("definition of the convolution"), (), "y")
     other = full.right.body.xreplace({k: i - j})
@@ -104,7 +104,7 @@ def _definition(steps: Steps) -> None:
 
 def _sizes(steps: Steps) -> None:
     """From the last window that fits to the size of the output."""
-    steps.begin(_("The size of the output"))
+    steps.heading(_("The size of the output"))
     o = Symbol("o", integer=True, positive=True)
     reach = s * (o - 1) + m
     (most,) = sympy.solve(sympy.Eq(reach, n + 2 * p), o)
@@ -159,7 +159,7 @@ def _floor(inner: Node) -> Node:
 
 def _rotated(steps: Steps) -> None:
     """The convolution is the cross-correlation with the rotated kernel."""
-    steps.begin(_("Convolution and cross-correlation"))
+    steps.heading(_("Convolution and cross-correlation"))
     general = layer(1, p, True, s, d)
     first = steps.add(
         general.left,
@@ -186,7 +186,7 @@ def _rotated(steps: Steps) -> None:
 
 
 def _derivatives(steps: Steps, rank: int) -> None:
-    steps.begin(_("Derivatives in one dimension") if rank == 1 else _("Derivatives in two dimensions"))
+    steps.heading(_("Derivatives in one dimension") if rank == 1 else _("Derivatives in two dimensions"))
     suffix = "" if rank == 1 else ", 2-D"
     for flip in (True, False):
         forward = layer(rank, p, flip)
@@ -225,9 +225,7 @@ def _derivative(steps: Steps, forward: Equation, of: str, because: int, result: 
 
 
 def _example(given: Mapping[str, str]) -> dict[str, Any]:
-    unknown = sorted(set(given) - set(EXAMPLE))
-    if unknown:
-        raise TopicError(f"convolution takes {', '.join(EXAMPLE)}, not {', '.join(unknown)}")
+    unknown_refused("convolution", given, EXAMPLE)
     if len({"x", "w"} & set(given)) == 1:
         raise TopicError("convolution: give both x and w")
     texts = {**EXAMPLE, **given}
@@ -244,7 +242,7 @@ def _example(given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _numbers(steps: Steps, example: Mapping[str, Any]) -> None:
-    steps.begin(_("In numbers"))
+    steps.heading(_("In numbers"))
     x, w = example["x"], example["w"]
     step, gap, padding = example["stride"], example["dilation"], example["padding"]
     try:

@@ -12,9 +12,9 @@ from derive.derivation import derive_network
 from derive.present.tree import Bars, Leaf, Node, Plus, Ref, Related, Times
 from derive.prose import _
 from derive.spec import parse_spec
-from derive.topics.givens import taken, whole
 from derive.topics.model import Erratum, Steps, Topic, TopicError
 from derive.topics.networks import network_equations
+from derive.topics.tensors import taken, whole
 
 MOST_LAYERS: Final = 8
 MOST_UNITS: Final = 100_000
@@ -32,7 +32,7 @@ def mnist_mlp(given: Mapping[str, str]) -> Topic:
     derivation = derive_network(parse_spec(_mlp(widths), "mnist_mlp.toml"))
     steps = Steps()
     network_equations(steps, derivation)
-    steps.begin(_("Parameters"))
+    steps.heading(_("Parameters"))
     parameters = derivation.network.parameters
     counts: dict[str, list[tuple[int, int]]] = {"weight": [], "bias": []}
     for parameter in parameters:
@@ -76,7 +76,7 @@ def mnist_mlp(given: Mapping[str, str]) -> Topic:
             Erratum(
                 _("a slide calls all {count} parameters weights", count=f"{count:,}"),
                 _(
-                    "{weights} are weights and {biases} biases",
+                    "{weights} weights and {biases} biases",
                     weights=f"{totals['weight']:,}",
                     biases=totals["bias"],
                 ),

@@ -18,10 +18,10 @@ from derive.layers.layer import features
 from derive.present import latex, text
 from derive.present.tree import Applied, Leaf, Node, Over, Plus, Related, Times
 from derive.prose import _
-from derive.topics.givens import Array, needed, taken
 from derive.topics.model import Steps, Topic, TopicError, node, partial
 from derive.topics.numbers import compute, decimal, figure, inserted, keep, put, relation, worked
 from derive.topics.templates import without
+from derive.topics.tensors import Array, needed, taken
 
 j, k, J = index("j"), index("k"), size("J")
 p, q = Symbol("p", positive=True), Symbol("q", positive=True)
@@ -71,7 +71,7 @@ def _layer(mode: str) -> Equation:
 
 
 def _modes(steps: Steps) -> None:
-    steps.begin(_("Two functions"))
+    steps.heading(_("Two functions"))
     training, evaluation = _layer("training"), _layer("evaluation")
     drawn = Applied(r"\operatorname{Bernoulli}", "Bernoulli", (Leaf("q", "q"),))
     first = steps.add(
@@ -132,7 +132,7 @@ def expectation(term: Expr) -> Expr:
 
 def _expectation(steps: Steps) -> Equation:
     """From the squared error of a linear unit under a mask to the L2 term."""
-    steps.begin(_("A linear unit in expectation"))
+    steps.heading(_("A linear unit in expectation"))
     one, other = (w[at] * m[at] * x[at] / q for at in (j, k))
     unit = Sum(one, (j, J))
     first = steps.add("y", unit, _("a linear unit in training: every input is dropped or kept"))
@@ -185,7 +185,7 @@ def _require_equal(one: Expr, other: Expr) -> None:
 
 def _masks(steps: Steps, found: Mapping[str, Array], expected: Equation) -> None:
     """Try every mask, and hold the mean against the formula."""
-    steps.begin(_("In numbers"))
+    steps.heading(_("In numbers"))
     rate = float(found["rate"])
     keep_ = 1 - rate
     given = [put(steps, name, found[name], _("an example")) for name in ("w", "x", "t")]

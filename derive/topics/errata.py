@@ -8,8 +8,8 @@ from derive.present.tree import Leaf, Words
 from derive.prose import _
 from derive.topics import TOPICS as ALL
 from derive.topics import topic
-from derive.topics.givens import taken
 from derive.topics.model import Erratum, Steps, Topic
+from derive.topics.tensors import taken
 
 
 def errata(given: Mapping[str, str]) -> Topic:
@@ -23,7 +23,7 @@ def errata(given: Mapping[str, str]) -> Topic:
         for count, erratum in enumerate(topic(id).errata, 1):
             found.append(erratum)
             named = id if count == 1 else f"{id} {count}"
-            rule = _("on a slide: {slide}. {shown}", slide=erratum.slide, shown=erratum.shown)
+            rule = _("{slide}. {shown}", slide=erratum.slide, shown=erratum.shown)
             steps.add(Leaf(rf"\text{{{id}}}", id), Words(erratum.right), rule, (), named, ":")
             steps.results[named] = erratum.right
     return steps.topic("errata", _("errata of the slides"), *found)

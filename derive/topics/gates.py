@@ -19,10 +19,10 @@ from derive.present.sides import line
 from derive.present.tree import Leaf, Node, Ref
 from derive.prose import _
 from derive.spec import parse_spec
-from derive.topics.givens import taken
 from derive.topics.model import Erratum, Steps, Topic, TopicError
 from derive.topics.networks import arrays_of, blackboard, from_x, network_equations
 from derive.topics.numbers import decimal, grid, keep, put, worked
+from derive.topics.tensors import taken
 
 ROWS: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
 OR: Final = """
@@ -78,7 +78,7 @@ def or_(given: Mapping[str, str]) -> Topic:
     x = np.array(ROWS, dtype=float)
     either, both = x.max(axis=1), x.min(axis=1)
     t, w, b = either[:, None], found["w"][None, :], np.atleast_1d(found["b"])
-    steps.begin(_("In numbers"))
+    steps.heading(_("In numbers"))
     places = {
         "x": put(steps, "x", x, _("the four rows of the truth table")),
         "t": put(steps, "t", t, _("OR: 1 where at least one input is 1")),
@@ -95,7 +95,7 @@ def or_(given: Mapping[str, str]) -> Topic:
         _("OR by one sigmoid unit"),
         Erratum(
             _("a slide labels the targets {targets} AND", targets=_row(either)),
-            _("they are the targets of OR"),
+            _("the targets of OR"),
             _(
                 "By the truth table x₁ AND x₂ is {conjunction}, and x₁ OR x₂ is {disjunction}: they "
                 "differ in the rows {rows}.",
@@ -167,7 +167,7 @@ def xor_backprop(given: Mapping[str, str]) -> Topic:
     update = derivation.role("update")[-1].equation
     rule = _("gradient descent, θ any weight or bias, g its gradient")
     descent = steps.add(update.left, update.right, rule, tuple(numbers[f"d{p}"] for p in start), relation="←")
-    steps.begin(_("One step in numbers"))
+    steps.heading(_("One step in numbers"))
     arrays, places = _start(steps, start, rate)
     for numbered in blackboard(derivation):
         name = numbered.name
@@ -257,11 +257,11 @@ def _bias_erratum(
         keep(steps, f"outputs, {STEPS} steps, {name}", trained["a2"])
     return Erratum(
         _(
-            "the program subtracts δ¹, an array of {wide}, from the bias of {narrow} numbers",
+            "a program subtracts δ¹, an array of {wide}, from the bias of {narrow} numbers",
             wide=shapes["dz1"],
             narrow=shapes["db1"],
         ),
-        _("∂E/∂b¹ is the sum of δ¹ over the batch, {narrow} numbers", narrow=shapes["db1"]),
+        _("∂E/∂b¹ as the sum of δ¹ over the batch, {narrow} numbers", narrow=shapes["db1"]),
         _(
             "NumPy makes the bias {wide} without a word: every example learns a bias of its own. After "
             "{steps} steps its E is {wrong}, but a new example has no bias; with the sum over the batch it "

@@ -80,9 +80,9 @@ class Steps:
         self.formulas: dict[str, Expr] = {}
         self.headings: dict[int, str] = {}
 
-    def begin(self, heading: str) -> None:
+    def heading(self, text: str) -> None:
         """Put a heading before the next step."""
-        self.headings[len(self.entries) + 1] = heading
+        self.headings[len(self.entries) + 1] = text
 
     def add(
         self,

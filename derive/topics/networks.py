@@ -74,7 +74,7 @@ def blackboard(derivation: Derivation) -> list[NumberedEquation]:
 
 def network_equations(steps: Steps, derivation: Derivation) -> dict[str, int]:
     """Add the equations of a network, and return the number of each by what it defines."""
-    steps.begin(_("Equations"))
+    steps.heading(_("Equations"))
     numbers: dict[str, int] = {}
     names = {e.number: e.name for e in derivation.equations}
     headings = {"forward": _("forward"), "loss": _("squared error, summed over the batch")}

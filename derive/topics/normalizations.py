@@ -18,10 +18,10 @@ from derive.layers.layer import Forward, features
 from derive.present.tree import Node, Plus, Times
 from derive.prose import _
 from derive.simplify import tidy
-from derive.topics.givens import same_shape, taken
 from derive.topics.model import Steps, Topic, TopicError, node, partial
 from derive.topics.numbers import compute, decimal, put, work, worked
 from derive.topics.templates import without
+from derive.topics.tensors import same_shape, taken
 
 EXAMPLE = {"x": "1, 2, 4, 5", "dy": "1, 0, -1, 0.5", "gamma": "2", "beta": "1", "epsilon": "0.00001"}
 n, N = index("n"), size("N")
@@ -61,7 +61,7 @@ def _one(equation: Equation) -> Equation:
 
 
 def _forward(steps: Steps, equations: tuple[Equation, ...]) -> dict[str, int]:
-    steps.begin(_("Training"))
+    steps.heading(_("Training"))
     rules = {
         "mu": _("training: the mean of the batch"),
         "v": _("the variance of the batch"),
@@ -82,7 +82,7 @@ def _forward(steps: Steps, equations: tuple[Equation, ...]) -> dict[str, int]:
 
 def _long(steps: Steps, equations: tuple[Equation, ...], numbers: Mapping[str, int]) -> dict[str, Equation]:
     """Every cotangent by the chain rule, each intermediate explained; returns them by name."""
-    steps.begin(_("The gradient, long form"))
+    steps.heading(_("The gradient, long form"))
     mean, variance, normal, output = equations
     found: dict[str, int] = {}
     rules = {
@@ -151,7 +151,7 @@ def _long_form(equations: tuple[Equation, ...]) -> Equation:
 
 def _compact(steps: Steps, equations: tuple[Equation, ...], slopes: Mapping[str, Equation]) -> Equation:
     """Put the long form into itself by x − μ = x̂ √(v + ε) and Σ x̂ = 0."""
-    steps.begin(_("The gradient, compact form"))
+    steps.heading(_("The gradient, compact form"))
     base = equations[0].reads()["x"]
     form = standardized(equations, base)
     found = compact_gradient(equations, adjoint_equation)
@@ -189,7 +189,7 @@ def _number(steps: Steps, result: str) -> int:
 
 
 def _evaluation(steps: Steps, layer: Forward) -> None:
-    steps.begin(_("Evaluation"))
+    steps.heading(_("Evaluation"))
     rules = (
         _("training keeps a running mean, the share ρ of it in each step"),
         _("and a running variance; N/(N − 1) makes the variance of a sample unbiased"),
@@ -211,7 +211,7 @@ def _evaluation(steps: Steps, layer: Forward) -> None:
 def _worked(
     steps: Steps, equations: tuple[Equation, ...], compact: Equation, found: Mapping[str, Any]
 ) -> None:
-    steps.begin(_("In numbers"))
+    steps.heading(_("In numbers"))
     arrays: dict[str, Any] = dict(found)
     given = []
     for name in EXAMPLE:

@@ -13,18 +13,19 @@ from typing import Any, Final
 
 import numpy as np
 import sympy
-from sympy import Expr, Indexed, Symbol
+from sympy import Expr, Indexed, Piecewise, Symbol
 
-from derive.index import Equation, Max, Reduction, Sum, Winner, name_of
+from derive.index import Equation, Max, Reduction, Sum, Winner, access, name_of, tensor
 from derive.interpret import evaluate
 from derive.present import text
-from derive.present.build import Writer, textbook
+from derive.present.build import Writer, extremum, textbook
 from derive.present.tree import Applied, Grid, Leaf, Node, Over, Plus, Ref, Related, Times
 from derive.prose import _
 from derive.topics.model import Steps, TopicError
 
 DIGITS: Final = 6
 FULLY: Final = 6  # rows of a result that are each shown with all their numbers
+ZERO: Final = Leaf("0", "0")
 DOT: Final = Leaf(r"\cdot", "·")
 
 
@@ -170,9 +171,21 @@ def _opened(expression: Expr, arrays: Mapping[str, Any]) -> Expr | None:
     if expression.has(Max, Winner):
         return None
     opened = expression.replace(lambda e: isinstance(e, Sum), lambda e: sympy.Add(*_cases(e)))
+    opened = opened.replace(lambda e: isinstance(e, Piecewise), lambda e: _case(e, arrays))
     return opened.replace(
         lambda e: isinstance(e, Indexed), lambda e: e if _lies_in(e, arrays) else sympy.S.Zero
     )
+
+
+def _case(choice: Piecewise, arrays: Mapping[str, Any]) -> Expr:
+    """Return the case that holds for the numbers; max(0, x) stays as it is."""
+    if extremum(choice) is not None:
+        return choice
+    for value, condition in choice.args:
+        holds = Equation(access(tensor("holds")), Piecewise((1, condition), (0, True)))
+        if evaluate(holds, arrays):
+            return value
+    raise AssertionError(f"no case of {choice} holds")
 
 
 def _cases(reduction: Reduction) -> list[Expr]:
@@ -201,7 +214,8 @@ def _numbers(tree: Any, arrays: Mapping[str, Any]) -> Any:
             return Times((*fraction, *dotted))
         case Plus(terms):
             signed = [(negative, _numbers(term, arrays)) for negative, term in terms]
-            return Plus(tuple(_sign_outside(negative, term) for negative, term in signed))
+            outside = tuple(_sign_outside(negative, term) for negative, term in signed)
+            return ZERO if len(outside) == 1 and outside[0][1] == ZERO else Plus(outside)
         case tuple():
             return tuple(_numbers(part, arrays) for part in tree)
         case str() | bool() | None:

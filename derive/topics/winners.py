@@ -18,10 +18,10 @@ from derive.layers.pooling import N as SAMPLES
 from derive.layers.pooling import channels, u, v, window_height, window_width
 from derive.present.tree import Applied, Leaf, Node, Plus, Ref, Times, Transposed
 from derive.prose import _
-from derive.topics.givens import needed, taken, whole
 from derive.topics.model import Steps, Topic, TopicError, partial
 from derive.topics.numbers import compute, put, work, worked
 from derive.topics.templates import renamed, without
+from derive.topics.tensors import needed, taken, whole
 
 SLIDE = (
     (10, 255, 125, 0, 170, 100),
@@ -47,7 +47,7 @@ def pooling(given: Mapping[str, str]) -> Topic:
     greatest, mean = (_pool(name, x.shape, extent, stride) for name in ("max_pool2d", "avg_pool2d"))
     biggest = _greatest(steps, greatest)
     average = _mean(steps, mean)
-    steps.begin(_("In numbers"))
+    steps.heading(_("In numbers"))
     start = put(
         steps, "x", x, _("an example, window {size} × {size}, stride {stride}", size=extent, stride=stride)
     )
@@ -71,7 +71,7 @@ def _pool(name: str, shape: tuple[int, ...], extent: int, stride: int) -> Equati
 
 
 def _greatest(steps: Steps, equation: Equation) -> int:
-    steps.begin(_("The greatest value"))
+    steps.heading(_("The greatest value"))
     first = steps.add(equation.left, equation.right, _("the greatest value of every window"), (), "max")
     (term,) = local_terms(equation.right, equation.reads()["x"])
     bound = [axis[0] for axis in term.axes]
@@ -90,7 +90,7 @@ def _greatest(steps: Steps, equation: Equation) -> int:
 
 
 def _mean(steps: Steps, equation: Equation) -> int:
-    steps.begin(_("The mean"))
+    steps.heading(_("The mean"))
     first = steps.add(equation.left, equation.right, _("the mean of every window of K² values"), (), "mean")
     (term,) = local_terms(equation.right, equation.reads()["x"])
     names = dict(zip([axis[0] for axis in term.axes], (u, v), strict=True))
@@ -176,7 +176,7 @@ def maxout(given: Mapping[str, str]) -> Topic:
         steps.add(left, right, rules[name], (first, fourth), f"dE/d{name}")
         gradients.append(Equation(slope.left, right))
     arrays: dict[str, Any] = dict(found)
-    steps.begin(_("In numbers"))
+    steps.heading(_("In numbers"))
     shown = [put(steps, name, found[name], _("an example")) for name in ("w", "b", "x")]
     pieces_ = work(steps, affine, arrays, (first, *shown))
     work(steps, greatest, arrays, pieces_, "y, worked")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -21,12 +21,17 @@ def taken(id: str, given: Mapping[str, str], **ranks: int) -> dict[str, Array]:
     A number is a constant formula (0.5, 1/3, -2), a vector 1,2,3 or [1,2,3], a matrix [[1,2],[3,4]].
     Raises TopicError.
     """
-    unknown = sorted(set(given) - set(ranks))
-    if unknown:
-        if not ranks:
-            raise TopicError(f"{id} takes no givens")
-        raise TopicError(f"{id} takes {_listed(ranks)}, not {_listed(unknown)}")
+    unknown_refused(id, given, ranks)
     return {name: tensor_of(name, text, ranks[name]) for name, text in given.items()}
+
+
+def unknown_refused(id: str, given: Iterable[str], names: Collection[str]) -> None:
+    """Raise TopicError for a given that a topic does not take."""
+    unknown = sorted(set(given) - set(names))
+    if unknown and not names:
+        raise TopicError(f"{id} takes no givens")
+    if unknown:
+        raise TopicError(f"{id} takes {_listed(names)}, not {_listed(unknown)}")
 
 
 def needed(id: str, found: Mapping[str, Array], names: Iterable[str]) -> None:

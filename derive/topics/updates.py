@@ -34,7 +34,7 @@ def _schedules(given: Mapping[str, str]) -> Topic:
     steps = Steps()
     for schedule in SCHEDULES:
         for words in ((), ("warmup",)):
-            eta, *_ = update_equations("sgd", 1, schedule, words)
+            eta, *_rest = update_equations("sgd", 1, schedule, words)
             if eta.equation.name == "eta":
                 title = "-".join((schedule, *words))
                 steps.add(line(eta.equation, "index").left, eta.equation.right, eta.rule, (), title)

@@ -22,10 +22,23 @@ FORMATS = ("latex", "text", "markdown", "html", "json")
 @click.option("--form", type=click.Choice(["index", "matrix"]), default="index", show_default=True)
 @click.option("--format", "form_at", type=click.Choice(FORMATS), default="latex", show_default=True)
 @click.option("--given", multiple=True, metavar="NAME=FORMULAS", help="Other givens for a worked example.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Draw a topic's picture too: FILE is a .png, .svg or .pdf.",
+)
 @for_a_reader
 @JSON
 def show(
-    subject: str, steps: bool, form: str, form_at: str, given: tuple[str, ...], as_json: bool, **choices: Any
+    subject: str,
+    steps: bool,
+    form: str,
+    form_at: str,
+    given: tuple[str, ...],
+    plot: Path | None,
+    as_json: bool,
+    **choices: Any,
 ) -> None:
     """Print the equations of a topic or of a spec's network."""
     from derive.present import present
@@ -33,6 +46,8 @@ def show(
 
     with reading(reader_of(**choices)):
         found = subject_of(subject, given)
+        if plot is not None:
+            _draw(found, plot)
         click.echo(present(found, form, "json" if as_json else form_at, steps))
 
 
@@ -53,6 +68,24 @@ def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:
         return topic(subject, given)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _draw(found: Derivation | Topic, path: Path) -> None:
+    """Write the picture of a topic.  Raises click.UsageError where there is none, or for another file type."""
+    from cli.plotting import ENDINGS, draw
+    from derive.topics import PICTURED
+    from derive.topics.model import Topic
+
+    if path.suffix.lower() not in ENDINGS:
+        raise click.UsageError(f"--plot {path}: the file is a {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}.")
+    if not isinstance(found, Topic):
+        raise click.UsageError("--plot goes with a topic, not with a spec.")
+    if not found.plots:
+        why = "with these givens" if found.id in PICTURED else "at all"
+        raise click.UsageError(f"{found.id} has no picture {why}; these have one: {', '.join(PICTURED)}.")
+    if not draw(found, path):
+        click.echo("No installed font has the letters of this language: the labels are English.", err=True)
+    click.echo(f"{path} written", err=True)
 
 
 def _unknown(subject: str, topics: list[str]) -> str:

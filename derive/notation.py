@@ -48,6 +48,14 @@ FIXED = {
     "epsilon": Name(r"\varepsilon", "ε", "EPSILON"),
 }
 GREEK = {
+    "alpha": (r"\alpha", "α"),
+    "alphahat": (r"\hat{\alpha}", "α̂"),
+    "betahat": (r"\hat{\beta}", "β̂"),
+    "thetahat": (r"\hat{\theta}", "θ̂"),
+    "xbar": (r"\bar{x}", "x̄"),
+    "ybar": (r"\bar{y}", "ȳ"),
+    "xmin": (r"x_{\min}", "x_min"),
+    "xmax": (r"x_{\max}", "x_max"),
     "gamma": (r"\gamma", "γ"),
     "beta": (r"\beta", "β"),
     "mu": (r"\mu", "μ"),

@@ -16,7 +16,15 @@ from derive.present.sides import Line, line
 from derive.prose import _, say
 
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
-RELATIONS: Final = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "←": r"\leftarrow", ":": r"{:}\;", "∼": r"\sim"}
+RELATIONS: Final = {
+    "≤": r"\le",
+    "≥": r"\ge",
+    "≠": r"\ne",
+    "←": r"\leftarrow",
+    ":": r"{:}\;",
+    "∼": r"\sim",
+    "≈": r"\approx",
+}
 OTHERWISE: Final = _("otherwise")
 IF: Final = _("if {condition}")
 TALL: Final = (r"\frac", r"\sum", r"\begin", r"\max_", r"\sqrt")
@@ -110,14 +118,20 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return _transposed(body), POWER
         case t.Applied():
             return _applied(node)
+        case t.Limit(variable, value, body):
+            return rf"\lim_{{{write(variable)} \to {write(value)}}} {at(body, HADAMARD)}", HADAMARD
         case t.Related(operator, left, right):
             return f"{write(left)} {RELATIONS.get(operator, operator)} {write(right)}", 0
         case t.Iverson(conditions):
             inner = r",\; ".join(write(c) for c in conditions)
             return (rf"\left[{inner}\right]" if any(m in inner for m in TALL) else f"[{inner}]"), ATOM
-        case t.Slope(of, by, total):
+        case t.Slope(of, by, total, further):
             d = "d" if total else r"\partial"
-            return rf"\frac{{{d} {at(of, POWER)}}}{{{d} {at(by, POWER)}}}", POWER
+            above = f"^{{{1 + len(further)}}}" if further else ""
+            below = rf" {d} ".join(at(each, POWER) for each in (by, *further))
+            if further and set(further) == {by}:
+                below = at(by, POWER) + above
+            return rf"\frac{{{d}{above} {at(of, POWER)}}}{{{d} {below}}}", POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
         case t.Grid(rows):

@@ -94,14 +94,16 @@ def _rest(node: t.Node) -> tuple[str, int]:
             if below:
                 name = f"<munder>{name}<mtext>{escape(below)}</mtext></munder>"
             return _row(name, _operator("\u2061"), _closed(inner)), ATOM
+        case t.Limit(variable, value, body):
+            below = _row(_at(variable, 0), _operator("→"), _at(value, 0))
+            return _row(f"<munder><mo>lim</mo>{below}</munder>", _at(body, HADAMARD)), HADAMARD
         case t.Related(operator, left, right):
             return _row(_at(left, 0), _operator(operator), _at(right, 0)), 0
         case t.Iverson(conditions):
             inner = _operator(",").join(_at(c, 0) for c in conditions)
             return _closed(inner, "[]"), ATOM
-        case t.Slope(of, by, total):
-            d = "<mi>d</mi>" if total else "<mo>∂</mo>"
-            return f"<mfrac>{_row(d, _at(of, POWER))}{_row(d, _at(by, POWER))}</mfrac>", POWER
+        case t.Slope():
+            return _slope(node), POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
         case t.Grid(rows):
@@ -112,11 +114,24 @@ def _rest(node: t.Node) -> tuple[str, int]:
             raise TypeError(f"no MathML for {type(node).__name__}")
 
 
+def _slope(node: t.Slope) -> str:
+    d = "<mi>d</mi>" if node.total else "<mo>∂</mo>"
+    by = [_at(each, POWER) for each in (node.by, *node.further)]
+    if not node.further:
+        return f"<mfrac>{_row(d, _at(node.of, POWER))}{_row(d, *by)}</mfrac>"
+    order = f"<mn>{len(by)}</mn>"
+    below = [d, f"<msup>{by[0]}{order}</msup>"] if len(set(by)) == 1 else [d + each for each in by]
+    return f"<mfrac>{_row(f'<msup>{d}{order}</msup>', _at(node.of, POWER))}{_row(*below)}</mfrac>"
+
+
 def _leaf(latex: str, text: str) -> str:
     if latex.startswith(r"\delta_{"):
         return f"<msub><mi>δ</mi><mi>{escape(text[2:])}</mi></msub>"
     if latex.startswith("10^{"):
         return f"<msup><mn>10</mn><mn>{escape(latex[4:-1].replace('-', '−'))}</mn></msup>"
+    if "_" in text and "_{" in latex:
+        letter, _, lower = text.partition("_")
+        return f"<msub><mi>{escape(letter)}</mi><mtext>{escape(lower)}</mtext></msub>"
     if len(text) == 2 and text[1].isdigit() and not text[0].isdigit():
         return f"<msub><mi>{escape(text[0])}</mi><mn>{text[1]}</mn></msub>"
     return f"<mn>{escape(text)}</mn>" if text[0].isdigit() else f"<mi>{escape(text)}</mi>"

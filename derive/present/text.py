@@ -107,13 +107,19 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return (f"({inner})ᵀ" if " " in inner or "/" in inner else f"{inner}ᵀ"), ATOM
         case t.Applied(text=called, arguments=arguments):
             return f"{called}({', '.join(write(a) for a in arguments)})", ATOM
+        case t.Limit(variable, value, body):
+            return f"lim({write(variable)} → {write(value)}) {_at(body, HADAMARD)}", HADAMARD
         case t.Related(operator, left, right):
             return f"{write(left)} {operator} {write(right)}", 0
         case t.Iverson(conditions):
             return f"[{', '.join(write(c) for c in conditions)}]", ATOM
-        case t.Slope(of, by, total):
+        case t.Slope(of, by, total, further):
             d = "d" if total else "∂"
-            return f"{d}{_at(of, POWER)}/{d}{_at(by, POWER)}", TIMES
+            above = str(1 + len(further)).translate(UPPER) if further else ""
+            below = d.join(_at(each, POWER) for each in (by, *further))
+            if further and set(further) == {by}:
+                below = _at(by, POWER) + above
+            return f"{d}{above}{_at(of, POWER)}/{d}{below}", TIMES
         case t.Choice(branches):
             return _choice(branches), ATOM
         case t.Grid(rows):

@@ -145,6 +145,15 @@ class Big:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """The limit of body as a variable goes to a value."""
+
+    variable: Node
+    value: Node
+    body: Node
+
+
+@dataclass(frozen=True)
 class Related:
     """A comparison."""
 
@@ -176,16 +185,17 @@ class Grid:
 
 @dataclass(frozen=True)
 class Slope:
-    """A derivative of one thing by another; ``total``: written with d, not ∂."""
+    """A derivative of one thing by another, and by ``further``; ``total``: written with d, not ∂."""
 
     of: Node
     by: Node
     total: bool = False
+    further: tuple[Node, ...] = ()
 
 
 Node = (
     Leaf | Words | Ref | Plus | Times | Dot | Hadamard | Slid | Over | Raised | Exp | Root | Bars | Transposed
-    | Applied | Big | Related | Iverson | Choice | Grid | Slope
+    | Applied | Big | Limit | Related | Iverson | Choice | Grid | Slope
 )  # fmt: skip
 
 ONE = Leaf("1", "1")

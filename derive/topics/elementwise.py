@@ -21,6 +21,7 @@ from derive.rewrites import stable
 from derive.simplify import tidy
 from derive.topics.model import Erratum, Steps, Topic, TopicError, node, partial
 from derive.topics.numbers import decimal, value_of, work
+from derive.topics.plot import Curve, Plot
 from derive.topics.tensors import Array, tensor_of, unknown_refused
 
 k, K = index("k"), size("K")
@@ -67,6 +68,7 @@ def _topic(name: str) -> Callable[[Mapping[str, str]], Topic]:
         template = _template(name, constants)
         first = steps.add("y", template.right.xreplace(SCALAR), _("definition"), result="y")
         number = _derivative(steps, template, first)
+        steps.plots.append(_picture(name, steps, constants))
         notes: list[str | Erratum] = [NOTES[name]] if name in NOTES else []
         notes += [
             _(
@@ -156,7 +158,7 @@ def _worked(steps: Steps, points: Array, constants: Mapping[str, Rational], numb
     if points.size > MOST:
         raise TopicError(f"at most {MOST} values of x can be read on a page")
     steps.heading(_("In numbers"))
-    letters = {Symbol(c, positive=True): v for c, v in constants.items()}
+    letters = _letters(constants)
     value, slope = (
         Equation(left, steps.formulas[name].xreplace({x: ONE_X, **letters}))
         for left, name in ((ONE_Y, "y"), (SLOPE, "dy/dx"))
@@ -166,6 +168,17 @@ def _worked(steps: Steps, points: Array, constants: Mapping[str, Rational], numb
         at = decimal(float(point))
         (first,) = work(steps, value, arrays, (1,), f"y at {at}", node("y"))
         work(steps, slope, arrays, (number, first), f"dy/dx at {at}", partial("y", "x", True))
+
+
+def _letters(constants: Mapping[str, Rational]) -> dict[Expr, Expr]:
+    return {Symbol(c, positive=True): v for c, v in constants.items()}
+
+
+def _picture(name: str, steps: Steps, constants: Mapping[str, Rational]) -> Plot:
+    """Return the curve of an activation and that of its derivative."""
+    curve, slope = (steps.formulas[key].xreplace(_letters(constants)) for key in ("y", "dy/dx"))
+    parts = (Curve("y", curve, x), Curve("dy/dx", slope, x, dashed=True))
+    return Plot(_("{name} and its derivative", name=name), "x", "", parts, (-5.0, 5.0))
 
 
 def _erratum(steps: Steps) -> Erratum:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sympy import Expr
@@ -11,9 +10,10 @@ from sympy import Expr
 from derive.present.build import Writer, textbook
 from derive.present.page import Entry, Page, Section, explanations
 from derive.present.sides import Line
-from derive.present.text import write
+from derive.present.text import text, write
 from derive.present.tree import Leaf, Node, Slope
 from derive.prose import _
+from derive.topics.plot import Plot
 
 
 class TopicError(ValueError):
@@ -43,7 +43,7 @@ class Topic:
     """A derived topic.  Entries of role "result" are what is shown without the steps.
 
     ``formulas`` holds the right sides of results as expressions, for whoever wants to compute with them;
-    ``errata`` stand among the notes too; ``headings`` gives the number of the step before which each stands.
+    ``errata`` stand among the notes too.  ``headings`` stand above the entries of these numbers.
     """
 
     id: str
@@ -53,22 +53,29 @@ class Topic:
     results: Mapping[str, str] = field(default_factory=dict)
     formulas: Mapping[str, Expr] = field(default_factory=dict)
     errata: tuple[Erratum, ...] = ()
+    plots: tuple[Plot, ...] = ()
     headings: Mapping[int, str] = field(default_factory=dict)
 
     def page(self, steps: bool = False) -> Page:
         """Return all steps, or the results alone."""
-        starts = sorted({1, *self.headings}) if self.entries else []
-        sections = []
-        for start, after in itertools.zip_longest(starts, starts[1:], fillvalue=len(self.entries) + 1):
-            run = self.entries[start - 1 : after - 1]
-            shown = tuple(e for e in run if steps or e.role == "result")
-            if shown:
-                sections.append(Section(self.headings.get(start, ""), shown))
-        page = Page(self.id, self.title, tuple(sections), (), self.notes, dict(self.results))
+        page = Page(self.id, self.title, tuple(self._sections(steps)), (), self.notes, dict(self.results))
         if not steps:
             return page
         where = tuple(explanations(page))
         return Page(page.name, page.description, page.sections, where, page.notes, page.results)
+
+    def _sections(self, steps: bool) -> Iterator[Section]:
+        heading = ""
+        shown: list[Entry] = []
+        for entry in self.entries:
+            if entry.number in self.headings:
+                if shown:
+                    yield Section(heading, tuple(shown))
+                heading, shown = self.headings[entry.number], []
+            if steps or entry.role == "result":
+                shown.append(entry)
+        if shown:
+            yield Section(heading, tuple(shown))
 
 
 class Steps:
@@ -78,10 +85,11 @@ class Steps:
         self.entries: list[Entry] = []
         self.results: dict[str, str] = {}
         self.formulas: dict[str, Expr] = {}
+        self.plots: list[Plot] = []
         self.headings: dict[int, str] = {}
 
     def heading(self, text: str) -> None:
-        """Put a heading before the next step."""
+        """Put a heading above the steps that follow; plain words, for every format writes it as it is."""
         self.headings[len(self.entries) + 1] = text
 
     def add(
@@ -96,18 +104,18 @@ class Steps:
     ) -> int:
         """Add a step and return its number; ``result`` names it among the results.
 
-        ``formula`` is the expression behind a right side that is laid out already.
+        ``formula`` is the right side as an expression where that is laid out already.
         """
         number = len(self.entries) + 1
         shown = Line(node(left), relation, node(right))
         role = "result" if result else "step"
-        self.entries.append(
-            Entry(number, role, result or "step", shown, "", tuple(sorted(set(because))), rule)
-        )
-        expression = right if isinstance(right, Expr) else formula
-        if result and expression is not None:
-            self.results[result] = write(shown.right)
-            self.formulas[result] = expression
+        numbers = tuple(sorted(set(because)))
+        self.entries.append(Entry(number, role, result or "step", shown, "", numbers, rule))
+        if isinstance(right, Expr):
+            formula = right
+        if result and formula is not None:
+            self.results[result] = text(right) if isinstance(right, Expr) else write(right)
+            self.formulas[result] = formula
         return number
 
     def topic(self, id: str, title: str, *notes: str | Erratum, **results: str) -> Topic:
@@ -115,7 +123,17 @@ class Steps:
         errata = tuple(note for note in notes if isinstance(note, Erratum))
         written = tuple(note.note if isinstance(note, Erratum) else note for note in notes)
         found = {**self.results, **results}
-        return Topic(id, title, tuple(self.entries), written, found, self.formulas, errata, self.headings)
+        return Topic(
+            id,
+            title,
+            tuple(self.entries),
+            written,
+            found,
+            self.formulas,
+            errata,
+            tuple(self.plots),
+            self.headings,
+        )
 
 
 def node(side: Expr | Node | str) -> Node:

@@ -1,7 +1,7 @@
 """Translations: collect what the code marks with ``_()``, bring each catalogue up to date, compile it.
 
 ``make messages`` runs this.  What a catalogue lacks is printed: translate it in chainrule.po and run it
-again.  The files change only where messages do: they hold no dates, no line numbers and nothing that is not used.
+again.  The files change only where messages do: they hold no dates and no line numbers.
 """
 
 from __future__ import annotations

@@ -37,12 +37,15 @@ _SYMBOLS: Final = {
     "ᵀ": r"^{\top}", "′": "'", "‖": r"\Vert", "ŷ": r"\hat y", "Ŷ": r"\hat Y", "ₙ": "_n", "ₖ": "_k",
     "ⱼ": "_j", "ᵢ": "_i", "₁": "_1", "₂": "_2", "ˡ": "^l", "ᴸ": "^L", "∈": r"\in", "≈": r"\approx",
     "ȳ": r"\bar y", "x̄": r"\bar x", "α̂": r"\hat\alpha", "β̂": r"\hat\beta", "θ̂": r"\hat\theta",
+    "x̂": r"\hat x", "μ̄": r"\bar\mu", "v̄": r"\bar v", "⟨": r"\langle", "⟩": r"\rangle", "°": r"^\circ",
     "Δ": r"\Delta", "Π": r"\Pi", "″": "''", "₀": "_0", "₃": "_3", "∇": r"\nabla",
 }  # fmt: skip
+_ACCENTS: Final = "\u0302\u0304"  # what stands over x̂ and x̄
+_LETTER: Final = rf"(?<![A-Za-z0-9_\\])([A-Za-zα-ωΣΠȳŷŶ][{_ACCENTS}]?)"
+_SCRIPTED: Final = re.compile(
+    rf"{_LETTER}(?:_([A-Za-z0-9]{{1,3}})(?![A-Za-z0-9_])|\^(?:\(([A-Za-z0-9α-ωΑ-Ω+−/·., -]*)\)|([A-Za-z0-9])(?![A-Za-z0-9])))"
+)
 _RAISED: Final = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
-_ACCENTS: Final = {"\u0302": r"\hat", "\u0304": r"\bar"}
-# One letter with an index or an exponent: z_k, δ_kj, x_old, e^x.
-_INDEXED: Final = re.compile(r"(?<![\w\\])([A-Za-zα-ω])([_^])([A-Za-z]{1,3}|\d)(?![\w(])")
 _PUNCTUATION: Final = {
     "–": "--",
     "—": "---",
@@ -62,17 +65,23 @@ def plain(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """Return a text for LaTeX's text mode; known mathematical letters and z_k, e^x in mathematics."""
-    written, end, whole = [], 0, plain(text)
-    for found in _INDEXED.finditer(whole):
-        lower = found[3] if len(found[3]) < 3 else rf"\mathrm{{{found[3]}}}"
-        letter = _SYMBOLS.get(found[1], found[1])
-        written += [_latex(whole[end : found.start()]), f"${letter}{found[2]}{{{lower}}}$"]
+    """Return a text for LaTeX's text mode, known mathematical letters in mathematics.
+
+    A single letter with a subscript (w_kj, Σ_i) or a power (e^(−x)) is mathematics too.
+    """
+    written, end = [], 0
+    text = unicodedata.normalize("NFC", plain(text))
+    for found in _SCRIPTED.finditer(text):
+        written.append(_in_text(text[end : found.start()]))
+        letter, lower, power, short = found.groups()
+        letter = _SYMBOLS.get(letter, letter)
+        raised = "".join(_SYMBOLS.get(c, c) for c in power or short or "")
+        written.append(f"${letter}_{{{lower}}}$" if lower else f"${letter}^{{{raised}}}$")
         end = found.end()
-    return "".join((*written, _latex(whole[end:])))
+    return "".join((*written, _in_text(text[end:])))
 
 
-def _latex(text: str) -> str:
+def _in_text(text: str) -> str:
     written = []
     for character in _letters(text):
         if set(character) <= _RAISED.keys():
@@ -80,8 +89,6 @@ def _latex(text: str) -> str:
             written.append(f"$^{power}$" if len(power) == 1 else f"$^{{{power}}}$")
         elif character in _SYMBOLS:
             written.append(f"${_SYMBOLS[character]}$")
-        elif len(character) > 1 and character[1:] in _ACCENTS:
-            written.append(rf"${_ACCENTS[character[1:]]}{{{character[0]}}}$")
         else:
             written.append(_LATEX.get(character) or _PUNCTUATION.get(character) or character)
     return "".join(written)

@@ -33,7 +33,7 @@ def write_page(
     from cli.typeset import pdf
     from derive.present.tex import has_hangul
 
-    if output is None and sys.stdout.isatty():
+    if output is None and _is_terminal():
         raise click.UsageError("A PDF goes into a file: add -o FILE.pdf.")
     document = present(subject, form, "tex", steps)
     made = pdf(document, has_hangul(document))
@@ -41,3 +41,7 @@ def write_page(
         click.echo(made, nl=False)
     else:
         output.write_bytes(made)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()

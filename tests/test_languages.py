@@ -30,9 +30,9 @@ TRANSLATED = [language for language in LANGUAGES if language != "en"]
 NAMES = {
     *ACTIVATIONS, *OPTIMIZERS, *SCHEDULES,
     "exp", "log", "erf", "erfc", "expm", "logp", "logcosh", "cosh", "sinh", "tanh", "max", "min", "sum",
-    "AND", "XOR", "NumPy", "ReLU", "Adam", "MNIST", "RMSProp", "sigmoid", "softplus", "Cost", "learning_rate",
+    "AND", "XOR", "NumPy", "ReLU", "Adam", "MNIST", "RMSProp", "sigmoid", "softplus", "Cost", "leaky",
 }  # fmt: skip
-WORD = re.compile(r"[A-Za-z_]{3,}")
+WORD = re.compile(r"(?<![A-Za-z_])[A-Za-z]{3,}(?![A-Za-z_])")
 HANGUL = re.compile("[가-힣]")
 
 
@@ -93,9 +93,7 @@ SUBJECTS = [*TOPICS, *map(str, EXAMPLES)]
 
 
 @pytest.mark.parametrize("name", SUBJECTS, ids=lambda name: Path(name).stem)
-def test_nothing_of_a_page_is_left_in_english(
-    name: str, katex: Callable[[Iterable[str]], list[str]]
-) -> None:
+def test_nothing_of_a_page_is_left_in_english(name: str, katex: Callable[[Iterable[str]], list[str]]) -> None:
     subject = found(name)
     with reading(KOREAN):
         page = page_for(subject, "both", steps=True)
@@ -107,7 +105,9 @@ def test_nothing_of_a_page_is_left_in_english(
             assert HANGUL.search(say(text)) or not has_words(text), f"{text!r} is said as {say(text)!r}"
     written = {kind: present(subject, "both", kind, True, KOREAN) for kind in FORMATS}
     assert all(HANGUL.search(text) for text in written.values())
-    english = {str(text) for text in said if isinstance(text, Prose) and len(text.split()) > 2 and has_words(text)}
+    english = {
+        str(text) for text in said if isinstance(text, Prose) and len(text.split()) > 2 and has_words(text)
+    }
     for text in written["text"].splitlines():
         assert not any(sentence in text for sentence in english), text
     with reading(KOREAN):

@@ -46,7 +46,8 @@ def template() -> Catalog:
 def updated(language: str) -> Catalog:
     """Return a language's catalogue with the messages of now; new ones are empty, old ones gone."""
     path = LOCALE / language / "LC_MESSAGES" / f"{DOMAIN}.po"
-    known = read_po(path.open("rb"), locale=language) if path.exists() else Catalog(locale=language)
+    written = io.BytesIO(path.read_bytes() if path.exists() else b"")
+    known = read_po(written, locale=language)
     found = template()
     found.locale = language
     for message in found:

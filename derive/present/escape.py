@@ -43,7 +43,8 @@ _SYMBOLS: Final = {
 _ACCENTS: Final = "\u0302\u0304"  # what stands over x̂ and x̄
 _LETTER: Final = rf"(?<![A-Za-z0-9_\\])([A-Za-zα-ωΣΠȳŷŶ][{_ACCENTS}]?)"
 _SCRIPTED: Final = re.compile(
-    rf"{_LETTER}(?:_([A-Za-z0-9]{{1,3}})(?![A-Za-z0-9_])|\^(?:\(([A-Za-z0-9α-ωΑ-Ω+−/·., -]*)\)|([A-Za-z0-9])(?![A-Za-z0-9])))"
+    rf"{_LETTER}(?:_([A-Za-z0-9]{{1,3}})(?![A-Za-z0-9_])"
+    r"|\^(?:\(([A-Za-z0-9α-ωΑ-Ω+−/·., -]*)\)|([A-Za-z0-9])(?![A-Za-z0-9])))"
 )
 _RAISED: Final = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 _PUNCTUATION: Final = {

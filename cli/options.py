@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from derive.reader import BATCHES, LANGUAGES, NOTATIONS
+
 if TYPE_CHECKING:
     from derive.reader import Reader
 
+LANGUAGE = click.option(
+    "--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language of the prose."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 
 
 def for_a_reader(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --lang, --notation and --batch, which ``reader_of`` makes a Reader of."""
-    from derive.reader import BATCHES, LANGUAGES, NOTATIONS
-
     options = (
-        click.option(
-            "--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language."
-        ),
+        LANGUAGE,
         click.option(
             "--notation",
             type=click.Choice(NOTATIONS),

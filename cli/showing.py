@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import JSON, for_a_reader, reader_of
+from cli.writing import FORMATS, FORMS, write_page
 
 if TYPE_CHECKING:
     from derive.derivation import Derivation
     from derive.topics.model import Topic
 
-FORMATS = ("latex", "text", "markdown", "html", "json")
-
 
 @click.command(hidden=True)
 @click.argument("subject")
 @click.option("--steps", is_flag=True, help="Give each step its reason.")
-@click.option("--form", type=click.Choice(["index", "matrix"]), default="index", show_default=True)
+@click.option("--form", type=click.Choice(FORMS), default="index", show_default=True)
 @click.option("--format", "form_at", type=click.Choice(FORMATS), default="latex", show_default=True)
 @click.option("--given", multiple=True, metavar="NAME=FORMULAS", help="Other givens for a worked example.")
 @click.option(
@@ -28,6 +27,7 @@ FORMATS = ("latex", "text", "markdown", "html", "json")
     metavar="FILE",
     help="Draw a topic's picture too: FILE is a .png, .svg or .pdf.",
 )
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
 @for_a_reader
 @JSON
 def show(
@@ -37,18 +37,18 @@ def show(
     form_at: str,
     given: tuple[str, ...],
     plot: Path | None,
+    output: Path | None,
     as_json: bool,
     **choices: Any,
 ) -> None:
     """Print the equations of a topic or of a spec's network."""
-    from derive.present import present
     from derive.reader import reading
 
     with reading(reader_of(**choices)):
         found = subject_of(subject, given)
         if plot is not None:
             _draw(found, plot)
-        click.echo(present(found, form, "json" if as_json else form_at, steps))
+        write_page(found, form, "json" if as_json else form_at, steps, output)
 
 
 def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:

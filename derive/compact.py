@@ -124,11 +124,11 @@ def compact_gradient(
     found = standardized(equations, base) if base is not None else None
     if found is None:
         return None
-    known = _cotangents(equations, adjoint)
+    known = cotangents(equations, adjoint)
     inner = frozenset(cotangent(e.name) for e in equations[:-1])
     long, candidates = known[cotangent(name)], []
     for kept in (frozenset(), inner & {cotangent(found.equation.name)}):
-        right = _inlined(long.right, {c: known[c] for c in inner - kept})
+        right = inlined(long.right, {c: known[c] for c in inner - kept})
         right = tidy(found.identities(tidy(right)))
         cost = length(right) + sum(length(known[c].right) for c in kept)
         if base not in right.atoms(IndexedBase):
@@ -139,7 +139,7 @@ def compact_gradient(
     return Compact(Equation(long.left, canonical_sums(right, BOUND, long.free)), replaced)
 
 
-def _cotangents(
+def cotangents(
     equations: tuple[Equation, ...], adjoint: Callable[[Equation, str], Equation]
 ) -> dict[str, Equation]:
     """Return the cotangent of every tensor that a layer's equations read, by name: the sum of its parts."""
@@ -154,7 +154,7 @@ def _cotangents(
     return known
 
 
-def _inlined(expression: Expr, known: Mapping[str, Equation]) -> Expr:
+def inlined(expression: Expr, known: Mapping[str, Equation]) -> Expr:
     """Put the equations of cotangents into an expression until it reads none of them."""
     while reads := [a for a in accesses(expression) if name_of(a.base) in known]:
         expression = apart(expression)

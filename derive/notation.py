@@ -27,6 +27,7 @@ FIXED = {
     "t": Name("t", "t", "t"),
     "T": Name("T", "T", "T"),
     "E": Name("E", "E", "E"),
+    "alpha": Name(r"\alpha", "α", "ALPHA"),
     "theta": Name(r"\theta", "θ", "theta"),
     "g": Name("g", "g", "g"),
     "N": Name("N", "N", "N"),

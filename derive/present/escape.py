@@ -6,6 +6,7 @@ Nothing of it is a command, a link or a tag any more; control characters become 
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 from typing import Final
 
@@ -36,8 +37,15 @@ _SYMBOLS: Final = {
     "ᵀ": r"^{\top}", "′": "'", "‖": r"\Vert", "ŷ": r"\hat y", "Ŷ": r"\hat Y", "ₙ": "_n", "ₖ": "_k",
     "ⱼ": "_j", "ᵢ": "_i", "₁": "_1", "₂": "_2", "ˡ": "^l", "ᴸ": "^L", "∈": r"\in", "≈": r"\approx",
     "ȳ": r"\bar y", "x̄": r"\bar x", "α̂": r"\hat\alpha", "β̂": r"\hat\beta", "θ̂": r"\hat\theta",
+    "x̂": r"\hat x", "μ̄": r"\bar\mu", "v̄": r"\bar v", "⟨": r"\langle", "⟩": r"\rangle", "°": r"^\circ",
     "Δ": r"\Delta", "Π": r"\Pi", "″": "''", "₀": "_0", "₃": "_3", "∇": r"\nabla",
 }  # fmt: skip
+_ACCENTS: Final = "\u0302\u0304"  # what stands over x̂ and x̄
+_LETTER: Final = rf"(?<![A-Za-z0-9_\\])([A-Za-zα-ωΣΠȳŷŶ][{_ACCENTS}]?)"
+_SCRIPTED: Final = re.compile(
+    rf"{_LETTER}(?:_([A-Za-z0-9]{{1,3}})(?![A-Za-z0-9_])"
+    r"|\^(?:\(([A-Za-z0-9α-ωΑ-Ω+−/·., -]*)\)|([A-Za-z0-9])(?![A-Za-z0-9])))"
+)
 _RAISED: Final = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 _PUNCTUATION: Final = {
     "–": "--",
@@ -58,9 +66,25 @@ def plain(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """Return a text for LaTeX's text mode, known mathematical letters in mathematics."""
+    """Return a text for LaTeX's text mode, known mathematical letters in mathematics.
+
+    A single letter with a subscript (w_kj, Σ_i) or a power (e^(−x)) is mathematics too.
+    """
+    written, end = [], 0
+    text = unicodedata.normalize("NFC", plain(text))
+    for found in _SCRIPTED.finditer(text):
+        written.append(_in_text(text[end : found.start()]))
+        letter, lower, power, short = found.groups()
+        letter = _SYMBOLS.get(letter, letter)
+        raised = "".join(_SYMBOLS.get(c, c) for c in power or short or "")
+        written.append(f"${letter}_{{{lower}}}$" if lower else f"${letter}^{{{raised}}}$")
+        end = found.end()
+    return "".join((*written, _in_text(text[end:])))
+
+
+def _in_text(text: str) -> str:
     written = []
-    for character in _letters(plain(text)):
+    for character in _letters(text):
         if set(character) <= _RAISED.keys():
             power = "".join(_RAISED[digit] for digit in character)
             written.append(f"$^{power}$" if len(power) == 1 else f"$^{{{power}}}$")

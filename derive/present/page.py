@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import sympy
 
 from derive import functions
-from derive.notation import exchanged, name
+from derive.notation import name
 from derive.present.build import Writer
 from derive.present.sides import Line, line
 from derive.present.text import shape_text
@@ -29,7 +29,7 @@ from derive.present.tree import (
     Transposed,
     Words,
 )
-from derive.prose import _, listed, parts_of, say
+from derive.prose import _, listed, parts_of
 from derive.reader import reader
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Page:
     """A derivation to be shown.
 
     ``preface`` says what the letters mean, ``where`` explains what the lines use; ``notes`` and ``results``
-    close it.  ``letters`` are those that the reader's notation exchanged.
+    close it.
     """
 
     name: str
@@ -109,12 +109,11 @@ class Page:
     notes: tuple[str, ...] = ()
     results: dict[str, str] = field(default_factory=dict)
     preface: tuple[str, ...] = ()
-    letters: Mapping[str, str] = field(default_factory=dict)
 
     def shown_results(self) -> Iterator[tuple[str, str]]:
-        """Yield the results with their names in the reader's language and notation."""
-        for title, value in self.results.items():
-            yield exchanged(say(title), self.letters), value
+        """Yield the results that are no line of the page, by the names that machines know them by."""
+        lines = {entry.symbol for entry in self.entries}
+        yield from ((title, value) for title, value in self.results.items() if title not in lines)
 
     @property
     def entries(self) -> Iterator[Entry]:

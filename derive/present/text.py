@@ -123,8 +123,8 @@ def _closed(node: t.Node) -> tuple[str, int]:
         case t.Choice(branches):
             return _choice(branches), ATOM
         case t.Grid(rows):
-            written = (f"[{', '.join(write(cell) for cell in row)}]" for row in rows)
-            return f"[{', '.join(written)}]", ATOM
+            written = [f"[{', '.join(write(cell) for cell in row)}]" for row in rows]
+            return written[0] if len(written) == 1 else f"[{', '.join(written)}]", ATOM
         case _:
             raise TypeError(f"no text for {type(node).__name__}")
 

@@ -109,7 +109,8 @@ class Steps:
         number = len(self.entries) + 1
         shown = Line(node(left), relation, node(right))
         role = "result" if result else "step"
-        self.entries.append(Entry(number, role, result or "step", shown, "", because, rule))
+        numbers = tuple(sorted(set(because)))
+        self.entries.append(Entry(number, role, result or "step", shown, "", numbers, rule))
         if isinstance(right, Expr):
             formula = right
         if result and formula is not None:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Symbol, exp
 
 from derive.differentiate import contract, cotangent, local_terms, vjp
-from derive.index import Equation, Sum, access, index, size, tensor
+from derive.index import Equation, Sum, access, index, name_of, size, tensor
+from derive.present.tree import Big, Node, Over, Plus, Times
+from derive.prose import _
 from derive.rewrites import ONE_HOT, one_hot_sums
 from derive.simplify import tidy
-from derive.topics.model import Steps, Topic, TopicError, partial
+from derive.topics.model import Steps, Topic, TopicError, node, partial
+from derive.topics.numbers import decimal, put, value_of, work, worked
+from derive.topics.tensors import needed, same_shape, taken
 
 i, j, k, K = index("i"), index("j"), index("k"), size("K")
 z, t, E = tensor("z", K), tensor("t", K), tensor("E")
+ONE = {access(tensor(cotangent("E"))): sympy.S.One}
 
 
-def softmax_of(letter: str) -> Equation:
-    """Return y_i = e^{z_i} / Σ_k e^{z_k}, the output called ``letter``."""
+def softmax_of(letter: str, logits: str = "z") -> Equation:
+    """Return y_i = e^{z_i} / Σ_k e^{z_k}, the output called ``letter``, its input ``logits``."""
+    z = tensor(logits, K)
     return Equation(tensor(letter, K)[i], exp(z[i]) / Sum(exp(z[k]), (k, K)))
 
 
 def jacobian(forward: Equation) -> Expr:
     """Return ∂y_i/∂z_j of a vector equation as it comes from the engine: a δ_ij where z_i is read alone."""
+    (z,) = forward.reads().values()
     terms = local_terms(forward.right, z)
     wanted = sympy.Dummy("w", integer=True)
     total = sympy.Add(*(contract(t.coefficient, t.subscripts, (wanted,), (K,), t.axes) for t in terms))
@@ -40,39 +48,67 @@ def in_output(expression: Expr, forward: Equation) -> Expr:
     return sympy.factor_terms(sympy.expand(closed))
 
 
-def _jacobian_steps(steps: Steps, forward: Equation) -> tuple[int, Expr]:
-    first = steps.add(forward.left, forward.right, "definition")
+def jacobian_steps(steps: Steps, forward: Equation, first: int) -> tuple[int, Expr]:
+    """Add the Jacobian of a softmax from the quotient rule on; return its number and ∂y_i/∂z_j."""
+    (z,) = forward.reads().values()
+    (total,) = forward.right.atoms(Sum)
     raw = jacobian(forward)
-    slope = partial(forward.left, z[j])
-    rule = "quotient rule; ∂z_i/∂z_j = δ_ij, which is 1 where i = j, else 0"
-    second = steps.add(slope, raw, rule, (first,))
+    above, below = exp(z[i]), total
+    rule = _("z_i moves with z_j only where i = j: Kronecker delta")
+    one = steps.add(partial(above, z[j]), KroneckerDelta(i, j) * above, rule)
+    rule = _("Kronecker delta picks k = j")
+    two = steps.add(partial(below, z[j]), exp(z[j]), rule)
+    rule = _("quotient rule: (u/v)′ = u′/v − uv′/v²")
+    third = steps.add(partial(forward.left, z[j]), raw, rule, (first, one, two))
     found = in_output(raw, forward)
-    name = f"d{forward.name}_i/dz_j"
-    return steps.add(slope, found, "written in the output", (first, second), name), found
+    rule = _("{letter} put in for e^z over the sum", letter=name_of(forward.left.base).partition("@")[0])
+    name = f"d{forward.name.partition('@')[0]}_i/dz_j"
+    return steps.add(partial(forward.left, z[j]), found, rule, (first, third), name), found
+
+
+# ---- Softmax ---------------------------------------------------------------------------------------------
 
 
 def softmax(given: Mapping[str, str]) -> Topic:
     """Derive the Jacobian, the sum of the outputs and of the Jacobian's rows, and shift invariance."""
-    _none(given, "softmax")
+    numbers = taken("softmax", given, z=1)
     steps = Steps()
     forward = softmax_of("y")
     y = forward.left.base
-    number, found = _jacobian_steps(steps, forward)
+    first = steps.add(forward.left, forward.right, _("definition"), (), "y")
+    steps.heading(_("The Jacobian"))
+    number, found = jacobian_steps(steps, forward, first)
     diagonal = found.xreplace({j: i})
-    steps.add(partial(y[i], z[i]), diagonal, "the case i = j", (number,), "dy_i/dz_i")
+    steps.add(partial(y[i], z[i]), diagonal, _("the case i = j"), (number,), "dy_i/dz_i")
     off = found.xreplace({KroneckerDelta(i, j): sympy.S.Zero})
-    steps.add(partial(y[i], z[j]), off, "the case i ≠ j", (number,), "dy_i/dz_j, i ≠ j")
-    total = Sum(forward.right, (i, K))
-    one = steps.add(Sum(y[i], (i, K)), total, "definition, summed", (1,))
-    sums = steps.add(Sum(y[i], (i, K)), _same_sums(tidy(total)), "the outputs sum to 1", (one,), "sum")
-    column = Sum(y[i], (i, K))
-    rows = tidy(sympy.expand(Sum(sympy.expand(found.xreplace({KroneckerDelta(i, j): 0})), (i, K)))) + y[j]
-    closed = steps.add(Sum(found, (i, K)), rows, "Σ_i y_i δ_ij = y_j; y_j leaves the sum", (number,))
-    steps.add(
-        Sum(found, (i, K)), rows.xreplace({column: sympy.S.One}), "Σ_i y_i = 1", (sums, closed), "row sum"
+    steps.add(partial(y[i], z[j]), off, _("the case i ≠ j"), (number,), "dy_i/dz_j, i ≠ j")
+    _sums(steps, forward, first, number, found)
+    _shift(steps, forward, first)
+    if numbers:
+        _softmax_numbers(steps, forward, found, (first, number), numbers["z"])
+    return steps.topic("softmax", _("softmax"))
+
+
+def _sums(steps: Steps, forward: Equation, first: int, number: int, found: Expr) -> None:
+    """The outputs sum to 1, and so every column of the Jacobian sums to 0."""
+    steps.heading(_("Sums"))
+    y = forward.left.base
+    whole = Sum(y[i], (i, K))
+    one = steps.add(whole, Sum(forward.right, (i, K)), _("definition, summed"), (first,))
+    (total,) = forward.right.atoms(Sum)
+    common = Sum(total.body.xreplace({k: i}), (i, K)) / total
+    two = steps.add(whole, common, _("the denominator is the same in every term: it leaves the sum"), (one,))
+    sums = steps.add(whole, _same_sums(common), _("both sums are the same"), (two,), "sum")
+    column = Sum(found, (i, K))
+    opened = sympy.expand(found)
+    split = Sum(opened.coeff(KroneckerDelta(i, j)) * KroneckerDelta(i, j), (i, K)) + Sum(
+        opened.xreplace({KroneckerDelta(i, j): sympy.S.Zero}), (i, K)
     )
-    _shift(steps, forward)
-    return steps.topic("softmax", "softmax")
+    three = steps.add(column, split, _("the sum split in two"), (number,))
+    rows = y[j] + tidy(Sum(opened.xreplace({KroneckerDelta(i, j): sympy.S.Zero}), (i, K)))
+    four = steps.add(column, rows, _("Kronecker delta picks i = j; y_j leaves the other sum"), (three,))
+    closed = rows.xreplace({whole: sympy.S.One})
+    steps.add(column, closed, "Σ y = 1", (sums, four), "row sum")
 
 
 def _same_sums(expression: Expr) -> Expr:
@@ -83,50 +119,127 @@ def _same_sums(expression: Expr) -> Expr:
     )
 
 
-def _shift(steps: Steps, forward: Equation) -> None:
+def _shift(steps: Steps, forward: Equation, first: int) -> None:
+    """A constant added to every logit changes nothing."""
+    steps.heading(_("Shift invariance"))
     c = Symbol("c", real=True)
     moved = forward.right.replace(lambda e: isinstance(e, Indexed), lambda e: e + c)
-    first = steps.add(tensor("y'", K)[i], moved, "every z_k replaced by z_k + c", (1,))
+    left = tensor("y'", K)[i]
+    one = steps.add(left, moved, _("every z_k replaced by z_k + c"), (first,))
     split = moved.replace(lambda e: isinstance(e, exp), lambda e: sympy.expand(e, power_exp=True))
-    result = tidy(split)
-    steps.add(
-        tensor("y'", K)[i], result, "e^c leaves the sum and cancels: nothing changes", (first,), "shift"
-    )
+    two = steps.add(left, split, "e^(a + b) = e^a e^b", (one,))
+    (total,) = forward.right.atoms(Sum)
+    outside = Over(Times((node(exp(c)), node(exp(z[i])))), Times((node(exp(c)), node(total))))
+    three = steps.add(left, outside, _("e^c leaves the sum"), (two,))
+    steps.add(left, tidy(split), _("e^c cancels: nothing has changed"), (three,), "shift")
+
+
+def _softmax_numbers(
+    steps: Steps, forward: Equation, found: Expr, because: tuple[int, int], logits: Any
+) -> None:
+    steps.heading(_("In numbers"))
+    first, number = because
+    arrays: dict[str, Any] = {"z": logits}
+    given = put(steps, "z", logits, _("the logits given"))
+    outputs = work(steps, forward, arrays, (first, given), "y, worked")
+    slope = Equation(tensor("J", K, K)[i, j], found)
+    left = partial("y", "z")
+    rule = _("the Jacobian: row i, column j")
+    worked(steps, left, value_of(slope, arrays), rule, (number, *outputs), "dy/dz, worked")
+
+
+# ---- Softmax with cross-entropy --------------------------------------------------------------------------
 
 
 def softmax_cross_entropy(given: Mapping[str, str]) -> Topic:
     """Derive ∂E/∂z_k = p_k − t_k for a one-hot (or any) target that sums to 1."""
-    _none(given, "softmax-cross-entropy")
+    numbers = taken("softmax-cross-entropy", given, z=1, t=1)
+    if numbers:
+        needed("softmax-cross-entropy", numbers, ("z", "t"))
+        same_shape(**numbers)
+        if abs(float(numbers["t"].sum()) - 1) > 1e-9:
+            total = decimal(float(numbers["t"].sum()))
+            raise TopicError(
+                f"softmax-cross-entropy: t must sum to 1, which the last step uses (sum: {total})"
+            )
     steps = Steps()
     forward = softmax_of("p")
-    p = forward.left.base
-    number, found = _jacobian_steps(steps, forward)
+    first = steps.add(forward.left, forward.right, _("softmax"), (), "p")
+    number, found = jacobian_steps(steps, forward, first)
+    loss, last = entropy_steps(steps, forward, found, number, "dE/dz_j", partial("E", z[j]))
+    if numbers:
+        _entropy_numbers(steps, (forward, loss), (first, last), numbers)
+    return steps.topic("softmax-cross-entropy", _("softmax with cross-entropy"))
+
+
+def chained(steps: Steps, left: Node, outer: Expr, inner: Expr, because: tuple[int, ...]) -> int:
+    """Add ∂E/∂z_j = Σ_k ∂E/∂p_k ∂p_k/∂z_j: every output depends on every z."""
+    each = Times((partial("E", outer), partial(outer, inner)))
+    summed = Big("sum", (("k", ""),), each)
+    return steps.add(left, summed, _("chain rule: every output depends on z_j"), because)
+
+
+def entropy_steps(
+    steps: Steps, forward: Equation, found: Expr, number: int, result: str, left: Node
+) -> tuple[Equation, int]:
+    """Add the steps from the cross-entropy of a softmax to p − t; return the loss and the last number.
+
+    ``found`` is the Jacobian ∂p_i/∂z_j, ``number`` its step.
+    """
+    p, logits = forward.left.base, next(iter(forward.reads().values()))
+    letter = name_of(p).partition("@")[0]
     loss = Equation(access(E), Sum(-t[k] * sympy.log(p[k]), (k, K)))
-    entropy = steps.add("E", loss.right, "cross-entropy")
-    slope = vjp(loss, "p").right.xreplace({access(tensor(cotangent("E"))): sympy.S.One})
-    outer = steps.add(partial("E", p[k]), slope, "derivative", (entropy,))
+    entropy = steps.add("E", loss.right, _("cross-entropy"), (), "E")
+    slope = vjp(loss, name_of(p)).right.xreplace(ONE)
+    rule = _("only the term k has {letter}_k in it; (log u)′ = 1/u", letter=letter)
+    outer = steps.add(partial("E", p[k]), slope, rule, (entropy,))
     inner = found.xreplace({i: k})
-    left = partial("E", z[j])
-    chain = Sum(sympy.Mul(slope, inner, evaluate=False), (k, K))
-    chained = steps.add(left, chain, "chain rule: every output depends on z_j", (number, outer))
+    chain = chained(steps, left, p[k], logits[j], (number, outer))
+    put_in = Big("sum", (("k", ""),), Times((node(slope), node(inner))))
+    inserted = steps.add(left, put_in, _("both put in: the Jacobian of softmax"), (chain,))
+    cancelled = Sum(tidy(slope * inner), (k, K))
+    body = -tidy(slope * inner)
+    negative = Plus(((True, Big("sum", (("k", ""),), Times((node(t[k]), node(inner / p[k]))))),))
+    if sympy.expand(body - t[k] * inner / p[k]) != 0:
+        raise AssertionError(f"{cancelled} is not what p_k cancelled leaves")
+    short = steps.add(left, negative, _("{letter}_k cancels", letter=letter), (inserted,))
     opened = sympy.expand(slope * inner)
-    body = steps.add(left, Sum(tidy(slope * inner), (k, K)), "p_k cancels", (chained,))
-    delta = [term for term in sympy.Add.make_args(opened) if term.has(KroneckerDelta)]
-    rest = [term for term in sympy.Add.make_args(opened) if not term.has(KroneckerDelta)]
-    single = contract(
-        sympy.Mul(*(f for term in delta for f in term.args if not isinstance(f, KroneckerDelta))),
-        (k,), (j,), (K,), (sympy.Tuple(k, K),),
-    )  # fmt: skip
-    split = single + tidy(Sum(sympy.Add(*rest), (k, K)))
-    apart = steps.add(left, split, "δ_kj leaves one term; p_j leaves the sum", (body,))
-    final = one_hot_sums(single + Sum(sympy.Add(*rest), (k, K)), t)
-    steps.add(left, final, ONE_HOT, (apart,), "dE/dz_j")
-    return steps.topic("softmax-cross-entropy", "softmax with cross-entropy")
+    with_delta = sympy.Add(*(term for term in sympy.Add.make_args(opened) if term.has(KroneckerDelta)))
+    rest = opened - with_delta
+    split = Plus(((True, node(Sum(-with_delta, (k, K)))), (False, Big("sum", (("k", ""),), node(rest)))))
+    apart_ = steps.add(left, split, _("the sum split in two"), (short,))
+    axes = (sympy.Tuple(k, K),)
+    single = contract(with_delta.xreplace({KroneckerDelta(j, k): 1}), (k,), (j,), (K,), axes)
+    pulled = Plus(((True, node(-single)), (False, node(tidy(Sum(rest, (k, K)))))))
+    picked = steps.add(
+        left,
+        pulled,
+        _("Kronecker delta picks k = j; {letter}_j leaves the other sum", letter=letter),
+        (apart_,),
+    )
+    final = one_hot_sums(single + Sum(rest, (k, K)), t)
+    return loss, steps.add(left, final, ONE_HOT, (picked,), result)
 
 
-def _none(given: Mapping[str, str], id: str) -> None:
-    if given:
-        raise TopicError(f"{id} takes no givens")
+def _entropy_numbers(
+    steps: Steps, equations: tuple[Equation, Equation], because: tuple[int, int], numbers: Mapping[str, Any]
+) -> None:
+    steps.heading(_("In numbers"))
+    forward, loss = equations
+    first, last = because
+    arrays: dict[str, Any] = dict(numbers)
+    given = [put(steps, name, numbers[name], _("given")) for name in ("z", "t")]
+    outputs = work(steps, forward, arrays, (first, given[0]), "p, worked")
+    work(steps, loss, arrays, (given[1], *outputs), "E, worked")
+    slope = Equation(tensor("dz", K)[j], steps.formulas["dE/dz_j"])
+    worked(
+        steps,
+        partial("E", "z"),
+        value_of(slope, arrays),
+        _("p − t"),
+        (last, given[1], *outputs),
+        "dE/dz, worked",
+    )
 
 
 TOPICS = {"softmax": softmax, "softmax-cross-entropy": softmax_cross_entropy}

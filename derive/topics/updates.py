@@ -6,46 +6,48 @@ from collections.abc import Callable, Mapping
 
 from derive.library import OPTIMIZERS, SCHEDULES
 from derive.present.sides import line
-from derive.topics.model import Steps, Topic, TopicError
+from derive.prose import _
+from derive.topics.model import Steps, Topic
+from derive.topics.tensors import taken
 from derive.updates import update_equations
 
 
 def _optimizer(name: str) -> Callable[[Mapping[str, str]], Topic]:
     def derive(given: Mapping[str, str]) -> Topic:
-        _take_none(name, given)
+        taken(name, given)
         steps = Steps()
         before: tuple[int, ...] = ()
         for update in update_equations(name, 1):
             shown = line(update.equation, "index")
             own = update.equation.name
-            rule = "step" if own == "theta" else "state, 0 before the first step"
+            rule = _("step") if own == "theta" else _("state, 0 before the first step")
             number = steps.add(shown.left, update.equation.right, rule, before, own, shown.relation)
             before = (*before, number)
         defaults = ", ".join(f"{f.name} {f.default}" for f in OPTIMIZERS[name].fields)
-        return steps.topic(name, name, f"g is the gradient; defaults: {defaults}.")
+        return steps.topic(name, name, _("g is the gradient; defaults: {defaults}.", defaults=defaults))
 
     return derive
 
 
 def _schedules(given: Mapping[str, str]) -> Topic:
-    _take_none("schedules", given)
+    taken("schedules", given)
     steps = Steps()
     for schedule in SCHEDULES:
         for words in ((), ("warmup",)):
-            eta, *_ = update_equations("sgd", 1, schedule, words)
+            eta, *_rest = update_equations("sgd", 1, schedule, words)
             if eta.equation.name == "eta":
                 title = "-".join((schedule, *words))
                 steps.add(line(eta.equation, "index").left, eta.equation.right, eta.rule, (), title)
     return steps.topic(
         "schedules",
-        "learning-rate schedules",
-        "k is the step, from 1, of K steps in all.",
-        "η is learning_rate, w warmup, γ decay_factor, s decay_every.",
+        _("learning-rate schedules"),
+        _("k is the step, from 1, of K steps in all."),
+        _("η is learning_rate, w warmup, γ decay_factor, s decay_every."),
     )
 
 
 def _clipping(given: Mapping[str, str]) -> Topic:
-    _take_none("clipping", given)
+    taken("clipping", given)
     steps = Steps()
     before: tuple[int, ...] = ()
     for update in update_equations("sgd", 2, given=("clip_norm",)):
@@ -54,13 +56,8 @@ def _clipping(given: Mapping[str, str]) -> Topic:
         number = steps.add(shown.left, update.equation.right, update.rule, before, name, shown.relation)
         before = (*before, number)
     return steps.topic(
-        "clipping", "clipping by the norm", "g is the gradient of all parameters, c is clip_norm."
+        "clipping", _("clipping by the norm"), _("g is the gradient of all parameters, c is clip_norm.")
     )
-
-
-def _take_none(name: str, given: Mapping[str, str]) -> None:
-    if given:
-        raise TopicError(f"{name} takes no givens")
 
 
 TOPICS = {name: _optimizer(name) for name in ("momentum", "adagrad", "rmsprop", "adam")}

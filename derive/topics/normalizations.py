@@ -1,0 +1,235 @@
+"""Batch normalization: both modes, the long gradient line by line, the compact one that it collapses to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import sympy
+from sympy import Expr
+
+from derive.adjoint import adjoint_equation, named
+from derive.compact import compact_gradient, cotangents, inlined, standardized
+from derive.differentiate import cotangent, vjp
+from derive.index import Equation, Sum, access, index, size, tensor
+from derive.layers import LAYERS
+from derive.layers.layer import Forward, features
+from derive.present.tree import Node, Plus, Times
+from derive.prose import _
+from derive.simplify import tidy
+from derive.topics.model import Steps, Topic, TopicError, node, partial
+from derive.topics.numbers import compute, decimal, put, work, worked
+from derive.topics.templates import without
+from derive.topics.tensors import same_shape, taken
+
+EXAMPLE = {"x": "1, 2, 4, 5", "dy": "1, 0, -1, 0.5", "gamma": "2", "beta": "1", "epsilon": "0.00001"}
+n, N = index("n"), size("N")
+
+
+def batch_norm(given: Mapping[str, str]) -> Topic:
+    """Derive batch normalization of one channel: training, the gradient long and compact, evaluation."""
+    found = taken("batch-norm", {**EXAMPLE, **given}, x=1, dy=1, gamma=0, beta=0, epsilon=0)
+    if ("x" in given) != ("dy" in given):
+        raise TopicError("batch-norm: give both x and dy, the derivative ∂E/∂y of every output")
+    same_shape(x=found["x"], dy=found["dy"])
+    epsilon = float(found["epsilon"])
+    if epsilon < 0 or epsilon + float(np.var(found["x"])) == 0:
+        raise TopicError(f"batch-norm: v + ε must be above 0 (ε given: {decimal(epsilon)})")
+    steps = Steps()
+    layer = LAYERS["batch_norm"].forward((1,), {"epsilon": "0.00001", "momentum": "0.9"})
+    equations = tuple(_one(e) for e in layer.equations)
+    numbers = _forward(steps, equations)
+    slopes = _long(steps, equations, numbers)
+    compact = _compact(steps, equations, slopes)
+    _evaluation(steps, layer)
+    _worked(steps, equations, compact, found)
+    return steps.topic(
+        "batch-norm",
+        _("batch normalization"),
+        _("One channel; every channel is normalized for itself. N is the number of its values in the batch."),
+        _(
+            "∂E/∂v and ∂E/∂μ say how E changes when the variance or the mean of the batch moves. Both are "
+            "sums over the batch, because every x̂_n reads them."
+        ),
+    )
+
+
+def _one(equation: Equation) -> Equation:
+    _names, sizes = features(1)
+    return without(equation, sizes)
+
+
+def _forward(steps: Steps, equations: tuple[Equation, ...]) -> dict[str, int]:
+    steps.heading(_("Training"))
+    rules = {
+        "mu": _("training: the mean of the batch"),
+        "v": _("the variance of the batch"),
+        "xhat": _("mean 0 and variance 1; ε keeps the root away from 0"),
+        "y": _("scaled and shifted by what is learnt"),
+    }
+    numbers: dict[str, int] = {}
+    for equation in equations:
+        because = tuple(numbers[name] for name in equation.reads() if name in numbers)
+        numbers[equation.name] = steps.add(
+            equation.left, equation.right, rules[equation.name], tuple(sorted(because)), equation.name
+        )
+    return numbers
+
+
+# ---- The long form ---------------------------------------------------------------------------------------
+
+
+def _long(steps: Steps, equations: tuple[Equation, ...], numbers: Mapping[str, int]) -> dict[str, Equation]:
+    """Every cotangent by the chain rule, each intermediate explained; returns them by name."""
+    steps.heading(_("The gradient, long form"))
+    mean, variance, normal, output = equations
+    found: dict[str, int] = {}
+    rules = {
+        "gamma": _("γ is read by every y_n: the sum over the batch"),
+        "beta": _("β is read by every y_n: the sum over the batch"),
+        "xhat": _("chain rule: x̂_n is read by y_n alone"),
+    }
+    for name, rule in rules.items():
+        slope = vjp(output, name)
+        found[name] = steps.add(_left(slope), slope.right, rule, (numbers["y"],), f"dE/d{name}")
+    local = vjp(normal, "v").right.body / access(tensor(cotangent("xhat"), *normal.left.base.shape), n)
+    rule = _("(v + ε)^(−1/2) derived: −1/2 (v + ε)^(−3/2)")
+    power = steps.add(partial(normal.left, variance.left), local, rule, (numbers["xhat"],))
+    of_v = vjp(normal, "v")
+    rule = _("chain rule over the batch: every x̂_n reads v")
+    found["v"] = steps.add(_left(of_v), of_v.right, rule, (found["xhat"], power), "dE/dv")
+    direct, inner = vjp(normal, "mu"), vjp(variance, "mu")
+    both = Plus((*_terms(direct.right), *_terms(tidy(inner.right))))
+    rule = _("chain rule in two parts: μ is read by every x̂_n, and once more inside of v")
+    second = steps.add(_left(direct), both, rule, (found["xhat"], found["v"]))
+    x, mu = _sample(normal), mean.left
+    rule = _("deviations from a mean sum to 0: Σ x_n − N μ = 0")
+    none = steps.add(Sum(mu - x, (n, N)), sympy.S.Zero, rule, (numbers["mu"],))
+    rule = _("the part through v is 0; what is left: how far all x̂_n move together")
+    found["mu"] = steps.add(_left(direct), direct.right, rule, (second, none), "dE/dmu")
+    _three_ways(steps, equations, found)
+    return {cotangent("v"): of_v, cotangent("mu"): direct}
+
+
+def _left(slope: Equation) -> Node:
+    return partial("E", access(tensor(slope.name[1:], *slope.left.base.shape), *slope.free))
+
+
+def _terms(expression: Expr) -> tuple[tuple[bool, Node], ...]:
+    written = node(expression)
+    return written.terms if isinstance(written, Plus) else ((False, written),)
+
+
+def _sample(equation: Equation) -> Expr:
+    return access(equation.reads()["x"], n)
+
+
+def _three_ways(steps: Steps, equations: tuple[Equation, ...], found: Mapping[str, int]) -> None:
+    mean, variance, normal, _output = equations
+    x = _sample(normal)
+    ways = (normal, variance, mean)
+    products = tuple((False, Times((_whole(way), partial(way.left, x)))) for way in ways)
+    left = partial("E", x)
+    rule = _("chain rule in three parts: x_n is read by its own x̂_n, by v and by μ")
+    opened = steps.add(left, Plus(products), rule, tuple(sorted(found.values()))[-3:])
+    total = _long_form(equations)
+    rule = _("∂x̂_n/∂x_n = 1/√(v + ε), ∂v/∂x_n = 2 (x_n − μ)/N, ∂μ/∂x_n = 1/N")
+    steps.add(left, total.right, rule, (opened,), "dE/dx, long")
+
+
+def _whole(equation: Equation) -> Node:
+    return node(access(tensor(cotangent(equation.name), *equation.left.base.shape), *equation.free))
+
+
+def _long_form(equations: tuple[Equation, ...]) -> Equation:
+    return cotangents(equations, adjoint_equation)[cotangent("x")]
+
+
+# ---- The compact form ------------------------------------------------------------------------------------
+
+
+def _compact(steps: Steps, equations: tuple[Equation, ...], slopes: Mapping[str, Equation]) -> Equation:
+    """Put the long form into itself by x − μ = x̂ √(v + ε) and Σ x̂ = 0."""
+    steps.heading(_("The gradient, compact form"))
+    base = equations[0].reads()["x"]
+    form = standardized(equations, base)
+    found = compact_gradient(equations, adjoint_equation)
+    if form is None or found is None:
+        raise AssertionError("no compact form")
+    x, mu = _sample(form.equation), form.mean
+    shift = steps.add(
+        x - mu, form.equation.left / form.slope, _("the definition of x̂, solved for x_n − μ"), (3,)
+    )
+    of_v = slopes[cotangent("v")]
+    short = named(Equation(of_v.left, sympy.factor_terms(tidy(form.identities(tidy(of_v.right))))))
+    rule = _("x_n − μ = x̂_n √(v + ε) put in")
+    second = steps.add(_left(of_v), short.right, rule, (shift, _number(steps, "dE/dv")))
+    long = _long_form(equations)
+    whole = named(Equation(long.left, tidy(form.identities(tidy(inlined(long.right, slopes))))))
+    rule = _("∂E/∂v, ∂E/∂μ and x_n − μ put in; √(v + ε) is common to all three")
+    third = steps.add(
+        _left(long),
+        whole.right,
+        rule,
+        (shift, second, _number(steps, "dE/dmu"), _number(steps, "dE/dx, long")),
+    )
+    normal = vjp(equations[-1], "xhat")
+    last = named(Equation(long.left, tidy(inlined(whole.right, {cotangent("xhat"): normal}))))
+    if sympy.simplify(sympy.expand(last.right - named(found.equation).right)) != 0:
+        raise AssertionError(f"{last} is not {found.equation}")
+    rule = _("∂E/∂x̂_n = γ ∂E/∂y_n; less its mean, and less its part along x̂")
+    steps.add(_left(long), found.equation.right, rule, (third, _number(steps, "dE/dxhat")), "dE/dx, compact")
+    return found.equation
+
+
+def _number(steps: Steps, result: str) -> int:
+    """Return the number of the step that gave a result."""
+    return next(entry.number for entry in steps.entries if entry.symbol == result)
+
+
+def _evaluation(steps: Steps, layer: Forward) -> None:
+    steps.heading(_("Evaluation"))
+    rules = (
+        _("training keeps a running mean, the share ρ of it in each step"),
+        _("and a running variance; N/(N − 1) makes the variance of a sample unbiased"),
+    )
+    numbers = []
+    for equation, rule in zip(map(_one, layer.running), rules, strict=True):
+        numbers.append(steps.add(equation.left, equation.right, rule, relation="←"))
+    (equation,) = map(_one, layer.evaluation or ())
+    rule = _("evaluation: the running mean and variance instead of those of the batch")
+    first = steps.add(equation.left, equation.right, rule, tuple(numbers), "y, evaluation")
+    slope = vjp(equation, "x")
+    rule = _("chain rule: μ̄ and v̄ are constants, so that no x_n moves another y_m")
+    steps.add(_left(slope), slope.right, rule, (first,), "dE/dx, evaluation")
+
+
+# ---- Numbers ---------------------------------------------------------------------------------------------
+
+
+def _worked(
+    steps: Steps, equations: tuple[Equation, ...], compact: Equation, found: Mapping[str, Any]
+) -> None:
+    steps.heading(_("In numbers"))
+    arrays: dict[str, Any] = dict(found)
+    given = []
+    for name in EXAMPLE:
+        given.append(put(steps, name, found[name], _("an example")))
+    because: tuple[int, ...] = (given[0],)
+    known = cotangents(equations, adjoint_equation)
+    rules = {e.name: e.name for e in equations} | {f"d{name}": f"dE/d{name}" for name in ("xhat", "v", "mu")}
+    for equation in (*equations, *(known[name] for name in ("dxhat", "dv", "dmu"))):
+        result = rules[equation.name]
+        from_ = (_number(steps, result), *because[-1:])
+        because = work(steps, equation, arrays, from_, f"{result}, worked")
+    for equation, rule, name in (
+        (known["dx"], _("the long form with the numbers"), "long"),
+        (compact, _("the compact form with the numbers: the same"), "compact"),
+    ):
+        compute([equation], arrays)
+        own = _number(steps, f"dE/dx, {name}")
+        worked(steps, partial("E", "x"), arrays["dx"], rule, (own, *because[-1:]), f"dE/dx, {name}, worked")
+
+
+TOPICS = {"batch-norm": batch_norm}

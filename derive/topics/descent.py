@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -232,7 +232,7 @@ def _picture(task: _Task, path: Walk, one: Walk) -> Plot:
     reach = max(places) - min(places) or 1.0
     parts: list[Curve | Points | Levels] = [Curve("f", task.function, x)]
     if max(strip) - min(strip) <= 5 * reach:
-        parts.append(_along(_("without η"), [place[0] for place in one.places], value, dashed=True))
+        parts.append(_along(_("without η"), [place[0] for place in one.places], value))
     else:
         strip = list(places)
     parts.append(_along(label, places, value))
@@ -240,9 +240,8 @@ def _picture(task: _Task, path: Walk, one: Walk) -> Plot:
     return Plot(title, x.name, f"f({x.name})", tuple(parts), (min(strip) - margin, max(strip) + margin))
 
 
-def _along(label: str, places: Sequence[float], value: object, dashed: bool = False) -> Points:
-    assert callable(value)  # noqa: S101
-    return Points(label, tuple(places), tuple(value(place) for place in places), dashed=dashed)
+def _along(label: str, places: Sequence[float], value: Callable[..., float]) -> Points:
+    return Points(label, tuple(places), tuple(value(place) for place in places))
 
 
 def _erratum() -> Erratum:

@@ -19,7 +19,7 @@ from derive.topics import givens
 from derive.topics.layout import chain, exact, in_words, laid, rounded, shown
 from derive.topics.model import Erratum, Steps, Topic, TopicError, partial
 from derive.topics.plot import Curve, Levels, Plot, Points
-from derive.topics.walk import Walk, walk
+from derive.topics.walk import Place, Walk, walk
 
 SHOWN: Final = 5  # places of a walk that are written down
 FLAT: Final = 1e-6  # where all slopes are smaller, a walk has arrived
@@ -124,9 +124,14 @@ class _Task:
         ]
 
     def walk(self, rate: float, most: int) -> Walk:
-        found = [function_of(slope, *self.variables) for slope in self.slopes()]
+        value, *found = (function_of(each, *self.variables) for each in (self.function, *self.slopes()))
+
+        def slopes(at: Place) -> list[float]:
+            value(*at)  # where f is not defined, a slope that is means nothing: log x below 0
+            return [slope(*at) for slope in found]
+
         return walk(
-            lambda at: [slope(*at) for slope in found],
+            slopes,
             tuple(map(float, self.start)),
             rate,
             most,
@@ -214,7 +219,10 @@ def _ending(path: Walk) -> str:
     if path.end == "done":
         return _("after {steps} steps every slope is under 10⁻⁶: it has arrived", steps=path.steps)
     if path.end == "lost":
-        return _("after {steps} steps; the next one leaves all bounds: it diverges", steps=path.steps)
+        return _(
+            "after {steps} steps; the next one leaves all bounds, or where f is defined: it diverges",
+            steps=path.steps,
+        )
     return _("after {steps} steps; it has not settled", steps=path.steps)
 
 

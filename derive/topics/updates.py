@@ -44,7 +44,9 @@ def _schedules(given: Mapping[str, str]) -> Topic:
                 steps.add(line(eta.equation, "index").left, eta.equation.right, eta.rule, (), title)
                 if words:
                     curves.append(_rate_curve(schedule, eta.equation.right))
-    steps.plots.append(Plot(_("Learning rates with warm-up, 100 steps"), "k", "η", tuple(curves), (1.0, 100.0)))
+    steps.plots.append(
+        Plot(_("Learning rates with warm-up, 100 steps"), "k", "η", tuple(curves), (1.0, 100.0))
+    )
     return steps.topic(
         "schedules",
         "learning-rate schedules",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,12 +83,25 @@ def _fonts(text: str) -> list[str]:
     missing = lacks(font_manager.findfont(usual))
     if not missing:
         return [usual]
-    installed = font_manager.fontManager.ttflist
-    ranked = sorted(installed, key=lambda font: (_rank(font.name), font.weight != 400, font.name))
-    for font in ranked:
-        if not missing & lacks(font.fname):
-            return [usual, font.name]
-    return []
+    manager = font_manager.fontManager
+    found = _first(manager.ttflist, lacks, missing)
+    if found is None:  # Matplotlib keeps a list of fonts, which may be older than some of them
+        known = {font.fname for font in manager.ttflist}
+        for path in font_manager.findSystemFonts():
+            if path not in known:
+                with contextlib.suppress(RuntimeError, OSError, ValueError):
+                    manager.addfont(path)
+        found = _first(manager.ttflist, lacks, missing)
+    return [] if found is None else [usual, found]
+
+
+def _first(fonts: Iterable[Any], lacks: Callable[[str], set[str]], missing: set[str]) -> str | None:
+    """Return the name of the best font that has what is missing."""
+    for font in sorted(fonts, key=lambda font: (_rank(font.name), font.weight != 400, font.name)):
+        with contextlib.suppress(RuntimeError, OSError):
+            if not missing & lacks(font.fname):
+                return str(font.name)
+    return None
 
 
 def _rank(name: str) -> int:

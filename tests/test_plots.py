@@ -92,7 +92,9 @@ def test_without_a_font_the_labels_are_english(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     korean(monkeypatch)
-    monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
+    own = [font for font in font_manager.fontManager.ttflist if font.name.startswith("DejaVu")]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", own)
+    monkeypatch.setattr(font_manager, "findSystemFonts", list)
     path = tmp_path / "a.png"
     done = CliRunner().invoke(command, ["sigmoid", "--lang", "ko", "--plot", str(path)])
     assert done.exit_code == 0 and "labels are English" in done.stderr

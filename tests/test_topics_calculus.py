@@ -229,7 +229,7 @@ def test_the_counter_example_is_one(given: list[str]) -> None:
     bent = mpmath.diff(squares, place, 2)
     assert bent < 0
     assert float(found.results["d2E/dw2 least"]) == pytest.approx(float(bent), rel=1e-6)
-    assert "not convex" in present(found, format="text", steps=True)
+    assert "above the mean of the ends: not convex" in present(found, format="text", steps=True)
 
 
 def test_where_the_sign_changes() -> None:

@@ -135,7 +135,9 @@ def _closed(node: t.Node) -> tuple[str, int]:
         case t.Choice(branches):
             return _choice(branches), ATOM
         case t.Grid(rows):
-            inner = r" \\ ".join(" & ".join(write(cell) for cell in row) for row in rows)
+            lines = [" & ".join(write(cell) for cell in row) for row in rows]
+            tall = any(mark in line for line in lines for mark in TALL)
+            inner = (r" \\[1ex] " if tall else r" \\ ").join(lines)
             return rf"\begin{{bmatrix}} {inner} \end{{bmatrix}}", ATOM
         case _:
             raise TypeError(f"no LaTeX for {type(node).__name__}")

@@ -10,6 +10,7 @@ from sympy import Expr, Rational, Symbol
 from derive.differentiate import vjp
 from derive.formula import formula_names, parse_formula
 from derive.index import Equation, Sum, access, index, size, tensor
+from derive.present.text import text as written
 from derive.present.tree import Leaf, Node, Plus, Raised, Times
 from derive.prose import _
 from derive.topics.model import Steps, Topic, TopicError, node, partial
@@ -78,7 +79,9 @@ def _along(steps: Steps, outputs: list[Expr], targets: list[Expr], w: Symbol, mi
     error = sympy.expand(total)
     expanded = steps.add("E", error, _("multiplied out"), (inserted,), "E")
     steps.results["E"] = str(error)
-    chain = Plus(tuple(_link(e, sympy.diff(o, w)) for e, o in zip(errors, outputs, strict=True)))
+    slopes = [sympy.diff(output, w) for output in outputs]
+    links = tuple(_link(e, slope) for e, slope in zip(errors, slopes, strict=True) if slope != 0)
+    chain = Plus(links) if links else node(sympy.S.Zero)
     letter = node(w)
     slope = sympy.expand(sympy.diff(error, w))
     chained = steps.add(partial("E", letter, True), chain, _("chain rule: Σ ∂E/∂y_k dy_k/dw"), (2, inserted))
@@ -92,7 +95,8 @@ def _along(steps: Steps, outputs: list[Expr], targets: list[Expr], w: Symbol, mi
 def _link(error: Expr, slope: Expr) -> tuple[bool, Node]:
     """Return the term (y − t) dy/dw of a chain, with its sign; a number stands in front."""
     if slope.is_number:
-        return bool(slope < 0), Times((node(abs(slope)), node(error)))
+        share = abs(slope)
+        return bool(slope < 0), node(error) if share == 1 else Times((node(share), node(error)))
     return False, Times((node(error), node(slope)))
 
 
@@ -112,7 +116,7 @@ def _minimum(steps: Steps, error: Expr, slope: Expr, w: Symbol, flat: int) -> No
         rule = _(
             "dE/d{letter} = 0; the second derivative there is {value}, so E is least",
             letter=w.name,
-            value=str(bent),
+            value=written(bent),
         )
         exact = closed if closed.is_Rational else Leaf(sympy.latex(closed), str(closed))
         number = steps.add(w, exact, rule, (flat,), w.name)

@@ -285,6 +285,7 @@ def _faults() -> tuple[type[Exception], ...]:
         "derive.spec.problems": ("SpecError",),
         "derive.formula.parser": ("FormulaError",),
         "derive.differentiate": ("CannotDifferentiate",),
+        "derive.worked": ("NumbersError",),
         "codegen.generate": ("OutputRefused",),
         "codegen.lower": ("LoweringError",),
         "runtime.errors": ("RuntimeFault",),

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import JSON, for_a_reader, reader_of
+from cli.options import JSON, for_a_reader, numbers_options, reader_of
 
 if TYPE_CHECKING:
     from derive.derivation import Derivation
+    from derive.present.page import Page
     from derive.topics.model import Topic
 
 FORMATS = ("latex", "text", "markdown", "html", "json")
@@ -22,18 +23,44 @@ FORMATS = ("latex", "text", "markdown", "html", "json")
 @click.option("--form", type=click.Choice(["index", "matrix"]), default="index", show_default=True)
 @click.option("--format", "form_at", type=click.Choice(FORMATS), default="latex", show_default=True)
 @click.option("--given", multiple=True, metavar="NAME=FORMULAS", help="Other givens for a worked example.")
+@numbers_options
 @for_a_reader
 @JSON
 def show(
-    subject: str, steps: bool, form: str, form_at: str, given: tuple[str, ...], as_json: bool, **choices: Any
+    subject: str,
+    steps: bool,
+    form: str,
+    form_at: str,
+    given: tuple[str, ...],
+    numbers: bool,
+    sample: tuple[int, ...],
+    seed: int | None,
+    as_json: bool,
+    **choices: Any,
 ) -> None:
     """Print the equations of a topic or of a spec's network."""
     from derive.present import present
     from derive.reader import reading
 
     with reading(reader_of(**choices)):
-        found = subject_of(subject, given)
+        found: Derivation | Topic | Page = subject_of(subject, given)
+        if numbers:
+            found = numbers_of(found, sample, seed, form, steps)
+        elif sample or seed is not None:
+            raise click.UsageError("--sample and --seed go with --numbers.")
         click.echo(present(found, form, "json" if as_json else form_at, steps))
+
+
+def numbers_of(
+    found: Derivation | Topic, sample: tuple[int, ...], seed: int | None, form: str, steps: bool
+) -> Page:
+    """Return the worked pass of a derivation.  Raises click.UsageError for a topic."""
+    from cli.numbers import worked_page
+    from derive.topics.model import Topic
+
+    if isinstance(found, Topic):
+        raise click.UsageError("--numbers goes with a spec; the examples of a topic take --given.")
+    return worked_page(found, sample or (1,), seed, form, steps)
 
 
 def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:

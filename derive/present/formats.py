@@ -9,15 +9,22 @@ from typing import Any, Final
 from derive.present import escape, mathml
 from derive.present import latex as tex
 from derive.present import text as plain
-from derive.present.page import Entry, Page
+from derive.present.boxes import unchained, worked_text
+from derive.present.page import Entry, Page, WorkedLines
+from derive.present.substitute import has_grid
+from derive.prose import _, say
 
 COLUMN: Final = 60
+GIVEN: Final = _("Given")
 ROW: Final = "display: flex; align-items: center; gap: 2em"
 
 
 def as_latex(page: Page, steps: bool = False) -> str:
     """Return one align* environment that KaTeX and TeX both set, with a row for each heading and reason."""
     rows: list[str] = []
+    if page.given:
+        rows.append(rf"&\textbf{{{escape.latex(say(GIVEN))}}}")
+        rows += [row for each in page.given for row in worked_rows(each)]
     for section in page.sections:
         if section.heading:
             rows.append(rf"&\textbf{{{section.heading}}}")
@@ -35,6 +42,7 @@ def latex_rows(entry: Entry, steps: bool) -> list[str]:
     """Return the rows of one entry in an align environment."""
     label = rf" \qquad \text{{{entry.label}}}" if entry.label else ""
     rows = [rf"{tex.write_line(entry.line, '&')}{label} \tag{{{entry.number}}}"]
+    rows += worked_rows(entry.worked)
     if not steps:
         return rows
     shape = f"; shape {entry.shape}" if entry.shape else ""
@@ -46,9 +54,21 @@ def latex_rows(entry: Entry, steps: bool) -> list[str]:
     return rows
 
 
+def worked_rows(worked: WorkedLines | None) -> list[str]:
+    """Return the rows of numbers in an align environment; matrices and their result have a row each."""
+    return [
+        tex.write_line(part, "&")
+        for shown in (worked.lines if worked else ())
+        for part in (unchained(shown) if has_grid(shown.right) else (shown,))
+    ]
+
+
 def as_text(page: Page, steps: bool = False) -> str:
     """Return a page for a terminal."""
     out = [escape.plain(page.name), *([escape.plain(page.description)] if page.description else []), ""]
+    if page.given:
+        given = (row for each in page.given for row in worked_text(each, "  "))
+        out += [say(GIVEN), *given, ""]
     for section in page.sections:
         if section.heading:
             out.append(section.heading)
@@ -61,6 +81,7 @@ def as_text(page: Page, steps: bool = False) -> str:
             if steps and entry.computed:
                 by = f"  ({entry.rewrites})" if entry.rewrites else ""
                 out.append(f"         computed as {plain.write(entry.computed.right)}{by}")
+            out += worked_text(entry.worked, "         ")
         out.append("")
     if page.where:
         out += ["Where", *(f"  {plain.write_line(shown)}" for shown in page.where), ""]
@@ -74,12 +95,16 @@ def as_markdown(page: Page, steps: bool = False) -> str:
     out = [f"# {escape.markdown(page.name)}", ""]
     if page.description:
         out += [escape.markdown(page.description), ""]
+    if page.given:
+        given = [row for each in page.given for row in worked_rows(each)]
+        out += [f"## {escape.markdown(say(GIVEN))}", "", *worked_markdown(given)]
     for section in page.sections:
         if section.heading:
             out += [f"## {section.heading}", ""]
         for entry in section.entries:
             label = rf" \qquad \text{{{entry.label}}}" if entry.label else ""
             out += ["$$", rf"{tex.write_line(entry.line)}{label} \tag{{{entry.number}}}", "$$", ""]
+            out += worked_markdown(worked_rows(entry.worked))
             if steps:
                 shape = f"; shape {entry.shape}" if entry.shape else ""
                 out += [escape.markdown(entry.reason + shape), ""]
@@ -94,11 +119,19 @@ def as_markdown(page: Page, steps: bool = False) -> str:
     return "\n".join(out).rstrip() + "\n"
 
 
+def worked_markdown(rows: list[str]) -> list[str]:
+    """Return rows of numbers as one display."""
+    body = " \\\\\n".join(rows)
+    return ["$$", r"\begin{aligned}", body, r"\end{aligned}", "$$", ""] if rows else []
+
+
 def as_html(page: Page, steps: bool = False) -> str:
     """Return a fragment with the formulas in MathML: no script, no style sheet, no request."""
     out = ['<section class="derivation">', f"<h2>{escape.markup(page.name)}</h2>"]
     if page.description:
         out.append(f"<p>{escape.markup(page.description)}</p>")
+    if page.given:
+        out += [f"<h3>{escape.markup(say(GIVEN))}</h3>", *(worked_html(each) for each in page.given)]
     for section in page.sections:
         if section.heading:
             out.append(f"<h3>{section.heading}</h3>")
@@ -106,6 +139,8 @@ def as_html(page: Page, steps: bool = False) -> str:
             out.append(f'<div class="equation" id="equation-{entry.number}" style="{ROW}">')
             label = f'<span class="label">{entry.label}</span>' if entry.label else ""
             out.append(f'{_math(entry.line, True)}{label}<span class="number">({entry.number})</span></div>')
+            if entry.worked:
+                out.append(worked_html(entry.worked))
             if steps:
                 shape = f"; shape {entry.shape}" if entry.shape else ""
                 out.append(f'<p class="reason">{escape.markup(entry.reason + shape)}</p>')
@@ -120,6 +155,11 @@ def as_html(page: Page, steps: bool = False) -> str:
         rows = (f"<dt>{escape.markup(k)}</dt><dd>{escape.markup(v)}</dd>" for k, v in page.results.items())
         out += ["<dl>", *rows, "</dl>"]
     return "\n".join((*out, "</section>")) + "\n"
+
+
+def worked_html(worked: WorkedLines) -> str:
+    """Return a formula of numbers for each line."""
+    return "\n".join(f'<div class="numbers">{_math(shown, True)}</div>' for shown in worked.lines)
 
 
 def _math(shown: Any, display: bool) -> str:
@@ -143,6 +183,10 @@ def record(entry: Entry) -> dict[str, Any]:
     }
     if entry.label:
         found["label"] = entry.label
+    if entry.worked:
+        found["value"] = entry.worked.value
+        found["numbers"] = [plain.write_line(shown) for shown in entry.worked.lines]
+        found["numbers_latex"] = [tex.write_line(shown) for shown in entry.worked.lines]
     if entry.computed:
         found["computed_latex"] = tex.write_line(entry.computed)
         found["computed_text"] = plain.write_line(entry.computed)
@@ -154,6 +198,7 @@ def as_json(page: Page, steps: bool = False) -> str:
     """Return a page as one JSON object."""
     found = {
         "name": page.name,
+        **({"given": {each.symbol: each.value for each in page.given}} if page.given else {}),
         "equations": [record(entry) for entry in page.entries],
         "notes": list(page.notes),
         "results": page.results,

@@ -16,7 +16,7 @@ from derive.present.sides import Line, line
 from derive.prose import say
 
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
-RELATIONS: Final = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "←": r"\leftarrow", ":": r"{:}\;", "∼": r"\sim"}
+RELATIONS: Final = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "←": r"\leftarrow", ":": r"{:}\;", "∼": r"\sim", "≈": r"\approx"}
 TALL: Final = (r"\frac", r"\sum", r"\begin", r"\max_", r"\sqrt")
 
 
@@ -118,6 +118,9 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return rf"\frac{{{d} {_at(of, POWER)}}}{{{d} {_at(by, POWER)}}}", POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
+        case t.Grid(rows):
+            inner = r" \\ ".join(" & ".join(write(cell) for cell in row) for row in rows)
+            return rf"\begin{{bmatrix}} {inner} \end{{bmatrix}}", ATOM
         case _:
             raise TypeError(f"no LaTeX for {type(node).__name__}")
 

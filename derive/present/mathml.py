@@ -103,15 +103,24 @@ def _rest(node: t.Node) -> tuple[str, int]:
             return f"<mfrac>{_row(d, _at(of, POWER))}{_row(d, _at(by, POWER))}</mfrac>", POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
+        case t.Grid(rows):
+            cells = ("".join(f"<mtd>{_at(cell, 0)}</mtd>" for cell in row) for row in rows)
+            table = "".join(f"<mtr>{row}</mtr>" for row in cells)
+            return _row(_operator("["), f"<mtable>{table}</mtable>", _operator("]")), ATOM
         case _:
             raise TypeError(f"no MathML for {type(node).__name__}")
 
 
 def _leaf(latex: str, text: str) -> str:
+    if not text:
+        return ""
     if latex.startswith(r"\delta_{"):
         return f"<msub><mi>δ</mi><mi>{escape(text[2:])}</mi></msub>"
     if latex.startswith("10^{"):
         return f"<msup><mn>10</mn><mn>{escape(latex[4:-1].replace('-', '−'))}</mn></msup>"
+    digits, times, power = latex.partition(r" \cdot 10^{")
+    if times:
+        return _row(f"<mn>{digits}</mn>", _operator("·"), _leaf(f"10^{{{power}", text))
     if len(text) == 2 and text[1].isdigit() and not text[0].isdigit():
         return f"<msub><mi>{escape(text[0])}</mi><mn>{text[1]}</mn></msub>"
     return f"<mn>{escape(text)}</mn>" if text[0].isdigit() else f"<mi>{escape(text)}</mi>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sympy
 
@@ -44,12 +44,21 @@ HEADINGS = {
 
 
 @dataclass(frozen=True)
+class WorkedLines:
+    """What an equation comes to in numbers: the lines, and the exact values, in nested lists, by symbol."""
+
+    symbol: str
+    lines: tuple[Line, ...]
+    value: Any
+
+
+@dataclass(frozen=True)
 class Entry:
     """A numbered line: what it says, its shape, and how it was found.
 
     ``computed`` is the form in which programs compute it, where that differs; ``rewrites`` gave that form.
     ``label`` says of what else there is about the line: the mode in which it holds, that it is the long or
-    the compact form.
+    the compact form.  ``worked`` is the line in numbers.
     """
 
     number: int
@@ -62,6 +71,7 @@ class Entry:
     computed: Line | None = None
     rewrites: str = ""
     label: str = ""
+    worked: WorkedLines | None = None
 
     @property
     def reason(self) -> str:
@@ -80,7 +90,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A derivation to be shown: ``where`` explains what its lines use, ``notes`` and ``results`` close it."""
+    """A derivation to be shown: ``where`` explains what its lines use, ``notes`` and ``results`` close it.
+
+    ``given`` are the numbers that a worked pass starts from.
+    """
 
     name: str
     description: str
@@ -88,6 +101,7 @@ class Page:
     where: tuple[Line, ...] = ()
     notes: tuple[str, ...] = ()
     results: dict[str, str] = field(default_factory=dict)
+    given: tuple[WorkedLines, ...] = ()
 
     @property
     def entries(self) -> Iterator[Entry]:

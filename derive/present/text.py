@@ -116,6 +116,9 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return f"{d}{_at(of, POWER)}/{d}{_at(by, POWER)}", TIMES
         case t.Choice(branches):
             return _choice(branches), ATOM
+        case t.Grid(rows):
+            written = (f"[{', '.join(write(cell) for cell in row)}]" for row in rows)
+            return f"[{', '.join(written)}]", ATOM
         case _:
             raise TypeError(f"no text for {type(node).__name__}")
 

@@ -163,6 +163,13 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """A matrix, written out."""
+
+    rows: tuple[tuple[Node, ...], ...]
+
+
+@dataclass(frozen=True)
 class Slope:
     """A derivative of one thing by another; ``total``: written with d, not ∂."""
 
@@ -173,7 +180,7 @@ class Slope:
 
 Node = (
     Leaf | Words | Ref | Plus | Times | Dot | Hadamard | Slid | Over | Raised | Exp | Root | Bars | Transposed
-    | Applied | Big | Related | Iverson | Choice | Slope
+    | Applied | Big | Related | Iverson | Choice | Grid | Slope
 )  # fmt: skip
 
 ONE = Leaf("1", "1")

@@ -30,8 +30,8 @@ def worked_page(
 ) -> Page:
     """Return the page of a spec's derivation with one step of training in numbers.
 
-    ``samples`` counts from 1 into the data of the spec; a spec whose data stand elsewhere gets as many samples
-    at random.  ``seed`` (else the spec's) draws parameters, masks and samples, as the generated program does.
+    ``samples`` counts from 1 into the data of the spec; a spec whose data stand elsewhere gets as many at
+    random.  ``seed`` (else the spec's) draws parameters, masks and samples, as the generated program does.
     Raises NumbersError, click.UsageError.
     """
     import numpy as np
@@ -56,10 +56,8 @@ def worked_page(
         return page_of_numbers(work(derivation, given), form, steps, notes)
 
 
-def chosen_samples(
-    derivation: Derivation, program: Program, samples: tuple[int, ...], seed: int
-) -> Samples:
-    """Return samples of the spec's own table, or at random where the spec has none.  Raises click.UsageError."""
+def chosen_samples(derivation: Derivation, program: Program, samples: tuple[int, ...], seed: int) -> Samples:
+    """Return samples of the spec's own table, or random ones.  Raises click.UsageError."""
     import numpy as np
 
     from derive.spec.model import InlineData
@@ -92,7 +90,9 @@ def chosen_samples(
 
 def _random_origin(data: object, count: int, seed: int) -> str:
     if data is None:
-        return _("The spec has no data: N = {count}, drawn at random with seed {seed}.", count=count, seed=seed)
+        return _(
+            "The spec has no data: N = {count}, drawn at random with seed {seed}.", count=count, seed=seed
+        )
     return _(
         "The data of the spec ({data}) do not stand in it: N = {count}, drawn at random with seed {seed}.",
         data=data,
@@ -125,9 +125,9 @@ def planned_steps(program: Program) -> int:
 
 
 def _origins(derivation: Derivation, masks: Mapping[str, Any], seed: int) -> list[str]:
-    notes = []
-    drawn = any(isinstance(p.initial, str) and "(" in p.initial or p.initial not in ("zeros", "ones")
-                for p in derivation.network.parameters if isinstance(p.initial, str))
+    notes: list[str] = []
+    starts = [p.initial for p in derivation.network.parameters]
+    drawn = any(isinstance(start, str) and start not in ("zeros", "ones") for start in starts)
     if drawn:
         notes.append(_("Parameters as the generated program draws them with seed {seed}.", seed=seed))
     if masks:

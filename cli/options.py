@@ -59,7 +59,9 @@ def numbers_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --numbers, --sample and --seed."""
     options = (
         click.option(
-            "--numbers", is_flag=True, help="Work one step of training in numbers, equation by equation (a SPEC)."
+            "--numbers",
+            is_flag=True,
+            help="Work one step of training in numbers, equation by equation (a SPEC).",
         ),
         click.option(
             "--sample",

@@ -43,12 +43,13 @@ def show(
     from derive.reader import reading
 
     with reading(reader_of(**choices)):
-        found: Derivation | Topic | Page = subject_of(subject, given)
+        found = subject_of(subject, given)
+        shown: Derivation | Topic | Page = found
         if numbers:
-            found = numbers_of(found, sample, seed, form, steps)
+            shown = numbers_of(found, sample, seed, form, steps)
         elif sample or seed is not None:
             raise click.UsageError("--sample and --seed go with --numbers.")
-        click.echo(present(found, form, "json" if as_json else form_at, steps))
+        click.echo(present(shown, form, "json" if as_json else form_at, steps))
 
 
 def numbers_of(

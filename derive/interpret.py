@@ -89,6 +89,7 @@ def _sizes(bases: Iterable[IndexedBase], arrays: Mapping[str, NDArray[Any]]) -> 
 
 def value_at(node: Expr, arrays: Mapping[str, NDArray[Any]], bindings: Bindings) -> Number:
     """Return the value of an expression where its indices, sizes and constants are bound to numbers."""
+
     def of(child: Expr) -> Number:
         return value_at(child, arrays, bindings)
 

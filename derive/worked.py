@@ -65,12 +65,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Worked:
-    """The equations of a derivation with their values, in order; ``start`` holds what was there before."""
+    """The equations of a derivation with their values, in order.
+
+    ``start`` holds the tensors that were there before, ``constants`` the numbers: N, the step, η.
+    """
 
     derivation: Derivation
     given: Given
     start: Mapping[str, Array]
+    constants: Mapping[str, float]
     rows: tuple[Row, ...]
+
+    @property
+    def flat(self) -> frozenset[str]:
+        """The names of what has a value for each parameter: θ, its gradient g, the optimizer's state."""
+        return flat_names(self.derivation)
 
     def row(self, number: int) -> Row:
         """Return the row of the equation of that number, from 1."""
@@ -92,36 +101,45 @@ def parts(derivation: Derivation) -> Iterator[tuple[NetworkParameter, slice]]:
 def work(derivation: Derivation, given: Given) -> Worked:
     """Return one step of training on the given samples, equation by equation.
 
-    Forward equations that hold in evaluation alone are worked in that mode.  Raises NumbersError for a network
-    that is too large to be read (MOST_OF_A_TENSOR, MOST) and for numbers that overflow.
+    Forward equations that hold in evaluation alone are worked in that mode.  Raises NumbersError for a
+    network that is too large to be read (MOST_OF_A_TENSOR, MOST) and for numbers that overflow.
     """
     require_readable(derivation, given.count)
-    start = _start(derivation, given)
-    training, evaluation = dict(start), dict(start)
+    start, constants = _start(derivation, given), _constants(derivation, given)
+    training, evaluation, numbers = dict(start), dict(start), dict(constants)
     rows = []
     for numbered in derivation.equations:
         if numbered.role == "update" and "g" not in training:
             _gather(derivation, training)
-        row = _worked(numbered, evaluation if numbered.mode == "evaluation" else training)
-        if numbered.mode != "evaluation":
-            training[numbered.name] = row.value
-        if numbered.mode == "evaluation":
-            evaluation[numbered.name] = row.value
-        elif numbered.mode == "both" and numbered.role in ("definition", "forward"):
-            evaluation[numbered.name] = _worked(numbered, evaluation).value
+        only = numbered.mode == "evaluation"
+        row = _worked(numbered, evaluation if only else training, numbers)
+        (evaluation if only else training)[numbered.name] = row.value
+        if numbered.mode == "both" and numbered.role in ("definition", "forward"):
+            evaluation[numbered.name] = _worked(numbered, evaluation, numbers).value
+        if not numbered.equation.free:
+            numbers[numbered.name] = row.value.item()
         rows.append(row)
-    return Worked(derivation, given, start, tuple(rows))
+    return Worked(derivation, given, start, constants, tuple(rows))
+
+
+def flat_names(derivation: Derivation) -> frozenset[str]:
+    """Return the names of the tensors with a value for each of all parameters."""
+    return frozenset({"g", *(left for left, _ in OPTIMIZERS[derivation.network.spec.optimizer.type].update)})
 
 
 def _start(derivation: Derivation, given: Given) -> dict[str, Array]:
     network = derivation.network
-    options = network.spec.optimizer
-    count = network.parameter_count
-    known: dict[str, Any] = {"N": given.count, "k": 1, "K": given.steps, **options.options}
-    known |= {left: np.zeros(count) for left, _ in OPTIMIZERS[options.type].update if left != "theta"}
+    known: dict[str, Any] = {
+        each: np.zeros(network.parameter_count) for each in flat_names(derivation) - {"theta", "g"}
+    }
     known |= {"x": given.x, "t": given.t, **given.parameters, **given.masks}
     known["theta"] = np.concatenate([np.ravel(given.parameters[p.name]) for p in network.parameters])
     return {key: np.asarray(value, dtype=np.float64) for key, value in known.items()}
+
+
+def _constants(derivation: Derivation, given: Given) -> dict[str, float]:
+    options = derivation.network.spec.optimizer.options
+    return {"N": given.count, "k": 1, "K": given.steps, **options}
 
 
 def _gather(derivation: Derivation, values: dict[str, Array]) -> None:
@@ -130,39 +148,35 @@ def _gather(derivation: Derivation, values: dict[str, Array]) -> None:
     values["g"] = np.concatenate([np.ravel(values[each]) for each in names])
 
 
-def _worked(numbered: NumberedEquation, values: Mapping[str, Array]) -> Row:
-    equation = numbered.equation
-    reads = {key: values[key] for key in names_in(equation) if key in values}
+def _worked(numbered: NumberedEquation, values: Mapping[str, Array], constants: Mapping[str, float]) -> Row:
+    """Evaluate the equation as it is shown; where that overflows, in the form that programs compute."""
+    equation, computed = numbered.equation, numbered.computed
     try:
-        with np.errstate(all="ignore"):
-            found = _evaluated(numbered, values)
+        try:
+            found = _value(equation, read_by(equation, values, constants))
+        except (ArithmeticError, ValueError):
+            if computed == equation:
+                raise
+            found = _value(computed, read_by(computed, values, constants))
     except (ArithmeticError, ValueError) as error:
         raise NumbersError(f"{_shown(numbered)} has no value here: {error}") from error
     if not np.isfinite(found).all():
         raise NumbersError(f"{_shown(numbered)} has no finite value here")
-    return Row(numbered, reads, found)
+    return Row(numbered, read_by(equation, values, constants), found)
 
 
-def _evaluated(numbered: NumberedEquation, values: Mapping[str, Array]) -> Array:
-    """Evaluate the equation as it is shown; where that overflows, in the form that programs compute."""
-    try:
-        return _value(numbered.equation, values)
-    except (ArithmeticError, ValueError):
-        if numbered.computed == numbered.equation:
-            raise
-        return _value(numbered.computed, values)
-
-
-def _value(equation: Equation, values: Mapping[str, Array]) -> Array:
-    known = {key: values[key] for key in (*names_in(equation), "N") if key in values}
+def _value(equation: Equation, known: Mapping[str, Array]) -> Array:
     return np.asarray(evaluate(equation, known), dtype=np.float64)
 
 
-def names_in(equation: Equation) -> list[str]:
-    """Return the names of the tensors and the constants that an equation reads, in a fixed order."""
-    symbols = {s.name for s in equation.right.free_symbols if type(s) is Symbol}
-    indices = {s.name for s in equation.free}
-    return [*equation.reads(), *sorted(symbols - indices)]
+def read_by(
+    equation: Equation, values: Mapping[str, Array], constants: Mapping[str, float]
+) -> dict[str, Array]:
+    """Return the tensors and the constants that an equation reads, and N, by name."""
+    found = {key: values[key] for key in equation.reads()}
+    bound = {*found, *(s.name for s in equation.free)}
+    symbols = {s.name for s in equation.right.free_symbols if type(s) is Symbol} - bound
+    return found | {key: np.asarray(constants[key]) for key in sorted(symbols | {"N"}) if key in constants}
 
 
 def _shown(numbered: NumberedEquation) -> str:
@@ -179,10 +193,8 @@ def require_readable(derivation: Derivation, count: int = 1) -> None:
     network = derivation.network
     sizes = {"x": math.prod(network.spec.input_shape)}
     sizes |= {p.name: p.count for p in network.parameters}
-    flat = network.parameter_count
-    for e in derivation.equations:
-        if e.role != "update" or e.equation.left.base.shape != (flat,):
-            sizes.setdefault(e.name, _size(e, 1))
+    flat = flat_names(derivation)
+    sizes |= {e.name: _size(e, 1) for e in derivation.equations if e.name not in flat}
     large = sorted((s for s in sizes.items() if s[1] > MOST_OF_A_TENSOR), key=lambda s: -s[1])
     rule = f"--numbers prints at most {MOST_OF_A_TENSOR} of a tensor and {MOST} in all"
     if large:

@@ -1,4 +1,4 @@
-"""Plain text of formulas with matrices in them: matrices are drawn over several lines, the rest beside them."""
+"""Plain text of formulas with matrices, which are drawn over several lines, the rest beside them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from derive.present.page import WorkedLines
 from derive.present.sides import Line
-from derive.present.substitute import has_grid, mapped
+from derive.present.substitute import contains, mapped
 from derive.present.text import write, write_line
 from derive.present.tree import Grid, Leaf, Node, Related, Transposed
 
@@ -19,8 +19,9 @@ BRACKETS: Final = {
     ")": (")", "⎞", "⎟", "⎠"),
     "[": ("[", "⎡", "⎢", "⎣"),
     "]": ("]", "⎤", "⎥", "⎦"),
+    "‖": ("‖", "‖", "‖", "‖"),
 }
-CLOSING: Final = {"(": ")", "[": "]"}
+CLOSING: Final = {"(": ")", "[": "]", "‖": "‖"}
 
 
 @dataclass(frozen=True)
@@ -76,17 +77,19 @@ def box(written: str, grids: list[Box]) -> Box:
         inner = stack[-1][1]
         if FIRST <= ord(character) < FIRST + len(grids):
             inner.append(grids[ord(character) - FIRST])
-        elif character in CLOSING:
-            stack.append((character, []))
-        elif character in CLOSING.values() and len(stack) > 1:
+        elif character == CLOSING.get(stack[-1][0]):
             opening, found = stack.pop()
             content = beside(found)
             height, base = len(content.lines), content.base
             row = [Box(bracket(opening, height), base), content, Box(bracket(character, height), base)]
             stack[-1][1].append(beside(row))
+        elif character in CLOSING:
+            stack.append((character, []))
         elif character in RAISED and inner and len(inner[-1].lines) > 1:
             last = inner.pop()
-            inner.append(Box(tuple(line + (" " if n else character) for n, line in enumerate(last.lines)), last.base))
+            inner.append(
+                Box(tuple(line + (" " if n else character) for n, line in enumerate(last.lines)), last.base)
+            )
         else:
             inner.append(Box((character,)))
     while len(stack) > 1:
@@ -102,8 +105,8 @@ def worked_text(worked: WorkedLines | None, indent: str) -> list[str]:
     left = max(len(write(shown.left)) for shown in worked.lines)
     found: list[str] = []
     for shown in worked.lines:
-        broken = (shown,)
-        if has_grid(shown.right) and len(drawn(shown)[0]) + left > WIDTH:
+        broken: tuple[Line, ...] = (shown,)
+        if contains(shown.right, Grid) and len(drawn(shown)[0]) + left > WIDTH:
             broken = unchained(shown)
         for part in broken:
             lines = drawn(replace(part, left=Leaf("", write(part.left).ljust(left))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from derive.present import escape, mathml
@@ -11,7 +11,8 @@ from derive.present import latex as tex
 from derive.present import text as plain
 from derive.present.boxes import unchained, worked_text
 from derive.present.page import Entry, Page, WorkedLines
-from derive.present.substitute import has_grid
+from derive.present.substitute import contains
+from derive.present.tree import Grid
 from derive.prose import _, say
 
 COLUMN: Final = 60
@@ -59,7 +60,7 @@ def worked_rows(worked: WorkedLines | None) -> list[str]:
     return [
         tex.write_line(part, "&")
         for shown in (worked.lines if worked else ())
-        for part in (unchained(shown) if has_grid(shown.right) else (shown,))
+        for part in (unchained(shown) if contains(shown.right, Grid) else (shown,))
     ]
 
 
@@ -87,7 +88,12 @@ def as_text(page: Page, steps: bool = False) -> str:
         out += ["Where", *(f"  {plain.write_line(shown)}" for shown in page.where), ""]
     out += [f"Note: {note}" for note in page.notes]
     out += [f"{name} = {value}" for name, value in page.results.items()]
-    return "\n".join(out).rstrip() + "\n"
+    return "\n".join(_single_spaced(out)).rstrip() + "\n"
+
+
+def _single_spaced(lines: list[str]) -> Iterator[str]:
+    """Yield lines with no more than one blank line in a row."""
+    return (line for line, before in zip(lines, ["", *lines], strict=False) if line or before)
 
 
 def as_markdown(page: Page, steps: bool = False) -> str:

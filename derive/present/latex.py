@@ -16,7 +16,15 @@ from derive.present.sides import Line, line
 from derive.prose import say
 
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
-RELATIONS: Final = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "←": r"\leftarrow", ":": r"{:}\;", "∼": r"\sim", "≈": r"\approx"}
+RELATIONS: Final = {
+    "≤": r"\le",
+    "≥": r"\ge",
+    "≠": r"\ne",
+    "←": r"\leftarrow",
+    ":": r"{:}\;",
+    "∼": r"\sim",
+    "≈": r"\approx",
+}
 TALL: Final = (r"\frac", r"\sum", r"\begin", r"\max_", r"\sqrt")
 
 
@@ -159,7 +167,7 @@ def _times(factors: tuple[t.Node, ...]) -> str:
     written.append(_at(last, HADAMARD))
     joined = written[0]
     for left, right in itertools.pairwise(written):
-        touching = left[-1].isdigit() and right[0].isdigit()
+        touching = right[0].isdigit() and (left[-1].isdigit() or left[-1] in ")}")
         joined += rf" \cdot {right}" if touching or right.startswith("10^") else f" {right}"
     return joined
 

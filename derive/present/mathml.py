@@ -175,7 +175,10 @@ def _product(factors: tuple[t.Node, ...], dot: bool) -> tuple[str, int]:
         _closed(_write(f)[0]) if isinstance(f, t.Dot) else _at(f, DOT if dot else TIMES) for f in before
     ]
     written.append(_at(last, DOT if dot else HADAMARD))
-    return _row(_operator(NO_BREAK).join(written)), DOT if dot else TIMES
+    joined = written[0]
+    for each in written[1:]:
+        joined += _operator("·" if each.startswith("<mn>") else NO_BREAK) + each
+    return _row(joined), DOT if dot else TIMES
 
 
 def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> str:

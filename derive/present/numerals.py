@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ TALL: Final = 10  # a longer vector lies down
 
 
 def shortened(value: float) -> float:
-    """Return the value as it is written: rounded to DIGITS significant digits, integers below 10⁶ as they are."""
+    """Return the value as it is written: rounded to DIGITS digits, integers below 10⁶ in full."""
     if value == int(value) and abs(value) < 10 ** PLAIN[1]:
         return value
     return float(f"{value:.{DIGITS}g}")
@@ -30,29 +30,34 @@ def is_exact(value: float) -> bool:
     return math.isclose(shortened(value), value, rel_tol=ROUNDING, abs_tol=0.0)
 
 
-def all_exact(values: Iterable[float]) -> bool:
-    """Whether all values are written in full."""
-    return all(map(is_exact, values))
+@dataclass(frozen=True)
+class Rounded(Leaf):
+    """A number that is not written in full."""
 
 
 def numeral(value: float) -> Node:
-    """Return what is written for a value: 0.5, −0.2705, 1200, 3.2·10⁻⁵."""
+    """Return what is written for a value: 0.5, −0.2705, 1200, 3.2·10⁻⁵; four digits where it is rounded."""
     if value < 0:
         return Plus(((True, numeral(-value)),))
+    value = abs(value)  # float64 has a −0
+    exact = is_exact(value)
     short = Decimal(repr(shortened(value))).normalize()
     power = short.adjusted()
+    if not exact and len(short.as_tuple().digits) < DIGITS:
+        short = short.quantize(Decimal(1).scaleb(power - DIGITS + 1))
+    kind = Leaf if exact else Rounded
     if short == 0 or PLAIN[0] <= power < PLAIN[1]:
         plain = f"{short:f}"
-        return Leaf(plain, plain)
+        return kind(plain, plain)
     digits = f"{short.scaleb(-power):f}"
-    return Leaf(rf"{digits} \cdot 10^{{{power}}}", f"{digits}e{power}")
+    return kind(rf"{digits} \cdot 10^{{{power}}}", f"{digits}e{power}")
 
 
 def array(values: NDArray[np.float64]) -> Node:
     """Return what is written for an array: a number, a column, a matrix, or a list of those.
 
-    More than two axes are lists of matrices, one for each index of the axes before the last two; a list of one
-    is the matrix itself.  A vector of more than TALL lies down, transposed.
+    More than two axes are lists of matrices, one for each index of the axes before the last two; a list of
+    one is the matrix itself.  A vector of more than TALL lies down, transposed.
     """
     if values.ndim == 0:
         return numeral(values.item())
@@ -68,7 +73,7 @@ def array(values: NDArray[np.float64]) -> Node:
 
 
 def pictured(values: NDArray[np.float64], is_sample: bool) -> Node:
-    """Return what is written for a tensor: an image as one matrix a channel, kernels as one a filter and channel."""
+    """Return what is written for a tensor: an image as a matrix a channel, kernels a filter and channel."""
     if values.ndim == 3 and is_sample:
         return array(np.moveaxis(values, 2, 0))
     if values.ndim == 4:

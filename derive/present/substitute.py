@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import sympy
 from numpy.typing import NDArray
-from sympy import Expr, Indexed, KroneckerDelta, Mul, Piecewise, Rational, Symbol
+from sympy import Expr, Indexed, Mul, Piecewise, Rational, Symbol
 
 from derive.functions import elementary
-from derive.index import Equation, Inside, Max, Reduction, Sum, Winner, name_of
+from derive.index import Equation, Max, Reduction, name_of
 from derive.interpret import SELECTORS, is_excluded, position_of, value_at
 from derive.present.build import Writer, extremum, number, symbol, textbook
 from derive.present.numerals import array, numeral, pictured
@@ -21,7 +20,6 @@ from derive.present.order import BATCH
 from derive.present.tree import (
     Applied,
     Big,
-    Grid,
     Iverson,
     Leaf,
     Node,
@@ -82,6 +80,9 @@ class Numbers(Writer):
             return self.tree(rest) if not isinstance(rest, Mul) else super().product(rest)
         return super().product(node)
 
+    def add(self, node: Expr) -> Node:
+        return flattened(super().add(node))
+
     def reduce(self, node: Reduction) -> Node:
         extents = [range(int(self.value(n))) for _, n in node.axes]
         inner = [self.at(node.bound, point) for point in itertools.product(*extents)]
@@ -103,6 +104,17 @@ class Numbers(Writer):
             if self.value(Piecewise((1, condition), (0, True))):
                 return self.tree(branch)
         raise ValueError(f"{node}: no case holds")
+
+
+def flattened(node: Node) -> Node:
+    """Return a sum with the sums that it adds taken apart."""
+    if not isinstance(node, Plus):
+        return node
+    terms: list[tuple[bool, Node]] = []
+    for negative, term in node.terms:
+        inside = isinstance(term, Plus) and len(term.terms) > 1 and not negative
+        terms += term.terms if inside and isinstance(term, Plus) else [(negative, term)]
+    return Plus(tuple(terms))
 
 
 def total(terms: tuple[Node, ...]) -> Node:
@@ -154,12 +166,14 @@ class Matrices:
             case Big(operator="sum", indices=((index, _),), body=body):
                 places = [replace(self, rows={**self.rows, index: row}) for row in range(self.samples)]
                 return total(tuple(place.put(body) for place in places))
-            case Iverson((Related(operator, Ref(symbol=name) as ref, Leaf() as limit),)) if name in self.arrays:
+            case Iverson((Related(operator, Ref(symbol=name) as ref, Leaf() as limit),)) if (
+                name in self.arrays
+            ):
                 compared = COMPARED[operator](self.of(ref), float(limit.text))
                 return pictured(compared.astype(np.float64), name in self.per_example)
             case Leaf() if node in self.letters:
                 return self.letters[node]
-        return mapped(node, self.put)
+        return flattened(mapped(node, self.put))
 
     def of(self, ref: Ref) -> Array:
         values = self.arrays[ref.symbol]
@@ -209,10 +223,13 @@ def _below(value: Any, change: Any) -> Any:
     return change(value) if is_dataclass(value) else value
 
 
-def has_grid(node: Any) -> bool:
-    """Whether a matrix is written out somewhere in a tree."""
-    if isinstance(node, Grid):
+def contains(node: Any, kind: type) -> bool:
+    """Whether there is a node of a kind somewhere in a tree."""
+    if isinstance(node, kind):
         return True
-    if isinstance(node, tuple):
-        return any(map(has_grid, node))
-    return is_dataclass(node) and any(has_grid(getattr(node, f.name)) for f in fields(node))
+    below = node if isinstance(node, tuple) else _values(node) if is_dataclass(node) else ()
+    return any(contains(each, kind) for each in below)
+
+
+def _values(node: Any) -> Iterator[Any]:
+    return (getattr(node, f.name) for f in fields(node))

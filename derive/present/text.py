@@ -16,6 +16,7 @@ from derive.prose import say
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
 LOWER = {"n": "ₙ", "m": "ₘ", "k": "ₖ", "j": "ⱼ", "i": "ᵢ", "l": "ₗ"}
 UPPER = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+DIGITS = "0123456789"
 BIG = {"sum": "Σ", "max": "max", "prod": "Π"}
 
 
@@ -153,7 +154,8 @@ def _times(factors: tuple[t.Node, ...]) -> tuple[str, int]:
     written.append(_at(last, HADAMARD))
     joined = written[0]
     for left, right in itertools.pairwise(written):
-        joined += f" · {right}" if left[-1].isdigit() and right[0].isdigit() else f" {right}"
+        touching = right[0] in DIGITS and left[-1] in f"{DIGITS})"
+        joined += f" · {right}" if touching else f" {right}"
     return joined, TIMES
 
 

@@ -8,17 +8,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import sympy
 from numpy.typing import NDArray
 
 from derive.index import Equation
 from derive.notation import name
 from derive.present.build import plain_subscripts, symbol
 from derive.present.matrix import NoMatrixForm, matrix_sides
-from derive.present.numerals import all_exact, numeral, pictured, plain
+from derive.present.numerals import Rounded, pictured, plain
 from derive.present.order import BATCH
 from derive.present.page import Entry, Page, WorkedLines, page_of
 from derive.present.sides import Line
-from derive.present.substitute import element, matrices
+from derive.present.substitute import contains, element, matrices
 from derive.present.tree import Leaf, Node, Ref, Related
 from derive.prose import _
 
@@ -42,7 +43,9 @@ def page_of_numbers(
     sections = tuple(
         replace(section, entries=tuple(map(writer.entry, section.entries))) for section in page.sections
     )
-    return replace(page, sections=sections, given=writer.given(), notes=(*page.notes, *notes, *writer.notes()))
+    return replace(
+        page, sections=sections, given=writer.given(), notes=(*page.notes, *notes, *writer.notes())
+    )
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,16 @@ class _Writer:
 
     def given(self) -> tuple[WorkedLines, ...]:
         """Return the samples, the parameters, the masks and the constants."""
-        network, start = self.worked.derivation.network, self.worked.start
+        network = self.worked.derivation.network
         kept = [*network.parameters, *network.statistics]
         found = [self._tensor("x", True), self._tensor("t", True)]
         found += [self._tensor(p.name, False) for p in kept]
         found += [self._tensor(m.name, True) for m in network.noise]
         used = {key for row in self.worked.rows for key in row.reads}
-        for key in sorted(used & start.keys()):
-            if start[key].ndim == 0 and key != "N":
-                letter = symbol(_constant(key))
-                found.append(WorkedLines(name(key).identifier, (_result(letter, start[key]),), plain(start[key])))
+        for key, value in self.worked.constants.items():
+            if key in used and key != "N":
+                line = _result(symbol(sympy.Symbol(key)), np.asarray(value))
+                found.append(WorkedLines(name(key).identifier, (line,), value))
         return tuple(found)
 
     def _tensor(self, key: str, is_sample: bool) -> WorkedLines:
@@ -83,7 +86,7 @@ class _Writer:
             _result(Ref(key, (), mark), value, is_sample)
             for mark, value in (self._samples(values) if is_sample else [("", values)])
         )
-        return WorkedLines(name(key).identifier, lines, plain(values))
+        return WorkedLines(key, lines, plain(values))
 
     def _samples(self, values: Array) -> Iterator[tuple[str, Array]]:
         for row in range(self.samples):
@@ -99,7 +102,19 @@ class _Writer:
             found.append(_("Indices count from 1."))
         else:
             found.append(_("Indices count from 0, as in the equations and in the program."))
-        found.append(_("≈ stands before numbers that are rounded to 4 significant digits; every number was computed in float64."))
+        if self.samples > 1:
+            found.append(
+                _("The first index, or the mark of a vector, counts the samples in the order asked for.")
+            )
+        smallest = (abs(v) for row in self.worked.rows for v in np.ravel(row.value).tolist() if v)
+        if any(v < 1e-15 for v in smallest):
+            found.append(_("A number like 3e-17 may be what the rounding of float64 leaves of 0."))
+        found.append(
+            _(
+                "≈ stands before numbers that are rounded to 4 significant digits; "
+                "all were computed in float64."
+            )
+        )
         return found
 
     # ---- One equation
@@ -107,10 +122,7 @@ class _Writer:
     def entry(self, entry: Entry) -> Entry:
         row = self.worked.row(entry.number)
         equation = row.numbered.equation
-        flat = equation.left.base.shape == (self.worked.derivation.network.parameter_count,) and (
-            row.numbered.role == "update" and len(equation.free) == 1 and not row.numbered.because is None
-        )
-        if flat and name(equation.name).identifier in ("theta", "m", "v", "h"):
+        if equation.name in self.worked.flat:
             lines = [line for part in self.worked.parts() for line in self._of_parameter(row, *part)]
             value: Any = {p.name: plain(row.value[at].reshape(p.shape)) for p, at in self.worked.parts()}
         else:
@@ -127,14 +139,16 @@ class _Writer:
         for example in range(self.samples if per_example else 1):
             put = matrices(right, equation, row.reads, self.samples, example)
             value = np.asarray(row.value[example]) if per_example else row.value
-            left = Ref(equation.name, (), self._mark(example)) if per_example and self.samples > 1 else NOTHING
-            lines.append(_line(left, put, row.reads.values(), value, per_example))
+            left = (
+                Ref(equation.name, (), self._mark(example)) if per_example and self.samples > 1 else NOTHING
+            )
+            lines.append(_line(left, put, value, per_example))
         return lines
 
     def _matrix_form(self, equation: Equation) -> Node | None:
         if self.form != "matrix":
             return None
-        if any(base.shape == (self.worked.derivation.network.parameter_count,) for base in equation.reads().values()):
+        if self.worked.flat & equation.reads().keys():  # the norm of all gradients
             return None
         try:
             return matrix_sides(equation)[1]
@@ -148,7 +162,7 @@ class _Writer:
         if point and equation.axes[0][1] == BATCH and self.samples == 1:
             shown = point[1:]
         left = Ref(equation.name, tuple(self._place(at) for at in shown))
-        return _line(left, put, row.reads.values(), row.value[point], False)
+        return _line(left, put, row.value[point], False)
 
     def _place(self, at: int) -> Leaf:
         return Leaf(str(at + self.first), str(at + self.first))
@@ -164,34 +178,28 @@ class _Writer:
         if self.form == "matrix":
             left = Ref(parameter.name) if own == "theta" else Ref(own, (Ref(parameter.name),))
             right = matrix_sides(equation)[1]
-            yield _line(left, matrices(right, equation, part, self.samples, 0), part.values(), after, False)
+            yield _line(left, matrices(right, equation, part, self.samples, 0), after, False)
             return
         for place, point in enumerate(itertools.product(*map(range, parameter.shape))):
             put = element(equation, row.reads, (at.start + place,), self.samples)
             subscripts = tuple(map(self._place, point))
             of = Ref(parameter.name, subscripts)
             left = of if own == "theta" else Ref(own, (of,))
-            yield _line(left, put, row.reads.values(), after[point], False)
-
-
-def _constant(key: str) -> Any:
-    import sympy
-
-    return sympy.Symbol(key)
+            yield _line(left, put, after[point], False)
 
 
 def _result(left: Node, value: Array, is_sample: bool = False) -> Line:
-    relation = "=" if all_exact(np.ravel(value).tolist()) else "≈"
-    return Line(left, relation, pictured(np.asarray(value), is_sample))
+    shown = pictured(np.asarray(value), is_sample)
+    return Line(left, _relation(shown), shown)
 
 
-def _line(left: Node, put: Node, reads: Any, value: Any, is_sample: bool) -> Line:
+def _line(left: Node, put: Node, value: Any, is_sample: bool) -> Line:
     """Return left = numbers put in = result, ≈ wherever something is rounded on the page."""
     result = _result(left, np.asarray(value), is_sample)
     if put == result.right:
         return result
-    exact = all(all_exact(np.ravel(each).tolist()) for each in reads)
-    return Line(left, "=" if exact else "≈", Related(result.relation, put, result.right))
+    return Line(left, _relation(put), Related(result.relation, put, result.right))
 
 
-__all__ = ["numeral", "page_of_numbers"]
+def _relation(shown: Node) -> str:
+    return "≈" if contains(shown, Rounded) else "="

@@ -11,7 +11,7 @@ import click
 from derive.prose import _
 
 if TYPE_CHECKING:
-    from derive.derivation import Derivation
+    from derive.deriving import Derivation
     from derive.present.page import Page
     from runtime.program import Program
 

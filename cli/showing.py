@@ -10,7 +10,7 @@ import click
 from cli.options import JSON, for_a_reader, numbers_options, reader_of
 
 if TYPE_CHECKING:
-    from derive.derivation import Derivation
+    from derive.deriving import Derivation
     from derive.present.page import Page
     from derive.topics.model import Topic
 
@@ -67,7 +67,7 @@ def numbers_of(
 def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:
     """Return the derivation of a spec file or of a topic.  Raises click.UsageError."""
     if subject.endswith(".toml") or Path(subject).is_file():
-        from derive.derivation import derive_network
+        from derive.deriving import derive_network
         from derive.spec import load_spec
 
         if given:

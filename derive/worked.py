@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Symbol
 
-from derive.derivation import Derivation, NumberedEquation
+from derive.deriving import Derivation, NumberedEquation
 from derive.differentiate import cotangent
 from derive.index import Equation
 from derive.interpret import evaluate

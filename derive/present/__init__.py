@@ -12,7 +12,7 @@ from derive.reader import Reader, reading
 from derive.reader import reader as current
 
 if TYPE_CHECKING:
-    from derive.derivation import Derivation
+    from derive.deriving import Derivation
     from derive.present.page import Page
     from derive.topics.model import Topic
 
@@ -63,7 +63,7 @@ def records(derivation: Derivation) -> list[dict[str, Any]]:
 
 
 def _page(subject: Derivation | Topic | Page, form: str, steps: bool) -> Page:
-    from derive.derivation import Derivation
+    from derive.deriving import Derivation
     from derive.present.page import Page, page_of
 
     if isinstance(subject, Derivation):

@@ -66,7 +66,8 @@ def worked_rows(worked: WorkedLines | None) -> list[str]:
 
 def as_text(page: Page, steps: bool = False) -> str:
     """Return a page for a terminal."""
-    out = [escape.plain(page.name), *([escape.plain(page.description)] if page.description else []), ""]
+    out = [escape.plain(each) for each in (page.name, page.description) if each]
+    out += [""] if out else []
     if page.given:
         given = (row for each in page.given for row in worked_text(each, "  "))
         out += [say(GIVEN), *given, ""]
@@ -98,7 +99,7 @@ def _single_spaced(lines: list[str]) -> Iterator[str]:
 
 def as_markdown(page: Page, steps: bool = False) -> str:
     """Return a page in Markdown, with mathematics between dollar signs."""
-    out = [f"# {escape.markdown(page.name)}", ""]
+    out = [f"# {escape.markdown(page.name)}", ""] if page.name else []
     if page.description:
         out += [escape.markdown(page.description), ""]
     if page.given:
@@ -133,7 +134,7 @@ def worked_markdown(rows: list[str]) -> list[str]:
 
 def as_html(page: Page, steps: bool = False) -> str:
     """Return a fragment with the formulas in MathML: no script, no style sheet, no request."""
-    out = ['<section class="derivation">', f"<h2>{escape.markup(page.name)}</h2>"]
+    out = ['<section class="derivation">', *([f"<h2>{escape.markup(page.name)}</h2>"] if page.name else [])]
     if page.description:
         out.append(f"<p>{escape.markup(page.description)}</p>")
     if page.given:

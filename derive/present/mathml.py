@@ -177,7 +177,7 @@ def _product(factors: tuple[t.Node, ...], dot: bool) -> tuple[str, int]:
     written.append(_at(last, DOT if dot else HADAMARD))
     joined = written[0]
     for each in written[1:]:
-        joined += _operator("·" if each.startswith("<mn>") else NO_BREAK) + each
+        joined += _operator("·" if each.startswith(("<mn>", "<mrow><mn>")) else NO_BREAK) + each
     return _row(joined), DOT if dot else TIMES
 
 

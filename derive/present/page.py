@@ -31,7 +31,7 @@ from derive.present.tree import (
 from derive.prose import _
 
 if TYPE_CHECKING:
-    from derive.derivation import Derivation, NumberedEquation
+    from derive.deriving import Derivation, NumberedEquation
     from derive.network import NetworkNoise
 
 HEADINGS = {
@@ -87,12 +87,24 @@ class Section:
     heading: str
     entries: tuple[Entry, ...]
 
+    def __str__(self) -> str:
+        return str(self._page())
+
+    def _page(self) -> Page:
+        return Page("", "", (self,))
+
+    def _repr_html_(self) -> str:
+        return self._page()._repr_html_()
+
+    def _repr_markdown_(self) -> str:
+        return self._page()._repr_markdown_()
+
 
 @dataclass(frozen=True)
 class Page:
     """A derivation to be shown: ``where`` explains what its lines use, ``notes`` and ``results`` close it.
 
-    ``given`` are the numbers that a worked pass starts from.
+    ``given`` are the numbers that a worked pass starts from; with ``steps`` a page displays the reasons too.
     """
 
     name: str
@@ -102,11 +114,30 @@ class Page:
     notes: tuple[str, ...] = ()
     results: dict[str, str] = field(default_factory=dict)
     given: tuple[WorkedLines, ...] = ()
+    steps: bool = False
 
     @property
     def entries(self) -> Iterator[Entry]:
         for section in self.sections:
             yield from section.entries
+
+    def __str__(self) -> str:
+        from derive.present.display import page_text
+
+        return page_text(self)
+
+    def __repr__(self) -> str:
+        return f"<page {self.name}: {sum(1 for _entry in self.entries)} equations>"
+
+    def _repr_html_(self) -> str:
+        from derive.present.display import page_html
+
+        return page_html(self)
+
+    def _repr_markdown_(self) -> str:
+        from derive.present.display import page_markdown
+
+        return page_markdown(self)
 
 
 def page_of(derivation: Derivation, form: str = "index", steps: bool = False) -> Page:
@@ -116,7 +147,9 @@ def page_of(derivation: Derivation, form: str = "index", steps: bool = False) ->
     for equation in derivation.equations:
         groups[equation.role].append(entry_of(equation, form, steps))
     sections = tuple(Section(HEADINGS[role], tuple(entries)) for role, entries in groups.items() if entries)
-    page = Page(spec.name, spec.description, sections, tuple(map(drawn, derivation.network.noise)))
+    page = Page(
+        spec.name, spec.description, sections, tuple(map(drawn, derivation.network.noise)), steps=steps
+    )
     return replace(page, where=(*page.where, *explanations(page))) if steps else page
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import sympy
 from sympy import Expr, Indexed, Symbol
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import CannotDifferentiate, cotangent, local_terms
 from derive.index import Equation, access, index, size, tensor
 from derive.library import ACTIVATIONS

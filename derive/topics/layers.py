@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import sympy
 from sympy import Expr, Integer, KroneckerDelta, Symbol, exp
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import cotangent, vjp
 from derive.index import Equation, Sum, access, accesses, apart, canonical_sums, index, size, tensor
 from derive.network import N, n

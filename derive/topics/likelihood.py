@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import sympy
 from sympy import Expr, Symbol, exp, log
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import cotangent, vjp
 from derive.index import Equation, Sum, access, accesses, index, size, tensor
 from derive.present.tree import Big, Leaf, Node, Plus, Times

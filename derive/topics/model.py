@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sympy import Expr
 
@@ -42,7 +42,7 @@ class Topic:
     """A derived topic.  Entries of role "result" are what is shown without the steps.
 
     ``formulas`` holds the right sides of results as expressions, for whoever wants to compute with them;
-    ``errata`` stand among the notes too.
+    ``errata`` stand among the notes too.  In a notebook a topic shows all its steps.
     """
 
     id: str
@@ -56,11 +56,22 @@ class Topic:
     def page(self, steps: bool = False) -> Page:
         """Return all steps, or the results alone."""
         shown = tuple(e for e in self.entries if steps or e.role == "result")
-        page = Page(self.id, self.title, (Section("", shown),), (), self.notes, dict(self.results))
-        if not steps:
-            return page
-        where = tuple(explanations(page))
-        return Page(page.name, page.description, page.sections, where, page.notes, page.results)
+        page = Page(
+            self.id, self.title, (Section("", shown),), (), self.notes, dict(self.results), steps=steps
+        )
+        return replace(page, where=tuple(explanations(page))) if steps else page
+
+    def __str__(self) -> str:
+        return str(self.page(steps=True))
+
+    def __repr__(self) -> str:
+        return f"<topic {self.id}: {len(self.entries)} steps>"
+
+    def _repr_html_(self) -> str:
+        return self.page(steps=True)._repr_html_()
+
+    def _repr_markdown_(self) -> str:
+        return self.page(steps=True)._repr_markdown_()
 
 
 class Steps:

@@ -9,8 +9,8 @@ derive; both, and each equation, display themselves in Jupyter and print as text
 (9) δ1[n,j] = (Σₖ W2[k,j] δ2[n,k]) a1[n,j] (1 − a1[n,j])
 >>> xor.equation(9).text("matrix")
 'δ1 = (W2ᵀ δ2) ⊙ a1 ⊙ (1 − a1)'
->>> print(topic("sigmoid").entries[-1].rule)
-σ = 1/(1 + e^(−x))
+>>> topic("mse-minimum").results["w"]
+'55/31'
 
 A reader's choices hold inside a block; in a notebook, ``display`` what is to be shown in it:
 

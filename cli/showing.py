@@ -24,6 +24,12 @@ FORMATS = ("latex", "text", "markdown", "html", "json")
 @click.option("--format", "form_at", type=click.Choice(FORMATS), default="latex", show_default=True)
 @click.option("--given", multiple=True, metavar="NAME=FORMULAS", help="Other givens for a worked example.")
 @numbers_options
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Draw a topic's picture too: FILE is a .png, .svg or .pdf.",
+)
 @for_a_reader
 @JSON
 def show(
@@ -35,6 +41,7 @@ def show(
     numbers: bool,
     sample: tuple[int, ...],
     seed: int | None,
+    plot: Path | None,
     as_json: bool,
     **choices: Any,
 ) -> None:
@@ -44,6 +51,8 @@ def show(
 
     with reading(reader_of(**choices)):
         found = subject_of(subject, given)
+        if plot is not None:
+            _draw(found, plot)
         shown: Derivation | Topic | Page = found
         if numbers:
             shown = numbers_of(found, sample, seed, form, steps)
@@ -55,12 +64,15 @@ def show(
 def numbers_of(
     found: Derivation | Topic, sample: tuple[int, ...], seed: int | None, form: str, steps: bool
 ) -> Page:
-    """Return the worked pass of a derivation.  Raises click.UsageError for a topic."""
+    """Return the worked pass of a derivation.  Raises click.UsageError for a topic, and for batches."""
     from cli.numbers import worked_page
+    from derive.reader import reader
     from derive.topics.model import Topic
 
     if isinstance(found, Topic):
         raise click.UsageError("--numbers goes with a spec; the examples of a topic take --given.")
+    if reader().batch != "example":
+        raise click.UsageError("--numbers shows each example by itself: leave --batch out.")
     return worked_page(found, sample or (1,), seed, form, steps)
 
 
@@ -81,6 +93,24 @@ def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:
         return topic(subject, given)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _draw(found: Derivation | Topic, path: Path) -> None:
+    """Write the picture of a topic.  Raises click.UsageError where there is none, or for another file type."""
+    from cli.plotting import ENDINGS, draw
+    from derive.topics import PICTURED
+    from derive.topics.model import Topic
+
+    if path.suffix.lower() not in ENDINGS:
+        raise click.UsageError(f"--plot {path}: the file is a {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}.")
+    if not isinstance(found, Topic):
+        raise click.UsageError("--plot goes with a topic, not with a spec.")
+    if not found.plots:
+        why = "with these givens" if found.id in PICTURED else "at all"
+        raise click.UsageError(f"{found.id} has no picture {why}; these have one: {', '.join(PICTURED)}.")
+    if not draw(found, path):
+        click.echo("No installed font has the letters of this language: the labels are English.", err=True)
+    click.echo(f"{path} written", err=True)
 
 
 def _unknown(subject: str, topics: list[str]) -> str:

@@ -21,6 +21,7 @@ from codegen.targets import cuda as cuda_target
 from codegen.targets import numpy as numpy_target
 from derive.deriving import Derivation, derive_network
 from derive.present import document, records
+from derive.reader import Reader, reading
 from derive.spec.model import InlineData, Spec
 
 MANIFEST = "manifest.json"
@@ -47,6 +48,11 @@ def generate(spec: Spec, targets: Iterable[str] = ()) -> Generated:
 
     Raises CannotDifferentiate, LoweringError.
     """
+    with reading(Reader()):  # programs and their comments are the same for every reader
+        return _generate(spec, targets)
+
+
+def _generate(spec: Spec, targets: Iterable[str]) -> Generated:
     derivation: Derivation = derive_network(spec)
     program: Program = optimize(lower(derivation))
     around: Frame = frame(

@@ -7,6 +7,7 @@ from functools import cache
 
 from derive.differentiate import CannotDifferentiate, vjp
 from derive.index import Equation, canonical_sums
+from derive.prose import _, listed
 from derive.rewrites import stable
 from derive.simplify import through_output, tidy
 
@@ -35,11 +36,10 @@ def adjoint(template: Equation, name: str) -> Adjoint:
         )
     found = through_output(template, raw)
     if found is not None and found.right != raw.right:
-        return Adjoint(named(found), "derivative through the output")
+        return Adjoint(named(found), _("derivative through the output"))
     right, used = stable(raw.right)
     right, more = stable(tidy(right))
-    rules = dict.fromkeys((*used, *more))
-    return Adjoint(named(Equation(raw.left, right)), ", ".join(("chain rule", *rules)))
+    return Adjoint(named(Equation(raw.left, right)), listed(_("chain rule"), *used, *more))
 
 
 @cache

@@ -25,6 +25,7 @@ from derive.index import (
 from derive.network import Instance, Layer, Network
 from derive.numbering import Book
 from derive.output import Output
+from derive.prose import listed
 from derive.rewrites import ONE_HOT
 from derive.simplify import length, tidy
 
@@ -90,7 +91,7 @@ class Backward:
             *self.book.reads(instance.equation),
             self.book.number_of[instance.output],
         )
-        self._put(reads[0][1], Cotangent(equation, f"{found.rule}, {rule}", because))
+        self._put(reads[0][1], Cotangent(equation, listed(found.rule, rule), because))
         return True
 
     def _shorten(self, layer: Layer, compact: Compact) -> None:
@@ -180,7 +181,7 @@ class Backward:
         right = tidy(self.output.one_hot(before))
         if length(right) > length(target.right) + length(seed.right):
             return None
-        rule = f"{found.rule}, {ONE_HOT}" if right != before else found.rule
+        rule = listed(found.rule, ONE_HOT) if right != before else found.rule
         return named(Equation(target.left, right)), rule
 
     def _tidy_product(self, right: Expr) -> Expr:
@@ -197,7 +198,7 @@ class Backward:
         parts.sort(key=lambda part: -len(reductions(part.equation.right)))
         left = parts[0].equation.left
         terms = [parts[0].equation.right, *(part.equation.at(left.indices) for part in parts[1:])]
-        rule = ", ".join(dict.fromkeys(part.rule for part in parts))
+        rule = listed(*(part.rule for part in parts))
         because = tuple(number for part in parts for number in part.because)
         return Cotangent(named(Equation(left, Add(*terms))), rule, because)
 

@@ -20,9 +20,10 @@ from sympy import Add, Expr, Indexed, IndexedBase, Mul
 
 from derive.differentiate import cotangent
 from derive.index import Equation, Sum, accesses, apart, canonical_sums, name_of, reductions
+from derive.prose import _
 from derive.simplify import length, tidy
 
-RULE = "compact gradient of a normalization (x − μ = x̂ √(v + ε); Σ x̂ = 0)"
+RULE = _("compact gradient of a normalization (x − μ = x̂ √(v + ε); Σ x̂ = 0)")
 BOUND = ("k", "j", "i", "m", "l")
 
 

@@ -15,6 +15,7 @@ from derive.index import Equation
 from derive.network import Instance, Network, build_network
 from derive.numbering import Book, NumberedEquation
 from derive.output import Output
+from derive.prose import _, listed
 from derive.simplify import tidy
 from derive.spec.model import Spec
 from derive.updates import update_equations
@@ -90,17 +91,17 @@ def derive_network(spec: Spec) -> Derivation:
 
 def _forward(network: Network, book: Book) -> None:
     for definition in network.definitions:
-        book.add("definition", definition.equation, definition.equation, (), "definition")
+        book.add("definition", definition.equation, definition.equation, (), _("definition"))
     for layer in network.layers:
         mode = "both" if layer.evaluation is None else "training"
-        _formulas(book, "forward", layer.instances, "forward formula", mode)
-        _formulas(book, "forward", layer.evaluation or (), "forward formula", "evaluation")
+        _formulas(book, "forward", layer.instances, _("forward formula"), mode)
+        _formulas(book, "forward", layer.evaluation or (), _("forward formula"), "evaluation")
 
 
 def _formulas(book: Book, role: str, instances: Iterable[Instance], rule: str, mode: str) -> None:
     for instance in instances:
         form, used = computed(instance.template)
-        equation, reason = instance.equation, ", ".join((rule, *used))
+        equation, reason = instance.equation, listed(rule, *used)
         book.add(role, equation, form.replace(instance.mapping), book.reads(equation, mode), reason, mode)
 
 
@@ -111,7 +112,7 @@ def _loss(network: Network, book: Book, output: Output) -> None:
     right = tidy(output.one_hot(right)) if used else right
     form = Equation(equation.left, Add(right, *(t.right for t in terms[1:])))
     because = [*book.reads(equation), *book.reads(form)]
-    book.add("loss", equation, named(form), because, ", ".join(("loss", *used)))
+    book.add("loss", equation, named(form), because, listed(_("loss"), *used))
 
 
 def _update(network: Network, book: Book) -> None:
@@ -122,7 +123,7 @@ def _update(network: Network, book: Book) -> None:
                 f"the loss does not depend on {parameter.name}: a formula after it is constant"
             )
     gradients = {book.number_of[cotangent(p.name)] for p in network.parameters}
-    _formulas(book, "update", network.running, "running statistics", "training")
+    _formulas(book, "update", network.running, _("running statistics"), "training")
     count = network.parameter_count
     for update in update_equations(options.type, count, options.schedule, options.options):
         equation = update.equation

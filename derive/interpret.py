@@ -34,6 +34,7 @@ ELEMENTARY: dict[type, tuple[Callable[[float], float], Callable[[complex], compl
     sympy.tanh: (math.tanh, cmath.tanh),
     sympy.erf: (math.erf, None),
     sympy.Abs: (abs, None),
+    sympy.floor: (math.floor, None),
     sympy.sign: (lambda v: float(v > 0) - float(v < 0), None),
 }
 SELECTORS = (Inside, KroneckerDelta, Winner)  # 1 or 0
@@ -173,3 +174,16 @@ def _holds(condition: Any, of: Callable[[Expr], Number]) -> bool:
     if isinstance(condition, sympy.Not):
         return not _holds(condition.args[0], of)
     return COMPARISONS[condition.rel_op](_real(of(condition.lhs)), _real(of(condition.rhs)))
+
+
+def function_of(expression: Expr, *variables: Symbol) -> Callable[..., float]:
+    """Return an expression in these symbols, and no others, as a function of floats.
+
+    The function raises what floats raise: ValueError outside the domain, ZeroDivisionError, OverflowError.
+    """
+    body = elementary(expression)
+
+    def at(*values: float) -> float:
+        return value_at(body, {}, dict(zip(variables, values, strict=True)))
+
+    return at

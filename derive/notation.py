@@ -6,7 +6,11 @@ Only this table turns a symbol into an identifier.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
+
+from derive.reader import reader
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,14 @@ FIXED = {
     "epsilon": Name(r"\varepsilon", "ε", "EPSILON"),
 }
 GREEK = {
+    "alpha": (r"\alpha", "α"),
+    "alphahat": (r"\hat{\alpha}", "α̂"),
+    "betahat": (r"\hat{\beta}", "β̂"),
+    "thetahat": (r"\hat{\theta}", "θ̂"),
+    "xbar": (r"\bar{x}", "x̄"),
+    "ybar": (r"\bar{y}", "ȳ"),
+    "xmin": (r"x_{\min}", "x_min"),
+    "xmax": (r"x_{\max}", "x_max"),
     "gamma": (r"\gamma", "γ"),
     "beta": (r"\beta", "β"),
     "mu": (r"\mu", "μ"),
@@ -51,6 +63,11 @@ GREEK = {
     "var": (r"\bar{v}", "v̄"),
 }
 DELTA = (r"\delta", "δ")
+# What else letters are called, by the reader's notation: a row changes as a whole, where no letter is taken.
+PROFILES: Final[dict[str, tuple[dict[str, str], ...]]] = {
+    "common": (),
+    "lectures": ({"z": "x"}, {"t": "y", "T": "Y"}),
+}
 _NUMBERED = re.compile(r"([A-Za-z]+?)(?:(\d+)(?:_(\d+))?|@(.+))")
 
 
@@ -63,6 +80,24 @@ class Parts:
     upper: str = ""
 
 
+def profile() -> tuple[dict[str, str], ...]:
+    """Return the rows of the reader's notation."""
+    return PROFILES[reader().notation]
+
+
+_LETTER = re.compile(r"(?<![A-Za-z\\’'])([A-Za-z])(\d*)(?![A-Za-z])")
+
+
+def letters_in(text: str) -> Iterator[str]:
+    """Yield the single letters of a text or a formula that are no word, with the digits after them."""
+    yield from (found[1] + found[2] for found in _LETTER.finditer(text))
+
+
+def exchanged(text: str, letters: Mapping[str, str]) -> str:
+    """Return a text or a formula with single letters exchanged: every z_k for every x_k."""
+    return _LETTER.sub(lambda found: letters.get(found[1], found[1]) + found[2], text) if letters else text
+
+
 def differentiated(symbol: str) -> str | None:
     """Return x for the symbol dx of ∂E/∂x, else None; that of a pre-activation, δ, is a letter of its own."""
     if len(symbol) < 2 or not symbol.startswith("d") or symbol in FIXED:
@@ -70,8 +105,22 @@ def differentiated(symbol: str) -> str | None:
     return symbol[1:]
 
 
-def parts(symbol: str) -> Parts:
-    """Return the letter and the layer of a symbol that is no fraction ∂E/∂x: z1, or z@l for any layer l."""
+def capital(letter: str) -> str:
+    """Return the letter of a matrix that holds the vectors of many examples: Z, Δ; a word stays as it is."""
+    for small, great in ((r"\delta", r"\Delta"), ("δ", "Δ"), (r"\hat{x}", r"\hat{X}"), ("x̂", "X̂")):
+        if letter == small:
+            return great
+    return letter.upper() if len(letter) == 1 and letter.isascii() else letter
+
+
+def parts(symbol: str, matrix: bool = False) -> Parts:
+    """Return the letter and the layer of a symbol that is no fraction ∂E/∂x: z1, or z@l for any layer l.
+
+    ``matrix``: the vectors of all examples together, a capital letter.
+    """
+    if matrix:
+        one = parts(symbol)
+        return Parts(capital(one.latex), capital(one.text), one.upper)
     is_delta = symbol.startswith("dz")
     match = _NUMBERED.fullmatch(symbol[1:] if is_delta else symbol)
     if match is None and symbol in FIXED:
@@ -83,15 +132,18 @@ def parts(symbol: str) -> Parts:
     return Parts(latex, text, general or (f"{number},{step}" if step else number))
 
 
-def name(symbol: str) -> Name:
-    """Return how a tensor or constant is written: z1, W1, dz1 (δ), dW1 (∂E/∂W) and the like."""
-    if symbol in FIXED:
+def name(symbol: str, matrix: bool = False) -> Name:
+    """Return how a tensor or constant is written: z1, W1, dz1 (δ), dW1 (∂E/∂W) and the like.
+
+    ``matrix``: the vectors of all examples together, with a capital letter: Z1, ∂E/∂A1.
+    """
+    if symbol in FIXED and not matrix:
         return FIXED[symbol]
     inner = differentiated(symbol)
     if inner is not None and not symbol.startswith("dz"):
-        of = name(inner)
+        of = name(inner, matrix)
         return Name(rf"\frac{{\partial E}}{{\partial {of.latex}}}", f"∂E/∂{of.text}", symbol)
-    found = parts(symbol)
+    found = parts(symbol, matrix)
     latex = f"{found.latex}^{{{found.upper}}}" if found.upper else found.latex
     identifier = f"delta{symbol[2:]}" if symbol.startswith("dz") else symbol
     if "@" in symbol:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from derive.index import Equation
+from derive.prose import Listed, listed
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class NumberedEquation:
     equation: Equation
     computed: Equation
     because: tuple[int, ...]
-    rule: str
+    rule: Listed
     mode: str = "both"
     shown_only: bool = False
 
@@ -94,9 +95,8 @@ class Book:
         """Write down an equation; returns its number."""
         number = len(self.equations) + 1
         numbers = tuple(sorted(set(because)))
-        rule = ", ".join(dict.fromkeys(rule.split(", ")))
         self.equations.append(
-            NumberedEquation(number, role, equation, computed, numbers, rule, mode, shown_only)
+            NumberedEquation(number, role, equation, computed, numbers, listed(rule), mode, shown_only)
         )
         if mode == "evaluation":
             self.evaluated[self.number_of[equation.name]] = number

@@ -14,6 +14,7 @@ from sympy import Add, Expr, Indexed, IndexedBase, Mul, Pow, cosh, erf, exp, log
 
 from derive.functions import erfc, expm1, log1p, logcosh, sigmoid, softplus
 from derive.index import Max, Sum, index, size, tensor
+from derive.prose import _
 
 u = sympy.Symbol("u", real=True)
 _j, _k, _K = index("j"), index("k"), size("K")
@@ -148,14 +149,14 @@ def _merge_exponentials(node: Mul) -> Expr:
 
 
 LOG_OF_QUOTIENT = Rewrite(
-    "logarithm of a softmax",
+    _("logarithm of a softmax"),
     log(exp(_z[_k]) / Sum(exp(_z[_j]), (_j, _K))),
     _z[_k] - log(Sum(exp(_z[_j]), (_j, _K))),
     "exponentials are positive",
     _everywhere(log, _log_of_quotient),
 )
 SHIFT = Rewrite(
-    "shifted exponentials (log-sum-exp)",
+    _("shifted exponentials (log-sum-exp)"),
     Sum(exp(_z[_j]), (_j, _K)),
     exp(_m.renamed()) * Sum(exp(_z[_j] - _m.renamed()), (_j, _K)),
     "always; no exponent is above 0",
@@ -169,7 +170,7 @@ MERGE = Rewrite(
     _everywhere(Mul, _merge_exponentials),
 )
 LOGISTIC = Rewrite(
-    "logistic function", 1 / (1 + exp(-u)), sigmoid(u), "definition of σ", _everywhere(Pow, _reciprocal)
+    _("logistic function"), 1 / (1 + exp(-u)), sigmoid(u), "definition of σ", _everywhere(Pow, _reciprocal)
 )
 ABSORB = Rewrite("e^u σ(−u) = σ(u)", exp(u) * sigmoid(-u), sigmoid(u), "always", _everywhere(Mul, _absorb))
 COMPLEMENT = Rewrite(
@@ -224,7 +225,7 @@ REWRITES = (*STABLE, LOG_SIGMOID, LOG_COSH)
 def rewrite(expression: Expr, rules: Iterable[Rewrite]) -> tuple[Expr, tuple[str, ...]]:
     """Apply rewrites until none fits; return the expression and the names of those that changed it."""
     used: list[str] = []
-    for _ in range(8):
+    for _round in range(8):
         before = expression
         for rule in rules:
             after = rule.apply(expression)

@@ -11,6 +11,7 @@ from sympy import Expr, Symbol, sqrt
 from derive.formula import parse_formula
 from derive.index import Equation, Sum, access, index, tensor
 from derive.library import CLIPPING, OPTIMIZERS, SCHEDULES, WARMUP, WEIGHT_DECAY
+from derive.prose import _, listed
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def update_equations(
         for name in (*(f.name for f in (*own.fields, *plan.fields)), "warmup", "clip_norm", "weight_decay")
     }
     symbols |= {name: Symbol(name, integer=True, positive=True) for name in ("k", "K")}
-    for name in {name for name, _ in own.update} | {"theta", "g"}:
+    for name in {left for left, _right in own.update} | {"theta", "g"}:
         symbols[name] = tensor(name, size)[i]
 
     def scalar(name: str, value: Expr, rule: str) -> Symbol:
@@ -48,16 +49,16 @@ def update_equations(
     warmup = f" * {WARMUP}" if "warmup" in given else ""
     if warmup or schedule != "constant":
         rate = parse_formula(plan.rate + warmup, symbols)
-        rule = ", ".join((schedule, *(["warm-up"] if warmup else [])))
-        symbols["learning_rate"] = scalar("eta", rate, f"learning rate of step k: {rule}")
+        rate_rule = listed(schedule, *([_("warm-up")] if warmup else []))
+        symbols["learning_rate"] = scalar("eta", rate, _("learning rate of step k: {rule}", rule=rate_rule))
     if "clip_norm" in given:
         g = symbols["g"]
-        symbols["norm"] = scalar("norm", sqrt(Sum(g * g, (i, size))), "norm of the whole gradient")
+        symbols["norm"] = scalar("norm", sqrt(Sum(g * g, (i, size))), _("norm of the whole gradient"))
         factor = parse_formula(CLIPPING, symbols)
-        symbols["g"] = scalar("kappa", factor, "clipping: the gradient is no longer than c") * g
+        symbols["g"] = scalar("kappa", factor, _("clipping: the gradient is no longer than c")) * g
     rows = [(own.update, optimizer)]
     if "weight_decay" in given:
-        rows.insert(0, (WEIGHT_DECAY, "weight decay"))
+        rows.insert(0, (WEIGHT_DECAY, _("weight decay")))
     for table, rule in rows:
         for name, text in table:
             left = tensor(name, size)[i]

@@ -23,7 +23,7 @@ from derive.present.boxes import drawn
 from derive.present.numerals import array, is_exact, numeral
 from derive.present.page import Page
 from derive.present.sides import Line
-from derive.present.text import write
+from derive.present.text import width, write
 from derive.present.tree import Leaf, Related
 from derive.present.worked import page_of_numbers
 from derive.spec import load_spec, parse_spec
@@ -418,7 +418,7 @@ def test_matrices_stand_level_in_text() -> None:
     found, _ = worked(small_spec(3), 2, 3)
     for _symbol, line in lines_of(page_of_numbers(found, "matrix")):
         rows = drawn(line)
-        assert len({len(row) for row in rows}) == 1
+        assert len({width(row) for row in rows}) == 1
         for column in zip(*rows, strict=True):
             marks = "".join(column)
             for top, bottom in ("⎡⎣", "⎤⎦", "⎛⎝", "⎞⎠"):

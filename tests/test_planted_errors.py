@@ -152,7 +152,7 @@ def tied() -> Array:
 INPUT_ONLY = ("differences", "gradients")  # the parameters' steps are right
 
 # How `first` goes through a window; backwards, the last of equals wins.
-PLACES = """waiting = np.ones(best.shape, bool)
+PLACES = """waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):"""
 
 PLANTED = (

@@ -16,6 +16,7 @@ from sympy import Rational, Symbol, sqrt
 
 from derive.index import Equation, Sum, access, index, size, tensor
 from derive.layers.layer import Forward, LayerType, Parameter, features
+from derive.prose import _
 from derive.spec.fields import Field
 
 EPSILON = Field("epsilon", "float", "added to the variance", default=1e-5, minimum=0, exclusive=("minimum",))
@@ -75,4 +76,4 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     )
 
 
-LAYER = LayerType("batch_norm", "mean 0 and variance 1 of every channel over the batch", forward, FIELDS)
+LAYER = LayerType("batch_norm", _("mean 0 and variance 1 of every channel over the batch"), forward, FIELDS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from derive.index import index
 from derive.layers.convolution import Axis, convolution
+from derive.prose import _
 
 LAYER = convolution(
-    "conv1d", "convolution of sequences (length, channels)", (Axis("length", index("i"), index("u")),)
+    "conv1d", _("convolution of sequences (length, channels)"), (Axis("length", index("i"), index("u")),)
 )

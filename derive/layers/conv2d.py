@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from derive.index import index
 from derive.layers.convolution import Axis, convolution
+from derive.prose import _
 
 ROWS, COLUMNS = Axis("height", index("i"), index("u")), Axis("width", index("j"), index("v"))
 
-LAYER = convolution("conv2d", "convolution of images (height, width, channels)", (ROWS, COLUMNS))
+LAYER = convolution("conv2d", _("convolution of images (height, width, channels)"), (ROWS, COLUMNS))

@@ -9,6 +9,7 @@ import numpy as np
 
 from derive.index import Equation, Sum, index, size, tensor
 from derive.layers.layer import Forward, LayerType, Parameter, ShapeError
+from derive.prose import _
 from derive.spec.fields import Field
 
 FIELDS = (
@@ -61,4 +62,4 @@ def _require_shape(key: str, values: object, wanted: tuple[int, ...]) -> None:
         )
 
 
-LAYER = LayerType("dense", "fully connected: z = W x + b", forward, FIELDS, input_rank=1)
+LAYER = LayerType("dense", _("fully connected: z = W x + b"), forward, FIELDS, input_rank=1)

@@ -9,6 +9,7 @@ from sympy import Rational, Symbol
 
 from derive.index import Equation, access, index, size, tensor
 from derive.layers.layer import Forward, LayerType, Noise, features
+from derive.prose import _
 from derive.spec.fields import Field
 
 FIELDS = (
@@ -32,4 +33,4 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     )
 
 
-LAYER = LayerType("dropout", "zeros at random in training, nothing in evaluation", forward, FIELDS)
+LAYER = LayerType("dropout", _("zeros at random in training, nothing in evaluation"), forward, FIELDS)

@@ -10,6 +10,7 @@ from sympy import KroneckerDelta
 
 from derive.index import Equation, Sum, index, size, tensor
 from derive.layers.layer import Forward, LayerType
+from derive.prose import _
 
 
 def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
@@ -27,4 +28,4 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     return Forward((equation,), dict(zip(sizes, shape, strict=True)))
 
 
-LAYER = LayerType("flatten", "one row a sample: (H, W, C) becomes (H·W·C,)", forward)
+LAYER = LayerType("flatten", _("one row a sample: (H, W, C) becomes (H·W·C,)"), forward)

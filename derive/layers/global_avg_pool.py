@@ -7,6 +7,7 @@ from typing import Any
 
 from derive.index import Equation, Sum, index, size, tensor
 from derive.layers.layer import Forward, LayerType
+from derive.prose import _
 
 n, i, j, k = (index(name) for name in ("n", "i", "j", "k"))
 N, height, width, channels = size("N"), size("height"), size("width"), size("channels")
@@ -20,4 +21,4 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     return Forward((MEAN,), dict(zip((height, width, channels), shape, strict=True)))
 
 
-LAYER = LayerType("global_avg_pool", "mean of every channel of an image", forward, input_rank=3)
+LAYER = LayerType("global_avg_pool", _("mean of every channel of an image"), forward, input_rank=3)

@@ -11,6 +11,7 @@ from sympy import Rational, Symbol, sqrt
 
 from derive.index import Equation, Sum, access, index, size, tensor
 from derive.layers.layer import Forward, LayerType, Parameter, features
+from derive.prose import _
 from derive.spec.fields import Field
 
 FIELDS = (
@@ -44,4 +45,4 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     )
 
 
-LAYER = LayerType("layer_norm", "mean 0 and variance 1 over the features of every sample", forward, FIELDS)
+LAYER = LayerType("layer_norm", _("mean 0 and variance 1 over the features of every sample"), forward, FIELDS)

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from derive.index import Max
 from derive.layers.pooling import WINDOW, pool
+from derive.prose import _
 
-LAYER = pool("max_pool2d", "greatest value of every window", lambda x: Max(x, *WINDOW))
+LAYER = pool("max_pool2d", _("greatest value of every window"), lambda x: Max(x, *WINDOW))

@@ -7,6 +7,7 @@ from typing import Any
 
 from derive.index import Equation, Max, Sum, index, size, tensor
 from derive.layers.layer import Forward, LayerType, Parameter
+from derive.prose import _
 from derive.spec.fields import Field
 
 FIELDS = (
@@ -35,4 +36,4 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     return Forward((PIECES, GREATEST), {fan_in: inputs, fan_out: units, pieces: count}, parameters)
 
 
-LAYER = LayerType("maxout", "greatest of several affine maps", forward, FIELDS, input_rank=1)
+LAYER = LayerType("maxout", _("greatest of several affine maps"), forward, FIELDS, input_rank=1)

@@ -9,6 +9,7 @@ from sympy import exp
 
 from derive.index import Equation, Sum, index, size, tensor
 from derive.layers.layer import Forward, LayerType
+from derive.prose import _
 
 n, k, j = index("n"), index("k"), index("j")
 N, K = size("N"), size("K")
@@ -22,4 +23,4 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     return Forward((SOFTMAX,), {K: shape[0]})
 
 
-LAYER = LayerType("softmax", "probabilities that sum to 1", forward, input_rank=1)
+LAYER = LayerType("softmax", _("probabilities that sum to 1"), forward, input_rank=1)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from derive.present.page import WorkedLines
 from derive.present.sides import Line
 from derive.present.substitute import contains, mapped
-from derive.present.text import write, write_line
+from derive.present.text import width, write, write_line
 from derive.present.tree import Grid, Leaf, Node, Related, Transposed
 
 WIDTH: Final = 100
@@ -46,7 +46,7 @@ def beside(boxes: list[Box]) -> Box:
     below = max((box.below for box in boxes), default=0)
     rows = [""] * (above + below + 1)
     for box in boxes:
-        blank = " " * len(box.lines[0])
+        blank = " " * width(box.lines[0])
         padded = [blank] * (above - box.above) + list(box.lines) + [blank] * (below - box.below)
         rows = [row + more for row, more in zip(rows, padded, strict=True)]
     return Box(tuple(rows), above)
@@ -102,14 +102,16 @@ def worked_text(worked: WorkedLines | None, indent: str) -> list[str]:
     """Return the lines of numbers: relations below each other, matrices drawn, with room around them."""
     if worked is None:
         return []
-    left = max(len(write(shown.left)) for shown in worked.lines)
+    lefts = [write(shown.left) for shown in worked.lines]
+    left = max(map(width, lefts))
     found: list[str] = []
     for shown in worked.lines:
         broken: tuple[Line, ...] = (shown,)
         if contains(shown.right, Grid) and len(drawn(shown)[0]) + left > WIDTH:
             broken = unchained(shown)
         for part in broken:
-            lines = drawn(replace(part, left=Leaf("", write(part.left).ljust(left))))
+            written = write(part.left)
+            lines = drawn(replace(part, left=Leaf("", written + " " * (left - width(written)))))
             if len(lines) > 1 and found and found[-1]:
                 found.append("")
             found += [f"{indent}{line}".rstrip() for line in lines]

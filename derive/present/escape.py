@@ -31,11 +31,14 @@ _SYMBOLS: Final = {
     "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "η": r"\eta",
     "θ": r"\theta", "λ": r"\lambda", "μ": r"\mu", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "Σ": r"\Sigma",
     "∂": r"\partial", "−": "-", "×": r"\times", "·": r"\cdot", "≤": r"\le", "≥": r"\ge", "≠": r"\ne",
-    "←": r"\leftarrow", "→": r"\to", "⊙": r"\odot", "∞": r"\infty", "²": "^2", "³": "^3", "½": r"\frac12",
+    "←": r"\leftarrow", "→": r"\to", "⊙": r"\odot", "∞": r"\infty", "½": r"\frac12",
     "¼": r"\frac14", "√": r"\surd", "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil",
     "ᵀ": r"^{\top}", "′": "'", "‖": r"\Vert", "ŷ": r"\hat y", "Ŷ": r"\hat Y", "ₙ": "_n", "ₖ": "_k",
-    "ⱼ": "_j", "ᵢ": "_i", "₁": "_1", "₂": "_2", "ˡ": "^l", "ᴸ": "^L", "¹": "^1", "∈": r"\in", "≈": r"\approx",
+    "ⱼ": "_j", "ᵢ": "_i", "₁": "_1", "₂": "_2", "ˡ": "^l", "ᴸ": "^L", "∈": r"\in", "≈": r"\approx",
+    "ȳ": r"\bar y", "x̄": r"\bar x", "α̂": r"\hat\alpha", "β̂": r"\hat\beta", "θ̂": r"\hat\theta",
+    "Δ": r"\Delta", "Π": r"\Pi", "″": "''", "₀": "_0", "₃": "_3", "∇": r"\nabla",
 }  # fmt: skip
+_RAISED: Final = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 _PUNCTUATION: Final = {
     "–": "--",
     "—": "---",
@@ -57,12 +60,27 @@ def plain(text: str) -> str:
 def latex(text: str) -> str:
     """Return a text for LaTeX's text mode, known mathematical letters in mathematics."""
     written = []
-    for character in plain(text):
-        if character in _SYMBOLS:
+    for character in _letters(plain(text)):
+        if set(character) <= _RAISED.keys():
+            power = "".join(_RAISED[digit] for digit in character)
+            written.append(f"$^{power}$" if len(power) == 1 else f"$^{{{power}}}$")
+        elif character in _SYMBOLS:
             written.append(f"${_SYMBOLS[character]}$")
         else:
             written.append(_LATEX.get(character) or _PUNCTUATION.get(character) or character)
     return "".join(written)
+
+
+def _letters(text: str) -> list[str]:
+    """Return the characters of a text with the accents over them; an exponent is one of them."""
+    found: list[str] = []
+    for character in unicodedata.normalize("NFC", text):
+        goes_on = bool(found) and character in _RAISED and found[-1][-1] in _RAISED
+        if found and (unicodedata.combining(character) or goes_on):
+            found[-1] += character
+        else:
+            found.append(character)
+    return found
 
 
 def unknown(text: str) -> list[str]:

@@ -3,169 +3,235 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from derive.present import escape, mathml
 from derive.present import latex as tex
 from derive.present import text as plain
-from derive.present.boxes import unchained, worked_text
-from derive.present.page import Entry, Page, WorkedLines
-from derive.present.substitute import contains
-from derive.present.tree import Grid
-from derive.prose import _, say
+from derive.present.boxes import worked_text
+from derive.present.page import Entry, Page, Section, WorkedLines
+from derive.present.phrases import (
+    GIVEN,
+    INDEX_FORM,
+    MATRIX_FORM,
+    NOTES,
+    SHAPE,
+    WHERE,
+    by,
+    computed_as,
+    note,
+    reason,
+)
+from derive.present.sides import Line
+from derive.present.tex import document_of, worked_rows
+from derive.present.text import width
+from derive.prose import say
 
 COLUMN: Final = 60
-GIVEN: Final = _("Given")
-ROW: Final = "display: flex; align-items: center; gap: 2em"
+BESIDE: Final = 100  # columns of a terminal, in which both forms of a line stand side by side
+LEFT: Final = 16
+ROW: Final = "display: flex; flex-wrap: wrap; align-items: center; gap: 2em"
 
 
 def as_latex(page: Page, steps: bool = False) -> str:
     """Return one align* environment that KaTeX and TeX both set, with a row for each heading and reason."""
-    rows: list[str] = []
-    if page.given:
-        rows.append(rf"&\textbf{{{escape.latex(say(GIVEN))}}}")
-        rows += [row for each in page.given for row in worked_rows(each)]
+    rows = [rf"&{tex.words(say(text))}" for text in page.preface]
+    rows += [rf"&\textbf{{{escape.latex(say(GIVEN))}}}"] if page.given else []
+    rows += [row for each in page.given for row in worked_rows(each)]
+    beside = not steps and all(_is_short(entry) for entry in page.entries)
     for section in page.sections:
         if section.heading:
-            rows.append(rf"&\textbf{{{section.heading}}}")
+            rows.append(rf"&\textbf{{{escape.latex(say(section.heading))}}}")
         for entry in section.entries:
-            rows += latex_rows(entry, steps)
+            rows += latex_rows(entry, steps, beside)
     if page.where:
-        rows.append(r"&\textbf{Where}")
+        rows.append(rf"&\textbf{{{escape.latex(say(WHERE))}}}")
         rows += [tex.write_line(shown, "&") for shown in page.where]
-    rows += [rf"&\text{{Note: {escape.latex(note)}}}" for note in page.notes]
+    rows += [rf"&{tex.words(note(text))}" for text in page.notes]
     body = " \\\\\n".join(rows)
     return f"% {escape.latex(page.name)}\n\\begin{{align*}}\n{body}\n\\end{{align*}}\n"
 
 
-def latex_rows(entry: Entry, steps: bool) -> list[str]:
-    """Return the rows of one entry in an align environment."""
-    label = rf" \qquad \text{{{entry.label}}}" if entry.label else ""
-    rows = [rf"{tex.write_line(entry.line, '&')}{label} \tag{{{entry.number}}}"]
+def _is_short(entry: Entry) -> bool:
+    return all(width(plain.write_line(shown)) < BESIDE // 2 for shown in (entry.line, entry.matrix) if shown)
+
+
+def latex_rows(entry: Entry, steps: bool, beside: bool = False) -> list[str]:
+    """Return the rows of one entry in an align environment; both its forms side by side or in two rows."""
+    label = rf" \qquad {tex.words(say(entry.label))}" if entry.label else ""
+    matrix = [tex.write_line(entry.matrix, "&")] if entry.matrix else []
+    together = f" & {matrix.pop()}" if matrix and beside else ""
+    rows = [rf"{tex.write_line(entry.line, '&')}{together}{label} \tag{{{entry.number}}}", *matrix]
     rows += worked_rows(entry.worked)
     if not steps:
         return rows
-    shape = f"; shape {entry.shape}" if entry.shape else ""
-    rows.append(rf"&\qquad\text{{{escape.latex(entry.reason + shape)}}}")
+    rows.append(rf"&\qquad{tex.words(reason(entry))}")
     if entry.computed:
-        rows.append(rf"&\qquad\text{{computed as }} {tex.write(entry.computed.right)}")
+        before, after = map(tex.words, computed_as())
+        rows.append(rf"&\qquad{before} {tex.write(entry.computed.right)}{after}")
         if entry.rewrites:
-            rows.append(rf"&\qquad\text{{by {escape.latex(entry.rewrites)}}}")
+            rows.append(rf"&\qquad{tex.words(by(entry))}")
     return rows
 
 
-def worked_rows(worked: WorkedLines | None) -> list[str]:
-    """Return the rows of numbers in an align environment; matrices and their result have a row each."""
+def as_text(page: Page, steps: bool = False) -> str:
+    """Return a page for a terminal, the relations of a section below one another."""
+    out = [escape.plain(say(each)) for each in (page.name, page.description) if each]
+    out += [""] if out else []
+    out += [*map(say, page.preface), ""] if page.preface else []
+    if page.given:
+        out += [say(GIVEN), *(row for each in page.given for row in worked_text(each, "  ")), ""]
+    for section in page.sections:
+        out += [*_section(section, steps), ""]
+    if page.where:
+        out += [say(WHERE), *(f"  {written}" for written in _aligned(page.where)), ""]
+    out += [note(text) for text in page.notes]
+    out += [f"{name} = {value}" for name, value in page.shown_results()]
+    single = (line for line, before in zip(out, ["", *out], strict=False) if line or before)
+    return "\n".join(single).rstrip() + "\n"
+
+
+def _section(section: Section, steps: bool) -> list[str]:
+    entries = section.entries
+    lines = _aligned([entry.line for entry in entries])
+    both = {entry.number: entry.matrix for entry in entries if entry.matrix}
+    matrices = dict(zip(both, _aligned(list(both.values())), strict=True))
+    widest = max(map(width, lines), default=0)
+    beside = bool(matrices) and widest + max(map(width, matrices.values())) < BESIDE
+    out = [say(section.heading)] if section.heading else []
+    for entry, shown in zip(entries, lines, strict=True):
+        head = f"  ({entry.number})".ljust(7) + shown
+        matrix = matrices.get(entry.number, "")
+        if beside:
+            head = _padded(_padded(head, widest + 10) + matrix, BESIDE)
+        label = f"  {say(entry.label)}" if entry.label else ""
+        out.append(f"{_padded(head, COLUMN)}  {entry.shape}{label}".rstrip())
+        if matrix and not beside:
+            out.append(f"       {matrix}")
+        if steps:
+            out.append(f"         {say(entry.reason)}")
+        if steps and entry.computed:
+            before, after = computed_as()
+            used = f"  ({by(entry)})" if entry.rewrites else ""
+            out.append(f"         {before}{plain.write(entry.computed.right)}{after}{used}")
+        out += worked_text(entry.worked, "         ")
+    return out
+
+
+def _aligned(lines: Sequence[Line]) -> list[str]:
+    """Return lines with their relations below one another; what is long on the left stands out."""
+    lefts = [plain.write(shown.left) for shown in lines]
+    most = max((width(left) for left in lefts if width(left) <= LEFT), default=0)
     return [
-        tex.write_line(part, "&")
-        for shown in (worked.lines if worked else ())
-        for part in (unchained(shown) if contains(shown.right, Grid) else (shown,))
+        " " * (most - width(left)) + plain.write_line(shown) for left, shown in zip(lefts, lines, strict=True)
     ]
 
 
-def as_text(page: Page, steps: bool = False) -> str:
-    """Return a page for a terminal."""
-    out = [escape.plain(each) for each in (page.name, page.description) if each]
-    out += [""] if out else []
-    if page.given:
-        given = (row for each in page.given for row in worked_text(each, "  "))
-        out += [say(GIVEN), *given, ""]
-    for section in page.sections:
-        if section.heading:
-            out.append(section.heading)
-        for entry in section.entries:
-            head = f"  ({entry.number})".ljust(7) + plain.write_line(entry.line)
-            label = f"  {entry.label}" if entry.label else ""
-            out.append(f"{head.ljust(COLUMN)}  {entry.shape}{label}".rstrip())
-            if steps:
-                out.append(f"         {entry.reason}")
-            if steps and entry.computed:
-                by = f"  ({entry.rewrites})" if entry.rewrites else ""
-                out.append(f"         computed as {plain.write(entry.computed.right)}{by}")
-            out += worked_text(entry.worked, "         ")
-        out.append("")
-    if page.where:
-        out += ["Where", *(f"  {plain.write_line(shown)}" for shown in page.where), ""]
-    out += [f"Note: {note}" for note in page.notes]
-    out += [f"{name} = {value}" for name, value in page.results.items()]
-    return "\n".join(_single_spaced(out)).rstrip() + "\n"
-
-
-def _single_spaced(lines: list[str]) -> Iterator[str]:
-    """Yield lines with no more than one blank line in a row."""
-    return (line for line, before in zip(lines, ["", *lines], strict=False) if line or before)
+def _padded(text: str, columns: int) -> str:
+    return text + " " * (columns - width(text))
 
 
 def as_markdown(page: Page, steps: bool = False) -> str:
-    """Return a page in Markdown, with mathematics between dollar signs."""
+    """Return a page in Markdown, with mathematics between dollar signs; both forms stand in a table."""
     out = [f"# {escape.markdown(page.name)}", ""] if page.name else []
     if page.description:
-        out += [escape.markdown(page.description), ""]
+        out += [escape.markdown(say(page.description)), ""]
+    for text in page.preface:
+        out += [escape.markdown(say(text)), ""]
     if page.given:
         given = [row for each in page.given for row in worked_rows(each)]
-        out += [f"## {escape.markdown(say(GIVEN))}", "", *worked_markdown(given)]
+        out += [f"## {escape.markdown(say(GIVEN))}", "", *_worked(given)]
     for section in page.sections:
         if section.heading:
-            out += [f"## {section.heading}", ""]
+            out += [f"## {escape.markdown(say(section.heading))}", ""]
+        if any(entry.matrix for entry in section.entries):
+            out += _table(section)
         for entry in section.entries:
-            label = rf" \qquad \text{{{entry.label}}}" if entry.label else ""
-            out += ["$$", rf"{tex.write_line(entry.line)}{label} \tag{{{entry.number}}}", "$$", ""]
-            out += worked_markdown(worked_rows(entry.worked))
-            if steps:
-                shape = f"; shape {entry.shape}" if entry.shape else ""
-                out += [escape.markdown(entry.reason + shape), ""]
-            if steps and entry.computed:
-                by = f" ({escape.markdown(entry.rewrites)})" if entry.rewrites else ""
-                out += [f"computed as ${tex.write(entry.computed.right)}${by}", ""]
+            out += [] if any(e.matrix for e in section.entries) else _formula(entry)
+            out += _worked(worked_rows(entry.worked))
+            out += _reasons(entry) if steps else []
     if page.where:
-        out += ["## Where", "", *(f"- ${tex.write_line(shown)}$" for shown in page.where), ""]
+        out += [f"## {say(WHERE)}", "", *(f"- ${tex.write_line(shown)}$" for shown in page.where), ""]
     if page.notes:
-        out += ["## Notes", "", *(f"- {escape.markdown(note)}" for note in page.notes), ""]
-    out += [f"- {escape.markdown(name)} = {escape.markdown(value)}" for name, value in page.results.items()]
+        out += [f"## {say(NOTES)}", "", *(f"- {escape.markdown(say(text))}" for text in page.notes), ""]
+    rows = (map(escape.markdown, pair) for pair in page.shown_results())
+    out += [f"- {name} = {value}" for name, value in rows]
     return "\n".join(out).rstrip() + "\n"
 
 
-def worked_markdown(rows: list[str]) -> list[str]:
+def _formula(entry: Entry) -> list[str]:
+    label = rf" \qquad {tex.words(say(entry.label))}" if entry.label else ""
+    return ["$$", rf"{tex.write_line(entry.line)}{label} \tag{{{entry.number}}}", "$$", ""]
+
+
+def _worked(rows: list[str]) -> list[str]:
     """Return rows of numbers as one display."""
     body = " \\\\\n".join(rows)
     return ["$$", r"\begin{aligned}", body, r"\end{aligned}", "$$", ""] if rows else []
+
+
+def _table(section: Section) -> list[str]:
+    def cell(shown: Line | None) -> str:
+        written = tex.write_line(shown).replace("|", r"\vert ") if shown else ""
+        return f"${written}$" if written else ""
+
+    heads = ("", say(INDEX_FORM), say(MATRIX_FORM), say(SHAPE))
+    rows = (
+        (f"({e.number})", f"{cell(e.line)} {escape.markdown(say(e.label))}".strip(), cell(e.matrix), e.shape)
+        for e in section.entries
+    )
+    return [f"| {' | '.join(row)} |" for row in (heads, ("---",) * 4, *rows)] + [""]
+
+
+def _reasons(entry: Entry) -> list[str]:
+    number = f"({entry.number}) " if entry.matrix else ""
+    out = [number + escape.markdown(reason(entry)), ""]
+    if entry.computed:
+        before, after = map(escape.markdown, computed_as())
+        used = f" ({escape.markdown(by(entry))})" if entry.rewrites else ""
+        out += [f"{before} ${tex.write(entry.computed.right)}$ {after}{used}".strip(), ""]
+    return out
 
 
 def as_html(page: Page, steps: bool = False) -> str:
     """Return a fragment with the formulas in MathML: no script, no style sheet, no request."""
     out = ['<section class="derivation">', *([f"<h2>{escape.markup(page.name)}</h2>"] if page.name else [])]
     if page.description:
-        out.append(f"<p>{escape.markup(page.description)}</p>")
+        out.append(f"<p>{escape.markup(say(page.description))}</p>")
+    out += [f'<p class="preface">{escape.markup(say(text))}</p>' for text in page.preface]
     if page.given:
-        out += [f"<h3>{escape.markup(say(GIVEN))}</h3>", *(worked_html(each) for each in page.given)]
+        out += [f"<h3>{escape.markup(say(GIVEN))}</h3>", *map(_in_numbers, page.given)]
     for section in page.sections:
         if section.heading:
-            out.append(f"<h3>{section.heading}</h3>")
+            out.append(f"<h3>{escape.markup(say(section.heading))}</h3>")
         for entry in section.entries:
             out.append(f'<div class="equation" id="equation-{entry.number}" style="{ROW}">')
-            label = f'<span class="label">{entry.label}</span>' if entry.label else ""
-            out.append(f'{_math(entry.line, True)}{label}<span class="number">({entry.number})</span></div>')
-            if entry.worked:
-                out.append(worked_html(entry.worked))
+            matrix = _math(entry.matrix, True) if entry.matrix else ""
+            label = f'<span class="label">{escape.markup(say(entry.label))}</span>' if entry.label else ""
+            number = f'<span class="number">({entry.number})</span></div>'
+            out.append(f"{_math(entry.line, True)}{matrix}{label}{number}")
+            out += [_in_numbers(entry.worked)] if entry.worked else []
             if steps:
-                shape = f"; shape {entry.shape}" if entry.shape else ""
-                out.append(f'<p class="reason">{escape.markup(entry.reason + shape)}</p>')
+                out.append(f'<p class="reason">{escape.markup(reason(entry))}</p>')
             if steps and entry.computed:
-                by = f" ({escape.markup(entry.rewrites)})" if entry.rewrites else ""
-                out.append(f'<p class="computed">computed as {_math(entry.computed, False)}{by}</p>')
+                before, after = map(escape.markup, computed_as())
+                used = f" ({escape.markup(by(entry))})" if entry.rewrites else ""
+                formula = f"{before} {_math(entry.computed, False)} {after}{used}"
+                out.append(f'<p class="computed">{formula.strip()}</p>')
     if page.where:
-        out += ["<h3>Where</h3>", "<ul>", *(f"<li>{_math(x, False)}</li>" for x in page.where), "</ul>"]
+        items = (f"<li>{_math(x, False)}</li>" for x in page.where)
+        out += [f"<h3>{escape.markup(say(WHERE))}</h3>", "<ul>", *items, "</ul>"]
     if page.notes:
-        out += ["<h3>Notes</h3>", "<ul>", *(f"<li>{escape.markup(n)}</li>" for n in page.notes), "</ul>"]
+        items = (f"<li>{escape.markup(say(n))}</li>" for n in page.notes)
+        out += [f"<h3>{escape.markup(say(NOTES))}</h3>", "<ul>", *items, "</ul>"]
     if page.results:
-        rows = (f"<dt>{escape.markup(k)}</dt><dd>{escape.markup(v)}</dd>" for k, v in page.results.items())
-        out += ["<dl>", *rows, "</dl>"]
+        pairs = (map(escape.markup, pair) for pair in page.shown_results())
+        out += ["<dl>", *(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in pairs), "</dl>"]
     return "\n".join((*out, "</section>")) + "\n"
 
 
-def worked_html(worked: WorkedLines) -> str:
-    """Return a formula of numbers for each line."""
+def _in_numbers(worked: WorkedLines) -> str:
     return "\n".join(f'<div class="numbers">{_math(shown, True)}</div>' for shown in worked.lines)
 
 
@@ -186,10 +252,13 @@ def record(entry: Entry) -> dict[str, Any]:
         "text": plain.write_line(entry.line),
         "shape": entry.shape,
         "because": list(entry.because),
-        "rule": entry.rule,
+        "rule": say(entry.rule),
     }
+    if entry.matrix:
+        found["matrix_latex"] = tex.write_line(entry.matrix)
+        found["matrix_text"] = plain.write_line(entry.matrix)
     if entry.label:
-        found["label"] = entry.label
+        found["label"] = say(entry.label)
     if entry.worked:
         found["value"] = entry.worked.value
         found["numbers"] = [plain.write_line(shown) for shown in entry.worked.lines]
@@ -197,7 +266,7 @@ def record(entry: Entry) -> dict[str, Any]:
     if entry.computed:
         found["computed_latex"] = tex.write_line(entry.computed)
         found["computed_text"] = plain.write_line(entry.computed)
-        found["rewrites"] = entry.rewrites
+        found["rewrites"] = say(entry.rewrites)
     return found
 
 
@@ -207,7 +276,7 @@ def as_json(page: Page, steps: bool = False) -> str:
         "name": page.name,
         **({"given": {each.symbol: each.value for each in page.given}} if page.given else {}),
         "equations": [record(entry) for entry in page.entries],
-        "notes": list(page.notes),
+        "notes": [*map(say, page.preface), *map(say, page.notes)],
         "results": page.results,
     }
     return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
@@ -218,5 +287,6 @@ FORMATS: Final[dict[str, Callable[[Page, bool], str]]] = {
     "text": as_text,
     "markdown": as_markdown,
     "html": as_html,
+    "tex": document_of,
     "json": as_json,
 }

@@ -13,7 +13,7 @@ from derive.present import escape
 from derive.present import tree as t
 from derive.present.build import Writer, textbook
 from derive.present.sides import Line, line
-from derive.prose import say
+from derive.prose import _, say
 
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
 RELATIONS: Final = {
@@ -25,6 +25,8 @@ RELATIONS: Final = {
     "∼": r"\sim",
     "≈": r"\approx",
 }
+OTHERWISE: Final = _("otherwise")
+IF: Final = _("if {condition}")
 TALL: Final = (r"\frac", r"\sum", r"\begin", r"\max_", r"\sqrt")
 
 
@@ -57,7 +59,7 @@ def write(node: t.Node) -> str:
     return _write(node)[0]
 
 
-def _at(node: t.Node, level: int) -> str:
+def at(node: t.Node, level: int) -> str:
     """Return the LaTeX, in parentheses if it binds less than ``level``."""
     written, binds = _write(node)
     return written if binds >= level else _parentheses(written)
@@ -73,8 +75,8 @@ def _write(node: t.Node) -> tuple[str, int]:
     match node:
         case t.Leaf(latex=written):
             return written, ATOM
-        case t.Words(words):
-            return rf"\text{{{escape.latex(say(words))}}}", ATOM
+        case t.Words(prose):
+            return words(say(prose)), ATOM
         case t.Ref():
             return reference(node), ATOM
         case t.Plus(terms):
@@ -84,13 +86,13 @@ def _write(node: t.Node) -> tuple[str, int]:
         case t.Dot(factors):
             *before, last = factors
             bare = isinstance(last, t.Applied) and last.bare
-            return " ".join((*(_at(f, DOT) for f in before), _at(last, TIMES if bare else DOT))), DOT
+            return " ".join((*(at(f, DOT) for f in before), at(last, TIMES if bare else DOT))), DOT
         case t.Hadamard(factors):
-            return r" \odot ".join(_at(f, POWER) for f in factors), HADAMARD
+            return r" \odot ".join(at(f, POWER) for f in factors), HADAMARD
         case t.Slid(kernel, input_, turned, note):
             sign = r"\ast" if turned else r"\star"
             sign = rf"\underset{{{note}}}{{{sign}}}" if note else sign
-            return f"{_at(kernel, POWER)} {sign} {_at(input_, POWER)}", HADAMARD
+            return f"{at(kernel, POWER)} {sign} {at(input_, POWER)}", HADAMARD
         case t.Over(numerator, denominator):
             return rf"\frac{{{write(numerator)}}}{{{write(denominator)}}}", POWER
         case t.Big(operator, indices, body):
@@ -116,14 +118,20 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return _transposed(body), POWER
         case t.Applied():
             return _applied(node)
+        case t.Limit(variable, value, body):
+            return rf"\lim_{{{write(variable)} \to {write(value)}}} {at(body, HADAMARD)}", HADAMARD
         case t.Related(operator, left, right):
             return f"{write(left)} {RELATIONS.get(operator, operator)} {write(right)}", 0
         case t.Iverson(conditions):
             inner = r",\; ".join(write(c) for c in conditions)
             return (rf"\left[{inner}\right]" if any(m in inner for m in TALL) else f"[{inner}]"), ATOM
-        case t.Slope(of, by, total):
+        case t.Slope(of, by, total, further):
             d = "d" if total else r"\partial"
-            return rf"\frac{{{d} {_at(of, POWER)}}}{{{d} {_at(by, POWER)}}}", POWER
+            above = f"^{{{1 + len(further)}}}" if further else ""
+            below = rf" {d} ".join(at(each, POWER) for each in (by, *further))
+            if further and set(further) == {by}:
+                below = at(by, POWER) + above
+            return rf"\frac{{{d}{above} {at(of, POWER)}}}{{{d} {below}}}", POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
         case t.Grid(rows):
@@ -136,7 +144,7 @@ def _closed(node: t.Node) -> tuple[str, int]:
 def reference(node: t.Ref, transposed: bool = False) -> str:
     """Return a tensor with its layer above, its subscripts below; ∂E/∂W with both inside the denominator."""
     of = None if node.symbol.startswith("dz") else differentiated(node.symbol)
-    found = parts(node.symbol if of is None else of)
+    found = parts(node.symbol if of is None else of, node.matrix)
     upper = found.upper + (r"\top" if transposed and of is None else "")
     lower = _subscripts(node.subscripts) or node.mark
     written = found.latex + (f"^{{{upper}}}" if upper else "") + (f"_{{{lower}}}" if lower else "")
@@ -156,15 +164,15 @@ def _plus(terms: tuple[tuple[bool, t.Node], ...]) -> str:
     written = ""
     for negative, term in terms:
         sign = "-" if negative else "+"
-        body = _at(term, HADAMARD)
+        body = at(term, HADAMARD)
         written += f" {sign} {body}" if written else f"{sign if negative else ''}{body}"
     return written
 
 
 def _times(factors: tuple[t.Node, ...]) -> str:
     *before, last = factors
-    written = [_parentheses(write(f)) if _needs_closing(f) else _at(f, TIMES) for f in before]
-    written.append(_at(last, HADAMARD))
+    written = [_parentheses(write(f)) if _needs_closing(f) else at(f, TIMES) for f in before]
+    written.append(at(last, HADAMARD))
     joined = written[0]
     for left, right in itertools.pairwise(written):
         touching = right[0].isdigit() and (left[-1].isdigit() or left[-1] in ")}")
@@ -178,7 +186,7 @@ def _needs_closing(factor: t.Node) -> bool:
 
 def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> str:
     below = ",".join(index for index, _ in indices)
-    inner = _at(body, HADAMARD)
+    inner = at(body, HADAMARD)
     if operator != "max" and all(size for _, size in indices):
         sums = " ".join(rf"\{operator}_{{{index}=1}}^{{{size}}}" for index, size in indices)
         return f"{sums} {inner}"
@@ -199,7 +207,7 @@ def _raised(base: t.Node, exponent: t.Node) -> str:
 def _exponent(node: t.Node) -> str:
     """Return an exponent, with a fraction in it on one line."""
     if isinstance(node, t.Over) and not any(mark in write(node)[6:] for mark in TALL):
-        return f"{_at(node.numerator, TIMES)}/{_at(node.denominator, POWER)}"
+        return f"{at(node.numerator, TIMES)}/{at(node.denominator, POWER)}"
     if isinstance(node, t.Plus) and len(node.terms) == 1:
         (negative, term) = node.terms[0]
         return f"{'-' if negative else ''}{_exponent(term)}"
@@ -237,6 +245,20 @@ def _applied(node: t.Applied) -> tuple[str, int]:
 def _choice(branches: tuple[tuple[t.Node, t.Node | None], ...]) -> str:
     rows = []
     for value, condition in branches:
-        case = r"\text{otherwise}" if condition is None else rf"\text{{if }} {write(condition)}"
+        case = words(say(OTHERWISE)) if condition is None else _when(condition)
         rows.append(f"{write(value)} & {case}")
     return r"\begin{cases} " + r" \\ ".join(rows) + r" \end{cases}"
+
+
+def _when(condition: t.Node) -> str:
+    """Return "if …" or, in the order of another language, "… then"."""
+    before, _slot, after = say(IF).partition("{condition}")
+    return " ".join(filter(None, (words(before), write(condition), words(after))))
+
+
+def words(prose: str) -> str:
+    """Return prose within mathematics, the spaces around it kept."""
+    if not prose:
+        return ""
+    left, right = (" " if prose[end].isspace() else "" for end in (0, -1))
+    return rf"\text{{{left}{escape.latex(prose)}{right}}}"

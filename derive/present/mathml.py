@@ -7,13 +7,14 @@ from typing import Final
 
 from derive.notation import differentiated, parts
 from derive.present import tree as t
-from derive.present.latex import ATOM, DOT, HADAMARD, PLUS, POWER, TIMES
+from derive.present.latex import ATOM, DOT, HADAMARD, IF, OTHERWISE, PLUS, POWER, TIMES
 from derive.present.sides import Line
 from derive.prose import say
 
 FUNCTIONS: Final = {"max", "min", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
 SIGNS: Final = {"sum": "<mo>∑</mo>", "prod": "<mo>∏</mo>", "max": "<mo movablelimits='false'>max</mo>"}
 NO_BREAK: Final = "\u2062"  # invisible times
+NO_BREAK_SPACE: Final = "\u00a0"  # one that MathML does not drop at an edge
 
 
 def write_line(shown: Line) -> str:
@@ -43,8 +44,8 @@ def _at(node: t.Node, level: int) -> str:
 
 def _write(node: t.Node) -> tuple[str, int]:
     match node:
-        case t.Words(words):
-            return f"<mtext>{escape(say(words))}</mtext>", ATOM
+        case t.Words(prose):
+            return _words(say(prose)), ATOM
         case t.Leaf(latex=latex, text=text):
             return _leaf(latex, text), ATOM
         case t.Ref():
@@ -93,14 +94,16 @@ def _rest(node: t.Node) -> tuple[str, int]:
             if below:
                 name = f"<munder>{name}<mtext>{escape(below)}</mtext></munder>"
             return _row(name, _operator("\u2061"), _closed(inner)), ATOM
+        case t.Limit(variable, value, body):
+            below = _row(_at(variable, 0), _operator("→"), _at(value, 0))
+            return _row(f"<munder><mo>lim</mo>{below}</munder>", _at(body, HADAMARD)), HADAMARD
         case t.Related(operator, left, right):
             return _row(_at(left, 0), _operator(operator), _at(right, 0)), 0
         case t.Iverson(conditions):
             inner = _operator(",").join(_at(c, 0) for c in conditions)
             return _closed(inner, "[]"), ATOM
-        case t.Slope(of, by, total):
-            d = "<mi>d</mi>" if total else "<mo>∂</mo>"
-            return f"<mfrac>{_row(d, _at(of, POWER))}{_row(d, _at(by, POWER))}</mfrac>", POWER
+        case t.Slope():
+            return _slope(node), POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
         case t.Grid(rows):
@@ -109,6 +112,16 @@ def _rest(node: t.Node) -> tuple[str, int]:
             return _row(_operator("["), f"<mtable>{table}</mtable>", _operator("]")), ATOM
         case _:
             raise TypeError(f"no MathML for {type(node).__name__}")
+
+
+def _slope(node: t.Slope) -> str:
+    d = "<mi>d</mi>" if node.total else "<mo>∂</mo>"
+    by = [_at(each, POWER) for each in (node.by, *node.further)]
+    if not node.further:
+        return f"<mfrac>{_row(d, _at(node.of, POWER))}{_row(d, *by)}</mfrac>"
+    order = f"<mn>{len(by)}</mn>"
+    below = [d, f"<msup>{by[0]}{order}</msup>"] if len(set(by)) == 1 else [d + each for each in by]
+    return f"<mfrac>{_row(f'<msup>{d}{order}</msup>', _at(node.of, POWER))}{_row(*below)}</mfrac>"
 
 
 def _leaf(latex: str, text: str) -> str:
@@ -121,6 +134,9 @@ def _leaf(latex: str, text: str) -> str:
     digits, times, power = latex.partition(r" \cdot 10^{")
     if times:
         return _row(f"<mn>{digits}</mn>", _operator("·"), _leaf(f"10^{{{power}", text))
+    if "_" in text and "_{" in latex:
+        letter, _, lower = text.partition("_")
+        return f"<msub><mi>{escape(letter)}</mi><mtext>{escape(lower)}</mtext></msub>"
     if len(text) == 2 and text[1].isdigit() and not text[0].isdigit():
         return f"<msub><mi>{escape(text[0])}</mi><mn>{text[1]}</mn></msub>"
     return f"<mn>{escape(text)}</mn>" if text[0].isdigit() else f"<mi>{escape(text)}</mi>"
@@ -132,7 +148,7 @@ def _upper(node: t.Ref) -> str:
 
 def _reference(node: t.Ref) -> str:
     of = None if node.symbol.startswith("dz") else differentiated(node.symbol)
-    found = parts(node.symbol if of is None else of)
+    found = parts(node.symbol if of is None else of, node.matrix)
     letter = f"<mi>{escape(found.text)}</mi>"
     single = all(isinstance(s, t.Leaf) and len(s.text) == 1 for s in node.subscripts)
     lower = ("" if single else _operator(",")).join(_at(s, 0) for s in node.subscripts)
@@ -150,7 +166,7 @@ def _reference(node: t.Ref) -> str:
 
 def _transposed(body: t.Node) -> str:
     if isinstance(body, t.Ref) and (body.symbol.startswith("dz") or differentiated(body.symbol) is None):
-        found = parts(body.symbol)
+        found = parts(body.symbol, body.matrix)
         if not body.mark:
             upper = f"<mrow><mn>{found.upper}</mn><mo>⊤</mo></mrow>" if found.upper else "<mo>⊤</mo>"
             return f"<msup><mi>{escape(found.text)}</mi>{upper}</msup>"
@@ -197,6 +213,15 @@ def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> s
 def _choice(branches: tuple[tuple[t.Node, t.Node | None], ...]) -> str:
     rows = []
     for value, condition in branches:
-        case = "<mtext>otherwise</mtext>" if condition is None else f"<mtext>if </mtext>{_at(condition, 0)}"
+        case = _words(say(OTHERWISE)) if condition is None else _when(condition)
         rows.append(f"<mtr><mtd>{_at(value, 0)}</mtd><mtd>{_row(case)}</mtd></mtr>")
     return _row(_operator("{"), f"<mtable columnalign='left'>{''.join(rows)}</mtable>")
+
+
+def _when(condition: t.Node) -> str:
+    before, _slot, after = say(IF).partition("{condition}")
+    return _words(before) + _at(condition, 0) + _words(after)
+
+
+def _words(prose: str) -> str:
+    return f"<mtext>{escape(prose.replace(' ', NO_BREAK_SPACE))}</mtext>" if prose else ""

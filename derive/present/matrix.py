@@ -128,13 +128,13 @@ class MatrixWriter(Writer):
         if outer and any(self._free(f) for f in under):
             raise NoMatrixForm
         body = [self._outer(rest)] if outer else [self.tree(f) for f in rest]
-        join = _scalar if not self.free else _hadamard
+        join = scalar if not self.free else hadamard
         whole = is_whole(coefficient, over, under)
         if not scalars or not body:
-            return arrange(coefficient, scalars or body, under_nodes, _scalar if scalars else join, whole)
+            return arrange(coefficient, scalars or body, under_nodes, scalar if scalars else join, whole)
         if whole:
-            return arrange(coefficient, [_scalar([*scalars, join(body)])], under_nodes, _scalar, whole)
-        return arrange(coefficient, [*scalars, join(body)], under_nodes, _scalar, whole)
+            return arrange(coefficient, [scalar([*scalars, join(body)])], under_nodes, scalar, whole)
+        return arrange(coefficient, [*scalars, join(body)], under_nodes, scalar, whole)
 
     def _outer(self, found: Sequence[Expr]) -> Node:
         """δ[k] a[j] is δ aᵀ."""
@@ -143,8 +143,8 @@ class MatrixWriter(Writer):
         columns = [f for f in found if self._free(f) == (second,)]
         if len(rows) + len(columns) != len(found) or not rows or not columns:
             raise NoMatrixForm
-        left = _hadamard([self.within((first,)).tree(f) for f in rows])
-        right = _hadamard([self.within((second,)).tree(f) for f in columns])
+        left = hadamard([self.within((first,)).tree(f) for f in rows])
+        right = hadamard([self.within((second,)).tree(f) for f in columns])
         return Dot((left, Transposed(right)))
 
     def _power(self, node: Pow) -> Node:
@@ -193,7 +193,7 @@ class MatrixWriter(Writer):
         if any(set(bound) & f.free_symbols for f in found.under):
             raise NoMatrixForm
         inner = self._contracted(found.over, bound)
-        result = arrange(found.coefficient, [inner], [self.tree(f) for f in found.under], _scalar, False)
+        result = arrange(found.coefficient, [inner], [self.tree(f) for f in found.under], scalar, False)
         return Plus(((True, result),)) if found.negative else result
 
     def _contracted(self, over: Sequence[Expr], bound: tuple[Symbol, ...]) -> Node:
@@ -203,7 +203,7 @@ class MatrixWriter(Writer):
             raise NoMatrixForm
         if outside:
             parts = [*(self.tree(f) for f in outside), self._contracted(inside, bound)]
-            return (_hadamard if self.free else _scalar)(parts)
+            return (hadamard if self.free else scalar)(parts)
         flat = self._flattened(inside, bound) or self._slid(inside, bound)
         if flat is not None:
             return flat
@@ -224,7 +224,7 @@ class MatrixWriter(Writer):
         left, right = deltas[0].args
         if self.free[0] not in (left, right) or not self._is_place(left + right - self.free[0], bound):
             raise NoMatrixForm
-        body = _hadamard([self.within(bound).tree(f) for f in others])
+        body = hadamard([self.within(bound).tree(f) for f in others])
         return Applied(r"\operatorname{vec}", "vec", (body,))
 
     def _slid(self, inside: Sequence[Expr], bound: tuple[Symbol, ...]) -> Node | None:
@@ -257,7 +257,7 @@ class MatrixWriter(Writer):
             raise NoMatrixForm
         if len(bound) == 1:
             vector = self.within(bound)
-            return Dot((Transposed(vector.tree(inside[0])), _hadamard([vector.tree(f) for f in inside[1:]])))
+            return Dot((Transposed(vector.tree(inside[0])), hadamard([vector.tree(f) for f in inside[1:]])))
         raise NoMatrixForm
 
     def _matrix_product(self, inside: Sequence[Expr], bound: Symbol) -> Node:
@@ -273,16 +273,16 @@ class MatrixWriter(Writer):
             columns = (bound,)
         if not left:
             raise NoMatrixForm
-        matrix = _hadamard([self.within((first, bound)).tree(f) for f in left])
-        vector = _hadamard([self.within(columns).tree(f) for f in right]) if right else ONES
+        matrix = hadamard([self.within((first, bound)).tree(f) for f in left])
+        vector = hadamard([self.within(columns).tree(f) for f in right]) if right else ONES
         return Dot((*(matrix.factors if isinstance(matrix, Dot) else (matrix,)), vector))
 
 
-def _hadamard(nodes: Sequence[Node]) -> Node:
+def hadamard(nodes: Sequence[Node]) -> Node:
     return nodes[0] if len(nodes) == 1 else Hadamard(tuple(nodes))
 
 
-def _scalar(nodes: Sequence[Node]) -> Node:
+def scalar(nodes: Sequence[Node]) -> Node:
     return nodes[0] if len(nodes) == 1 else Times(tuple(nodes))
 
 

@@ -14,7 +14,7 @@ from derive.index import Inside, Reduction, Sum, Winner, name_of
 from derive.notation import differentiated, parts
 
 TARGETS = ("t", "T")
-PARAMETERS = ("W", "w", "b", r"\gamma", r"\beta")
+PARAMETERS = ("W", "w", "b", r"\gamma", r"\alpha", r"\beta", r"\hat{\alpha}", r"\hat{\beta}")
 BATCH = Symbol("N", integer=True, positive=True)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import sympy
 
 from derive import functions
-from derive.notation import name
+from derive.notation import exchanged, name
 from derive.present.build import Writer
 from derive.present.sides import Line, line
 from derive.present.text import shape_text
@@ -25,21 +25,35 @@ from derive.present.tree import (
     Over,
     Ref,
     Slid,
+    Times,
     Transposed,
     Words,
 )
-from derive.prose import _
+from derive.prose import _, listed, parts_of, say
+from derive.reader import reader
 
 if TYPE_CHECKING:
     from derive.deriving import Derivation, NumberedEquation
     from derive.network import NetworkNoise
 
 HEADINGS = {
-    "definition": "Definitions",
-    "forward": "Forward",
-    "loss": "Loss",
-    "backward": "Backward",
-    "update": "Update",
+    "definition": _("Definitions"),
+    "forward": _("Forward"),
+    "loss": _("Loss"),
+    "backward": _("Backward"),
+    "update": _("Update"),
+}
+MODES = {"training": _("in training"), "evaluation": _("in evaluation")}
+LONG = _("long form")
+BATCHED = {
+    "rows": _(
+        "A capital letter is a matrix with a row for each example. Functions, powers and quotients are taken "
+        "of each element, softmax and onehot of each row."
+    ),
+    "columns": _(
+        "A capital letter is a matrix with a column for each example. Functions, powers and quotients are "
+        "taken of each element, softmax and onehot of each column."
+    ),
 }
 
 
@@ -56,7 +70,8 @@ class WorkedLines:
 class Entry:
     """A numbered line: what it says, its shape, and how it was found.
 
-    ``computed`` is the form in which programs compute it, where that differs; ``rewrites`` gave that form.
+    ``matrix`` is the line in matrix form, where both are shown and differ.  ``computed`` is the form in which
+    programs compute it, where that differs; ``rewrites`` gave that form.
     ``label`` says of what else there is about the line: the mode in which it holds, that it is the long or
     the compact form.  ``worked`` is the line in numbers.
     """
@@ -71,13 +86,14 @@ class Entry:
     computed: Line | None = None
     rewrites: str = ""
     label: str = ""
+    matrix: Line | None = None
     worked: WorkedLines | None = None
 
     @property
     def reason(self) -> str:
         """Return "from (3), (7): chain rule"."""
         numbers = ", ".join(f"({n})" for n in self.because)
-        return f"from {numbers}: {self.rule}" if numbers else self.rule
+        return _("from {numbers}: {rule}", numbers=numbers, rule=self.rule) if numbers else self.rule
 
 
 @dataclass(frozen=True)
@@ -102,9 +118,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A derivation to be shown: ``where`` explains what its lines use, ``notes`` and ``results`` close it.
+    """A derivation to be shown.
 
-    ``given`` are the numbers that a worked pass starts from; with ``steps`` a page displays the reasons too.
+    ``preface`` says what the letters mean, ``where`` explains what the lines use; ``notes`` and ``results``
+    close it.  ``letters`` are those that the reader's notation exchanged.  ``given`` are the numbers that a
+    worked pass starts from; with ``steps`` a page displays the reasons too.
     """
 
     name: str
@@ -113,8 +131,15 @@ class Page:
     where: tuple[Line, ...] = ()
     notes: tuple[str, ...] = ()
     results: dict[str, str] = field(default_factory=dict)
+    preface: tuple[str, ...] = ()
+    letters: Mapping[str, str] = field(default_factory=dict)
     given: tuple[WorkedLines, ...] = ()
     steps: bool = False
+
+    def shown_results(self) -> Iterator[tuple[str, str]]:
+        """Yield the results with their names in the reader's language and notation."""
+        for title, value in self.results.items():
+            yield exchanged(say(title), self.letters), value
 
     @property
     def entries(self) -> Iterator[Entry]:
@@ -147,9 +172,11 @@ def page_of(derivation: Derivation, form: str = "index", steps: bool = False) ->
     for equation in derivation.equations:
         groups[equation.role].append(entry_of(equation, form, steps))
     sections = tuple(Section(HEADINGS[role], tuple(entries)) for role, entries in groups.items() if entries)
-    page = Page(
-        spec.name, spec.description, sections, tuple(map(drawn, derivation.network.noise)), steps=steps
-    )
+    page = Page(spec.name, spec.description, sections, tuple(map(drawn, derivation.network.noise)))
+    page = replace(page, steps=steps)
+    batch = reader().batch
+    if any(isinstance(node, Ref) and node.matrix for node in nodes(page)):
+        page = replace(page, preface=(BATCHED[batch],))
     return replace(page, where=(*page.where, *explanations(page))) if steps else page
 
 
@@ -160,16 +187,24 @@ def drawn(noise: NetworkNoise) -> Line:
 
 
 def entry_of(numbered: NumberedEquation, form: str, limits: bool) -> Entry:
-    """Return the entry of a numbered equation."""
-    shown = line(numbered.equation, form, limits=limits)
-    computed = None
-    rule, rewrites = numbered.rule, ""
+    """Return the entry of a numbered equation; the form "both" has the index form and the matrix form."""
+    batch = reader().batch
+    shown = line(numbered.equation, "index" if form == "both" else form, limits=limits, batch=batch)
+    computed = matrix = None
+    rule: str = numbered.rule
+    rewrites: str = ""
     if numbered.computed != numbered.equation:
-        computed = line(numbered.computed, form, exact=True)
+        computed = line(numbered.computed, "index" if form == "both" else form, exact=True, batch=batch)
         computed = None if computed == shown else computed
-        rule, _, rewrites = rule.partition(", ")
+        first, *rest = parts_of(rule)
+        rule, rewrites = first, listed(*rest)
+    if form == "both":
+        matrix = line(numbered.equation, "matrix", limits=limits, batch=batch)
+        matrix = None if matrix.right == shown.right else matrix
     symbol = name(numbered.name).identifier
     shape = shape_text(numbered.equation)
+    if batch == "columns" and isinstance(shown.left, Ref) and shown.left.matrix:
+        shape = f"({', '.join(shape.strip('()').split(', ')[::-1])})"
     return Entry(
         numbered.number,
         numbered.role,
@@ -181,23 +216,28 @@ def entry_of(numbered: NumberedEquation, form: str, limits: bool) -> Entry:
         computed,
         rewrites,
         label_of(numbered),
+        matrix,
     )
 
 
 def label_of(numbered: NumberedEquation) -> str:
     """Return the mode of a forward equation that holds in one alone, or that programs leave a line out."""
     if numbered.role == "forward" and numbered.mode != "both":
-        return f"in {numbered.mode}"
-    return "long form" if numbered.shown_only else ""
+        return MODES[numbered.mode]
+    return LONG if numbered.shown_only else ""
 
 
 def explanations(page: Page) -> list[Line]:
     """Return the definitions of the functions and signs that a page uses."""
     used: set[object] = set()
-    for entry in page.entries:
-        for shown in filter(None, (entry.line, entry.computed)):
-            _collect(shown.left, used)
-            _collect(shown.right, used)
+    for node in nodes(page):
+        used.add(type(node))
+        if isinstance(node, Slid):
+            used.add((Slid, node.turned))
+        if isinstance(node, Applied):
+            used.add(node.text)
+        if node == ONES:
+            used.add(ONES)
     u = sympy.Symbol("u", real=True)
     lines = []
     for kind in functions.NAMED:
@@ -214,6 +254,8 @@ def explanations(page: Page) -> list[Line]:
     if Hadamard in used:
         product = Hadamard((letter, Leaf("v", "v")))
         lines.append(Line(product, ":", Words(_("product element by element"))))
+    if ONES in used:
+        lines.append(Line(ONES, ":", Words(_("a vector of ones"))))
     if Iverson in used:
         lines.append(Line(Iverson((Leaf("P", "P"),)), "=", Words(_("1 where P holds, else 0"))))
     return lines
@@ -225,19 +267,20 @@ def _sliding(turned: bool) -> Line:
     place = r"s i - d u + p" if turned else r"s i + d u - p"
     text = place.replace("-", "−").replace("s i", "si").replace("d u", "du")
     sum_ = rf"\textstyle\sum_{{u,c}} W_{{k,u,c}}\, x_{{{place},c}}"
-    return Line(
-        Slid(W, x, turned), "=", Leaf(sum_, f"Σ_uc W[k,u,c] x[{text},c]; s = d = 1, p = 0 if not given")
-    )
+    body = Leaf(sum_ + r"\quad", f"Σ_uc W[k,u,c] x[{text},c] ")
+    return Line(Slid(W, x, turned), "=", Times((body, Words(_("(s = d = 1, p = 0 where none is given)")))))
 
 
-def _collect(node: Node, used: set[object]) -> None:
-    used.add(type(node))
-    if isinstance(node, Slid):
-        used.add((Slid, node.turned))
-    if isinstance(node, Applied):
-        used.add(node.text)
-    for child in children(node):
-        _collect(child, used)
+def nodes(page: Page) -> Iterator[Node]:
+    """Yield every node of a page's formulas."""
+    lines = [x for e in page.entries for x in (e.line, e.matrix, e.computed) if x]
+    worked = [*page.given, *(e.worked for e in page.entries if e.worked)]
+    lines += [x for each in worked for x in each.lines]
+    waiting = [side for x in (*lines, *page.where) for side in (x.left, x.right)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += children(node)
 
 
 def children(node: object) -> Iterator[Node]:

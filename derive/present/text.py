@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import unicodedata
 
 from sympy import Expr
 
@@ -48,6 +49,13 @@ def shape_text(equation: Equation) -> str:
     """Return the shape of the left side: (N, 16), (16,) or ()."""
     sizes = [str(size) for size in equation.left.base.shape]
     return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal a text takes: two for Hangul, none for an accent."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
 
 
 def write(node: t.Node) -> str:
@@ -108,13 +116,19 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return (f"({inner})ᵀ" if " " in inner or "/" in inner else f"{inner}ᵀ"), ATOM
         case t.Applied(text=called, arguments=arguments):
             return f"{called}({', '.join(write(a) for a in arguments)})", ATOM
+        case t.Limit(variable, value, body):
+            return f"lim({write(variable)} → {write(value)}) {_at(body, HADAMARD)}", HADAMARD
         case t.Related(operator, left, right):
             return f"{write(left)} {operator} {write(right)}", 0
         case t.Iverson(conditions):
             return f"[{', '.join(write(c) for c in conditions)}]", ATOM
-        case t.Slope(of, by, total):
+        case t.Slope(of, by, total, further):
             d = "d" if total else "∂"
-            return f"{d}{_at(of, POWER)}/{d}{_at(by, POWER)}", TIMES
+            above = str(1 + len(further)).translate(UPPER) if further else ""
+            below = d.join(_at(each, POWER) for each in (by, *further))
+            if further and set(further) == {by}:
+                below = _at(by, POWER) + above
+            return f"{d}{above}{_at(of, POWER)}/{d}{below}", TIMES
         case t.Choice(branches):
             return _choice(branches), ATOM
         case t.Grid(rows):
@@ -125,7 +139,7 @@ def _closed(node: t.Node) -> tuple[str, int]:
 
 
 def _reference(node: t.Ref) -> tuple[str, int]:
-    written = name(node.symbol).text
+    written = name(node.symbol, node.matrix).text
     if node.mark:
         written += LOWER.get(node.mark, f"[{node.mark}]")
     if node.subscripts:

@@ -5,7 +5,8 @@ The order of terms and factors is settled when the tree is built, so that both r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,15 @@ class Words:
 
 @dataclass(frozen=True)
 class Ref:
-    """A tensor by its symbol, with subscripts (index form) or marked with the example it belongs to."""
+    """A tensor by its symbol, with subscripts (index form) or marked with the example it belongs to.
+
+    ``matrix``: with a row or a column for every example, a capital letter.
+    """
 
     symbol: str
     subscripts: tuple[Node, ...] = ()
     mark: str = ""
+    matrix: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,15 @@ class Big:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """The limit of body as a variable goes to a value."""
+
+    variable: Node
+    value: Node
+    body: Node
+
+
+@dataclass(frozen=True)
 class Related:
     """A comparison."""
 
@@ -171,20 +185,33 @@ class Grid:
 
 @dataclass(frozen=True)
 class Slope:
-    """A derivative of one thing by another; ``total``: written with d, not ∂."""
+    """A derivative of one thing by another, and by ``further``; ``total``: written with d, not ∂."""
 
     of: Node
     by: Node
     total: bool = False
+    further: tuple[Node, ...] = ()
 
 
 Node = (
     Leaf | Words | Ref | Plus | Times | Dot | Hadamard | Slid | Over | Raised | Exp | Root | Bars | Transposed
-    | Applied | Big | Related | Iverson | Choice | Grid | Slope
+    | Applied | Big | Limit | Related | Iverson | Choice | Grid | Slope
 )  # fmt: skip
 
 ONE = Leaf("1", "1")
 ONES = Leaf(r"\mathbf{1}", "𝟏")
+
+
+def changed(node: Node, change: Callable[[Node], Node]) -> Node:
+    """Return a tree with every node changed, from the leaves up."""
+    inner = {f.name: _inside(getattr(node, f.name), change) for f in fields(node)}
+    return change(replace(node, **inner))  # type: ignore[arg-type]
+
+
+def _inside(value: object, change: Callable[[Node], Node]) -> object:
+    if isinstance(value, tuple):
+        return tuple(_inside(item, change) for item in value)
+    return changed(value, change) if isinstance(value, Node) else value
 
 
 def negated(node: Node) -> Node:

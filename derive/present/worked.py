@@ -146,7 +146,7 @@ class _Writer:
         return lines
 
     def _matrix_form(self, equation: Equation) -> Node | None:
-        if self.form != "matrix":
+        if self.form == "index":
             return None
         if self.worked.flat & equation.reads().keys():  # the norm of all gradients
             return None
@@ -175,7 +175,7 @@ class _Writer:
         part = {key: v[at].reshape(parameter.shape) if v.ndim else v for key, v in row.reads.items()}
         own = equation.name
         after = row.value[at].reshape(parameter.shape)
-        if self.form == "matrix":
+        if self.form != "index":
             left = Ref(parameter.name) if own == "theta" else Ref(own, (Ref(parameter.name),))
             right = matrix_sides(equation)[1]
             yield _line(left, matrices(right, equation, part, self.samples, 0), after, False)

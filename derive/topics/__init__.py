@@ -1,6 +1,7 @@
 """Topics: what the lectures derive.  ``topic(id)`` derives it when asked; nothing is stored.
 
-``TOPICS`` lists them and imports nothing, so that a list of topics is there at once.
+``TOPICS`` lists them and imports nothing, so that a list of topics is there at once; ``PICTURED`` names those
+with a picture.
 """
 
 from __future__ import annotations
@@ -9,10 +10,37 @@ import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from derive.prose import _
+
 if TYPE_CHECKING:
     from derive.topics.model import Topic
 
 _MODULES: dict[str, dict[str, str]] = {
+    "regression": {
+        "least-squares": _("a line through points: normal equations, both closed forms, numbers"),
+    },
+    "steepest": {
+        "steepest-descent": _("the same line by θ ← θ − λ ∂Cost/∂θ, how large λ may be, and where it ends"),
+    },
+    "descent": {
+        "gradient-descent": _("from the limit df/dx to x ← x − η df/dx, one variable and several"),
+    },
+    "calculus": {
+        "chain-rule": _("∂z/∂x of z(t(x, y)), then ∂E/∂W through one neuron and through two"),
+    },
+    "vanishing": {
+        "vanishing-gradient": _("δ layer by layer, bounded by (max |w|/4)^L; the same with ReLU"),
+    },
+    "convexity": {
+        "convexity": _("cross-entropy is convex for all data, proved; the squared error is not"),
+    },
+    "decay": {
+        "weight-decay": _("‖Y − X(θ)‖² + λ‖θ‖²: gradient, shrunken step, closed form, decoupled decay"),
+    },
+    "preparing": {
+        "standardize": _("z-scores with mean 0 and variance 1, and min–max scaling to [0, 1]"),
+        "one-hot": _("one-hot targets by the Kronecker delta: Σ T_k = 1, E = −log p_t"),
+    },
     "squares": {
         "mse": "half the squared error and its derivative, for any y(w) and t given",
         "mse-minimum": "the minimum of E = ½‖t − y(w)‖² over w, exactly",
@@ -51,6 +79,23 @@ _MODULES: dict[str, dict[str, str]] = {
         "clipping": "a gradient made no longer than c",
     },
 }
+PICTURED: tuple[str, ...] = (
+    "least-squares",
+    "steepest-descent",
+    "gradient-descent",
+    "vanishing-gradient",
+    "convexity",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky-relu",
+    "elu",
+    "softplus",
+    "gelu",
+    "swish",
+    "step",
+    "schedules",
+)
 TOPICS: dict[str, str] = {name: line for module in _MODULES.values() for name, line in module.items()}
 
 

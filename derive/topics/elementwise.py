@@ -12,9 +12,11 @@ from derive.differentiate import CannotDifferentiate, cotangent, local_terms
 from derive.index import Equation, access, index, size, tensor
 from derive.library import ACTIVATIONS
 from derive.network import formula_expression
+from derive.prose import _
 from derive.rewrites import stable
 from derive.simplify import tidy
 from derive.topics.model import Steps, Topic, TopicError, partial
+from derive.topics.plot import Curve, Plot
 
 k, K = index("k"), size("K")
 X, Y = tensor("x", K), tensor("y", K)
@@ -45,6 +47,7 @@ def _topic(name: str) -> Callable[[Mapping[str, str]], Topic]:
         local = sum((term.coefficient for term in local_terms(template.right, X)), sympy.S.Zero)
         raw = _scalar(local)
         second = steps.add(partial("y", "x", True), raw, "derivative", (first,), "dy/dx")
+        steps.plots.append(_picture(name, template.right.xreplace(SCALAR), raw))
         try:
             best = _scalar(adjoint(template, "x").equation.right / access(tensor(cotangent("y"), K), k))
         except CannotDifferentiate:
@@ -64,6 +67,11 @@ def _topic(name: str) -> Callable[[Mapping[str, str]], Topic]:
         return steps.topic(name, name, *NOTES.get(name, ()))
 
     return derive
+
+
+def _picture(name: str, curve: Expr, slope: Expr) -> Plot:
+    parts = (Curve("y", curve, x), Curve("dy/dx", slope, x, dashed=True))
+    return Plot(_("{name} and its derivative", name=name), "x", "", parts, (-5.0, 5.0))
 
 
 def _scalar(expression: Expr) -> Expr:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sympy import Expr
@@ -10,9 +10,10 @@ from sympy import Expr
 from derive.present.build import Writer, textbook
 from derive.present.page import Entry, Page, Section, explanations
 from derive.present.sides import Line
-from derive.present.text import text
+from derive.present.text import text, write
 from derive.present.tree import Leaf, Node, Slope
 from derive.prose import _
+from derive.topics.plot import Plot
 
 
 class TopicError(ValueError):
@@ -42,7 +43,8 @@ class Topic:
     """A derived topic.  Entries of role "result" are what is shown without the steps.
 
     ``formulas`` holds the right sides of results as expressions, for whoever wants to compute with them;
-    ``errata`` stand among the notes too.  In a notebook a topic shows all its steps.
+    ``errata`` stand among the notes too.  ``headings`` stand above the entries of these numbers.
+    In a notebook a topic shows all its steps.
     """
 
     id: str
@@ -52,13 +54,13 @@ class Topic:
     results: Mapping[str, str] = field(default_factory=dict)
     formulas: Mapping[str, Expr] = field(default_factory=dict)
     errata: tuple[Erratum, ...] = ()
+    plots: tuple[Plot, ...] = ()
+    headings: Mapping[int, str] = field(default_factory=dict)
 
     def page(self, steps: bool = False) -> Page:
         """Return all steps, or the results alone."""
-        shown = tuple(e for e in self.entries if steps or e.role == "result")
-        page = Page(
-            self.id, self.title, (Section("", shown),), (), self.notes, dict(self.results), steps=steps
-        )
+        sections = tuple(self._sections(steps))
+        page = Page(self.id, self.title, sections, (), self.notes, dict(self.results), steps=steps)
         return replace(page, where=tuple(explanations(page))) if steps else page
 
     def __str__(self) -> str:
@@ -73,6 +75,19 @@ class Topic:
     def _repr_markdown_(self) -> str:
         return self.page(steps=True)._repr_markdown_()
 
+    def _sections(self, steps: bool) -> Iterator[Section]:
+        heading = ""
+        shown: list[Entry] = []
+        for entry in self.entries:
+            if entry.number in self.headings:
+                if shown:
+                    yield Section(heading, tuple(shown))
+                heading, shown = self.headings[entry.number], []
+            if steps or entry.role == "result":
+                shown.append(entry)
+        if shown:
+            yield Section(heading, tuple(shown))
+
 
 class Steps:
     """Collects the steps of a topic as they are derived."""
@@ -81,6 +96,12 @@ class Steps:
         self.entries: list[Entry] = []
         self.results: dict[str, str] = {}
         self.formulas: dict[str, Expr] = {}
+        self.plots: list[Plot] = []
+        self.headings: dict[int, str] = {}
+
+    def heading(self, text: str) -> None:
+        """Put a heading above the steps that follow; plain words, for every format writes it as it is."""
+        self.headings[len(self.entries) + 1] = text
 
     def add(
         self,
@@ -90,15 +111,21 @@ class Steps:
         because: tuple[int, ...] = (),
         result: str = "",
         relation: str = "=",
+        formula: Expr | None = None,
     ) -> int:
-        """Add a step and return its number; ``result`` names it among the results."""
+        """Add a step and return its number; ``result`` names it among the results.
+
+        ``formula`` is the right side as an expression where that is laid out already.
+        """
         number = len(self.entries) + 1
         shown = Line(node(left), relation, node(right))
         role = "result" if result else "step"
         self.entries.append(Entry(number, role, result or "step", shown, "", because, rule))
-        if result and isinstance(right, Expr):
-            self.results[result] = text(right)
-            self.formulas[result] = right
+        if isinstance(right, Expr):
+            formula = right
+        if result and formula is not None:
+            self.results[result] = text(right) if isinstance(right, Expr) else write(right)
+            self.formulas[result] = formula
         return number
 
     def topic(self, id: str, title: str, *notes: str | Erratum, **results: str) -> Topic:
@@ -106,7 +133,17 @@ class Steps:
         errata = tuple(note for note in notes if isinstance(note, Erratum))
         written = tuple(note.note if isinstance(note, Erratum) else note for note in notes)
         found = {**self.results, **results}
-        return Topic(id, title, tuple(self.entries), written, found, self.formulas, errata)
+        return Topic(
+            id,
+            title,
+            tuple(self.entries),
+            written,
+            found,
+            self.formulas,
+            errata,
+            tuple(self.plots),
+            self.headings,
+        )
 
 
 def node(side: Expr | Node | str) -> Node:

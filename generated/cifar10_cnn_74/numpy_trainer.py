@@ -61,13 +61,14 @@ def first(values, best, axes, out=None):
     """Say where values reach best for the first time along the axes."""
     out = np.empty(values.shape, bool) if out is None else out
     at = [slice(None)] * values.ndim
-    waiting = np.ones(best.shape, bool)
+    waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
-        hit = np.equal(values[tuple(at)], best, out=out[tuple(at)])
+        np.equal(values[tuple(at)], best, out=hit)
         hit &= waiting
         waiting ^= hit
+        out[tuple(at)] = hit
     return out
 
 
@@ -528,18 +529,24 @@ def descend(theta, g, state):
     m = state["m"]
     v = state["v"]
     s = scratch(COUNT, theta.dtype)
-    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (1639914,)   (42)
-    m += np.multiply(1 - BETA1, g, out=s)                               # (42)
-    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (1639914,)   (43)
-    np.square(g, out=s)                                                 # (43)
-    s *= 1 - BETA2                                                      # (43)
-    v += s                                                              # (43)
-    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (1639914,)   (44)
-    np.sqrt(s, out=s)                                                   # (44)
-    s += EPSILON                                                        # (44)
-    np.divide(m, s, out=s)                                              # (44)
-    s *= LEARNING_RATE / (1 - BETA1**k)                                 # (44)
-    theta -= s                                                          # (44)
+    vectors = g, m, v, theta, s
+
+    def part(entries, count, thread):
+        g, m, v, theta, s = (vector[entries] for vector in vectors)
+        m *= BETA1                                                      # m ← β1 m + (1 − β1) g          (1639914,)   (42)
+        m += np.multiply(1 - BETA1, g, out=s)                           # (42)
+        v *= BETA2                                                      # v ← β2 v + (1 − β2) g ⊙ g      (1639914,)   (43)
+        np.square(g, out=s)                                             # (43)
+        s *= 1 - BETA2                                                  # (43)
+        v += s                                                          # (43)
+        np.multiply(1 / (1 - BETA2**k), v, out=s)                       # θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (1639914,)   (44)
+        np.sqrt(s, out=s)                                               # (44)
+        s += EPSILON                                                    # (44)
+        np.divide(m, s, out=s)                                          # (44)
+        s *= LEARNING_RATE / (1 - BETA1**k)                             # (44)
+        theta -= s                                                      # (44)
+
+    on_threads(part, COUNT, COUNT)
 
 
 # ---- What a user of this module calls --------------------------------------------------------------

@@ -74,13 +74,14 @@ def first(values, best, axes, out=None):
     """Say where values reach best for the first time along the axes."""
     out = np.empty(values.shape, bool) if out is None else out
     at = [slice(None)] * values.ndim
-    waiting = np.ones(best.shape, bool)
+    waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
-        hit = np.equal(values[tuple(at)], best, out=out[tuple(at)])
+        np.equal(values[tuple(at)], best, out=hit)
         hit &= waiting
         waiting ^= hit
+        out[tuple(at)] = hit
     return out
 
 
@@ -663,18 +664,24 @@ def descend(theta, g, state):
     v = state["v"]
     s = scratch(COUNT, theta.dtype)
     eta = LEARNING_RATE * (1 + math.cos(math.pi * (k - 1) / K)) / 2     # ηₖ = η (cos(π (k − 1)/K) + 1)/2 ()           (84)
-    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (1640048,)   (85)
-    m += np.multiply(1 - BETA1, g, out=s)                               # (85)
-    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (1640048,)   (86)
-    np.square(g, out=s)                                                 # (86)
-    s *= 1 - BETA2                                                      # (86)
-    v += s                                                              # (86)
-    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − ηₖ m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (1640048,)   (87)
-    np.sqrt(s, out=s)                                                   # (87)
-    s += EPSILON                                                        # (87)
-    np.divide(m, s, out=s)                                              # (87)
-    s *= eta / (1 - BETA1**k)                                           # (87)
-    theta -= s                                                          # (87)
+    vectors = g, m, v, theta, s
+
+    def part(entries, count, thread):
+        g, m, v, theta, s = (vector[entries] for vector in vectors)
+        m *= BETA1                                                      # m ← β1 m + (1 − β1) g          (1640048,)   (85)
+        m += np.multiply(1 - BETA1, g, out=s)                           # (85)
+        v *= BETA2                                                      # v ← β2 v + (1 − β2) g ⊙ g      (1640048,)   (86)
+        np.square(g, out=s)                                             # (86)
+        s *= 1 - BETA2                                                  # (86)
+        v += s                                                          # (86)
+        np.multiply(1 / (1 - BETA2**k), v, out=s)                       # θ ← θ − ηₖ m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (1640048,)   (87)
+        np.sqrt(s, out=s)                                               # (87)
+        s += EPSILON                                                    # (87)
+        np.divide(m, s, out=s)                                          # (87)
+        s *= eta / (1 - BETA1**k)                                       # (87)
+        theta -= s                                                      # (87)
+
+    on_threads(part, COUNT, COUNT)
     state["learning_rate"] = eta
 
 

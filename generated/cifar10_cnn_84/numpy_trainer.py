@@ -77,13 +77,14 @@ def first(values, best, axes, out=None):
     """Say where values reach best for the first time along the axes."""
     out = np.empty(values.shape, bool) if out is None else out
     at = [slice(None)] * values.ndim
-    waiting = np.ones(best.shape, bool)
+    waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
-        hit = np.equal(values[tuple(at)], best, out=out[tuple(at)])
+        np.equal(values[tuple(at)], best, out=hit)
         hit &= waiting
         waiting ^= hit
+        out[tuple(at)] = hit
     return out
 
 
@@ -809,18 +810,24 @@ def descend(theta, g, state):
     s = scratch(COUNT, theta.dtype)
     # ηₖ = η (cos(π (k − 1)/K) + 1) min(1, k/w)/2 ()           (103)
     eta = LEARNING_RATE * (1 + math.cos(math.pi * (k - 1) / K)) * min(1, k / WARMUP) / 2  # (103)
-    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (394026,)    (104)
-    m += np.multiply(1 - BETA1, g, out=s)                               # (104)
-    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (394026,)    (105)
-    np.square(g, out=s)                                                 # (105)
-    s *= 1 - BETA2                                                      # (105)
-    v += s                                                              # (105)
-    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − ηₖ m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (394026,)    (106)
-    np.sqrt(s, out=s)                                                   # (106)
-    s += EPSILON                                                        # (106)
-    np.divide(m, s, out=s)                                              # (106)
-    s *= eta / (1 - BETA1**k)                                           # (106)
-    theta -= s                                                          # (106)
+    vectors = g, m, v, theta, s
+
+    def part(entries, count, thread):
+        g, m, v, theta, s = (vector[entries] for vector in vectors)
+        m *= BETA1                                                      # m ← β1 m + (1 − β1) g          (394026,)    (104)
+        m += np.multiply(1 - BETA1, g, out=s)                           # (104)
+        v *= BETA2                                                      # v ← β2 v + (1 − β2) g ⊙ g      (394026,)    (105)
+        np.square(g, out=s)                                             # (105)
+        s *= 1 - BETA2                                                  # (105)
+        v += s                                                          # (105)
+        np.multiply(1 / (1 - BETA2**k), v, out=s)                       # θ ← θ − ηₖ m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (394026,)    (106)
+        np.sqrt(s, out=s)                                               # (106)
+        s += EPSILON                                                    # (106)
+        np.divide(m, s, out=s)                                          # (106)
+        s *= eta / (1 - BETA1**k)                                       # (106)
+        theta -= s                                                      # (106)
+
+    on_threads(part, COUNT, COUNT)
     state["learning_rate"] = eta
 
 

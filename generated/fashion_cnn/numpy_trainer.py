@@ -60,13 +60,14 @@ def first(values, best, axes, out=None):
     """Say where values reach best for the first time along the axes."""
     out = np.empty(values.shape, bool) if out is None else out
     at = [slice(None)] * values.ndim
-    waiting = np.ones(best.shape, bool)
+    waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
-        hit = np.equal(values[tuple(at)], best, out=out[tuple(at)])
+        np.equal(values[tuple(at)], best, out=hit)
         hit &= waiting
         waiting ^= hit
+        out[tuple(at)] = hit
     return out
 
 
@@ -498,18 +499,24 @@ def descend(theta, g, state):
     s = scratch(COUNT, theta.dtype)
     # ηₖ = η (cos(π (k − 1)/K) + 1) min(1, k/w)/2 ()           (37)
     eta = LEARNING_RATE * (1 + math.cos(math.pi * (k - 1) / K)) * min(1, k / WARMUP) / 2  # (37)
-    m *= BETA1                                                          # m ← β1 m + (1 − β1) g          (412778,)    (38)
-    m += np.multiply(1 - BETA1, g, out=s)                               # (38)
-    v *= BETA2                                                          # v ← β2 v + (1 − β2) g ⊙ g      (412778,)    (39)
-    np.square(g, out=s)                                                 # (39)
-    s *= 1 - BETA2                                                      # (39)
-    v += s                                                              # (39)
-    np.multiply(1 / (1 - BETA2**k), v, out=s)                           # θ ← θ − ηₖ m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (412778,)    (40)
-    np.sqrt(s, out=s)                                                   # (40)
-    s += EPSILON                                                        # (40)
-    np.divide(m, s, out=s)                                              # (40)
-    s *= eta / (1 - BETA1**k)                                           # (40)
-    theta -= s                                                          # (40)
+    vectors = g, m, v, theta, s
+
+    def part(entries, count, thread):
+        g, m, v, theta, s = (vector[entries] for vector in vectors)
+        m *= BETA1                                                      # m ← β1 m + (1 − β1) g          (412778,)    (38)
+        m += np.multiply(1 - BETA1, g, out=s)                           # (38)
+        v *= BETA2                                                      # v ← β2 v + (1 − β2) g ⊙ g      (412778,)    (39)
+        np.square(g, out=s)                                             # (39)
+        s *= 1 - BETA2                                                  # (39)
+        v += s                                                          # (39)
+        np.multiply(1 / (1 - BETA2**k), v, out=s)                       # θ ← θ − ηₖ m/((1 − β1^k) (√(v/(1 − β2^k)) + ε)) (412778,)    (40)
+        np.sqrt(s, out=s)                                               # (40)
+        s += EPSILON                                                    # (40)
+        np.divide(m, s, out=s)                                          # (40)
+        s *= eta / (1 - BETA1**k)                                       # (40)
+        theta -= s                                                      # (40)
+
+    on_threads(part, COUNT, COUNT)
     state["learning_rate"] = eta
 
 

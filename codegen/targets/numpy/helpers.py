@@ -82,12 +82,13 @@ def windows(a, pattern, **sizes):
     """Say where values reach best for the first time along the axes."""
     out = np.empty(values.shape, bool) if out is None else out
     at = [slice(None)] * values.ndim
-    waiting = np.ones(best.shape, bool)
+    waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
-        hit = np.equal(values[tuple(at)], best, out=out[tuple(at)])
+        np.equal(values[tuple(at)], best, out=hit)
         hit &= waiting
         waiting ^= hit
+        out[tuple(at)] = hit
     return out''',
 }

@@ -40,6 +40,7 @@ COMMENT_COLUMN = 66
 TEXT_WIDTH, SHAPE_WIDTH = 30, 12
 STEP = ("forward", "evaluation", "loss", "backward", "statistics")
 TRAINING = (*STEP, "input_gradient")
+SHARED_UPDATE = 2**17  # parameters below which a second thread costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,13 @@ class Sections:
     def _section(self, section: str) -> list[str]:
         lines: list[str] = []
         seen: set[int] = set()
+        before: list[str] = []
         whole = self._printer(section)
+        shared = self._shared_update() if section == "update" else ()
         for entry in self.program.sections[section]:
-            printer, indent = whole, ""
+            printer, indent = whole, "    " if entry in shared else ""
+            if entry in shared[:1]:
+                before, lines = lines, []
             if isinstance(entry, Loop):
                 printer, indent = self._printer(section, entry), "    "
                 lines += printer.loop_head(entry)
@@ -183,7 +188,33 @@ class Sections:
             self.helpers |= printer.helpers
             self.needs_real[section] |= printer.needs_real
             self.sums |= printer.sums
-        return lines
+        return [*before, *self._on_threads(shared, lines)] if shared else lines
+
+    def _shared_update(self) -> tuple[Statement, ...]:
+        """Return the statements of the update that threads do, each on its part of the vectors.
+
+        They are those after the last number; none where the program has no threads, or little to do.
+        """
+        found: list[Statement] = []
+        for statement in self.program.statements("update"):
+            found = [*found, statement] if self.program.values[statement.out].shape else []
+        is_large = int(self.program.values["theta"].shape[0]) >= SHARED_UPDATE
+        return tuple(found) if "threads" in self.helpers and is_large else ()
+
+    def _on_threads(self, shared: tuple[Statement, ...], lines: list[str]) -> list[str]:
+        """Return the lines of the statements that threads share in a function of a part of the vectors."""
+        read = dict.fromkeys(n for s in shared for n in (*sorted(reads(s)), s.out))
+        vectors = [self.program.values[n].identifier for n in read if self.program.values[n].shape]
+        names = ", ".join([*vectors, *(["s"] if _uses_scratch([x.split("  # ")[0] for x in lines]) else [])])
+        return [
+            f"vectors = {names}",
+            "",
+            "def part(entries, count, thread):",
+            f"    {names} = (vector[entries] for vector in vectors)",
+            *lines,
+            "",
+            "on_threads(part, COUNT, COUNT)",
+        ]
 
     def _views(self, wanted: set[str]) -> list[str]:
         """Return the lines that make views of the input again, for a function that reads them."""

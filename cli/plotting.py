@@ -1,0 +1,182 @@
+"""Pictures of topics: the plain data of ``derive.topics.plot``, drawn with Matplotlib."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from derive.topics.model import Topic
+    from derive.topics.plot import Curve, Levels, Plot, Points, Range
+
+ENDINGS: Final = (".png", ".svg", ".pdf")
+SAMPLES: Final = 401
+COLOURS: Final = ("#1f5fa8", "#c8501e", "#3c8a4e", "#7a4fa3")
+RAISED: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+STYLE: Final[dict[str, Any]] = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "font.size": 11,
+    "legend.frameon": False,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "chainrule",
+    "axes.unicode_minus": True,
+}
+# Fonts that are tried first for what Matplotlib's own cannot write.
+FONTS: Final = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
+
+
+def draw(topic: Topic, path: Path) -> bool:
+    """Write a topic's picture to a .png, .svg or .pdf file; return whether its labels are in the language asked.
+
+    Where no installed font has the letters of the reader's language, the labels are English.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib.figure import Figure
+
+    from derive.prose import say
+    from derive.reader import Reader, reader, reading
+
+    texts = {say(label) for plot in topic.plots for label in _labels(plot)}
+    fonts = _fonts("".join(texts))
+    who = reader() if fonts else Reader(notation=reader().notation, batch=reader().batch)
+    style: Any = {**STYLE, "font.family": fonts or ["DejaVu Sans"]}
+    with mpl.rc_context(style), reading(who):
+        count = len(topic.plots)
+        figure = Figure(figsize=(6.4 if count == 1 else 5.2 * count, 4.2), layout="constrained")
+        panels = figure.subplots(1, count, squeeze=False)[0]
+        for axes, plot in zip(panels, topic.plots, strict=True):
+            _panel(axes, plot)
+        figure.savefig(path, dpi=160, metadata=_undated(path))
+    return bool(fonts)
+
+
+def _undated(path: Path) -> dict[str, None]:
+    """Return what makes the file the same whenever it is written."""
+    return {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower(), {})
+
+
+def _labels(plot: Plot) -> Iterable[str]:
+    yield from (plot.title, plot.x_label, plot.y_label)
+    yield from (part.label for part in plot.parts if hasattr(part, "label"))
+
+
+def _fonts(text: str) -> list[str]:
+    """Return the fonts that have the letters of a text, Matplotlib's own before others; [] if none has."""
+    from matplotlib import font_manager
+    from matplotlib.ft2font import FT2Font
+
+    def lacks(path: str) -> set[str]:
+        known = FT2Font(path).get_charmap()
+        return {letter for letter in text if ord(letter) not in known and not letter.isspace()}
+
+    usual = "DejaVu Sans"
+    missing = lacks(font_manager.findfont(usual))
+    if not missing:
+        return [usual]
+    installed = font_manager.fontManager.ttflist
+    ranked = sorted(installed, key=lambda font: (_rank(font.name), font.weight != 400, font.name))
+    for font in ranked:
+        if not missing & lacks(font.fname):
+            return [usual, font.name]
+    return []
+
+
+def _rank(name: str) -> int:
+    return FONTS.index(name) if name in FONTS else len(FONTS)
+
+
+def _panel(axes: Any, plot: Plot) -> None:
+    from derive.prose import say
+    from derive.topics.plot import Curve, Levels, Points
+
+    axes.set(title=say(plot.title), xlabel=say(plot.x_label), ylabel=say(plot.y_label))
+    if plot.log_y:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(_power_of_ten)
+        axes.yaxis.set_minor_formatter("")
+    colours = iter(COLOURS * len(plot.parts))
+    for part in plot.parts:
+        if isinstance(part, Curve):
+            _curve(axes, part, plot.x or (-1.0, 1.0), next(colours))
+        elif isinstance(part, Points):
+            _points(axes, part, next(colours))
+        elif isinstance(part, Levels):
+            _levels(axes, part, plot)
+    if plot.x:
+        axes.set_xlim(*plot.x)
+    if plot.y:
+        axes.set_ylim(*plot.y)
+    if sum(bool(getattr(part, "label", "")) for part in plot.parts) > 1:
+        axes.legend()
+
+
+def _power_of_ten(value: float, _position: object = None) -> str:
+    """Return 10⁻³: plain letters, which need no font of mathematics."""
+    return "10" + str(round(math.log10(value))).translate(RAISED)
+
+
+def _line(part: Curve | Points) -> dict[str, Any]:
+    from derive.prose import say
+
+    return {"label": say(part.label), "linestyle": "--" if part.dashed else "-"}
+
+
+def _curve(axes: Any, part: Curve, over: Range, colour: str) -> None:
+    from derive.interpret import function_of
+
+    value = function_of(part.expression, part.variable)
+    low, high = over
+    places = [low + (high - low) * k / (SAMPLES - 1) for k in range(SAMPLES)]
+    axes.plot(places, [_or_nan(value, place) for place in places], color=colour, linewidth=2, **_line(part))
+
+
+def _or_nan(value: Any, *place: float) -> float:
+    """Return a value, or a gap in the curve where there is none."""
+    try:
+        found = float(value(*place))
+    except (ValueError, ZeroDivisionError, OverflowError, TypeError):
+        return math.nan
+    return found if math.isfinite(found) else math.nan
+
+
+def _points(axes: Any, part: Points, colour: str) -> None:
+    style = _line(part)
+    if not part.joined:
+        style["linestyle"] = "none"
+    size = 13 if part.marker == "*" else 5 if len(part.x) < 40 else 2.5
+    axes.plot(
+        part.x, part.y, color=colour, marker=part.marker, markersize=size, linewidth=1.5, zorder=3, **style
+    )
+
+
+def _levels(axes: Any, part: Levels, plot: Plot) -> None:
+    """Draw level lines around the points of the plot, denser where the surface is low."""
+    import numpy as np
+
+    from derive.interpret import function_of
+    from derive.topics.plot import Points
+
+    drawn = [each for each in plot.parts if isinstance(each, Points)]
+    (x_low, x_high), (y_low, y_high) = (
+        _around([value for each in drawn for value in getattr(each, axis)]) for axis in "xy"
+    )
+    value = function_of(part.expression, *part.variables)
+    xs, ys = np.linspace(x_low, x_high, 80), np.linspace(y_low, y_high, 80)
+    heights = np.array([[_or_nan(value, float(a), float(b)) for a in xs] for b in ys])
+    low, high = float(np.nanmin(heights)), float(np.nanmax(heights))
+    levels = low + (high - low) * np.linspace(0.02, 1, 18) ** 2.5
+    axes.contour(xs, ys, heights, levels=levels, colors="#9aa7b4", linewidths=0.8)
+
+
+def _around(values: Sequence[float]) -> Range:
+    low, high = min(values), max(values)
+    margin = 0.25 * (high - low) or 1.0
+    return low - margin, high + margin

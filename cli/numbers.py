@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from derive.prose import _
 
@@ -26,13 +24,17 @@ class Samples:
 
 
 def worked_page(
-    derivation: Derivation, samples: tuple[int, ...], seed: int | None, form: str, steps: bool
+    derivation: Derivation,
+    samples: Sequence[int] = (1,),
+    seed: int | None = None,
+    form: str = "index",
+    steps: bool = False,
 ) -> Page:
     """Return the page of a spec's derivation with one step of training in numbers.
 
     ``samples`` counts from 1 into the data of the spec; a spec whose data stand elsewhere gets as many at
     random.  ``seed`` (else the spec's) draws parameters, masks and samples, as the generated program does.
-    Raises NumbersError, click.UsageError.
+    Raises NumbersError for samples that are not there and for a network that is too large to be read.
     """
     import numpy as np
 
@@ -56,11 +58,12 @@ def worked_page(
         return page_of_numbers(work(derivation, given), form, steps, notes)
 
 
-def chosen_samples(derivation: Derivation, program: Program, samples: tuple[int, ...], seed: int) -> Samples:
-    """Return samples of the spec's own table, or random ones.  Raises click.UsageError."""
+def chosen_samples(derivation: Derivation, program: Program, samples: Sequence[int], seed: int) -> Samples:
+    """Return samples of the spec's own table, or random ones.  Raises NumbersError."""
     import numpy as np
 
     from derive.spec.model import InlineData
+    from derive.worked import NumbersError
     from runtime.datasets import load_dataset
 
     data = derivation.network.spec.training.data
@@ -78,7 +81,7 @@ def chosen_samples(derivation: Derivation, program: Program, samples: tuple[int,
     )
     rows = len(table.train_x)
     if max(samples) > rows:
-        raise click.UsageError(f"--sample {listed}: the spec's data have {rows} samples; take 1 to {rows}.")
+        raise NumbersError(f"sample {listed}: the spec's data have {rows} samples; take 1 to {rows}")
     at = [each - 1 for each in samples]
     origin = (
         _("One sample, N = 1: number {listed} of the spec's data.", listed=listed)

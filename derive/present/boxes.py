@@ -12,6 +12,7 @@ from derive.present.text import width, write, write_line
 from derive.present.tree import Grid, Leaf, Node, Related, Transposed
 
 WIDTH: Final = 100
+INDENT: Final = 2
 FIRST: Final = 0xE000  # private characters stand for matrices while a formula is written
 RAISED: Final = "ᵀ²³⁻¹"
 BRACKETS: Final = {
@@ -98,12 +99,15 @@ def box(written: str, grids: list[Box]) -> Box:
     return beside(stack[0][1])
 
 
-def worked_text(worked: WorkedLines | None, indent: str) -> list[str]:
-    """Return the lines of numbers: relations below each other, matrices drawn, with room around them."""
+def worked_text(worked: WorkedLines | None, column: int) -> list[str]:
+    """Return the lines of numbers, matrices drawn with room around them.
+
+    Relations stand below each other, in the column given where what is on their left leaves room.
+    """
     if worked is None:
         return []
     lefts = [write(shown.left) for shown in worked.lines]
-    left = max(map(width, lefts))
+    left = max(column, INDENT + max(map(width, lefts)))
     found: list[str] = []
     for shown in worked.lines:
         broken: tuple[Line, ...] = (shown,)
@@ -111,10 +115,10 @@ def worked_text(worked: WorkedLines | None, indent: str) -> list[str]:
             broken = unchained(shown)
         for part in broken:
             written = write(part.left)
-            lines = drawn(replace(part, left=Leaf("", written + " " * (left - width(written)))))
+            lines = drawn(replace(part, left=Leaf("", " " * (left - width(written)) + written)))
             if len(lines) > 1 and found and found[-1]:
                 found.append("")
-            found += [f"{indent}{line}".rstrip() for line in lines]
+            found += [line.rstrip() for line in lines]
             if len(lines) > 1:
                 found.append("")
     return found

@@ -81,7 +81,9 @@ def as_text(page: Page, steps: bool = False) -> str:
     out += [""] if out else []
     out += [*map(say, page.preface), ""] if page.preface else []
     if page.given:
-        out += [say(GIVEN), *(row for each in page.given for row in worked_text(each, "  ")), ""]
+        lefts = [plain.write(shown.left) for each in page.given for shown in each.lines]
+        column = 2 + max(map(width, lefts))
+        out += [say(GIVEN), *(row for each in page.given for row in worked_text(each, column)), ""]
     for section in page.sections:
         out += [*_section(section, steps), ""]
     if page.where:
@@ -95,6 +97,7 @@ def as_text(page: Page, steps: bool = False) -> str:
 def _section(section: Section, steps: bool) -> list[str]:
     entries = section.entries
     lines = _aligned([entry.line for entry in entries])
+    most = _leftmost([entry.line for entry in entries])
     both = {entry.number: entry.matrix for entry in entries if entry.matrix}
     matrices = dict(zip(both, _aligned(list(both.values())), strict=True))
     widest = max(map(width, lines), default=0)
@@ -115,17 +118,24 @@ def _section(section: Section, steps: bool) -> list[str]:
             before, after = computed_as()
             used = f"  ({by(entry)})" if entry.rewrites else ""
             out.append(f"         {before}{plain.write(entry.computed.right)}{after}{used}")
-        out += worked_text(entry.worked, "         ")
+        column = len(f"  ({entry.number})".ljust(7)) + max(most, width(plain.write(entry.line.left)))
+        out += worked_text(entry.worked, column)
     return out
 
 
 def _aligned(lines: Sequence[Line]) -> list[str]:
     """Return lines with their relations below one another; what is long on the left stands out."""
     lefts = [plain.write(shown.left) for shown in lines]
-    most = max((width(left) for left in lefts if width(left) <= LEFT), default=0)
+    most = _leftmost(lines)
     return [
         " " * (most - width(left)) + plain.write_line(shown) for left, shown in zip(lefts, lines, strict=True)
     ]
+
+
+def _leftmost(lines: Sequence[Line]) -> int:
+    """Return the column of the relations."""
+    widths = (width(plain.write(shown.left)) for shown in lines)
+    return max((each for each in widths if each <= LEFT), default=0)
 
 
 def _padded(text: str, columns: int) -> str:

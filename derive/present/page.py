@@ -106,6 +106,9 @@ class Section:
     def __str__(self) -> str:
         return str(self._page())
 
+    def __repr__(self) -> str:
+        return f"<section {self.heading}: {len(self.entries)} equations>"
+
     def _page(self) -> Page:
         return Page("", "", (self,))
 

@@ -123,7 +123,7 @@ def _rows(shown: Line, end: str) -> list[str]:
 
 
 def worked_rows(worked: WorkedLines | None, fit: bool = False) -> list[str]:
-    """Return the rows of numbers, matrices and their result in a row each; ``fit`` makes wide ones smaller."""
+    """Return the rows of numbers, matrices and their result a row each; ``fit`` makes wide ones smaller."""
     found = []
     for shown in worked.lines if worked else ():
         for part in unchained(shown) if contains(shown.right, Grid) else (shown,):

@@ -133,6 +133,8 @@ def _origins(derivation: Derivation, masks: Mapping[str, Any], seed: int) -> lis
     drawn = any(isinstance(start, str) and start not in ("zeros", "ones") for start in starts)
     if drawn:
         notes.append(_("Parameters as the generated program draws them with seed {seed}.", seed=seed))
+    if derivation.network.spec.training.standardize != "none":
+        notes.append(_("Inputs as they stand in the data: training standardizes them first."))
     if masks:
         notes.append(_("Masks as the generated program draws them with seed {seed}.", seed=seed))
     return notes

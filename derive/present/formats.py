@@ -31,6 +31,7 @@ from derive.prose import say
 COLUMN: Final = 60
 BESIDE: Final = 100  # columns of a terminal, in which both forms of a line stand side by side
 LEFT: Final = 16
+NUMBERS: Final = "display: flex; margin: 0.5em 2em"
 ROW: Final = "display: flex; flex-wrap: wrap; align-items: center; gap: 2em"
 
 
@@ -242,7 +243,8 @@ def as_html(page: Page, steps: bool = False) -> str:
 
 
 def _in_numbers(worked: WorkedLines) -> str:
-    return "\n".join(f'<div class="numbers">{_math(shown, True)}</div>' for shown in worked.lines)
+    lines = (f'<div class="numbers" style="{NUMBERS}">{_math(shown, True)}</div>' for shown in worked.lines)
+    return "\n".join(lines)
 
 
 def _math(shown: Any, display: bool) -> str:

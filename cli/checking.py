@@ -18,7 +18,7 @@ from codegen.program import (
     count,
 )
 from codegen.targets.numpy.threads import THREADS
-from derive.derivation import Derivation, derive_network
+from derive.deriving import Derivation, derive_network
 from derive.spec.model import Spec
 
 

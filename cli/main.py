@@ -291,6 +291,7 @@ def _faults() -> tuple[type[Exception], ...]:
         "derive.spec.problems": ("SpecError",),
         "derive.formula.parser": ("FormulaError",),
         "derive.differentiate": ("CannotDifferentiate",),
+        "derive.worked": ("NumbersError",),
         "codegen.generate": ("OutputRefused",),
         "codegen.lower": ("LoweringError",),
         "cli.typeset": ("NoTypesetting",),

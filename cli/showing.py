@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import JSON, for_a_reader, reader_of
+from cli.options import JSON, for_a_reader, numbers_options, reader_of
 from cli.writing import FORMATS, FORMS, write_page
 
 if TYPE_CHECKING:
-    from derive.derivation import Derivation
+    from derive.deriving import Derivation
+    from derive.present.page import Page
     from derive.topics.model import Topic
 
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--form", type=click.Choice(FORMS), default="index", show_default=True)
 @click.option("--format", "form_at", type=click.Choice(FORMATS), default="latex", show_default=True)
 @click.option("--given", multiple=True, metavar="NAME=FORMULAS", help="Other givens for a worked example.")
+@numbers_options
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -36,6 +38,9 @@ def show(
     form: str,
     form_at: str,
     given: tuple[str, ...],
+    numbers: bool,
+    sample: tuple[int, ...],
+    seed: int | None,
     plot: Path | None,
     output: Path | None,
     as_json: bool,
@@ -48,13 +53,33 @@ def show(
         found = subject_of(subject, given)
         if plot is not None:
             _draw(found, plot)
-        write_page(found, form, "json" if as_json else form_at, steps, output)
+        shown: Derivation | Topic | Page = found
+        if numbers:
+            shown = numbers_of(found, sample, seed, form, steps)
+        elif sample or seed is not None:
+            raise click.UsageError("--sample and --seed go with --numbers.")
+        write_page(shown, form, "json" if as_json else form_at, steps, output)
+
+
+def numbers_of(
+    found: Derivation | Topic, sample: tuple[int, ...], seed: int | None, form: str, steps: bool
+) -> Page:
+    """Return the worked pass of a derivation.  Raises click.UsageError for a topic, and for batches."""
+    from cli.numbers import worked_page
+    from derive.reader import reader
+    from derive.topics.model import Topic
+
+    if isinstance(found, Topic):
+        raise click.UsageError("--numbers goes with a spec; the examples of a topic take --given.")
+    if reader().batch != "example":
+        raise click.UsageError("--numbers shows each example by itself: leave --batch out.")
+    return worked_page(found, sample or (1,), seed, form, steps)
 
 
 def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:
     """Return the derivation of a spec file or of a topic.  Raises click.UsageError."""
     if subject.endswith(".toml") or Path(subject).is_file():
-        from derive.derivation import derive_network
+        from derive.deriving import derive_network
         from derive.spec import load_spec
 
         if given:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from derive.derivation import Derivation
+    from derive.deriving import Derivation
     from derive.present.page import Page
     from derive.topics.model import Topic
 

@@ -10,7 +10,7 @@ import pytest
 from page_values import Values
 from random_specs import random_spec
 
-from derive.derivation import Derivation, derive_network
+from derive.deriving import Derivation, derive_network
 from derive.interpret import evaluate
 from derive.present import present
 from derive.present import tree as t

@@ -12,7 +12,7 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
-from derive.derivation import derive_network
+from derive.deriving import derive_network
 from derive.library import ACTIVATIONS, OPTIMIZERS, SCHEDULES
 from derive.present import FORMATS, FORMS, document, page_for, present
 from derive.present import tree as t

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codegen.generate import generate
-from derive.derivation import derive_network
+from derive.deriving import derive_network
 from derive.present import FORMS, page_for, present
 from derive.present import tree as t
 from derive.present.letters import in_notation

@@ -14,7 +14,7 @@ from conftest import unavailable
 from cli import typeset
 from cli.main import derive
 from cli.typeset import NoTypesetting, first_error, pdf
-from derive.derivation import derive_network
+from derive.deriving import derive_network
 from derive.present import document, present
 from derive.present import tree as t
 from derive.present.breaking import measure, pieces, rows

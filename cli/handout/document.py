@@ -19,7 +19,7 @@ from cli.handout.markup import formula, user_text
 from cli.handout.words import words
 from codegen.generate import MANIFEST, Generated, generate
 from codegen.targets.numpy import FILENAME
-from derive.derivation import Derivation, derive_network
+from derive.deriving import Derivation, derive_network
 from derive.present import latex
 from derive.present.letters import in_notation
 from derive.present.page import Page, page_of

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from cli.handout.markup import formula
 from cli.handout.meanings import INDICES, constant, meaning_of
-from derive.derivation import Derivation
+from derive.deriving import Derivation
 from derive.notation import FIXED, differentiated, exchanged, name
 from derive.present.build import number
 from derive.present.page import Entry, Page, children

@@ -177,7 +177,7 @@ def _times(factors: tuple[t.Node, ...]) -> str:
     written.append(at(last, HADAMARD))
     joined = written[0]
     for left, right in itertools.pairwise(written):
-        touching = left[-1].isdigit() and right[0].isdigit()
+        touching = right[0].isdigit() and (left[-1].isdigit() or left[-1] in ")}")
         joined += rf" \cdot {right}" if touching or right.startswith("10^") else f" {right}"
     return joined
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import sympy
 from sympy import Expr, Mul, Symbol, exp
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import cotangent, local_terms, vjp
 from derive.formula import FormulaError, formula_names, parse_formula
 from derive.index import Equation, access, tensor

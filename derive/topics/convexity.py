@@ -9,7 +9,7 @@ from typing import Final
 import sympy
 from sympy import Expr, Mul, Rational, Symbol, exp, log
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import vjp
 from derive.index import Equation, Sum, access, index, size, tensor
 from derive.interpret import function_of

@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 from sympy import Expr, Indexed, Piecewise, Rational, Symbol
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import CannotDifferentiate, cotangent, local_terms
 from derive.formula import parse_formula
 from derive.index import Equation, access, index, size, tensor

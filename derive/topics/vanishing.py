@@ -10,7 +10,7 @@ from typing import Final
 import sympy
 from sympy import Expr, Rational, Symbol
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import cotangent, vjp
 from derive.index import Equation, access, index, size, tensor
 from derive.interpret import function_of

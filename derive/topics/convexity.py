@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import sympy
@@ -46,6 +47,7 @@ def convexity(given: Mapping[str, str]) -> Topic:
     return steps.topic("convexity", _("which cost is convex"))
 
 
+@cache
 def _local() -> Expr:
     """Return ∂S/∂z through the output: S (1 − S)."""
     return adjoint(CURVE, "z").equation.right / access(tensor("dS", n), i)
@@ -147,7 +149,7 @@ def _squares(steps: Steps, numbers: tuple[int, int]) -> None:
     third = steps.add(left, written, rule, (second,), "d2E/dw2", formula=Sum(inner, (i, n)))
     out = Symbol("S", real=True)
     single = inner.xreplace({S[i]: out, x[i]: sympy.S.One, y[i]: sympy.S.Zero})
-    (edge,) = [root for root in sympy.solve(single, out) if 0 < root < 1]
+    (edge,) = [root for root in sympy.Poly(single, out).real_roots() if 0 < root < 1]
     factors = (out**2, 1 - out, edge.q * (edge - out))
     if sympy.expand(single - Mul(*factors)) != 0:
         raise AssertionError(f"{single} is not {factors}")
@@ -198,10 +200,10 @@ def _counter_example(steps: Steps, data: _Data) -> None:
     bent = sympy.diff(_slope(SQUARES) * x[i], S[i]) * _local() * x[i]
     bends = function_of(data.of(bent), W)
     reach = data.reach
-    places = [reach * (2 * k / GRID - 1) for k in range(GRID + 1)]
+    heights = [(bends(at), at) for at in (reach * (2 * k / GRID - 1) for k in range(GRID + 1))]
     left = Slope(Leaf("E", "E"), shown(w), False, (shown(w),))
     for best in (max, min):
-        place = _short(best(places, key=bends))
+        place = _short(best(heights)[1])
         steps.add(left, rounded(bends(place)), _("at w = {w}", w=in_words(place)), because, relation="≈")
     steps.results["d2E/dw2 least"] = f"{bends(place):.12g}"
     steps.results["at w"] = f"{place:.12g}"

@@ -146,9 +146,7 @@ def _decoupled(steps: Steps, shrunk: int) -> None:
 
 def _adam(penalty: Expr | int, share: Expr | int) -> Rational:
     """Return θ after Adam's first step from θ = 1 with g = 1, by the library's equations with ε = 0."""
-    known: dict[str, Expr] = {
-        f.name: sympy.nsimplify(f.default, rational=True) for f in OPTIMIZERS["adam"].fields
-    }
+    known: dict[str, Expr] = {f.name: Rational(str(f.default)) for f in OPTIMIZERS["adam"].fields}
     known |= {"learning_rate": Rational(1, 10), "epsilon": sympy.S.Zero, "k": sympy.S.One}
     known |= {"weight_decay": sympy.sympify(share)}
     values: dict[str, Expr] = {"theta": sympy.S.One, "m": sympy.S.Zero, "v": sympy.S.Zero}
@@ -158,7 +156,7 @@ def _adam(penalty: Expr | int, share: Expr | int) -> Rational:
         letters = {read: values[name_of(read.base)] for read in accesses(right)}
         right = right.xreplace(letters)
         values[update.equation.name] = right.xreplace({s: known[s.name] for s in right.free_symbols})
-    return sympy.nsimplify(values["theta"])
+    return values["theta"]
 
 
 def _numbers(given: Mapping[str, str]) -> tuple[list[Rational], list[Rational], Rational]:

@@ -162,7 +162,8 @@ def _solve(
     divided = sympy.expand(right.xreplace(SUMS) / n)
     rule = _("the first normal equation divided by n: the means lie on the line")
     third = steps.add(left.xreplace(SUMS) / n, ordered(divided, alpha, beta), rule, (number, *means))
-    (solution,) = sympy.solve(left.xreplace(SUMS) / n - divided, alpha)
+    rest = sympy.expand(left.xreplace(SUMS) / n - divided)
+    solution = sympy.expand(rest.xreplace({alpha: sympy.S.Zero}) / -rest.coeff(alpha))
     hats = {alpha: alpha_hat, beta: beta_hat}
     fourth = steps.add(alpha_hat, solution.xreplace(hats), _("solved for α"), (third,), "alpha-hat")
     left, right, number = second

@@ -108,7 +108,7 @@ def _quarter(steps: Steps) -> int:
     local = _local("sigmoid").xreplace({h: out})
     slope = sympy.expand(sympy.diff(local, out))
     first = steps.add(partial(local, out, True), ordered(slope, sympy.S.One), _("derivative of h(1 − h)"))
-    (best,) = sympy.solve(slope, out)
+    (best,) = sympy.Poly(slope, out).real_roots()
     top, bent = local.subs(out, best), sympy.diff(slope, out)
     rule = _(
         "where the derivative is 0; the second derivative is {value}, so this is the maximum",

@@ -120,7 +120,7 @@ def _rows(shown: Line, end: str) -> list[str]:
 
 def _broken(node: Node, before: str = "", after: str = "") -> list[str]:
     rows = broken(node, RIGHT_SIDE)
-    if len(rows) == 1 and not before and measure(node) < SURE:
+    if len(rows) == 1 and not before + after and measure(node) < SURE:
         return rows
     rows[0] = f"{before} {rows[0]}".strip()
     rows[-1] = f"{rows[-1]} {after}".strip()

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from cli.handout.command import handout
 from cli.options import JSON, LANGUAGE
 from cli.showing import show
 
@@ -46,6 +47,7 @@ DATA = "mnist, mnist_embedded, fashion_mnist, cifar10, folder:PATH or npz:PATH i
 
 
 derive.add_command(show)
+derive.add_command(handout)
 
 
 @derive.command(name="list")

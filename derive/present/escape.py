@@ -42,10 +42,8 @@ _SYMBOLS: Final = {
 }  # fmt: skip
 _ACCENTS: Final = "\u0302\u0304"  # what stands over x̂ and x̄
 _LETTER: Final = rf"(?<![A-Za-z0-9_\\])([A-Za-zα-ωΣΠȳŷŶ][{_ACCENTS}]?)"
-_SCRIPTED: Final = re.compile(
-    rf"{_LETTER}(?:_([A-Za-z0-9]{{1,3}})(?![A-Za-z0-9_])"
-    r"|\^(?:\(([A-Za-z0-9α-ωΑ-Ω+−/·., -]*)\)|([A-Za-z0-9])(?![A-Za-z0-9])))"
-)
+_POWER: Final = r"\((?P<power>[A-Za-z0-9α-ωΑ-Ω+−/·., -]*)\)|(?P<short>[A-Za-z0-9])(?![A-Za-z0-9])"
+_SCRIPTED: Final = re.compile(rf"{_LETTER}(?:_(?P<lower>[A-Za-z0-9]{{1,3}})(?![A-Za-z0-9_])|\^(?:{_POWER}))")
 _RAISED: Final = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 _PUNCTUATION: Final = {
     "–": "--",
@@ -74,9 +72,8 @@ def latex(text: str) -> str:
     text = unicodedata.normalize("NFC", plain(text))
     for found in _SCRIPTED.finditer(text):
         written.append(_in_text(text[end : found.start()]))
-        letter, lower, power, short = found.groups()
-        letter = _SYMBOLS.get(letter, letter)
-        raised = "".join(_SYMBOLS.get(c, c) for c in power or short or "")
+        letter, lower = _SYMBOLS.get(found[1], found[1]), found["lower"]
+        raised = " ".join(_SYMBOLS.get(c, c) for c in found["power"] or found["short"] or "")
         written.append(f"${letter}_{{{lower}}}$" if lower else f"${letter}^{{{raised}}}$")
         end = found.end()
     return "".join((*written, _in_text(text[end:])))

@@ -22,6 +22,11 @@ def write_line(shown: Line) -> str:
     return f"<mrow>{_at(shown.left, 0)}{_operator(shown.relation)}{_at(shown.right, 0)}</mrow>"
 
 
+def write(node: t.Node) -> str:
+    """Return a tree as the inside of a math element."""
+    return _at(node, 0)
+
+
 def _operator(sign: str, **attributes: str) -> str:
     written = "".join(f' {key}="{value}"' for key, value in attributes.items())
     return f"<mo{written}>{escape(sign)}</mo>"

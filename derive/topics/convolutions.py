@@ -228,7 +228,7 @@ def _example(given: Mapping[str, str]) -> dict[str, Any]:
     unknown_refused("convolution", given, EXAMPLE)
     if len({"x", "w"} & set(given)) == 1:
         raise TopicError("convolution: give both x and w")
-    texts = {**EXAMPLE, **given}
+    texts = {**EXAMPLE, **({"padding": "full"} if "x" in given else {}), **given}
     rank = 2 if texts["x"].replace(" ", "").startswith("[[") else 1
     found: dict[str, Any] = {name: tensor_of(name, texts[name], rank) for name in ("x", "w")}
     found["padding"] = (

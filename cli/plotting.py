@@ -32,7 +32,7 @@ FONTS: Final = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothi
 
 
 def draw(topic: Topic, path: Path) -> bool:
-    """Write a topic's picture to a .png, .svg or .pdf file; return whether its labels are in the language asked.
+    """Write a picture to a .png, .svg or .pdf file; return whether its labels are in the language asked.
 
     Where no installed font has the letters of the reader's language, the labels are English.
     """

@@ -71,7 +71,7 @@ def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:
 
 
 def _draw(found: Derivation | Topic, path: Path) -> None:
-    """Write the picture of a topic.  Raises click.UsageError where there is none, or for another file type."""
+    """Write the picture of a topic.  Raises click.UsageError where there is none, or another file type."""
     from cli.plotting import ENDINGS, draw
     from derive.topics import PICTURED
     from derive.topics.model import Topic

@@ -44,7 +44,7 @@ def in_notation(page: Page) -> Page:
     layered = any(_letter(symbol) == "z" != symbol for symbol in used)
     meanings = (MEANING["xˡ" if new == "x" and layered else new] for new in exchange.values())
     sentence = _("Notation of the lectures: {meanings}.", meanings=listed(*meanings))
-    return replace(found, preface=(sentence, *found.preface))
+    return replace(found, preface=(sentence, *found.preface), letters=exchange)
 
 
 def _with_letters(page: Page, exchange: Mapping[str, str]) -> Page:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -99,7 +99,7 @@ class Page:
     """A derivation to be shown.
 
     ``preface`` says what the letters mean, ``where`` explains what the lines use; ``notes`` and ``results``
-    close it.
+    close it.  ``letters`` are those that the reader's notation exchanged.
     """
 
     name: str
@@ -109,6 +109,7 @@ class Page:
     notes: tuple[str, ...] = ()
     results: dict[str, str] = field(default_factory=dict)
     preface: tuple[str, ...] = ()
+    letters: Mapping[str, str] = field(default_factory=dict)
 
     def shown_results(self) -> Iterator[tuple[str, str]]:
         """Yield the results that are no line of the page, by the names that machines know them by."""

@@ -45,7 +45,7 @@ def test_a_letter_that_is_taken_is_not_given_again() -> None:
     logistic = present(topic("logistic"), "index", "text", True, LECTURES)
     assert "z[i] = w x[i] + b" in logistic
     chain = present(topic("backprop-chain"), "index", "text", True, LECTURES)
-    assert "x1 = w1 x" in chain and "y − t" in chain  # x^1 and x, y the output
+    assert "z1 = w1 x" in chain and "y − t" in chain  # the prose speaks of z, and x is the input
 
 
 @pytest.mark.parametrize("id", TOPICS)

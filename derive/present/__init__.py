@@ -53,7 +53,10 @@ def records(derivation: Derivation) -> list[dict[str, Any]]:
     from derive.present.formats import record
 
     found = [record(entry) for entry in page_for(derivation, "both", False).entries]
-    return [{"matrix_latex": one["latex"], "matrix_text": one["text"], **one} for one in found]
+    for one in found:
+        for kind in ("latex", "text"):
+            one[f"matrix_{kind}"] = one.pop(f"matrix_{kind}", one[kind])
+    return found
 
 
 def page_for(subject: Derivation | Topic | Page, form: str = "index", steps: bool = False) -> Page:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from derive.present import escape
 from derive.present import latex as tex
 from derive.present.boxes import unchained
+from derive.present.breaking import measure
 from derive.present.breaking import rows as broken
 from derive.present.page import Entry, Page, Section, WorkedLines
 from derive.present.phrases import GIVEN, NOTES, WHERE, by, computed_as, reason
@@ -20,6 +21,7 @@ from derive.prose import say
 from derive.reader import reader
 
 RIGHT_SIDE = 72  # letters that a right side may be wide
+SURE = 40  # so many letters fit, whatever they are
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage{iftex}
 \ifPDFTeX
@@ -135,6 +137,8 @@ def worked_rows(worked: WorkedLines | None, fit: bool = False) -> list[str]:
 
 def _broken(node: Node, before: str = "", after: str = "") -> list[str]:
     rows = broken(node, RIGHT_SIDE)
+    if len(rows) == 1 and not before + after and measure(node) < SURE:
+        return rows
     rows[0] = f"{before} {rows[0]}".strip()
     rows[-1] = f"{rows[-1]} {after}".strip()
     return [rf"\fit{{{row}}}" for row in rows]

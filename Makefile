@@ -1,6 +1,7 @@
 # make train   install, then train the example network on the embedded digits
 # make test    install, then run the tests
 # make lint    what the pre-commit hook and CI run
+# make messages   collect what is to be translated, compile the translations
 # make lock    pin the requirements again, with hashes
 PYTHON ?= python3
 VENV   := .venv
@@ -8,7 +9,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DELETE_ON_ERROR:
-.PHONY: train test lint generated-check katex lock clean
+.PHONY: train test lint generated-check messages katex lock clean
 
 train: $(VENV)/run.stamp
 	$(BIN)/derive train examples/mnist_wide.toml --data mnist_embedded
@@ -23,6 +24,9 @@ lint: $(VENV)/test.stamp
 
 generated-check: $(VENV)/run.stamp
 	$(BIN)/derive generate --check examples/*.toml
+
+messages: $(VENV)/test.stamp
+	$(BIN)/python tools/messages.py
 
 # ---- Environment: one folder, made once, brought up to date when a file it depends on changes ----
 

@@ -34,7 +34,7 @@ def stages(spec_text: str) -> dict[str, float]:
     from codegen.lower import lower
     from codegen.passes import optimize
     from codegen.targets import numpy as numpy_target
-    from derive.derivation import derive_network
+    from derive.deriving import derive_network
     from derive.spec import parse_spec
 
     spec = parse_spec(spec_text, "bench.toml")

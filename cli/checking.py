@@ -18,13 +18,18 @@ from codegen.program import (
     count,
 )
 from codegen.targets.numpy.threads import THREADS
-from derive.derivation import Derivation, derive_network
+from derive.deriving import Derivation, derive_network
 from derive.spec.model import Spec
 
 
 def totals(spec: Spec) -> dict[str, Any]:
     """Return layers, parameter counts, FLOPs a sample, and the bytes that training in float32 takes."""
-    derivation = derive_network(spec)
+    return totals_of(derive_network(spec))
+
+
+def totals_of(derivation: Derivation) -> dict[str, Any]:
+    """Return the totals of the network of a derivation."""
+    spec = derivation.network.spec
     program = optimize(lower(derivation))
     batch = spec.training.batch_size
     parameters = derivation.network.parameter_count

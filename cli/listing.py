@@ -7,16 +7,25 @@ from pathlib import Path
 
 from derive.layers import LAYERS
 from derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS
+from derive.prose import _, say
 from derive.topics import TOPICS
 
+HEADINGS = {
+    "topics": _("topics"),
+    "layers": _("layers"),
+    "activations": _("activations"),
+    "losses": _("losses"),
+    "optimizers": _("optimizers"),
+    "specs": _("specs"),
+}
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def listing() -> dict[str, dict[str, str]]:
-    """Return, by heading, names and descriptions."""
+    """Return, by heading, names and descriptions in the reader's language."""
     return {
-        "topics": dict(TOPICS),
-        "layers": {name: layer.description for name, layer in sorted(LAYERS.items())},
+        "topics": {name: say(line) for name, line in TOPICS.items()},
+        "layers": {name: say(layer.description) for name, layer in sorted(LAYERS.items())},
         "activations": {name: formula.text for name, formula in ACTIVATIONS.items()},
         "losses": {name: formula.text for name, formula in LOSSES.items()},
         "optimizers": {

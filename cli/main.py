@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 import click
 
-from cli.options import JSON
+from cli.handout.command import handout
+from cli.options import JSON, LANGUAGE
 from cli.showing import show
 
 EXISTING = click.Path(dir_okay=False, path_type=Path)
@@ -46,23 +47,28 @@ DATA = "mnist, mnist_embedded, fashion_mnist, cifar10, folder:PATH or npz:PATH i
 
 
 derive.add_command(show)
+derive.add_command(handout)
 
 
 @derive.command(name="list")
+@LANGUAGE
 @JSON
-def list_everything(as_json: bool) -> None:
+def list_everything(lang: str, as_json: bool) -> None:
     """Name the topics, layers, activations, losses, optimizers and example specs."""
-    from cli.listing import listing
+    from cli.listing import HEADINGS, listing
+    from derive.prose import say
+    from derive.reader import Reader, reading
 
-    found = listing()
-    if as_json:
-        _print_json(found)
-        return
-    for heading, rows in found.items():
-        click.echo(f"{heading}:")
-        width = max((len(name) for name in rows), default=0)
-        for name, description in rows.items():
-            click.echo(f"  {name:<{width}}  {description}".rstrip())
+    with reading(Reader(language=lang)):
+        found = listing()
+        if as_json:
+            _print_json(found)
+            return
+        for heading, rows in found.items():
+            click.echo(f"{say(HEADINGS[heading])}:")
+            width = max((len(name) for name in rows), default=0)
+            for name, description in rows.items():
+                click.echo(f"  {name:<{width}}  {description}".rstrip())
 
 
 @derive.command()
@@ -285,8 +291,10 @@ def _faults() -> tuple[type[Exception], ...]:
         "derive.spec.problems": ("SpecError",),
         "derive.formula.parser": ("FormulaError",),
         "derive.differentiate": ("CannotDifferentiate",),
+        "derive.worked": ("NumbersError",),
         "codegen.generate": ("OutputRefused",),
         "codegen.lower": ("LoweringError",),
+        "cli.typeset": ("NoTypesetting",),
         "runtime.errors": ("RuntimeFault",),
     }
     modules = {module: sys.modules[module] for module in names if module in sys.modules}

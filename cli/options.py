@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from derive.reader import BATCHES, LANGUAGES, NOTATIONS
+
 if TYPE_CHECKING:
     from derive.reader import Reader
 
+LANGUAGE = click.option(
+    "--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language of the prose."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 
 
 def for_a_reader(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --lang, --notation and --batch, which ``reader_of`` makes a Reader of."""
-    from derive.reader import BATCHES, LANGUAGES, NOTATIONS
-
     options = (
-        click.option(
-            "--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language."
-        ),
+        LANGUAGE,
         click.option(
             "--notation",
             type=click.Choice(NOTATIONS),
@@ -34,6 +35,46 @@ def for_a_reader(command: Callable[..., Any]) -> Callable[..., Any]:
             default="example",
             show_default=True,
             help="Matrix equations for one example, or for a batch as the rows or columns of a matrix.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+class SampleNumbers(click.ParamType[tuple[int, ...]]):
+    """Numbers of samples, from 1: 2 or 1,2,4."""
+
+    name = "sample"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not all(part.strip().isdecimal() and len(part) < 10 and int(part) for part in parts):
+            self.fail(f"{value!r}: numbers of samples, from 1: 2 or 1,2,4", param, ctx)
+        return tuple(map(int, parts))
+
+
+def numbers_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --numbers, --sample and --seed."""
+    options = (
+        click.option(
+            "--numbers",
+            is_flag=True,
+            help="Work one step of training in numbers, equation by equation (a SPEC).",
+        ),
+        click.option(
+            "--sample",
+            type=SampleNumbers(),
+            default=(),
+            metavar="I[,I…]",
+            help="With --numbers: which samples of the spec's data, from 1 [default: 1].",
+        ),
+        click.option(
+            "--seed",
+            type=click.IntRange(0),
+            help="With --numbers: draws the parameters and masks [default: the spec's].",
         ),
     )
     for option in reversed(options):

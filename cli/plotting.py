@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,8 @@ STYLE: Final[dict[str, Any]] = {
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
     "font.size": 11,
-    "legend.frameon": False,
+    "legend.edgecolor": "white",
+    "legend.framealpha": 0.9,
     "svg.fonttype": "path",
     "svg.hashsalt": "chainrule",
     "axes.unicode_minus": True,
@@ -32,9 +34,9 @@ FONTS: Final = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothi
 
 
 def draw(topic: Topic, path: Path) -> bool:
-    """Write a topic's picture to a .png, .svg or .pdf file; return whether its labels are in the language asked.
+    """Write a topic's picture to a .png, .svg or .pdf file; return whether its labels are as asked for.
 
-    Where no installed font has the letters of the reader's language, the labels are English.
+    Where no installed font has the letters of the reader's language, they are English.
     """
     import matplotlib as mpl
 
@@ -81,12 +83,25 @@ def _fonts(text: str) -> list[str]:
     missing = lacks(font_manager.findfont(usual))
     if not missing:
         return [usual]
-    installed = font_manager.fontManager.ttflist
-    ranked = sorted(installed, key=lambda font: (_rank(font.name), font.weight != 400, font.name))
-    for font in ranked:
-        if not missing & lacks(font.fname):
-            return [usual, font.name]
-    return []
+    manager = font_manager.fontManager
+    found = _first(manager.ttflist, lacks, missing)
+    if found is None:  # Matplotlib keeps a list of fonts, which may be older than some of them
+        known = {font.fname for font in manager.ttflist}
+        for path in font_manager.findSystemFonts():
+            if path not in known:
+                with contextlib.suppress(RuntimeError, OSError, ValueError):
+                    manager.addfont(path)
+        found = _first(manager.ttflist, lacks, missing)
+    return [] if found is None else [usual, found]
+
+
+def _first(fonts: Iterable[Any], lacks: Callable[[str], set[str]], missing: set[str]) -> str | None:
+    """Return the name of the best font that has what is missing."""
+    for font in sorted(fonts, key=lambda font: (_rank(font.name), font.weight != 400, font.name)):
+        with contextlib.suppress(RuntimeError, OSError):
+            if not missing & lacks(font.fname):
+                return str(font.name)
+    return None
 
 
 def _rank(name: str) -> int:
@@ -110,12 +125,18 @@ def _panel(axes: Any, plot: Plot) -> None:
             _points(axes, part, next(colours))
         elif isinstance(part, Levels):
             _levels(axes, part, plot)
+    if all(isinstance(part, Points) and _is_whole(part.x) for part in plot.parts):
+        axes.xaxis.get_major_locator().set_params(integer=True)
     if plot.x:
         axes.set_xlim(*plot.x)
     if plot.y:
         axes.set_ylim(*plot.y)
     if sum(bool(getattr(part, "label", "")) for part in plot.parts) > 1:
         axes.legend()
+
+
+def _is_whole(values: Sequence[float]) -> bool:
+    return all(value == int(value) for value in values)
 
 
 def _power_of_ten(value: float, _position: object = None) -> str:
@@ -161,19 +182,32 @@ def _levels(axes: Any, part: Levels, plot: Plot) -> None:
     """Draw level lines around the points of the plot, denser where the surface is low."""
     import numpy as np
 
-    from derive.interpret import function_of
     from derive.topics.plot import Points
 
     drawn = [each for each in plot.parts if isinstance(each, Points)]
     (x_low, x_high), (y_low, y_high) = (
         _around([value for each in drawn for value in getattr(each, axis)]) for axis in "xy"
     )
-    value = function_of(part.expression, *part.variables)
-    xs, ys = np.linspace(x_low, x_high, 80), np.linspace(y_low, y_high, 80)
-    heights = np.array([[_or_nan(value, float(a), float(b)) for a in xs] for b in ys])
+    xs, ys, heights = _surface(part, (x_low, x_high), (y_low, y_high))
     low, high = float(np.nanmin(heights)), float(np.nanmax(heights))
     levels = low + (high - low) * np.linspace(0.02, 1, 18) ** 2.5
     axes.contour(xs, ys, heights, levels=levels, colors="#9aa7b4", linewidths=0.8)
+
+
+def _surface(part: Levels, over_x: Range, over_y: Range) -> tuple[Any, Any, Any]:
+    """Return a grid and the heights on it: a fine one where whole arrays go through the expression."""
+    import numpy as np
+
+    from derive.interpret import function_of
+
+    value = function_of(part.expression, *part.variables)
+    xs, ys = np.linspace(*over_x, 400), np.linspace(*over_y, 400)
+    try:
+        heights = np.asarray(value(*np.meshgrid(xs, ys)))
+    except TypeError:  # math.exp and its like take one number
+        xs, ys = xs[::5], ys[::5]
+        heights = np.array([[_or_nan(value, float(a), float(b)) for a in xs] for b in ys])
+    return xs, ys, np.broadcast_to(heights, (len(ys), len(xs)))
 
 
 def _around(values: Sequence[float]) -> Range:

@@ -7,27 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import JSON, for_a_reader, reader_of
+from cli.options import JSON, for_a_reader, numbers_options, reader_of
+from cli.writing import FORMATS, FORMS, write_page
 
 if TYPE_CHECKING:
-    from derive.derivation import Derivation
+    from derive.deriving import Derivation
+    from derive.present.page import Page
     from derive.topics.model import Topic
-
-FORMATS = ("latex", "text", "markdown", "html", "json")
 
 
 @click.command(hidden=True)
 @click.argument("subject")
 @click.option("--steps", is_flag=True, help="Give each step its reason.")
-@click.option("--form", type=click.Choice(["index", "matrix"]), default="index", show_default=True)
+@click.option("--form", type=click.Choice(FORMS), default="index", show_default=True)
 @click.option("--format", "form_at", type=click.Choice(FORMATS), default="latex", show_default=True)
 @click.option("--given", multiple=True, metavar="NAME=FORMULAS", help="Other givens for a worked example.")
+@numbers_options
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Draw a topic's picture too: FILE is a .png, .svg or .pdf.",
 )
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
 @for_a_reader
 @JSON
 def show(
@@ -36,25 +38,48 @@ def show(
     form: str,
     form_at: str,
     given: tuple[str, ...],
+    numbers: bool,
+    sample: tuple[int, ...],
+    seed: int | None,
     plot: Path | None,
+    output: Path | None,
     as_json: bool,
     **choices: Any,
 ) -> None:
     """Print the equations of a topic or of a spec's network."""
-    from derive.present import present
     from derive.reader import reading
 
     with reading(reader_of(**choices)):
         found = subject_of(subject, given)
         if plot is not None:
             _draw(found, plot)
-        click.echo(present(found, form, "json" if as_json else form_at, steps))
+        shown: Derivation | Topic | Page = found
+        if numbers:
+            shown = numbers_of(found, sample, seed, form, steps)
+        elif sample or seed is not None:
+            raise click.UsageError("--sample and --seed go with --numbers.")
+        write_page(shown, form, "json" if as_json else form_at, steps, output)
+
+
+def numbers_of(
+    found: Derivation | Topic, sample: tuple[int, ...], seed: int | None, form: str, steps: bool
+) -> Page:
+    """Return the worked pass of a derivation.  Raises click.UsageError for a topic, and for batches."""
+    from cli.numbers import worked_page
+    from derive.reader import reader
+    from derive.topics.model import Topic
+
+    if isinstance(found, Topic):
+        raise click.UsageError("--numbers goes with a spec; the examples of a topic take --given.")
+    if reader().batch != "example":
+        raise click.UsageError("--numbers shows each example by itself: leave --batch out.")
+    return worked_page(found, sample or (1,), seed, form, steps)
 
 
 def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:
     """Return the derivation of a spec file or of a topic.  Raises click.UsageError."""
     if subject.endswith(".toml") or Path(subject).is_file():
-        from derive.derivation import derive_network
+        from derive.deriving import derive_network
         from derive.spec import load_spec
 
         if given:
@@ -71,7 +96,7 @@ def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:
 
 
 def _draw(found: Derivation | Topic, path: Path) -> None:
-    """Write the picture of a topic.  Raises click.UsageError where there is none, or for another file type."""
+    """Write the picture of a topic.  Raises click.UsageError where there is none, or another file type."""
     from cli.plotting import ENDINGS, draw
     from derive.topics import PICTURED
     from derive.topics.model import Topic

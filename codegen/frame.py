@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from derive.derivation import Derivation
+from derive.deriving import Derivation
 from derive.network import NetworkParameter
 from derive.spec.initializers import parse_initializer
 

@@ -19,7 +19,7 @@ from codegen.passes import optimize
 from codegen.program import Map, Program
 from codegen.targets import cuda as cuda_target
 from codegen.targets import numpy as numpy_target
-from derive.derivation import Derivation, derive_network
+from derive.deriving import Derivation, derive_network
 from derive.present import document, records
 from derive.reader import Reader, reading
 from derive.spec.model import InlineData, Spec

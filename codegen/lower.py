@@ -15,7 +15,7 @@ from codegen.emitter import LoweringError, extent
 from codegen.equation import EquationLowering, Known
 from codegen.program import BATCH, Draw, EquationNote, Loop, Program, Shape, Statement, Value
 from derive import notation
-from derive.derivation import Derivation, NumberedEquation
+from derive.deriving import Derivation, NumberedEquation
 from derive.present.text import matrix_text, shape_text
 
 SECTION = {

@@ -65,7 +65,7 @@ def evaluate(equation: Equation, tensors: Mapping[str, Any]) -> NDArray[Any]:
     out = np.zeros(shape, dtype=complex if complex_in else float)
     for position in itertools.product(*map(range, shape)):
         bindings = {**constants, **sizes, **dict(zip(equation.free, position, strict=True))}
-        out[position] = _value(right, arrays, bindings)
+        out[position] = value_at(right, arrays, bindings)
     return out
 
 
@@ -88,9 +88,11 @@ def _sizes(bases: Iterable[IndexedBase], arrays: Mapping[str, NDArray[Any]]) -> 
     return known
 
 
-def _value(node: Expr, arrays: Mapping[str, NDArray[Any]], bindings: Bindings) -> Number:
+def value_at(node: Expr, arrays: Mapping[str, NDArray[Any]], bindings: Bindings) -> Number:
+    """Return the value of an expression where its indices, sizes and constants are bound to numbers."""
+
     def of(child: Expr) -> Number:
-        return _value(child, arrays, bindings)
+        return value_at(child, arrays, bindings)
 
     match node:
         case sympy.Integer() | sympy.Rational() | sympy.Float() | sympy.NumberSymbol():
@@ -98,14 +100,14 @@ def _value(node: Expr, arrays: Mapping[str, NDArray[Any]], bindings: Bindings) -
         case Symbol():
             return bindings[node]
         case Indexed():
-            at = _position(node, arrays, of)
+            at = position_of(node, arrays, of)
             return 0.0 if at is None else arrays[name_of(node.base)][at].item()
         case Sum() | Max() | Winner():
             ranges = [range(int(of(n))) for _, n in node.axes]
             bound = [s for s, _ in node.axes]
             points = list(itertools.product(*ranges))
             values = [
-                _value(node.body, arrays, {**bindings, **dict(zip(bound, p, strict=True))}) for p in points
+                value_at(node.body, arrays, {**bindings, **dict(zip(bound, p, strict=True))}) for p in points
             ]
             if isinstance(node, Sum):
                 return sum(values)
@@ -120,7 +122,7 @@ def _value(node: Expr, arrays: Mapping[str, NDArray[Any]], bindings: Bindings) -
         case sympy.Add():
             return sum(of(a) for a in node.args)
         case sympy.Mul():
-            if any(_excludes(a, arrays, of) for a in node.args):
+            if any(is_excluded(a, arrays, of) for a in node.args):
                 return 0.0
             return math.prod(of(a) for a in node.args if not isinstance(a, SELECTORS))
         case sympy.Pow():
@@ -142,7 +144,7 @@ def _value(node: Expr, arrays: Mapping[str, NDArray[Any]], bindings: Bindings) -
     return real(argument)
 
 
-def _position(
+def position_of(
     node: Indexed, arrays: Mapping[str, NDArray[Any]], of: Callable[[Expr], Number]
 ) -> tuple[int, ...] | None:
     """Return where an access reads, or None outside the tensor's box."""
@@ -151,10 +153,10 @@ def _position(
     return at if all(0 <= i < n for i, n in zip(at, shape, strict=True)) else None
 
 
-def _excludes(factor: Expr, arrays: Mapping[str, NDArray[Any]], of: Callable[[Expr], Number]) -> bool:
+def is_excluded(factor: Expr, arrays: Mapping[str, NDArray[Any]], of: Callable[[Expr], Number]) -> bool:
     """Whether a factor is 0 by its place: outside its box, or a guard, delta or winner that does not hold."""
     if isinstance(factor, Indexed):
-        return _position(factor, arrays, of) is None
+        return position_of(factor, arrays, of) is None
     return isinstance(factor, SELECTORS) and of(factor) == 0
 
 
@@ -182,6 +184,6 @@ def function_of(expression: Expr, *variables: Symbol) -> Callable[..., float]:
     body = elementary(expression)
 
     def at(*values: float) -> float:
-        return _value(body, {}, dict(zip(variables, values, strict=True)))
+        return value_at(body, {}, dict(zip(variables, values, strict=True)))
 
     return at

@@ -17,6 +17,15 @@ class NumberedEquation:
     definition, forward, loss, backward or update; ``because`` the numbers of the equations it follows from,
     ``rule`` how.  ``mode`` is training or evaluation where the two differ, else both.  ``shown_only`` marks a
     step of the derivation that programs leave out, because a later equation gives its result at once.
+
+    >>> from derive import derivation
+    >>> found = derivation("examples/or.toml").equation(2)
+    >>> print(found)
+    (2) z1[n,k] = Σⱼ W1[k,j] a0[n,j] + b1[k]
+    >>> found.latex("matrix")
+    'z^{1} = W^{1} a^{0} + b^{1}'
+
+    In a notebook an equation is set with its number.
     """
 
     number: int
@@ -31,6 +40,34 @@ class NumberedEquation:
     @property
     def name(self) -> str:
         return self.equation.name
+
+    def text(self, form: str = "index") -> str:
+        """Return the equation as text, in a form: index or matrix.  Raises ValueError for another."""
+        from derive.present.display import equation_text
+
+        return equation_text(self, form)
+
+    def latex(self, form: str = "index") -> str:
+        """Return the equation in LaTeX, without dollar signs, in a form.  Raises ValueError."""
+        from derive.present.display import equation_latex
+
+        return equation_latex(self, form)
+
+    def __str__(self) -> str:
+        return f"({self.number}) {self.text()}"
+
+    def __repr__(self) -> str:
+        return f"<equation {self}>"
+
+    def _repr_latex_(self) -> str:
+        from derive.present.display import displayed_latex
+
+        return displayed_latex(self)
+
+    def _repr_html_(self) -> str:
+        from derive.present.display import displayed_html
+
+        return displayed_html(self)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from derive.derivation import derive_network
+from derive.deriving import derive_network
 from derive.present import present
 from derive.spec import load_spec
 

@@ -19,7 +19,7 @@ from codegen.program import Program
 from codegen.targets import numpy as numpy_target
 from codegen.targets.cuda.plan import Plan
 from codegen.targets.cuda.planning import plan
-from derive.derivation import Derivation, derive_network
+from derive.deriving import Derivation, derive_network
 from derive.spec.load import parse_spec
 from derive.spec.model import Spec
 

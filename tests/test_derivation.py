@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from equations import Arrays, spec
 
-from derive.derivation import Derivation, NumberedEquation, adjoint, derive_network
+from derive.deriving import Derivation, NumberedEquation, adjoint, derive_network
 from derive.differentiate import CannotDifferentiate, cotangent, vjp
 from derive.interpret import evaluate
 from derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS, Formula
@@ -300,7 +300,7 @@ def test_two_runs_are_equal() -> None:
 
 PRINT = """
 from test_derivation import random_spec
-from derive.derivation import derive_network
+from derive.deriving import derive_network
 for seed in range(10, 16):
     for e in derive_network(random_spec(seed)).equations:
         print(e.number, e.role, e.equation, e.computed, e.because, e.rule)

@@ -12,7 +12,7 @@ from equations import ANALYTIC, NOT_ANALYTIC, Case, cases, check_vjp
 from hypothesis import HealthCheck, Phase, given, settings
 from sympy import Expr, KroneckerDelta, Piecewise, Rational, exp, log, sqrt, tanh
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import CannotDifferentiate, contract, local_terms, vjp
 from derive.index import (
     Equation,

@@ -36,7 +36,7 @@ from codegen.affine import is_plain
 from codegen.emitter import LoweringError
 from codegen.program import Draw, Loop, Pad, Program, Reduce, Scatter, Window
 from codegen.verify import VerificationError
-from derive.derivation import Derivation, derive_network
+from derive.deriving import Derivation, derive_network
 from derive.index import Equation, Sum, Winner, access, index
 from derive.network import N
 from derive.spec.load import parse_spec

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 OURS = ("derive", "codegen", "runtime", "cli")
 MAY_IMPORT = {"derive": ["derive"], "runtime": ["runtime"], "codegen": ["codegen", "derive"], "cli": OURS}
-HEAVY = ("sympy", "numpy", "matplotlib", "jinja2", "pooch", "safetensors", "torch", "jax", "cupy")
+HEAVY = ("sympy", "numpy", "matplotlib", "jinja2", "pooch", "pygments", "safetensors", "torch", "jax", "cupy")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from test_layers import forward, options_of
 
 from derive.adjoint import adjoint_equation
 from derive.compact import compact_gradient
-from derive.derivation import Derivation, derive_network
+from derive.deriving import Derivation, derive_network
 from derive.index import Equation, Sum, index, size, tensor
 from derive.present import present
 from derive.present.text import index_text, matrix_text

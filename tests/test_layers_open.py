@@ -14,7 +14,7 @@ from test_derivation import check_book, check_gradients, derive_network, given, 
 import derive.layers
 import derive.library
 import derive.network
-from derive.derivation import Derivation
+from derive.deriving import Derivation
 from derive.index import Equation, Max, Sum, index, size, tensor
 from derive.layers import Forward, LayerType, Parameter
 from derive.library import Formula

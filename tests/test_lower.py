@@ -17,7 +17,7 @@ from codegen.lower import LoweringError, extent, lower
 from codegen.passes import absorb_temporaries, assign_slots, optimize
 from codegen.program import Contract, Grid, Load, Map, Program, Reduce, Reshape, reads
 from codegen.verify import VerificationError, verify
-from derive.derivation import derive_network
+from derive.deriving import derive_network
 from derive.index import Equation, Max, Sum, access, index, size, tensor
 from derive.layers import LAYERS, Forward, LayerType, Parameter
 from derive.spec.fields import Field

@@ -25,7 +25,7 @@ from torch_reference import Reference, relative_error
 import codegen.generate
 from codegen.program import Contract, Map, Program, Reduce
 from codegen.verify import VerificationError
-from derive.derivation import Derivation, derive_network
+from derive.deriving import Derivation, derive_network
 from derive.index import Equation, Inside, Sum, access, index, name_of, size, tensor
 from derive.layers import LAYERS
 from derive.network import N

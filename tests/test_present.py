@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sympy
 
-from derive.derivation import Derivation, derive_network
+from derive.deriving import Derivation, derive_network
 from derive.index import Equation, Inside, Max, Sum, Winner, index, size, tensor
 from derive.library import ACTIVATIONS, OPTIMIZERS, Formula
 from derive.present import FORMATS, FORMS, document, present, records

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sympy import Expr, Symbol, cosh, erf, exp, log, tanh
 
-from derive.derivation import adjoint, computed, derive_network
+from derive.deriving import adjoint, computed, derive_network
 from derive.functions import NAMED, elementary, erfc, expm1, log1p, sigmoid, softplus
 from derive.index import Equation, Max, Sum, index, size, tensor
 from derive.layers.softmax import SOFTMAX

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from cli.running import scratch_program
-from derive.derivation import derive_network
+from derive.deriving import derive_network
 from derive.differentiate import CannotDifferentiate
 from derive.library import OPTIMIZERS, SCHEDULES
 from derive.present import present

@@ -5,7 +5,7 @@ import pytest
 
 import derive.layers
 from cli.running import scratch_program
-from derive.derivation import derive_network
+from derive.deriving import derive_network
 from derive.index import Equation, Sum, index, size, tensor
 from derive.layers.layer import Forward, LayerType, Parameter
 from derive.spec import parse_spec

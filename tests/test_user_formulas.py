@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from random_specs import Built, build
 from torch_reference import Reference, relative_error
 
-from derive.derivation import Derivation, derive_network
+from derive.deriving import Derivation, derive_network
 from derive.differentiate import CannotDifferentiate
 from derive.present import records
 from runtime.gradcheck import check_gradients

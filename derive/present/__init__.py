@@ -12,7 +12,7 @@ from derive.reader import Reader, reading
 from derive.reader import reader as current
 
 if TYPE_CHECKING:
-    from derive.derivation import Derivation
+    from derive.deriving import Derivation
     from derive.present.page import Page
     from derive.topics.model import Topic
 
@@ -61,7 +61,7 @@ def page_for(subject: Derivation | Topic | Page, form: str = "index", steps: boo
 
     Its prose is in English still, or in the reader's language: ``derive.prose.say`` takes both.
     """
-    from derive.derivation import Derivation
+    from derive.deriving import Derivation
     from derive.present.letters import in_notation
     from derive.present.page import Page, page_of
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy
-from sympy import Abs, Expr, Indexed, KroneckerDelta, Pow, Symbol, exp
+from sympy import Abs, Add, Expr, Indexed, KroneckerDelta, Pow, Symbol, exp
 
 from derive.index import Equation, Max, Reduction, Sum, name_of, same_up_to_names
 from derive.present.build import arrange, is_whole, textbook
@@ -114,6 +114,12 @@ class BatchWriter(MatrixWriter):
             raise NoMatrixForm
         inner = replace(self, examples=self.examples | {i for i, n in node.axes if n == BATCH})
         return inner.contraction(node.body, inner._placed([i for i, _size in node.axes]))
+
+    def contraction(self, body: Expr, bound: tuple[Symbol, ...]) -> Node:
+        """Write Σ over ``bound`` of body; a sum in which a term lacks what is summed over stays whole."""
+        if isinstance(body, Add) and not all(set(bound) & term.free_symbols for term in body.args):
+            return self._contracted([body], bound)
+        return super().contraction(body, bound)
 
     def _contracted(self, over: Sequence[Expr], bound: tuple[Symbol, ...]) -> Node:
         inside = [f for f in over if set(bound) & f.free_symbols]

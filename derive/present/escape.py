@@ -42,7 +42,7 @@ _SYMBOLS: Final = {
 }  # fmt: skip
 _ACCENTS: Final = "\u0302\u0304"  # what stands over x̂ and x̄
 _LETTER: Final = rf"(?<![A-Za-z0-9_\\])([A-Za-zα-ωΣΠȳŷŶ][{_ACCENTS}]?)"
-_POWER: Final = r"\((?P<power>[A-Za-z0-9α-ω+−·/ ]*)\)|(?P<short>[A-Za-z0-9])(?![A-Za-z0-9])"
+_POWER: Final = r"\((?P<power>[A-Za-z0-9α-ωΑ-Ω+−/·., -]*)\)|(?P<short>[A-Za-z0-9])(?![A-Za-z0-9])"
 _INDEX: Final = r"\((?P<place>[A-Za-z0-9+−]*)\)|(?P<lower>[A-Za-z0-9]{1,3})(?![A-Za-z0-9_])"
 _SCRIPTED: Final = re.compile(rf"{_LETTER}(?:_(?:{_INDEX})|\^(?:{_POWER}))")
 _RAISED: Final = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from derive.present import escape, mathml
 from derive.present import latex as tex
 from derive.present import text as plain
-from derive.present.page import Entry, Page, Section
-from derive.present.phrases import INDEX_FORM, MATRIX_FORM, NOTES, SHAPE, WHERE, by, computed_as, note, reason
+from derive.present.boxes import worked_text
+from derive.present.page import Entry, Page, Section, WorkedLines
+from derive.present.phrases import (
+    GIVEN,
+    INDEX_FORM,
+    MATRIX_FORM,
+    NOTES,
+    SHAPE,
+    WHERE,
+    by,
+    computed_as,
+    note,
+    reason,
+)
 from derive.present.sides import Line
-from derive.present.tex import document_of
+from derive.present.tex import document_of, worked_rows
+from derive.present.text import width
 from derive.prose import say
 
 COLUMN: Final = 60
 BESIDE: Final = 100  # columns of a terminal, in which both forms of a line stand side by side
 LEFT: Final = 16
+NUMBERS: Final = "display: flex; margin: 0.5em 2em"
 ROW: Final = "display: flex; flex-wrap: wrap; align-items: center; gap: 2em"
 
 
 def as_latex(page: Page, steps: bool = False) -> str:
     """Return one align* environment that KaTeX and TeX both set, with a row for each heading and reason."""
     rows = [rf"&{tex.words(say(text))}" for text in page.preface]
+    rows += [rf"&\textbf{{{escape.latex(say(GIVEN))}}}"] if page.given else []
+    rows += [row for each in page.given for row in worked_rows(each)]
     beside = not steps and all(_is_short(entry) for entry in page.entries)
     for section in page.sections:
         if section.heading:
@@ -49,6 +64,7 @@ def latex_rows(entry: Entry, steps: bool, beside: bool = False) -> list[str]:
     matrix = [tex.write_line(entry.matrix, "&")] if entry.matrix else []
     together = f" & {matrix.pop()}" if matrix and beside else ""
     rows = [rf"{tex.write_line(entry.line, '&')}{together}{label} \tag{{{entry.number}}}", *matrix]
+    rows += worked_rows(entry.worked)
     if not steps:
         return rows
     rows.append(rf"&\qquad{tex.words(reason(entry))}")
@@ -62,20 +78,27 @@ def latex_rows(entry: Entry, steps: bool, beside: bool = False) -> list[str]:
 
 def as_text(page: Page, steps: bool = False) -> str:
     """Return a page for a terminal, the relations of a section below one another."""
-    out = [escape.plain(page.name), *([escape.plain(say(page.description))] if page.description else []), ""]
+    out = [escape.plain(say(each)) for each in (page.name, page.description) if each]
+    out += [""] if out else []
     out += [*map(say, page.preface), ""] if page.preface else []
+    if page.given:
+        lefts = [plain.write(shown.left) for each in page.given for shown in each.lines]
+        column = 2 + max(map(width, lefts))
+        out += [say(GIVEN), *(row for each in page.given for row in worked_text(each, column)), ""]
     for section in page.sections:
         out += [*_section(section, steps), ""]
     if page.where:
         out += [say(WHERE), *(f"  {written}" for written in _aligned(page.where)), ""]
     out += [note(text) for text in page.notes]
     out += [f"{name} = {value}" for name, value in page.shown_results()]
-    return "\n".join(out).rstrip() + "\n"
+    single = (line for line, before in zip(out, ["", *out], strict=False) if line or before)
+    return "\n".join(single).rstrip() + "\n"
 
 
 def _section(section: Section, steps: bool) -> list[str]:
     entries = section.entries
     lines = _aligned([entry.line for entry in entries])
+    most = _leftmost([entry.line for entry in entries])
     both = {entry.number: entry.matrix for entry in entries if entry.matrix}
     matrices = dict(zip(both, _aligned(list(both.values())), strict=True))
     widest = max(map(width, lines), default=0)
@@ -96,23 +119,24 @@ def _section(section: Section, steps: bool) -> list[str]:
             before, after = computed_as()
             used = f"  ({by(entry)})" if entry.rewrites else ""
             out.append(f"         {before}{plain.write(entry.computed.right)}{after}{used}")
+        column = len(f"  ({entry.number})".ljust(7)) + max(most, width(plain.write(entry.line.left)))
+        out += worked_text(entry.worked, column)
     return out
 
 
 def _aligned(lines: Sequence[Line]) -> list[str]:
     """Return lines with their relations below one another; what is long on the left stands out."""
     lefts = [plain.write(shown.left) for shown in lines]
-    most = max((width(left) for left in lefts if width(left) <= LEFT), default=0)
+    most = _leftmost(lines)
     return [
         " " * (most - width(left)) + plain.write_line(shown) for left, shown in zip(lefts, lines, strict=True)
     ]
 
 
-def width(text: str) -> int:
-    """Return how many columns of a terminal a text takes: two for Hangul, none for an accent."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
+def _leftmost(lines: Sequence[Line]) -> int:
+    """Return the column of the relations."""
+    widths = (width(plain.write(shown.left)) for shown in lines)
+    return max((each for each in widths if each <= LEFT), default=0)
 
 
 def _padded(text: str, columns: int) -> str:
@@ -121,11 +145,14 @@ def _padded(text: str, columns: int) -> str:
 
 def as_markdown(page: Page, steps: bool = False) -> str:
     """Return a page in Markdown, with mathematics between dollar signs; both forms stand in a table."""
-    out = [f"# {escape.markdown(page.name)}", ""]
+    out = [f"# {escape.markdown(page.name)}", ""] if page.name else []
     if page.description:
         out += [escape.markdown(say(page.description)), ""]
     for text in page.preface:
         out += [escape.markdown(say(text)), ""]
+    if page.given:
+        given = [row for each in page.given for row in worked_rows(each)]
+        out += [f"## {escape.markdown(say(GIVEN))}", "", *_worked(given)]
     for section in page.sections:
         if section.heading:
             out += [f"## {escape.markdown(say(section.heading))}", ""]
@@ -133,6 +160,7 @@ def as_markdown(page: Page, steps: bool = False) -> str:
             out += _table(section)
         for entry in section.entries:
             out += [] if any(e.matrix for e in section.entries) else _formula(entry)
+            out += _worked(worked_rows(entry.worked))
             out += _reasons(entry) if steps else []
     if page.where:
         out += [f"## {say(WHERE)}", "", *(f"- ${tex.write_line(shown)}$" for shown in page.where), ""]
@@ -146,6 +174,12 @@ def as_markdown(page: Page, steps: bool = False) -> str:
 def _formula(entry: Entry) -> list[str]:
     label = rf" \qquad {tex.words(say(entry.label))}" if entry.label else ""
     return ["$$", rf"{tex.write_line(entry.line)}{label} \tag{{{entry.number}}}", "$$", ""]
+
+
+def _worked(rows: list[str]) -> list[str]:
+    """Return rows of numbers as one display."""
+    body = " \\\\\n".join(rows)
+    return ["$$", r"\begin{aligned}", body, r"\end{aligned}", "$$", ""] if rows else []
 
 
 def _table(section: Section) -> list[str]:
@@ -173,10 +207,12 @@ def _reasons(entry: Entry) -> list[str]:
 
 def as_html(page: Page, steps: bool = False) -> str:
     """Return a fragment with the formulas in MathML: no script, no style sheet, no request."""
-    out = ['<section class="derivation">', f"<h2>{escape.markup(page.name)}</h2>"]
+    out = ['<section class="derivation">', *([f"<h2>{escape.markup(page.name)}</h2>"] if page.name else [])]
     if page.description:
         out.append(f"<p>{escape.markup(say(page.description))}</p>")
     out += [f'<p class="preface">{escape.markup(say(text))}</p>' for text in page.preface]
+    if page.given:
+        out += [f"<h3>{escape.markup(say(GIVEN))}</h3>", *map(_in_numbers, page.given)]
     for section in page.sections:
         if section.heading:
             out.append(f"<h3>{escape.markup(say(section.heading))}</h3>")
@@ -186,6 +222,7 @@ def as_html(page: Page, steps: bool = False) -> str:
             label = f'<span class="label">{escape.markup(say(entry.label))}</span>' if entry.label else ""
             number = f'<span class="number">({entry.number})</span></div>'
             out.append(f"{_math(entry.line, True)}{matrix}{label}{number}")
+            out += [_in_numbers(entry.worked)] if entry.worked else []
             if steps:
                 out.append(f'<p class="reason">{escape.markup(reason(entry))}</p>')
             if steps and entry.computed:
@@ -203,6 +240,11 @@ def as_html(page: Page, steps: bool = False) -> str:
         pairs = (map(escape.markup, pair) for pair in page.shown_results())
         out += ["<dl>", *(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in pairs), "</dl>"]
     return "\n".join((*out, "</section>")) + "\n"
+
+
+def _in_numbers(worked: WorkedLines) -> str:
+    lines = (f'<div class="numbers" style="{NUMBERS}">{_math(shown, True)}</div>' for shown in worked.lines)
+    return "\n".join(lines)
 
 
 def _math(shown: Any, display: bool) -> str:
@@ -229,6 +271,10 @@ def record(entry: Entry) -> dict[str, Any]:
         found["matrix_text"] = plain.write_line(entry.matrix)
     if entry.label:
         found["label"] = say(entry.label)
+    if entry.worked:
+        found["value"] = entry.worked.value
+        found["numbers"] = [plain.write_line(shown) for shown in entry.worked.lines]
+        found["numbers_latex"] = [tex.write_line(shown) for shown in entry.worked.lines]
     if entry.computed:
         found["computed_latex"] = tex.write_line(entry.computed)
         found["computed_text"] = plain.write_line(entry.computed)
@@ -240,6 +286,7 @@ def as_json(page: Page, steps: bool = False) -> str:
     """Return a page as one JSON object."""
     found = {
         "name": page.name,
+        **({"given": {each.symbol: each.value for each in page.given}} if page.given else {}),
         "equations": [record(entry) for entry in page.entries],
         "notes": [*map(say, page.preface), *map(say, page.notes)],
         "results": page.results,

@@ -135,7 +135,9 @@ def _closed(node: t.Node) -> tuple[str, int]:
         case t.Choice(branches):
             return _choice(branches), ATOM
         case t.Grid(rows):
-            inner = r" \\ ".join(" & ".join(write(cell) for cell in row) for row in rows)
+            lines = [" & ".join(write(cell) for cell in row) for row in rows]
+            tall = any(mark in line for line in lines for mark in TALL)
+            inner = (r" \\[1ex] " if tall else r" \\ ").join(lines)
             return rf"\begin{{bmatrix}} {inner} \end{{bmatrix}}", ATOM
         case _:
             raise TypeError(f"no LaTeX for {type(node).__name__}")
@@ -175,7 +177,7 @@ def _times(factors: tuple[t.Node, ...]) -> str:
     written.append(at(last, HADAMARD))
     joined = written[0]
     for left, right in itertools.pairwise(written):
-        touching = left[-1].isdigit() and right[0].isdigit()
+        touching = right[0].isdigit() and (left[-1].isdigit() or left[-1] in ")}")
         joined += rf" \cdot {right}" if touching or right.startswith("10^") else f" {right}"
     return joined
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from derive.notation import differentiated, exchanged, letters_in, profile
 from derive.present import tree as t
-from derive.present.page import Entry, Page, nodes
+from derive.present.page import Entry, Page, WorkedLines, nodes
 from derive.present.sides import Line
 from derive.present.text import write
 from derive.prose import _, listed, say
@@ -61,12 +61,16 @@ def _with_letters(page: Page, exchange: Mapping[str, str]) -> Page:
     def both(line: Line) -> Line:
         return Line(t.changed(line.left, symbol), line.relation, t.changed(line.right, symbol))
 
+    def numbers(old: WorkedLines) -> WorkedLines:
+        return replace(old, lines=tuple(map(both, old.lines)))
+
     def entry(old: Entry) -> Entry:
         return replace(
             old,
             line=both(old.line),
             matrix=old.matrix and both(old.matrix),
             computed=old.computed and both(old.computed),
+            worked=old.worked and numbers(old.worked),
             rule=prose(old.rule),
             rewrites=prose(old.rewrites),
         )
@@ -85,6 +89,7 @@ def _with_letters(page: Page, exchange: Mapping[str, str]) -> Page:
         page,
         sections=sections,
         where=tuple(map(both, page.where)),
+        given=tuple(map(numbers, page.given)),
         notes=tuple(map(prose, page.notes)),
         results=results,
     )

@@ -22,6 +22,11 @@ def write_line(shown: Line) -> str:
     return f"<mrow>{_at(shown.left, 0)}{_operator(shown.relation)}{_at(shown.right, 0)}</mrow>"
 
 
+def write(node: t.Node) -> str:
+    """Return a tree as the inside of a math element."""
+    return _at(node, 0)
+
+
 def _operator(sign: str, **attributes: str) -> str:
     written = "".join(f' {key}="{value}"' for key, value in attributes.items())
     return f"<mo{written}>{escape(sign)}</mo>"
@@ -125,10 +130,15 @@ def _slope(node: t.Slope) -> str:
 
 
 def _leaf(latex: str, text: str) -> str:
+    if not text:
+        return ""
     if latex.startswith(r"\delta_{"):
         return f"<msub><mi>δ</mi><mi>{escape(text[2:])}</mi></msub>"
     if latex.startswith("10^{"):
         return f"<msup><mn>10</mn><mn>{escape(latex[4:-1].replace('-', '−'))}</mn></msup>"
+    digits, times, power = latex.partition(r" \cdot 10^{")
+    if times:
+        return _row(f"<mn>{digits}</mn>", _operator("·"), _leaf(f"10^{{{power}", text))
     if "_" in text and "_{" in latex:
         letter, _, lower = text.partition("_")
         return f"<msub><mi>{escape(letter)}</mi><mtext>{escape(lower)}</mtext></msub>"
@@ -186,7 +196,10 @@ def _product(factors: tuple[t.Node, ...], dot: bool) -> tuple[str, int]:
         _closed(_write(f)[0]) if isinstance(f, t.Dot) else _at(f, DOT if dot else TIMES) for f in before
     ]
     written.append(_at(last, DOT if dot else HADAMARD))
-    return _row(_operator(NO_BREAK).join(written)), DOT if dot else TIMES
+    joined = written[0]
+    for each in written[1:]:
+        joined += _operator("·" if each.startswith(("<mn>", "<mrow><mn>")) else NO_BREAK) + each
+    return _row(joined), DOT if dot else TIMES
 
 
 def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sympy
 
 from derive import functions
-from derive.notation import exchanged, name
+from derive.notation import name
 from derive.present.build import Writer
 from derive.present.sides import Line, line
 from derive.present.text import shape_text
@@ -29,11 +29,11 @@ from derive.present.tree import (
     Transposed,
     Words,
 )
-from derive.prose import _, listed, parts_of, say
+from derive.prose import _, listed, parts_of
 from derive.reader import reader
 
 if TYPE_CHECKING:
-    from derive.derivation import Derivation, NumberedEquation
+    from derive.deriving import Derivation, NumberedEquation
     from derive.network import NetworkNoise
 
 HEADINGS = {
@@ -58,13 +58,22 @@ BATCHED = {
 
 
 @dataclass(frozen=True)
+class WorkedLines:
+    """What an equation comes to in numbers: the lines, and the exact values, in nested lists, by symbol."""
+
+    symbol: str
+    lines: tuple[Line, ...]
+    value: Any
+
+
+@dataclass(frozen=True)
 class Entry:
     """A numbered line: what it says, its shape, and how it was found.
 
     ``matrix`` is the line in matrix form, where both are shown and differ.  ``computed`` is the form in which
     programs compute it, where that differs; ``rewrites`` gave that form.
     ``label`` says of what else there is about the line: the mode in which it holds, that it is the long or
-    the compact form.
+    the compact form.  ``worked`` is the line in numbers.
     """
 
     number: int
@@ -78,6 +87,7 @@ class Entry:
     rewrites: str = ""
     label: str = ""
     matrix: Line | None = None
+    worked: WorkedLines | None = None
 
     @property
     def reason(self) -> str:
@@ -93,13 +103,29 @@ class Section:
     heading: str
     entries: tuple[Entry, ...]
 
+    def __str__(self) -> str:
+        return str(self._page())
+
+    def __repr__(self) -> str:
+        return f"<section {self.heading}: {len(self.entries)} equations>"
+
+    def _page(self) -> Page:
+        return Page("", "", (self,))
+
+    def _repr_html_(self) -> str:
+        return self._page()._repr_html_()
+
+    def _repr_markdown_(self) -> str:
+        return self._page()._repr_markdown_()
+
 
 @dataclass(frozen=True)
 class Page:
     """A derivation to be shown.
 
     ``preface`` says what the letters mean, ``where`` explains what the lines use; ``notes`` and ``results``
-    close it.  ``letters`` are those that the reader's notation exchanged.
+    close it.  ``letters`` are those that the reader's notation exchanged.  ``given`` are the numbers that a
+    worked pass starts from; with ``steps`` a page displays the reasons too.
     """
 
     name: str
@@ -110,16 +136,36 @@ class Page:
     results: dict[str, str] = field(default_factory=dict)
     preface: tuple[str, ...] = ()
     letters: Mapping[str, str] = field(default_factory=dict)
+    given: tuple[WorkedLines, ...] = ()
+    steps: bool = False
 
     def shown_results(self) -> Iterator[tuple[str, str]]:
-        """Yield the results with their names in the reader's language and notation."""
-        for title, value in self.results.items():
-            yield exchanged(say(title), self.letters), value
+        """Yield the results that are no line of the page, by the names that machines know them by."""
+        lines = {entry.symbol for entry in self.entries}
+        yield from ((title, value) for title, value in self.results.items() if title not in lines)
 
     @property
     def entries(self) -> Iterator[Entry]:
         for section in self.sections:
             yield from section.entries
+
+    def __str__(self) -> str:
+        from derive.present.display import page_text
+
+        return page_text(self)
+
+    def __repr__(self) -> str:
+        return f"<page {self.name}: {sum(1 for _entry in self.entries)} equations>"
+
+    def _repr_html_(self) -> str:
+        from derive.present.display import page_html
+
+        return page_html(self)
+
+    def _repr_markdown_(self) -> str:
+        from derive.present.display import page_markdown
+
+        return page_markdown(self)
 
 
 def page_of(derivation: Derivation, form: str = "index", steps: bool = False) -> Page:
@@ -130,6 +176,7 @@ def page_of(derivation: Derivation, form: str = "index", steps: bool = False) ->
         groups[equation.role].append(entry_of(equation, form, steps))
     sections = tuple(Section(HEADINGS[role], tuple(entries)) for role, entries in groups.items() if entries)
     page = Page(spec.name, spec.description, sections, tuple(map(drawn, derivation.network.noise)))
+    page = replace(page, steps=steps)
     batch = reader().batch
     if any(isinstance(node, Ref) and node.matrix for node in nodes(page)):
         page = replace(page, preface=(BATCHED[batch],))
@@ -230,6 +277,8 @@ def _sliding(turned: bool) -> Line:
 def nodes(page: Page) -> Iterator[Node]:
     """Yield every node of a page's formulas."""
     lines = [x for e in page.entries for x in (e.line, e.matrix, e.computed) if x]
+    worked = [*page.given, *(e.worked for e in page.entries if e.worked)]
+    lines += [x for each in worked for x in each.lines]
     waiting = [side for x in (*lines, *page.where) for side in (x.left, x.right)]
     while waiting:
         node = waiting.pop()

@@ -7,6 +7,7 @@ from typing import Final
 from derive.present.page import Entry
 from derive.prose import _, say
 
+GIVEN: Final = _("Given")
 WHERE: Final = _("Where")
 NOTES: Final = _("Notes")
 NOTE: Final = _("Note: {note}")

@@ -9,11 +9,13 @@ from collections.abc import Iterable
 
 from derive.present import escape
 from derive.present import latex as tex
+from derive.present.boxes import unchained
 from derive.present.breaking import rows as broken
-from derive.present.page import Entry, Page, Section
-from derive.present.phrases import NOTES, WHERE, by, computed_as, reason
+from derive.present.page import Entry, Page, Section, WorkedLines
+from derive.present.phrases import GIVEN, NOTES, WHERE, by, computed_as, reason
 from derive.present.sides import Line
-from derive.present.tree import Node
+from derive.present.substitute import contains
+from derive.present.tree import Grid, Node
 from derive.prose import say
 from derive.reader import reader
 
@@ -50,6 +52,9 @@ def document_of(page: Page, steps: bool = True) -> str:
     """
     parts = [r"\begin{document}", rf"{{\Large\bfseries {escape.latex(page.name)}\par}}", r"\medskip"]
     parts += [rf"{escape.latex(say(text))}\par" for text in (page.description, *page.preface) if text]
+    if page.given:
+        rows = [row for each in page.given for row in worked_rows(each, fit=True)]
+        parts += ["", rf"\section*{{{escape.latex(say(GIVEN))}}}", *_align(rows)]
     for section in page.sections:
         parts += ["", *_section(section, steps)]
     if page.where:
@@ -98,6 +103,7 @@ def _entry(entry: Entry, steps: bool) -> list[str]:
     rows = _rows(entry.line, rf"{label} \tag{{{entry.number}}}")
     if entry.matrix:
         rows += _rows(entry.matrix, "")
+    rows += worked_rows(entry.worked, fit=True)
     if not steps:
         return rows
     rows.append(rf"&\why{{{escape.latex(reason(entry))}}}")
@@ -114,6 +120,17 @@ def _rows(shown: Line, end: str) -> list[str]:
     relation = tex.RELATIONS.get(shown.relation, shown.relation)
     first, *rest = _broken(shown.right)
     return [rf"{tex.write(shown.left)} &{relation} {first}{end}", *(f"&{row}" for row in rest)]
+
+
+def worked_rows(worked: WorkedLines | None, fit: bool = False) -> list[str]:
+    """Return the rows of numbers, matrices and their result a row each; ``fit`` makes wide ones smaller."""
+    found = []
+    for shown in worked.lines if worked else ():
+        for part in unchained(shown) if contains(shown.right, Grid) else (shown,):
+            relation, right = tex.RELATIONS.get(part.relation, part.relation), tex.write(part.right)
+            right = rf"\fit{{{right}}}" if fit else right
+            found.append(f"{tex.write(part.left)} &{relation} {right}")
+    return found
 
 
 def _broken(node: Node, before: str = "", after: str = "") -> list[str]:

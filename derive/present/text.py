@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import unicodedata
 
 from sympy import Expr
 
@@ -16,6 +17,7 @@ from derive.prose import say
 PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
 LOWER = {"n": "ₙ", "m": "ₘ", "k": "ₖ", "j": "ⱼ", "i": "ᵢ", "l": "ₗ"}
 UPPER = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+DIGITS = "0123456789"
 BIG = {"sum": "Σ", "max": "max", "prod": "Π"}
 
 
@@ -47,6 +49,13 @@ def shape_text(equation: Equation) -> str:
     """Return the shape of the left side: (N, 16), (16,) or ()."""
     sizes = [str(size) for size in equation.left.base.shape]
     return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal a text takes: two for Hangul, none for an accent."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
 
 
 def write(node: t.Node) -> str:
@@ -159,7 +168,8 @@ def _times(factors: tuple[t.Node, ...]) -> tuple[str, int]:
     written.append(_at(last, HADAMARD))
     joined = written[0]
     for left, right in itertools.pairwise(written):
-        joined += f" · {right}" if left[-1].isdigit() and right[0].isdigit() else f" {right}"
+        touching = right[0] in DIGITS and left[-1] in f"{DIGITS})"
+        joined += f" · {right}" if touching else f" {right}"
     return joined, TIMES
 
 

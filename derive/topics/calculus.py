@@ -8,7 +8,7 @@ from itertools import pairwise
 import sympy
 from sympy import Expr, Mul, Symbol, exp
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import cotangent, local_terms, vjp
 from derive.formula import FormulaError, formula_names, parse_formula
 from derive.index import Equation, access, tensor
@@ -45,9 +45,12 @@ def _functions(texts: Mapping[str, str], given: Mapping[str, str]) -> tuple[Expr
             raise TopicError(f"t is a function of other letters, x and y say (given: t = {texts['t']})")
         names = {name: Symbol(name, real=True) for name in sorted(inside)}
         t = Symbol("t", real=True)
-        return parse_formula(texts["z"], {"t": t}), parse_formula(texts["t"], names), list(names.values())
+        outer, inner = parse_formula(texts["z"], {"t": t}), parse_formula(texts["t"], names)
     except FormulaError as error:
         raise TopicError(f"{error.text}: {error.message}") from error
+    if outer.xreplace({t: inner}).has(sympy.zoo, sympy.nan, sympy.oo):
+        raise TopicError(f"z = {texts['z']} is not defined at t = {texts['t']}")
+    return outer, inner, list(names.values())
 
 
 def slope(function: Expr, variable: Symbol) -> Expr:

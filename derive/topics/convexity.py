@@ -9,7 +9,7 @@ from typing import Final
 import sympy
 from sympy import Expr, Mul, Rational, Symbol, exp, log
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import vjp
 from derive.index import Equation, Sum, access, index, size, tensor
 from derive.interpret import function_of
@@ -113,7 +113,7 @@ def _definite(steps: Steps, numbers: tuple[int, int]) -> None:
         raise AssertionError(f"{square} is no square")
     closed = Raised(ordered(root, u1, fixed=letters), Leaf("2", "2"))
     whole = Big("sum", (("i", ""),), Times((shown(weight), closed)))
-    rule = _("a square, times S_i(1 − S_i) > 0: never below 0, whatever the data; C is convex in (w, b)")
+    rule = _("a square times S_i(1 − S_i) > 0, for all data: C is convex in (w, b)")
     steps.add(
         along,
         chain(whole, sympy.S.Zero, relation="≥"),
@@ -153,7 +153,7 @@ def _squares(steps: Steps, numbers: tuple[int, int]) -> None:
         raise AssertionError(f"{single} is not {factors}")
     rule = _("for one point with x = 1 and y = 0")
     fourth = steps.add(left, product(*factors), rule, (third,))
-    rule = _("where it is 0: above 0 for a smaller S, below 0 for a greater one; E is not convex")
+    rule = _("above 0 for a smaller S, below 0 for a greater one: E is not convex")
     steps.add("S", edge, rule, (fourth,), "sign change")
 
 
@@ -241,9 +241,9 @@ def _chord(
     if above == (letter == "C"):
         raise AssertionError(f"{letter} is not as it must be between {ends}")
     rule = (
-        _("the middle is above the mean of the ends: the chord runs below the curve, not convex")
+        _("the middle is above the mean of the ends: not convex")
         if above
-        else _("the middle is not above the mean of the ends, as for every convex cost")
+        else _("the middle is not above the mean of the ends: as it is when convex")
     )
     called = [Applied(letter, letter, (rounded(value, 4),)) for value in (place, *ends)]
     mean = Times((Over(Leaf("1", "1"), Leaf("2", "2")), Plus(tuple((False, end) for end in called[1:]))))

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from derive.derivation import derive_network
+from derive.deriving import derive_network
 from derive.present.tree import Bars, Leaf, Node, Plus, Ref, Related, Times
 from derive.prose import _
 from derive.spec import parse_spec

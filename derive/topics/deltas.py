@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 from sympy import Expr, Integer, KroneckerDelta, Symbol, exp
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import contract, cotangent, vjp
 from derive.index import Equation, Sum, access, index, size, tensor
 from derive.present.tree import Big, Node, Plus, Times

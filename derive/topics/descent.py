@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,7 @@ from derive.topics import givens
 from derive.topics.layout import chain, exact, in_words, laid, rounded, shown
 from derive.topics.model import Erratum, Steps, Topic, TopicError, partial
 from derive.topics.plot import Curve, Levels, Plot, Points
-from derive.topics.walk import Walk, walk
+from derive.topics.walk import Place, Walk, walk
 
 SHOWN: Final = 5  # places of a walk that are written down
 FLAT: Final = 1e-6  # where all slopes are smaller, a walk has arrived
@@ -124,9 +124,14 @@ class _Task:
         ]
 
     def walk(self, rate: float, most: int) -> Walk:
-        found = [function_of(slope, *self.variables) for slope in self.slopes()]
+        value, *found = (function_of(each, *self.variables) for each in (self.function, *self.slopes()))
+
+        def slopes(at: Place) -> list[float]:
+            value(*at)  # where f is not defined, a slope that is means nothing: log x below 0
+            return [slope(*at) for slope in found]
+
         return walk(
-            lambda at: [slope(*at) for slope in found],
+            slopes,
             tuple(map(float, self.start)),
             rate,
             most,
@@ -214,7 +219,10 @@ def _ending(path: Walk) -> str:
     if path.end == "done":
         return _("after {steps} steps every slope is under 10⁻⁶: it has arrived", steps=path.steps)
     if path.end == "lost":
-        return _("after {steps} steps; the next one leaves all bounds: it diverges", steps=path.steps)
+        return _(
+            "after {steps} steps; the next one leaves all bounds, or where f is defined: it diverges",
+            steps=path.steps,
+        )
     return _("after {steps} steps; it has not settled", steps=path.steps)
 
 
@@ -232,7 +240,7 @@ def _picture(task: _Task, path: Walk, one: Walk) -> Plot:
     reach = max(places) - min(places) or 1.0
     parts: list[Curve | Points | Levels] = [Curve("f", task.function, x)]
     if max(strip) - min(strip) <= 5 * reach:
-        parts.append(_along(_("without η"), [place[0] for place in one.places], value, dashed=True))
+        parts.append(_along(_("without η"), [place[0] for place in one.places], value))
     else:
         strip = list(places)
     parts.append(_along(label, places, value))
@@ -240,9 +248,8 @@ def _picture(task: _Task, path: Walk, one: Walk) -> Plot:
     return Plot(title, x.name, f"f({x.name})", tuple(parts), (min(strip) - margin, max(strip) + margin))
 
 
-def _along(label: str, places: Sequence[float], value: object, dashed: bool = False) -> Points:
-    assert callable(value)  # noqa: S101
-    return Points(label, tuple(places), tuple(value(place) for place in places), dashed=dashed)
+def _along(label: str, places: Sequence[float], value: Callable[..., float]) -> Points:
+    return Points(label, tuple(places), tuple(value(place) for place in places))
 
 
 def _erratum() -> Erratum:

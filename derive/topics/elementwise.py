@@ -9,14 +9,14 @@ import numpy as np
 import sympy
 from sympy import Expr, Indexed, Piecewise, Rational, Symbol
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import CannotDifferentiate, cotangent, local_terms
 from derive.formula import parse_formula
 from derive.index import Equation, access, index, size, tensor
 from derive.library import ACTIVATIONS
 from derive.notation import name as name_of_symbol
 from derive.present.tree import Node, Times
-from derive.prose import _
+from derive.prose import _, listed, parts_of
 from derive.rewrites import stable
 from derive.simplify import tidy
 from derive.topics.model import Erratum, Steps, Topic, TopicError, node, partial
@@ -111,14 +111,13 @@ def _derivative(steps: Steps, template: Equation, first: int) -> int:
     else:
         short, used = stable(tidy(local))
         if best.has(y) and _scalar(short) not in (raw, best):
-            by = ", ".join((_("simplified"), *used))
+            by = listed(_("simplified"), *used)
             second = last = steps.add(left, _scalar(short), by, (second,), "dy/dx")
     if best.has(y):
         rule = _("y put in: the derivative through the output")
         steps.add(left, best, rule, (first, last), "dy/dx through y")
     elif best != raw:
-        _rule, _comma, identities = found.rule.partition(", ")
-        by = ", ".join((_("simplified"), *filter(None, (identities,))))
+        by = listed(_("simplified"), *parts_of(found.rule)[1:])
         second = steps.add(left, best, by, (last,), "dy/dx")
     return second
 

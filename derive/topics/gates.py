@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from derive.derivation import Derivation, derive_network
+from derive.deriving import Derivation, derive_network
 from derive.differentiate import cotangent, vjp
 from derive.index import Equation, accesses, tensor
 from derive.network import N, n

@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 from sympy import Integer, Symbol, exp
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import cotangent, vjp
 from derive.index import Equation, Sum, access, accesses, apart, canonical_sums, index, tensor
 from derive.network import N, n

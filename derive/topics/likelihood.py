@@ -10,7 +10,7 @@ import numpy as np
 import sympy
 from sympy import Expr, Symbol, exp, log
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import cotangent, vjp
 from derive.index import Equation, Sum, access, accesses, index, size, tensor
 from derive.present.tree import Big, Leaf, Node, Plus, Times

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sympy import Expr
 
@@ -44,6 +44,7 @@ class Topic:
 
     ``formulas`` holds the right sides of results as expressions, for whoever wants to compute with them;
     ``errata`` stand among the notes too.  ``headings`` stand above the entries of these numbers.
+    In a notebook a topic shows all its steps.
     """
 
     id: str
@@ -58,11 +59,21 @@ class Topic:
 
     def page(self, steps: bool = False) -> Page:
         """Return all steps, or the results alone."""
-        page = Page(self.id, self.title, tuple(self._sections(steps)), (), self.notes, dict(self.results))
-        if not steps:
-            return page
-        where = tuple(explanations(page))
-        return Page(page.name, page.description, page.sections, where, page.notes, page.results)
+        sections = tuple(self._sections(steps))
+        page = Page(self.id, self.title, sections, (), self.notes, dict(self.results), steps=steps)
+        return replace(page, where=tuple(explanations(page))) if steps else page
+
+    def __str__(self) -> str:
+        return str(self.page(steps=True))
+
+    def __repr__(self) -> str:
+        return f"<topic {self.id}: {len(self.entries)} steps>"
+
+    def _repr_html_(self) -> str:
+        return self.page(steps=True)._repr_html_()
+
+    def _repr_markdown_(self) -> str:
+        return self.page(steps=True)._repr_markdown_()
 
     def _sections(self, steps: bool) -> Iterator[Section]:
         heading = ""

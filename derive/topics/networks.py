@@ -11,7 +11,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Indexed, Symbol
 
-from derive.derivation import Derivation
+from derive.deriving import Derivation
 from derive.functions import elementary
 from derive.index import Equation, Reduction, Sum, apart, name_of, tensor
 from derive.numbering import NumberedEquation

@@ -97,7 +97,7 @@ def _min_max(steps: Steps) -> None:
     for end, rule in ((LOW, _("the least value")), (HIGH, _("the greatest value"))):
         value = sympy.cancel(scaled.xreplace({x[i]: end}))
         steps.add(Applied("u", "u", (shown(end),)), value, rule, (first,))
-    rule = _("every other x_i lies between them, and u grows with x: its slope 1/(x_max − x_min) is above 0")
+    rule = _("the others lie between: u grows with x, for x_max − x_min > 0")
     steps.add(Leaf("0", "0"), chain(u[i], Integer(1), relation="≤"), rule, (first,), relation="≤")
 
 

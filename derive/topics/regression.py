@@ -133,7 +133,7 @@ def _normal(steps: Steps, slope: Expr, number: int) -> tuple[Expr, Expr, int]:
     whole = split_sums(halved.xreplace({error[i]: RESIDUAL}))
     left = Add(*(t for t in Add.make_args(whole) if not t.has(alpha, beta)))
     right = sympy.expand(left - whole)
-    rule = _("the sum split: what does not depend on i leaves it, and Σ 1 = n; a normal equation")
+    rule = _("the sum split, α and β leave it, Σ 1 = n: a normal equation")
     name = "sum of x y" if left.has(x) else "sum of y"
     at = steps.add(left, ordered(right, alpha, beta), rule, (zero,), name, formula=right)
     return left, right, at
@@ -144,7 +144,7 @@ def _minimum(steps: Steps, because: tuple[int, ...]) -> None:
     u, v, s = (Symbol(letter, real=True) for letter in "uvs")
     moved = (RESIDUAL**2).xreplace({alpha: alpha + u * s, beta: beta + v * s})
     bent = Sum(sympy.factor(sympy.diff(moved, s, 2)), (i, n))
-    rule = _("along any direction, α + s u and β + s v: above 0 unless all x_i are equal, so it is a minimum")
+    rule = _("at α + su, β + sv: above 0 unless all x_i are equal, so a minimum")
     left = Slope(letter_node("SSE"), shown(s), True, (shown(s),))
     direction = {u + v * x[i]: ordered(u + v * x[i], u)}
     steps.add(left, chain(laid(bent, direction), Integer(0), relation="≥"), rule, because)
@@ -160,7 +160,7 @@ def _solve(
     )
     left, right, number = first
     divided = sympy.expand(right.xreplace(SUMS) / n)
-    rule = _("the first normal equation divided by n: the line goes through the point of the means")
+    rule = _("the first normal equation divided by n: the means lie on the line")
     third = steps.add(left.xreplace(SUMS) / n, ordered(divided, alpha, beta), rule, (number, *means))
     (solution,) = sympy.solve(left.xreplace(SUMS) / n - divided, alpha)
     hats = {alpha: alpha_hat, beta: beta_hat}
@@ -199,7 +199,7 @@ def _centre(steps: Steps, closed: Expr, number: int) -> Expr:
         numbers.append(steps.add(total_, target, _("gathered"), (two,)))
         centred.append(total_)
     form = centred[0] / centred[1]
-    rule = _("numerator and denominator of the closed form: both forms are equal")
+    rule = _("above and below the line of the closed form: both are equal")
     steps.add(beta_hat, form, rule, (number, *numbers), "beta-hat")
     return form
 

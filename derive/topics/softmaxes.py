@@ -86,7 +86,7 @@ def softmax(given: Mapping[str, str]) -> Topic:
     _shift(steps, forward, first)
     if numbers:
         _softmax_numbers(steps, forward, found, (first, number), numbers["z"])
-    return steps.topic("softmax", "softmax")
+    return steps.topic("softmax", _("softmax"))
 
 
 def _sums(steps: Steps, forward: Equation, first: int, number: int, found: Expr) -> None:

@@ -10,7 +10,9 @@ from sympy import Expr, Rational, Symbol
 from derive.differentiate import vjp
 from derive.formula import formula_names, parse_formula
 from derive.index import Equation, Sum, access, index, size, tensor
+from derive.present.text import text as written
 from derive.present.tree import Leaf, Node, Plus, Raised, Times
+from derive.prose import _
 from derive.topics.model import Steps, Topic, TopicError, node, partial
 
 k, K = index("k"), size("K")
@@ -25,7 +27,7 @@ def mse(given: Mapping[str, str]) -> Topic:
     _loss(steps)
     if given:
         _along(steps, *_givens(given), minimum=False)
-    return steps.topic("mse", "the squared error")
+    return steps.topic("mse", _("the squared error"))
 
 
 def mse_minimum(given: Mapping[str, str]) -> Topic:
@@ -33,13 +35,13 @@ def mse_minimum(given: Mapping[str, str]) -> Topic:
     steps = Steps()
     _loss(steps)
     _along(steps, *_givens({**EXAMPLE, **given}), minimum=True)
-    return steps.topic("mse-minimum", "the minimum of the squared error")
+    return steps.topic("mse-minimum", _("the minimum of the squared error"))
 
 
 def _loss(steps: Steps) -> None:
-    one = steps.add("E", LOSS.right, "definition")
+    one = steps.add("E", LOSS.right, _("definition"))
     slope = vjp(LOSS, "y").right.xreplace({access(tensor("dE")): sympy.S.One})
-    steps.add(partial("E", y[k]), slope, "derivative of a sum, one term is left", (one,), "dE/dy_k")
+    steps.add(partial("E", y[k]), slope, _("derivative of a sum, one term is left"), (one,), "dE/dy_k")
 
 
 def _givens(given: Mapping[str, str]) -> tuple[list[Expr], list[Expr], Symbol]:
@@ -72,17 +74,19 @@ def split(text: str) -> list[str]:
 def _along(steps: Steps, outputs: list[Expr], targets: list[Expr], w: Symbol, minimum: bool) -> None:
     errors = [a - b for a, b in zip(outputs, targets, strict=True)]
     squares = Plus(tuple((False, Raised(node(e), Leaf("2", "2"))) for e in errors))
-    inserted = steps.add("E", Times((node(Rational(1, 2)), squares)), "y and t put in", (1,))
+    inserted = steps.add("E", Times((node(Rational(1, 2)), squares)), _("y and t put in"), (1,))
     total = sympy.Add(*(e**2 for e in errors)) / 2
     error = sympy.expand(total)
-    expanded = steps.add("E", error, "multiplied out", (inserted,), "E")
+    expanded = steps.add("E", error, _("multiplied out"), (inserted,), "E")
     steps.results["E"] = str(error)
-    chain = Plus(tuple(_link(e, sympy.diff(o, w)) for e, o in zip(errors, outputs, strict=True)))
+    slopes = [sympy.diff(output, w) for output in outputs]
+    links = tuple(_link(e, slope) for e, slope in zip(errors, slopes, strict=True) if slope != 0)
+    chain = Plus(links) if links else node(sympy.S.Zero)
     letter = node(w)
     slope = sympy.expand(sympy.diff(error, w))
-    chained = steps.add(partial("E", letter, True), chain, "chain rule: Σ ∂E/∂y_k dy_k/dw", (2, inserted))
+    chained = steps.add(partial("E", letter, True), chain, _("chain rule: Σ ∂E/∂y_k dy_k/dw"), (2, inserted))
     name = f"dE/d{w.name}"
-    flat = steps.add(partial("E", letter, True), slope, "derivative", (expanded, chained), name)
+    flat = steps.add(partial("E", letter, True), slope, _("derivative"), (expanded, chained), name)
     steps.results[name] = str(slope)
     if minimum:
         _minimum(steps, error, slope, w, flat)
@@ -91,7 +95,8 @@ def _along(steps: Steps, outputs: list[Expr], targets: list[Expr], w: Symbol, mi
 def _link(error: Expr, slope: Expr) -> tuple[bool, Node]:
     """Return the term (y − t) dy/dw of a chain, with its sign; a number stands in front."""
     if slope.is_number:
-        return bool(slope < 0), Times((node(abs(slope)), node(error)))
+        share = abs(slope)
+        return bool(slope < 0), node(error) if share == 1 else Times((node(share), node(error)))
     return False, Times((node(error), node(slope)))
 
 
@@ -108,13 +113,17 @@ def _minimum(steps: Steps, error: Expr, slope: Expr, w: Symbol, flat: int) -> No
     for root in best:
         closed = root if not root.has(sympy.CRootOf) else sympy.N(root, 15)
         bent = sympy.simplify(curvature.subs(w, closed))
-        rule = f"dE/d{w.name} = 0; the second derivative there is {bent}, so E is least"
+        rule = _(
+            "dE/d{letter} = 0; the second derivative there is {value}, so E is least",
+            letter=w.name,
+            value=written(bent),
+        )
         exact = closed if closed.is_Rational else Leaf(sympy.latex(closed), str(closed))
         number = steps.add(w, exact, rule, (flat,), w.name)
         steps.results[w.name] = str(closed)
         if not closed.is_Integer:
             decimal = f"{float(closed):.6g}"
-            steps.add(w, Leaf(decimal, decimal), "as a decimal", (number,), relation="≈")
+            steps.add(w, Leaf(decimal, decimal), _("as a decimal"), (number,), relation="≈")
     lowest = error.subs(w, best[0])
     steps.results["minimum"] = str(lowest) if lowest.is_Rational else f"{float(least):.15g}"
     if len(best) > 1:

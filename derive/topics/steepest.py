@@ -79,7 +79,7 @@ def _updates(steps: Steps, found: Cost) -> None:
             relation="←",
             formula=parameter + change.xreplace({error[i]: RESIDUAL}),
         )
-    rule = _("the step changes nothing where both slopes are 0: the normal equations, so at α̂ and β̂")
+    rule = _("no step where both slopes are 0: the normal equations, so α̂ and β̂")
     slopes = chain(partial(COST, alpha), partial(COST, beta))
     steps.add(slopes, Integer(0), rule, found.numbers)
 
@@ -105,7 +105,7 @@ def _bound(steps: Steps, found: Cost) -> tuple[list[list[Expr]], tuple[int, int]
     rule = _("d the distance along an eigenvector of H with eigenvalue μ")
     fourth = steps.add(length, Times((shrunk, length)), rule, (third,), relation="←")
     condition = Related("<", Leaf("0", "0"), shown(rate))
-    rule = _("every part gets smaller exactly where |1 − λμ| < 1 for every μ > 0, up to the greatest, L")
+    rule = _("|1 − λμ| < 1 for every μ > 0, up to the greatest of them, L")
     fifth = steps.add(condition, laid(2 / Symbol("L", positive=True)), rule, (fourth,), relation="<")
     return bent, (first, fifth)
 
@@ -125,9 +125,7 @@ def _task(given: Mapping[str, str], greatest: float) -> _Task:
         raise TopicError(f"start is two numbers, α and β (given: {given['start']})")
     usual = f"{1 / greatest:.0e}"  # 1/L to one digit: well under 2/L
     rate_ = givens.number(given, "rate", usual, above=0)
-    return _Task(
-        (float(start[0]), float(start[1])), rate_, givens.whole(given, "steps", "20000", 1, 1_000_000)
-    )
+    return _Task((float(start[0]), float(start[1])), rate_, givens.whole(given, "steps", "20000", 1, 200_000))
 
 
 def _with_numbers(

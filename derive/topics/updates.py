@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import sympy
+from sympy import Expr
+
 from derive.library import OPTIMIZERS, SCHEDULES
 from derive.present.sides import line
 from derive.prose import _
 from derive.topics.model import Steps, Topic
+from derive.topics.plot import Curve, Plot
 from derive.topics.tensors import taken
 from derive.updates import update_equations
 
@@ -32,18 +36,32 @@ def _optimizer(name: str) -> Callable[[Mapping[str, str]], Topic]:
 def _schedules(given: Mapping[str, str]) -> Topic:
     taken("schedules", given)
     steps = Steps()
+    curves: list[Curve] = []
     for schedule in SCHEDULES:
         for words in ((), ("warmup",)):
             eta, *_rest = update_equations("sgd", 1, schedule, words)
             if eta.equation.name == "eta":
                 title = "-".join((schedule, *words))
                 steps.add(line(eta.equation, "index").left, eta.equation.right, eta.rule, (), title)
+                if words:
+                    curves.append(_rate_curve(schedule, eta.equation.right))
+    steps.plots.append(
+        Plot(_("Learning rates with warm-up, 100 steps"), "k", "η", tuple(curves), (1.0, 100.0))
+    )
     return steps.topic(
         "schedules",
         _("learning-rate schedules"),
         _("k is the step, from 1, of K steps in all."),
         _("η is learning_rate, w warmup, γ decay_factor, s decay_every."),
     )
+
+
+def _rate_curve(title: str, rate: Expr) -> Curve:
+    """Return a schedule of 100 steps with learning_rate 0.1, warmup 10, half of it again every 25 steps."""
+    values = {"learning_rate": 0.1, "K": 100, "warmup": 10, "decay_factor": 0.5, "decay_every": 25}
+    known = {s: sympy.nsimplify(values[s.name]) for s in rate.free_symbols if s.name in values}
+    (k,) = (s for s in rate.free_symbols if s.name == "k")
+    return Curve(title, rate.xreplace(known), k)
 
 
 def _clipping(given: Mapping[str, str]) -> Topic:

@@ -10,7 +10,7 @@ from typing import Final
 import sympy
 from sympy import Expr, Rational, Symbol
 
-from derive.derivation import adjoint
+from derive.deriving import adjoint
 from derive.differentiate import cotangent, vjp
 from derive.index import Equation, access, index, size, tensor
 from derive.interpret import function_of
@@ -26,6 +26,7 @@ from derive.topics.plot import Plot, Points
 i, k, size_ = index("i"), index("k"), size("L")
 Z, H, W, DELTA = tensor("z", size_), tensor("h", size_), tensor("w", size_), tensor("dz", size_)
 QUARTER: Final = Rational(1, 4)
+FAR_OUT: Final = 1e100  # no δ above it is followed
 ERRATUM_LAYERS: Final = 4
 
 FAR: Final = Ref("dz", (Plus(((False, shown(i)), (False, shown(size_)))),))  # δ, L layers on
@@ -143,9 +144,7 @@ def _over_layers(steps: Steps, recursion: int, quarter: int) -> None:
     second = steps.add(DELTA[i], product(FAR, _product(body)), rule, (recursion,))
     greatest = Big("max", (("k", ""),), Bars(shown(W[k])))
     power = Raised(Over(greatest, Leaf("4", "4")), shown(size_))
-    rule = _(
-        "each of the L factors is at most max |w|/4: with |w| < 4, δ goes to 0 as the network gets deeper"
-    )
+    rule = _("each of the L factors is at most max |w|/4; below 1, δ goes to 0")
     weight_ = Symbol("w", nonnegative=True)
     bound = (weight_ * QUARTER) ** size_
     right = Times((power, Bars(FAR)))
@@ -200,7 +199,7 @@ def _with_numbers(steps: Steps, task: _Task) -> None:
     for name in ("sigmoid", "relu"):
         try:
             passes[name] = run(name, (task.weight,) * task.depth, task.input, task.target)
-            if not all(map(math.isfinite, passes[name].deltas)):
+            if not max(map(abs, passes[name].deltas)) < FAR_OUT:
                 raise OverflowError
         except OverflowError:
             raise TopicError(f"{name}: the numbers get too large; take a smaller w or depth") from None
@@ -268,8 +267,8 @@ def _erratum() -> Erratum:
         stepped = tuple(w_ + sign * rate * slope for w_, slope in zip(weights, slopes, strict=True))
         moved[sign] = run("sigmoid", stepped, x, t).error
     return Erratum(
-        _("a slide updates w_i ← w_i + λ δ_i h_(i−1), adding the slope"),
-        _("w_i ← w_i − λ δ_i h_(i−1), for E falls against the slope"),
+        _("a slide updates w_i ← w_i + λ δ_i h, with h the output before it, adding the slope"),
+        _("w_i ← w_i − λ δ_i h, for E falls against the slope"),
         _(
             "Four sigmoid neurons with w = 1, x = 1, t = 0 have E = {before}; a step with λ = 1 that adds "
             "gives E = {added}, more, and one that subtracts gives E = {taken}, less.",

@@ -60,5 +60,5 @@ def walk(
                 return Walk(tuple(places), "lost")
             places.append(there)
         return Walk(tuple(places), "done" if done(places[-1], slopes(places[-1])) else "short")
-    except (ValueError, ZeroDivisionError, OverflowError, TypeError):
-        return Walk(tuple(places), "lost")
+    except (ValueError, ZeroDivisionError, OverflowError, TypeError):  # no slope at the last place
+        return Walk(tuple(places[:-1] or places), "lost")

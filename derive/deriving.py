@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sympy import Add
 
@@ -19,10 +20,25 @@ from derive.simplify import tidy
 from derive.spec.model import Spec
 from derive.updates import update_equations
 
+if TYPE_CHECKING:
+    from derive.present.page import Page
+
 
 @dataclass(frozen=True)
 class Derivation:
-    """All equations that training a network needs, in the order in which they are computed."""
+    """All equations that training a network needs, in the order in which they are computed.
+
+    >>> from derive import derivation
+    >>> gate = derivation("examples/or.toml")
+    >>> print(gate.equation(5).text("matrix"))
+    δ1 = (a1 − t) ⊙ a1 ⊙ (1 − a1)/N
+    >>> [e.name for e in gate.role("forward")]
+    ['a0', 'z1', 'a1']
+    >>> gate.page(form="matrix", steps=True).notes
+    ()
+
+    In a notebook a derivation shows all of its equations.
+    """
 
     network: Network
     equations: tuple[NumberedEquation, ...]
@@ -35,8 +51,31 @@ class Derivation:
         return tuple(e for e in self.role("forward") if e.mode in ("both", mode))
 
     def equation(self, number: int) -> NumberedEquation:
-        """Return the equation of that number, from 1."""
+        """Return the equation of that number, from 1.  Raises IndexError for a number that none has."""
+        if not 1 <= number <= len(self.equations):
+            raise IndexError(f"no equation ({number}): they are numbered 1 to {len(self.equations)}")
         return self.equations[number - 1]
+
+    def page(self, form: str = "index", steps: bool = False) -> Page:
+        """Return the equations laid out, in a form: index or matrix; with ``steps`` each has its reason.
+
+        The page displays itself, in the language and notation of whoever reads it then.
+        """
+        from derive.present.page import page_of
+
+        return page_of(self, form, steps)
+
+    def __repr__(self) -> str:
+        return f"<derivation of {self.network.spec.name}: {len(self.equations)} equations>"
+
+    def __str__(self) -> str:
+        return str(self.page())
+
+    def _repr_html_(self) -> str:
+        return self.page()._repr_html_()
+
+    def _repr_markdown_(self) -> str:
+        return self.page()._repr_markdown_()
 
 
 def derive_network(spec: Spec) -> Derivation:

@@ -1,0 +1,75 @@
+"""``derive handout SPEC``: the page that a lecturer gives out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import JSON, for_a_reader, reader_of
+
+SUFFIXES = (".html", ".htm", ".pdf")
+
+
+@click.command()
+@click.argument("spec", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="FILE.html or FILE.pdf [default: NAME.html].",
+)
+@click.option("--run", type=click.Path(path_type=Path), help="A run's folder: its curves and confusions too.")
+@click.option("--form", type=click.Choice(["matrix", "index"]), default="matrix", show_default=True)
+@click.option(
+    "--gradcheck/--no-gradcheck",
+    default=True,
+    show_default=True,
+    help="Check every gradient of the program; a large network takes minutes.",
+)
+@for_a_reader
+@JSON
+def handout(
+    spec: Path,
+    output: Path | None,
+    run: Path | None,
+    form: str,
+    gradcheck: bool,
+    as_json: bool,
+    **choices: Any,
+) -> None:
+    """Write a network's handout: one page, no network access.
+
+    Diagram, notation, every equation with its reason beside the line of the program that it became, the check
+    of the gradients and, of a run, curves and confusions.  A .pdf is printed by Chromium, if there is one.
+    """
+    import json
+
+    from cli.handout.document import handout_of, page
+    from cli.handout.printing import printed, require_browser
+    from derive.reader import reading
+    from derive.spec import load_spec
+    from runtime.files import write_atomically
+
+    found = load_spec(spec)
+    where = output or Path(f"{found.name}.html")
+    if where.suffix.lower() not in SUFFIXES:
+        raise click.UsageError(f"{where}: a handout is FILE.html or FILE.pdf")
+    as_pdf = where.suffix.lower() == ".pdf"
+    browser = require_browser() if as_pdf else ""
+    reader = reader_of(**choices)
+    shown = handout_of(found, form=form, gradcheck=gradcheck, run=run)
+    with reading(reader):
+        content = page(shown).encode()
+    if as_pdf:
+        content = printed(content, browser)
+    write_atomically(where, content)
+    if as_json:
+        passed = shown.gradients.passed if shown.gradients else None
+        click.echo(json.dumps({"file": str(where), "bytes": len(content), "gradients_passed": passed}))
+    else:
+        click.echo(str(where))
+    if shown.gradients and not shown.gradients.passed:
+        click.echo("a gradient of the program failed its check: see the table in the handout", err=True)
+        raise SystemExit(1)

@@ -1,0 +1,140 @@
+"""``derive SPEC --numbers``: where the parameters, the samples and the masks of a worked pass come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from derive.prose import _
+
+if TYPE_CHECKING:
+    from derive.deriving import Derivation
+    from derive.present.page import Page
+    from runtime.program import Program
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples of a network: inputs (N, …), targets, and a sentence on where they come from."""
+
+    x: Any
+    t: Any
+    origin: str
+
+
+def worked_page(
+    derivation: Derivation,
+    samples: Sequence[int] = (1,),
+    seed: int | None = None,
+    form: str = "index",
+    steps: bool = False,
+) -> Page:
+    """Return the page of a spec's derivation with one step of training in numbers.
+
+    ``samples`` counts from 1 into the data of the spec; a spec whose data stand elsewhere gets as many at
+    random.  ``seed`` (else the spec's) draws parameters, masks and samples, as the generated program does.
+    Raises NumbersError for samples that are not there and for a network that is too large to be read.
+    """
+    import numpy as np
+
+    from cli.running import scratch_program
+    from derive.present.worked import page_of_numbers
+    from derive.worked import Given, require_readable, work
+
+    require_readable(derivation, len(samples))
+    spec = derivation.network.spec
+    seed = spec.training.seed if seed is None else seed
+    with scratch_program(spec) as program:
+        chosen = chosen_samples(derivation, program, samples, seed)
+        given = Given(
+            parameters=program.init_parameters(seed, np.float64),
+            x=chosen.x,
+            t=chosen.t,
+            masks=drawn_masks(program, len(samples), seed),
+            steps=planned_steps(program),
+        )
+        notes = [chosen.origin, *_origins(derivation, given.masks, seed)]
+        return page_of_numbers(work(derivation, given), form, steps, notes)
+
+
+def chosen_samples(derivation: Derivation, program: Program, samples: Sequence[int], seed: int) -> Samples:
+    """Return samples of the spec's own table, or random ones.  Raises NumbersError."""
+    import numpy as np
+
+    from derive.spec.model import InlineData
+    from derive.worked import NumbersError
+    from runtime.datasets import load_dataset
+
+    data = derivation.network.spec.training.data
+    count = len(samples)
+    listed = ", ".join(map(str, samples))
+    if not isinstance(data, InlineData):
+        rng = np.random.default_rng(seed)
+        x = rng.integers(0, 101, (count, *program.input_shape)) / 100
+        return Samples(x, random_targets(derivation, program, count, rng), _random_origin(data, count, seed))
+    table = load_dataset(
+        {"inputs": data.inputs, "targets": data.targets},
+        input_shape=program.input_shape,
+        target_kind=program.target_kind,
+        classes=program.classes,
+    )
+    rows = len(table.train_x)
+    if max(samples) > rows:
+        raise NumbersError(f"sample {listed}: the spec's data have {rows} samples; take 1 to {rows}")
+    at = [each - 1 for each in samples]
+    origin = (
+        _("One sample, N = 1: number {listed} of the spec's data.", listed=listed)
+        if count == 1
+        else _("N = {count} samples: numbers {listed} of the spec's data.", count=count, listed=listed)
+    )
+    return Samples(table.train_x[at], table.train_t[at], origin)
+
+
+def _random_origin(data: object, count: int, seed: int) -> str:
+    if data is None:
+        return _(
+            "The spec has no data: N = {count}, drawn at random with seed {seed}.", count=count, seed=seed
+        )
+    return _(
+        "The data of the spec ({data}) do not stand in it: N = {count}, drawn at random with seed {seed}.",
+        data=data,
+        count=count,
+        seed=seed,
+    )
+
+
+def random_targets(derivation: Derivation, program: Program, count: int, rng: Any) -> Any:
+    """Return random labels, or values that the loss takes: probabilities are 0 or 1."""
+    if program.target_kind == "labels":
+        return rng.integers(0, program.classes, count).astype(float)
+    shape = (count, *program.output_shape)
+    if program.loss_type == "binary_cross_entropy":
+        return rng.integers(0, 2, shape).astype(float)
+    return rng.integers(0, 101, shape) / 100
+
+
+def drawn_masks(program: Program, count: int, seed: int) -> Mapping[str, Any]:
+    """Return the masks that a step of the program draws with a seed; {} where it draws none."""
+    masks = getattr(program.module, "masks", None)
+    return masks(count, seed) if masks is not None else {}
+
+
+def planned_steps(program: Program) -> int:
+    """Return how many steps the program plans for, 1 where nothing asks for it."""
+    module = program.module
+    state = module.init_optimizer(module.init_parameters(0))
+    return int(state.get("steps", 1))
+
+
+def _origins(derivation: Derivation, masks: Mapping[str, Any], seed: int) -> list[str]:
+    notes: list[str] = []
+    starts = [p.initial for p in derivation.network.parameters]
+    drawn = any(isinstance(start, str) and start not in ("zeros", "ones") for start in starts)
+    if drawn:
+        notes.append(_("Parameters as the generated program draws them with seed {seed}.", seed=seed))
+    if derivation.network.spec.training.standardize != "none":
+        notes.append(_("Inputs as they stand in the data: training standardizes them first."))
+    if masks:
+        notes.append(_("Masks as the generated program draws them with seed {seed}.", seed=seed))
+    return notes

@@ -1,0 +1,47 @@
+"""A page in a format, into a file or onto stdout."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from derive.deriving import Derivation
+    from derive.present.page import Page
+    from derive.topics.model import Topic
+
+FORMATS = ("latex", "text", "markdown", "html", "tex", "pdf", "json")
+FORMS = ("index", "matrix", "both")
+
+
+def write_page(
+    subject: Derivation | Topic | Page, form: str, format: str, steps: bool, output: Path | None = None
+) -> None:
+    """Write a page in one of FORMATS.  Raises OSError, click.UsageError, cli.typeset.NoTypesetting."""
+    from derive.present import present
+
+    if format != "pdf":
+        written = present(subject, form, format, steps)
+        if output is None:
+            click.echo(written)
+        else:
+            output.write_text(written, encoding="utf-8")
+        return
+    from cli.typeset import pdf
+    from derive.present.tex import has_hangul
+
+    if output is None and _is_terminal():
+        raise click.UsageError("A PDF goes into a file: add -o FILE.pdf.")
+    document = present(subject, form, "tex", steps)
+    made = pdf(document, has_hangul(document))
+    if output is None:
+        click.echo(made, nl=False)
+    else:
+        output.write_bytes(made)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()

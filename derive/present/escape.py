@@ -43,7 +43,8 @@ _SYMBOLS: Final = {
 _ACCENTS: Final = "\u0302\u0304"  # what stands over x̂ and x̄
 _LETTER: Final = rf"(?<![A-Za-z0-9_\\])([A-Za-zα-ωΣΠȳŷŶ][{_ACCENTS}]?)"
 _POWER: Final = r"\((?P<power>[A-Za-z0-9α-ωΑ-Ω+−/·., -]*)\)|(?P<short>[A-Za-z0-9])(?![A-Za-z0-9])"
-_SCRIPTED: Final = re.compile(rf"{_LETTER}(?:_(?P<lower>[A-Za-z0-9]{{1,3}})(?![A-Za-z0-9_])|\^(?:{_POWER}))")
+_INDEX: Final = r"\((?P<place>[A-Za-z0-9+−]*)\)|(?P<lower>[A-Za-z0-9]{1,3})(?![A-Za-z0-9_])"
+_SCRIPTED: Final = re.compile(rf"{_LETTER}(?:_(?:{_INDEX})|\^(?:{_POWER}))")
 _RAISED: Final = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 _PUNCTUATION: Final = {
     "–": "--",
@@ -73,8 +74,9 @@ def latex(text: str) -> str:
     for found in _SCRIPTED.finditer(text):
         written.append(_in_text(text[end : found.start()]))
         letter, lower = _SYMBOLS.get(found[1], found[1]), found["lower"]
-        raised = " ".join(_SYMBOLS.get(c, c) for c in found["power"] or found["short"] or "")
-        written.append(f"${letter}_{{{lower}}}$" if lower else f"${letter}^{{{raised}}}$")
+        inner = found["place"] or found["power"] or found["short"] or ""
+        script = lower or " ".join(_SYMBOLS.get(c, c) for c in inner)
+        written.append(f"${letter}{'_' if '_' in found[0] else '^'}{{{script}}}$")
         end = found.end()
     return "".join((*written, _in_text(text[end:])))
 

@@ -214,10 +214,7 @@ def _errata(steps: Steps) -> tuple[Erratum, ...]:
         ),
         Erratum(
             _("the slides use δ_k = (a_k − t_k) σ′(z_k) although their network ends in softmax"),
-            _(
-                "with softmax the Jacobian couples the outputs: Σ_k (a_k − t_k) a_k (δ_kj − a_j) for the "
-                "squared error, a_j − t_j for cross-entropy"
-            ),
+            _("δ_j = Σ_k (a_k − t_k) a_k (δ_kj − a_j), and a_j − t_j with cross-entropy"),
             _(
                 "For z = (1, 2, 0.5), t = (0, 1, 0) the squared error gives δ_1 = {right}, as the difference "
                 "quotient ({quotient}); the slide's formula gives {slide}.",

@@ -148,7 +148,7 @@ def _adam(penalty: Expr | int, share: Expr | int) -> Rational:
     """Return θ after Adam's first step from θ = 1 with g = 1, by the library's equations with ε = 0."""
     known: dict[str, Expr] = {f.name: Rational(str(f.default)) for f in OPTIMIZERS["adam"].fields}
     known |= {"learning_rate": Rational(1, 10), "epsilon": sympy.S.Zero, "k": sympy.S.One}
-    known |= {"weight_decay": sympy.sympify(share)}
+    known |= {"weight_decay": sympy.S.One * share}
     values: dict[str, Expr] = {"theta": sympy.S.One, "m": sympy.S.Zero, "v": sympy.S.Zero}
     values["g"] = 1 + penalty * values["theta"]
     for update in update_equations("adam", 2, given=("weight_decay",)):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from by_hand import difference, sigma, softmax
 
 from derive.present import FORMATS, present
 from derive.topics import TOPICS, topic
@@ -33,15 +34,6 @@ def shown(text: str) -> list[float]:
     """Return the numbers of a sentence."""
     plain = text.replace("−", "-").replace(",", "")
     return [float(n) for n in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\d)", plain)]
-
-
-def sigma(z: Any) -> Any:
-    return 1 / (1 + np.exp(-z))
-
-
-def difference(f: Any, at: Any, h: float = 1e-6) -> Any:
-    at = np.asarray(at, dtype=float)
-    return np.array([(f(at + s) - f(at - s)) / (2 * h) for s in np.eye(len(at)) * h])
 
 
 def test_all_eleven_are_reported() -> None:
@@ -109,9 +101,6 @@ def test_delta_by_weights_or_by_the_next_layer() -> None:
 def test_delta_of_a_softmax() -> None:
     erratum = errata("delta")[2]
     z, t = np.array([1, 2, 0.5]), np.array([0, 1, 0])
-
-    def softmax(z: Any) -> Any:
-        return np.exp(z) / np.exp(z).sum()
 
     slope = difference(lambda v: ((softmax(v) - t) ** 2).sum() / 2, z)
     a = softmax(z)

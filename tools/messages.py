@@ -23,6 +23,12 @@ SOURCES: Final = ("derive", "cli", "codegen")
 DOMAIN: Final = "chainrule"
 
 
+class Undated(Catalog):
+    """A catalogue without the dates that make every file of its own."""
+
+    mime_headers = (("Content-Type", "text/plain; charset=utf-8"),)  # type: ignore[assignment]
+
+
 def marked(path: Path) -> Iterator[str]:
     """Yield the texts that a module marks with ``_()``.  Raises ValueError for one that is no plain text."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -71,11 +77,10 @@ def mo(written: bytes) -> bytes:
     """Return what a program reads of the text of a catalogue."""
     found = io.BytesIO()
     catalog = read_po(io.BytesIO(written))
-    compiled = Catalog(locale=catalog.locale, charset="utf-8", fuzzy=False)
+    compiled = Undated(charset="utf-8", fuzzy=False)
     for message in catalog:
         if message.id and message.string:
             compiled.add(message.id, message.string)
-    compiled.mime_headers = [("Content-Type", "text/plain; charset=utf-8")]  # type: ignore[misc]
     write_mo(found, compiled)
     return found.getvalue()
 

@@ -22,10 +22,11 @@ from derive.layers.windows import Window, window
 from derive.present import latex, text
 from derive.present.tree import Big, Leaf, Node, Over, Plus, Ref, Related, Times
 from derive.prose import _
+from derive.topics.givens import allow
 from derive.topics.model import Steps, Topic, TopicError, node, partial
 from derive.topics.numbers import compute, counted, figure, inserted, put, relation, worked
 from derive.topics.templates import plain_places, renamed, without
-from derive.topics.tensors import Array, tensor_of, unknown_refused, whole
+from derive.topics.tensors import Array, tensor_of, whole
 
 i, j, k, l = (index(letter) for letter in "ijkl")  # noqa: E741  (the lecture's letter)
 n, m, s, p, d = (size(letter) for letter in "nmspd")
@@ -225,7 +226,7 @@ def _derivative(steps: Steps, forward: Equation, of: str, because: int, result: 
 
 
 def _example(given: Mapping[str, str]) -> dict[str, Any]:
-    unknown_refused("convolution", given, EXAMPLE)
+    allow(given, EXAMPLE, "convolution")
     if len({"x", "w"} & set(given)) == 1:
         raise TopicError("convolution: give both x and w")
     texts = {**EXAMPLE, **({"padding": "full"} if "x" in given else {}), **given}

@@ -19,10 +19,11 @@ from derive.present.tree import Node, Times
 from derive.prose import _, listed, parts_of
 from derive.rewrites import stable
 from derive.simplify import tidy
+from derive.topics.givens import allow
 from derive.topics.model import Erratum, Steps, Topic, TopicError, node, partial
 from derive.topics.numbers import decimal, value_of, work
 from derive.topics.plot import Curve, Plot
-from derive.topics.tensors import Array, tensor_of, unknown_refused
+from derive.topics.tensors import Array, tensor_of
 
 k, K = index("k"), size("K")
 X, Y = tensor("x", K), tensor("y", K)
@@ -63,7 +64,7 @@ def _template(name: str, constants: Mapping[str, Rational]) -> Equation:
 def _topic(name: str) -> Callable[[Mapping[str, str]], Topic]:
     def derive(given: Mapping[str, str]) -> Topic:
         constants = _constants(name, given)
-        unknown_refused(name, given, ("x", *constants))
+        allow(given, ("x", *constants), name)
         steps = Steps()
         template = _template(name, constants)
         first = steps.add("y", template.right.xreplace(SCALAR), _("definition"), result="y")

@@ -9,7 +9,6 @@ from sympy import Rational
 
 from derive.formula import FormulaError, parse_formula
 from derive.topics.model import TopicError
-from derive.topics.squares import split
 
 MOST: Final = 1000  # numbers in one list
 
@@ -21,6 +20,18 @@ def allow(given: Mapping[str, str], names: Collection[str], id: str) -> None:
         raise TopicError(f"{id} takes no givens")
     if unknown:
         raise TopicError(f"{id} takes {', '.join(names)}, not {', '.join(unknown)}")
+
+
+def split(text: str) -> list[str]:
+    """Return the parts of a list, at the commas outside of parentheses."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
 
 
 def numbers(given: Mapping[str, str], name: str, usual: str) -> list[Rational]:

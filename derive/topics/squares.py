@@ -13,6 +13,7 @@ from derive.index import Equation, Sum, access, index, size, tensor
 from derive.present.text import text as written
 from derive.present.tree import Leaf, Node, Plus, Raised, Times
 from derive.prose import _
+from derive.topics.givens import split
 from derive.topics.model import Steps, Topic, TopicError, node, partial
 
 k, K = index("k"), size("K")
@@ -57,18 +58,6 @@ def _givens(given: Mapping[str, str]) -> tuple[list[Expr], list[Expr], Symbol]:
     if len(outputs) != len(targets):
         raise TopicError(f"y has {len(outputs)} values and t has {len(targets)}; they must be as many")
     return outputs, targets, w
-
-
-def split(text: str) -> list[str]:
-    """Return the parts of a list, at the commas outside of parentheses."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts
 
 
 def _along(steps: Steps, outputs: list[Expr], targets: list[Expr], w: Symbol, minimum: bool) -> None:

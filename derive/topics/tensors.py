@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derive.formula import FormulaError, parse_formula
+from derive.topics.givens import allow
 from derive.topics.model import TopicError
 
 Array = NDArray[np.float64]
@@ -21,24 +22,15 @@ def taken(id: str, given: Mapping[str, str], **ranks: int) -> dict[str, Array]:
     A number is a constant formula (0.5, 1/3, -2), a vector 1,2,3 or [1,2,3], a matrix [[1,2],[3,4]].
     Raises TopicError.
     """
-    unknown_refused(id, given, ranks)
+    allow(given, ranks, id)
     return {name: tensor_of(name, text, ranks[name]) for name, text in given.items()}
-
-
-def unknown_refused(id: str, given: Iterable[str], names: Collection[str]) -> None:
-    """Raise TopicError for a given that a topic does not take."""
-    unknown = sorted(set(given) - set(names))
-    if unknown and not names:
-        raise TopicError(f"{id} takes no givens")
-    if unknown:
-        raise TopicError(f"{id} takes {_listed(names)}, not {_listed(unknown)}")
 
 
 def needed(id: str, found: Mapping[str, Array], names: Iterable[str]) -> None:
     """Raise TopicError if some, but not all, of the numbers that belong together are given."""
     missing = [name for name in names if name not in found]
     if missing:
-        raise TopicError(f"{id}: give {_listed(missing)} too")
+        raise TopicError(f"{id}: give {', '.join(missing)} too")
 
 
 def tensor_of(name: str, written: str, rank: int) -> Array:
@@ -96,7 +88,3 @@ def same_shape(**arrays: Array) -> None:
     if len(set(shapes.values())) > 1:
         sizes = ", ".join(f"{name} has {' × '.join(map(str, shape))}" for name, shape in shapes.items())
         raise TopicError(f"{sizes}; they must be as many")
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)

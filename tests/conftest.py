@@ -21,8 +21,13 @@ settings.register_profile("chainrule", derandomize=True, deadline=None, database
 settings.load_profile("chainrule")
 
 
+def not_installed(what: str, remedy: str) -> NoReturn:
+    """Skips a test that needs a program or font of the system, which neither `make test` nor CI installs."""
+    pytest.skip(f"{what} is not installed: {remedy}")
+
+
 def unavailable(what: str, remedy: str) -> NoReturn:
-    """Skips a test that needs `what`; under CI=true that is a failure: nothing is skipped there."""
+    """Skips a test that needs `what`, which CI installs; under CI=true that is a failure."""
     message = f"{what} is not available: {remedy}"
     if os.environ.get("CI") == "true":
         pytest.fail(message, pytrace=False)

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import KATEX, unavailable
+from conftest import KATEX, not_installed, unavailable
 
 from cli.handout import printing, symbols
 from cli.handout.document import Handout, handout_of, page
@@ -85,7 +85,7 @@ class Opened:
 def browser() -> Iterator[Any]:
     found = next(filter(None, map(shutil.which, printing.BROWSERS)), None)
     if found is None:
-        unavailable("Chromium", "apt install chromium")
+        not_installed("Chromium", "apt install chromium")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -523,7 +523,7 @@ def test_hangul_is_drawn_by_a_font_that_has_it(show):
         ).stdout
     )
     if not listed:
-        unavailable("A font with Hangul", "apt install fonts-noto-cjk")
+        not_installed("A font with Hangul", "apt install fonts-noto-cjk")
     korean = {name.strip() for row in listed.splitlines() for name in row.split("=")[-1].split(",")}
     shown = handout("mnist_mlp")
     spec = replace(shown.derivation.network.spec, description="손글씨 숫자를 읽는 신경망")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import unavailable
+from conftest import not_installed
 
 from cli import typeset
 from cli.main import derive
@@ -31,7 +31,7 @@ def engine(hangul: bool = False) -> None:
     try:
         typeset.engine_for(hangul)
     except NoTypesetting as error:
-        unavailable("TeX", str(error))
+        not_installed("TeX", str(error))
 
 
 def test_no_engine_is_an_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_korean_pdf_has_its_letters(tmp_path: Path) -> None:
     file = tmp_path / "page.pdf"
     file.write_bytes(pdf(written, True))
     if not shutil.which("pdftotext"):
-        unavailable("pdftotext", "apt install poppler-utils")
+        not_installed("pdftotext", "apt install poppler-utils")
     done = subprocess.run(["pdftotext", str(file), "-"], capture_output=True, check=True, encoding="utf-8")
     text = "".join(done.stdout.split())
     assert "연쇄법칙" in text and "소프트맥스" in text

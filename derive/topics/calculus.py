@@ -14,9 +14,9 @@ from derive.formula import FormulaError, formula_names, parse_formula
 from derive.index import Equation, access, tensor
 from derive.present.tree import Applied, Leaf, Node
 from derive.prose import _
-from derive.topics import givens
-from derive.topics.layout import dotted, laid, product, shown, total
 from derive.topics.model import Steps, Topic, TopicError, partial
+from derive.topics.support import givens
+from derive.topics.support.layout import dotted, laid, product, shown, total
 
 EXAMPLE = {"z": "t**2", "t": "x + y"}
 ONE = {access(tensor(cotangent("E"))): sympy.S.One}

@@ -16,10 +16,10 @@ from derive.index import Equation, Sum, access, index, size, tensor
 from derive.interpret import function_of
 from derive.present.tree import Applied, Big, Dot, Leaf, Over, Plus, Raised, Related, Slope, Times, Transposed
 from derive.prose import _
-from derive.topics import givens
-from derive.topics.layout import chain, grid, in_words, ordered, product, rounded, row, shown
 from derive.topics.model import Steps, Topic, TopicError, partial
 from derive.topics.plot import Curve, Plot, Points
+from derive.topics.support import givens
+from derive.topics.support.layout import chain, grid, in_words, ordered, product, rounded, row, shown
 
 i, n = index("i"), size("n")
 x, y, S, z = (tensor(letter, n) for letter in "xySz")

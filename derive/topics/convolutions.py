@@ -22,11 +22,11 @@ from derive.layers.windows import Window, window
 from derive.present import latex, text
 from derive.present.tree import Big, Leaf, Node, Over, Plus, Ref, Related, Times
 from derive.prose import _
-from derive.topics.givens import allow
 from derive.topics.model import Steps, Topic, TopicError, node, partial
-from derive.topics.numbers import compute, counted, figure, inserted, put, relation, worked
-from derive.topics.templates import plain_places, renamed, without
-from derive.topics.tensors import Array, tensor_of, whole
+from derive.topics.support.givens import allow
+from derive.topics.support.numbers import compute, counted, figure, inserted, put, relation, worked
+from derive.topics.support.templates import plain_places, renamed, without
+from derive.topics.support.tensors import Array, tensor_of, whole
 
 i, j, k, l = (index(letter) for letter in "ijkl")  # noqa: E741  (the lecture's letter)
 n, m, s, p, d = (size(letter) for letter in "nmspd")

@@ -13,8 +13,8 @@ from derive.present.tree import Bars, Leaf, Node, Plus, Ref, Related, Times
 from derive.prose import _
 from derive.spec import parse_spec
 from derive.topics.model import Erratum, Steps, Topic, TopicError
-from derive.topics.networks import network_equations
-from derive.topics.tensors import taken, whole
+from derive.topics.support.networks import network_equations
+from derive.topics.support.tensors import taken, whole
 
 MOST_LAYERS: Final = 8
 MOST_UNITS: Final = 100_000

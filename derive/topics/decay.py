@@ -12,9 +12,9 @@ from derive.index import Equation, Sum, access, accesses, index, name_of, size, 
 from derive.library import OPTIMIZERS
 from derive.present.tree import Applied, Bars, Dot, Leaf, Node, Over, Plus, Raised, Times, Transposed
 from derive.prose import _
-from derive.topics import givens
-from derive.topics.layout import chain, exact, laid, ordered, product, row, shown, sign_of
 from derive.topics.model import Steps, Topic, TopicError, partial
+from derive.topics.support import givens
+from derive.topics.support.layout import chain, exact, laid, ordered, product, row, shown, sign_of
 from derive.updates import update_equations
 
 i, j, k, N, D = index("i"), index("j"), index("k"), size("N"), size("D")

@@ -15,9 +15,9 @@ from derive.index import Equation, Sum, access, index, size, tensor
 from derive.present.tree import Big, Node, Plus, Times
 from derive.prose import _
 from derive.topics.model import Erratum, Steps, Topic, node, partial
-from derive.topics.numbers import compute
 from derive.topics.softmaxes import ONE, chained, entropy_steps, jacobian_steps, softmax_of
-from derive.topics.tensors import taken
+from derive.topics.support.numbers import compute
+from derive.topics.support.tensors import taken
 
 i, j, k = index("i"), index("j"), index("k")
 AFTER, J, K = size("I"), size("J"), size("K")

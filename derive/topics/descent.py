@@ -15,11 +15,11 @@ from derive.index import Sum, access, index, size, tensor
 from derive.interpret import function_of
 from derive.present.tree import Applied, Big, Leaf, Limit, Node, Over, Plus, Times
 from derive.prose import _
-from derive.topics import givens
-from derive.topics.layout import chain, exact, in_words, laid, rounded, shown
 from derive.topics.model import Erratum, Steps, Topic, TopicError, partial
 from derive.topics.plot import Curve, Levels, Plot, Points
-from derive.topics.walk import Place, Walk, walk
+from derive.topics.support import givens
+from derive.topics.support.layout import chain, exact, in_words, laid, rounded, shown
+from derive.topics.support.walk import Place, Walk, walk
 
 SHOWN: Final = 5  # places of a walk that are written down
 FLAT: Final = 1e-6  # where all slopes are smaller, a walk has arrived

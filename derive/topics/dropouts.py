@@ -19,9 +19,9 @@ from derive.present import latex, text
 from derive.present.tree import Applied, Leaf, Node, Over, Plus, Related, Times
 from derive.prose import _
 from derive.topics.model import Steps, Topic, TopicError, node, partial
-from derive.topics.numbers import compute, decimal, figure, inserted, keep, put, relation, worked
-from derive.topics.templates import without
-from derive.topics.tensors import Array, needed, taken
+from derive.topics.support.numbers import compute, decimal, figure, inserted, keep, put, relation, worked
+from derive.topics.support.templates import without
+from derive.topics.support.tensors import Array, needed, taken
 
 j, k, J = index("j"), index("k"), size("J")
 p, q = Symbol("p", positive=True), Symbol("q", positive=True)

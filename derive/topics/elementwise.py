@@ -19,11 +19,11 @@ from derive.present.tree import Node, Times
 from derive.prose import _, listed, parts_of
 from derive.rewrites import stable
 from derive.simplify import tidy
-from derive.topics.givens import allow
 from derive.topics.model import Erratum, Steps, Topic, TopicError, node, partial
-from derive.topics.numbers import decimal, value_of, work
 from derive.topics.plot import Curve, Plot
-from derive.topics.tensors import Array, tensor_of
+from derive.topics.support.givens import allow
+from derive.topics.support.numbers import decimal, value_of, work
+from derive.topics.support.tensors import Array, tensor_of
 
 k, K = index("k"), size("K")
 X, Y = tensor("x", K), tensor("y", K)

@@ -9,7 +9,7 @@ from derive.prose import _
 from derive.topics import TOPICS as ALL
 from derive.topics import topic
 from derive.topics.model import Erratum, Steps, Topic
-from derive.topics.tensors import taken
+from derive.topics.support.tensors import taken
 
 
 def errata(given: Mapping[str, str]) -> Topic:

@@ -20,9 +20,9 @@ from derive.present.tree import Leaf, Node, Ref
 from derive.prose import _
 from derive.spec import parse_spec
 from derive.topics.model import Erratum, Steps, Topic, TopicError
-from derive.topics.networks import arrays_of, blackboard, from_x, network_equations
-from derive.topics.numbers import decimal, grid, keep, put, worked
-from derive.topics.tensors import taken
+from derive.topics.support.networks import arrays_of, blackboard, from_x, network_equations
+from derive.topics.support.numbers import decimal, grid, keep, put, worked
+from derive.topics.support.tensors import taken
 
 ROWS: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
 OR: Final = """

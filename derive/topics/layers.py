@@ -17,9 +17,9 @@ from derive.present.tree import Big, Node, Plus, Times
 from derive.prose import _
 from derive.topics.deltas import E, J, K, dense, weight_rule
 from derive.topics.model import Erratum, Steps, Topic, TopicError, node, partial
-from derive.topics.numbers import compute, decimal, put, work
 from derive.topics.softmaxes import ONE
-from derive.topics.tensors import Array, taken
+from derive.topics.support.numbers import compute, decimal, put, work
+from derive.topics.support.tensors import Array, taken
 
 i, j, k = index("i"), index("j"), index("k")
 

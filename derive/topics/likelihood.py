@@ -17,8 +17,8 @@ from derive.present.tree import Big, Leaf, Node, Plus, Times
 from derive.prose import _
 from derive.simplify import tidy
 from derive.topics.model import Erratum, Steps, Topic, TopicError, node, partial
-from derive.topics.numbers import decimal, put, work
-from derive.topics.tensors import needed, same_shape, taken
+from derive.topics.support.numbers import decimal, put, work
+from derive.topics.support.tensors import needed, same_shape, taken
 
 i, n = index("i"), size("n")
 x, y, S, z, p = (tensor(letter, n) for letter in "xySzp")

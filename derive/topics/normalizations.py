@@ -19,9 +19,9 @@ from derive.present.tree import Node, Plus, Times
 from derive.prose import _
 from derive.simplify import tidy
 from derive.topics.model import Steps, Topic, TopicError, node, partial
-from derive.topics.numbers import compute, decimal, put, work, worked
-from derive.topics.templates import without
-from derive.topics.tensors import same_shape, taken
+from derive.topics.support.numbers import compute, decimal, put, work, worked
+from derive.topics.support.templates import without
+from derive.topics.support.tensors import same_shape, taken
 
 EXAMPLE = {"x": "1, 2, 4, 5", "dy": "1, 0, -1, 0.5", "gamma": "2", "beta": "1", "epsilon": "0.00001"}
 n, N = index("n"), size("N")

@@ -11,8 +11,10 @@ from derive.differentiate import contract
 from derive.index import Sum, access, index, size, tensor
 from derive.present.tree import Applied, Leaf, Node, Over, Plus
 from derive.prose import _
-from derive.topics import givens
-from derive.topics.layout import (
+from derive.topics.model import Steps, Topic, TopicError
+from derive.topics.regression import split_sums
+from derive.topics.support import givens
+from derive.topics.support.layout import (
     LONGEST,
     chain,
     exact,
@@ -24,8 +26,6 @@ from derive.topics.layout import (
     sign_of,
     total,
 )
-from derive.topics.model import Steps, Topic, TopicError
-from derive.topics.regression import split_sums
 
 i, k, n, K = index("i"), index("k"), size("n"), size("K")
 x, z, u, T, p = tensor("x", n), tensor("z", n), tensor("u", n), tensor("T", K), tensor("p", K)

@@ -13,11 +13,11 @@ from derive.differentiate import vjp
 from derive.index import Equation, Sum, access, tensor
 from derive.present.tree import Leaf, Node, Over, Raised, Related, Slope, Times
 from derive.prose import _
-from derive.topics import givens
-from derive.topics.layout import chain, exact, laid, ordered, row, shown, sign_of, total
 from derive.topics.model import Steps, Topic, partial
 from derive.topics.plot import Curve, Plot, Points
-from derive.topics.points import Data, i, n, points
+from derive.topics.support import givens
+from derive.topics.support.layout import chain, exact, laid, ordered, row, shown, sign_of, total
+from derive.topics.support.points import Data, i, n, points
 
 x, y, error = tensor("x", n), tensor("y", n), tensor("epsilon", n)
 alpha, beta = access(tensor("alpha")), access(tensor("beta"))

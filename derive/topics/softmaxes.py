@@ -15,8 +15,8 @@ from derive.prose import _
 from derive.rewrites import ONE_HOT, one_hot_sums
 from derive.simplify import tidy
 from derive.topics.model import Steps, Topic, TopicError, node, partial
-from derive.topics.numbers import decimal, put, value_of, work, worked
-from derive.topics.tensors import needed, same_shape, taken
+from derive.topics.support.numbers import decimal, put, value_of, work, worked
+from derive.topics.support.tensors import needed, same_shape, taken
 
 i, j, k, K = index("i"), index("j"), index("k"), size("K")
 z, t, E = tensor("z", K), tensor("t", K), tensor("E")

@@ -13,8 +13,8 @@ from derive.index import Equation, Sum, access, index, size, tensor
 from derive.present.text import text as written
 from derive.present.tree import Leaf, Node, Plus, Raised, Times
 from derive.prose import _
-from derive.topics.givens import split
 from derive.topics.model import Steps, Topic, TopicError, node, partial
+from derive.topics.support.givens import split
 
 k, K = index("k"), size("K")
 y, t, E = tensor("y", K), tensor("t", K), tensor("E")

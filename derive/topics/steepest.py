@@ -12,11 +12,8 @@ from sympy import Expr, Integer, Rational, Symbol, sqrt
 from derive.index import Sum
 from derive.present.tree import Applied, Dot, Leaf, Node, Plus, Related, Times
 from derive.prose import _
-from derive.topics import givens
-from derive.topics.layout import chain, column, exact, grid, in_words, laid, rounded, shown
 from derive.topics.model import Steps, Topic, TopicError, partial
 from derive.topics.plot import Levels, Plot, Points
-from derive.topics.points import Data, i, n, points
 from derive.topics.regression import (
     AS_WRITTEN,
     RESIDUAL,
@@ -32,7 +29,10 @@ from derive.topics.regression import (
     split_sums,
     with_numbers,
 )
-from derive.topics.walk import Place, Walk, walk
+from derive.topics.support import givens
+from derive.topics.support.layout import chain, column, exact, grid, in_words, laid, rounded, shown
+from derive.topics.support.points import Data, i, n, points
+from derive.topics.support.walk import Place, Walk, walk
 
 NEAR: Final = 1e-6  # how near to the closed form counts as there
 FIRST: Final = 3  # steps that are written down

@@ -12,7 +12,7 @@ from derive.present.sides import line
 from derive.prose import _
 from derive.topics.model import Steps, Topic
 from derive.topics.plot import Curve, Plot
-from derive.topics.tensors import taken
+from derive.topics.support.tensors import taken
 from derive.updates import update_equations
 
 

@@ -18,10 +18,10 @@ from derive.library import ACTIVATIONS
 from derive.network import formula_expression
 from derive.present.tree import Applied, Bars, Big, Leaf, Node, Over, Plus, Raised, Ref, Times
 from derive.prose import _
-from derive.topics import givens
-from derive.topics.layout import chain, few, in_words, ordered, product, rounded, shown
 from derive.topics.model import Erratum, Steps, Topic, TopicError, partial
 from derive.topics.plot import Plot, Points
+from derive.topics.support import givens
+from derive.topics.support.layout import chain, few, in_words, ordered, product, rounded, shown
 
 i, k, size_ = index("i"), index("k"), size("L")
 Z, H, W, DELTA = tensor("z", size_), tensor("h", size_), tensor("w", size_), tensor("dz", size_)

@@ -19,9 +19,9 @@ from derive.layers.pooling import channels, u, v, window_height, window_width
 from derive.present.tree import Applied, Leaf, Node, Plus, Ref, Times, Transposed
 from derive.prose import _
 from derive.topics.model import Steps, Topic, TopicError, partial
-from derive.topics.numbers import compute, put, work, worked
-from derive.topics.templates import renamed, without
-from derive.topics.tensors import needed, taken, whole
+from derive.topics.support.numbers import compute, put, work, worked
+from derive.topics.support.templates import renamed, without
+from derive.topics.support.tensors import needed, taken, whole
 
 SLIDE = (
     (10, 255, 125, 0, 170, 100),

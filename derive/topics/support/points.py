@@ -10,8 +10,8 @@ import sympy
 from sympy import Add, Expr, Integer, Rational
 
 from derive.index import Sum, access, index, size, tensor
-from derive.topics import givens
 from derive.topics.model import TopicError
+from derive.topics.support import givens
 
 EXAMPLE: Final = "1, 2, 3"
 i, n = index("i"), size("n")

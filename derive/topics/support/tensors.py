@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derive.formula import FormulaError, parse_formula
-from derive.topics.givens import allow
 from derive.topics.model import TopicError
+from derive.topics.support.givens import allow
 
 Array = NDArray[np.float64]
 MOST: Final = 64  # numbers in one given tensor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import JSON, for_a_reader, numbers_options, reader_of
-from cli.writing import FORMATS, FORMS, write_page
+from cli.writing import FORMATS, FORMS, format_for, write_page
 
 if TYPE_CHECKING:
     from derive.deriving import Derivation
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.argument("subject")
 @click.option("--steps", is_flag=True, help="Give each step its reason.")
 @click.option("--form", type=click.Choice(FORMS), default="index", show_default=True)
-@click.option("--format", "form_at", type=click.Choice(FORMATS), default="latex", show_default=True)
+@click.option(
+    "--format", "form_at", type=click.Choice(FORMATS), help="[default: by FILE's ending, otherwise latex]"
+)
 @click.option("--given", multiple=True, metavar="NAME=FORMULAS", help="Other givens for a worked example.")
 @numbers_options
 @click.option(
@@ -29,14 +31,20 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Draw a topic's picture too: FILE is a .png, .svg or .pdf.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write to this file, not to stdout.",
+)
 @for_a_reader
 @JSON
 def show(
     subject: str,
     steps: bool,
     form: str,
-    form_at: str,
+    form_at: str | None,
     given: tuple[str, ...],
     numbers: bool,
     sample: tuple[int, ...],
@@ -58,7 +66,7 @@ def show(
             shown = numbers_of(found, sample, seed, form, steps)
         elif sample or seed is not None:
             raise click.UsageError("--sample and --seed go with --numbers.")
-        write_page(shown, form, "json" if as_json else form_at, steps, output)
+        write_page(shown, form, "json" if as_json else format_for(form_at, output), steps, output)
 
 
 def numbers_of(

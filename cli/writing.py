@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 FORMATS = ("latex", "text", "markdown", "html", "tex", "pdf", "json")
 FORMS = ("index", "matrix", "both")
+ENDINGS = {".tex": "tex", ".pdf": "pdf", ".md": "markdown", ".html": "html", ".json": "json", ".txt": "text"}
+
+
+def format_for(chosen: str | None, output: Path | None) -> str:
+    """Return the format that is asked for, else the one that the output file's ending means, else LaTeX."""
+    return chosen or ENDINGS.get(output.suffix.lower() if output else "", "latex")
 
 
 def write_page(

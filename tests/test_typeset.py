@@ -109,6 +109,14 @@ def test_files_and_terminals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         path = tmp_path / kind
         result = CliRunner().invoke(derive, ["sigmoid", "--format", kind, "-o", str(path)])
         assert result.exit_code == 0 and not result.output and path.stat().st_size > 100
+    for name, start in (
+        ("a.tex", "\\documentclass"),
+        ("a.md", "# sigmoid"),
+        ("a.json", "{"),
+        ("a", "% sigmoid"),
+    ):
+        assert CliRunner().invoke(derive, ["sigmoid", "-o", str(tmp_path / name)]).exit_code == 0
+        assert (tmp_path / name).read_text().startswith(start)
     monkeypatch.setattr("cli.writing._is_terminal", lambda: True)
     result = CliRunner().invoke(derive, ["sigmoid", "--format", "pdf"])
     assert result.exit_code == 2 and "-o FILE.pdf" in result.output

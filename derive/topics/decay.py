@@ -53,9 +53,9 @@ def _penalty(steps: Steps) -> int:
     whole = Plus(((False, Leaf("E", "E")), (False, Times((shown(decay), _norm(THETA))))))
     rule = _("what is made least: the error plus a penalty on large parameters, λ > 0")
     second = steps.add("J", whole, rule, (first,))
-    penalty = Equation(PENALTY, decay * Sum(theta[j] ** 2, (j, D)))
-    third = steps.add(Times((shown(decay), _norm(THETA))), penalty.right, _("the norm written out"))
-    bent = vjp(penalty, "theta").right.xreplace({access(tensor("dR")): sympy.S.One})
+    penalty = decay * Sum(theta[j] ** 2, (j, D))
+    third = steps.add(Times((shown(decay), _norm(THETA))), penalty, _("the norm written out"))
+    bent = _penalty_slope()
     left = partial(Times((shown(decay), _norm(THETA))), theta[j])
     fourth = steps.add(left, bent, _("derivative of a sum, one term is left"), (third,), "dR/dtheta")
     slope = Symbol("slope", real=True)
@@ -98,6 +98,7 @@ def _linear(steps: Steps) -> int:
             (False, product(Integer(2), decay, THETA)),
         )
     )
+    _check_vectors(whole + _penalty_slope())
     rule = _("as vectors, with the penalty; it is 0 at the minimum")
     third = steps.add(gradient, Integer(0), rule, (second,))
     matrix = Plus(((False, Dot((Transposed(BIG_X), BIG_X))), (False, product(decay, Leaf("I", "I")))))
@@ -112,6 +113,32 @@ def _linear(steps: Steps) -> int:
     inverse = Raised(matrix, Leaf("-1", "-1"))
     hat = access(tensor("thetahat"))
     return steps.add(hat, Dot((inverse, right)), _("solved: the closed form"), (fourth, fifth), "theta-hat")
+
+
+def _penalty_slope() -> Expr:
+    """Return ∂(λ‖θ‖²)/∂θ_j as it comes from the engine."""
+    penalty = Equation(PENALTY, decay * Sum(theta[j] ** 2, (j, D)))
+    return vjp(penalty, "theta").right.xreplace({access(tensor("dR")): sympy.S.One})
+
+
+def _check_vectors(slope: Expr) -> None:
+    """Raise AssertionError unless ∂J/∂θ_j is −2 Xᵀ(Y − Xθ) + 2λθ, for 3 points and 2 parameters."""
+    points, parameters = 3, 2
+    inputs = sympy.Matrix(points, parameters, lambda a, b: X[a, b])
+    targets, values = (
+        sympy.Matrix([base[a] for a in range(m)]) for base, m in ((Y, points), (theta, parameters))
+    )
+    vectors = -2 * inputs.T * (targets - inputs * values) + 2 * decay * values
+    extents = {N: points, D: parameters}
+
+    def opened(node: Sum) -> Expr:
+        bound, extent = node.axes[0]
+        return sympy.Add(*(node.body.xreplace({bound: Integer(v)}) for v in range(extents[extent])))
+
+    for row_, vector in enumerate(vectors):
+        entry = slope.replace(lambda e: isinstance(e, Sum), opened).xreplace({j: Integer(row_)})
+        if sympy.expand(entry - vector) != 0:
+            raise AssertionError(f"{slope} is not {vectors}")
 
 
 def _decoupled(steps: Steps, shrunk: int) -> None:

@@ -159,7 +159,10 @@ def _compact(steps: Steps, equations: tuple[Equation, ...], slopes: Mapping[str,
         raise AssertionError("no compact form")
     x, mu = _sample(form.equation), form.mean
     shift = steps.add(
-        x - mu, form.equation.left / form.slope, _("the definition of x̂, solved for x_n − μ"), (3,)
+        x - mu,
+        form.equation.left / form.slope,
+        _("the definition of x̂, solved for x_n − μ"),
+        (_number(steps, "xhat"),),
     )
     of_v = slopes[cotangent("v")]
     short = named(Equation(of_v.left, sympy.factor_terms(tidy(form.identities(tidy(of_v.right))))))

@@ -39,6 +39,12 @@ def jacobian(forward: Equation) -> Expr:
     return total.xreplace({KroneckerDelta(i - j, 0): KroneckerDelta(i, j)})
 
 
+def _gradient(forward: Equation, z: sympy.IndexedBase) -> Expr:
+    """Return ∂v/∂z_j of a number v as it comes from the engine."""
+    found = vjp(forward, name_of(z))
+    return found.right.xreplace({access(tensor(cotangent("v"))): sympy.S.One, found.left.indices[0]: j})
+
+
 def in_output(expression: Expr, forward: Equation) -> Expr:
     """Write e^{z} / Σ e^{z} as the output, and factor."""
     (total,) = expression.atoms(Sum)
@@ -55,9 +61,9 @@ def jacobian_steps(steps: Steps, forward: Equation, first: int) -> tuple[int, Ex
     raw = jacobian(forward)
     above, below = exp(z[i]), total
     rule = _("z_i moves with z_j only where i = j: Kronecker delta")
-    one = steps.add(partial(above, z[j]), KroneckerDelta(i, j) * above, rule)
+    one = steps.add(partial(above, z[j]), jacobian(Equation(tensor("u", K)[i], above)), rule)
     rule = _("Kronecker delta picks k = j")
-    two = steps.add(partial(below, z[j]), exp(z[j]), rule)
+    two = steps.add(partial(below, z[j]), _gradient(Equation(access(tensor("v")), below), z), rule)
     rule = _("quotient rule: (u/v)′ = u′/v − uv′/v²")
     third = steps.add(partial(forward.left, z[j]), raw, rule, (first, one, two))
     found = in_output(raw, forward)

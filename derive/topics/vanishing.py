@@ -87,6 +87,8 @@ def _recursion(steps: Steps, name: str, result: str) -> int:
     second = steps.add(H[i], curve.right.xreplace(PAGE), _("forward: {name}", name=CALLED[name]), forward)
     seed = vjp(LINE, "h").right
     rule = _("E depends on h_i through z of layer i + 1 alone; δ is ∂E/∂z")
+    if seed.xreplace(PAGE) != DELTA[i + 1] * W[i + 1]:
+        raise AssertionError(f"∂E/∂h is {seed}")
     written = product(DELTA[i + 1], W[i + 1])
     third = steps.add(partial("E", H[i]), written, rule, forward)
     local = _local(name)

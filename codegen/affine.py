@@ -3,21 +3,24 @@
 A body such as W[o, u, c] a[n, 2i + u − 1, c] has one access that is not plain.  Read as a *window*
 a[n, i, u, c], it leaves an ordinary product.  The adjoint, Σ_{i,o} W[o, p − 2i + 1, c] δ[n, i, o] for
 da[n, p, c], can be written with a new index u = p − 2i + 1 instead of p: then every access is plain, and the
-sum goes *to* the places p = 2i + u − 1 of the output.  Both are exact; the smaller tensor of windows decides.
+sum goes *to* the places p = 2i + u − 1 of the output.  And Σ_{n,i} δ[n, i, o] a[n, i + u − 1, c] can run over
+p = i + u − 1 instead of i, so that a is plain and δ[n, p − u + 1, o] the window: tensors are zero outside
+their boxes.  All are exact; the smaller tensor of windows decides, and one that another equation copies
+anyway costs nothing.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Mul, Symbol
 
 from codegen.program import BATCH, Extent
-from derive.index import Inside, Winner, access, fresh_index
+from derive.index import Inside, Winner, access, fresh_index, name_of
 
 NOMINAL_BATCH = 64  # for comparing sizes only
 MOST_SUBSETS = 6  # free indices that are tried as places
@@ -55,6 +58,19 @@ class Plain:
     extents: dict[Symbol, Extent]
 
 
+WindowKey = tuple[object, ...]
+
+
+def window_key(read: Indexed, extents: Extents) -> WindowKey:
+    """Return what two windows of a tensor share that hold the same values under other names."""
+    axes = []
+    for subscript in read.indices:
+        constant, terms = subscript.as_coeff_add()
+        pairs = (term.as_coeff_Mul() for term in terms)
+        axes.append((int(constant), *sorted((int(slope), str(extents.get(i))) for slope, i in pairs)))
+    return name_of(read.base), *axes
+
+
 def is_plain(read: Indexed, extents: Extents) -> bool:
     """Whether an access has distinct subscripts that run over just the axes they read."""
     pairs = zip(read.indices, read.base.shape, strict=True)
@@ -89,17 +105,40 @@ def volume(indices: Iterable[Symbol], extents: Extents) -> int:
 
 
 def plain_forms(
-    body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...], extents: Extents, costs: Costs
+    body: Expr,
+    free: tuple[Symbol, ...],
+    over: tuple[Symbol, ...],
+    extents: Extents,
+    costs: Costs,
+    copied: Set[WindowKey] = frozenset(),
 ) -> Plain | None:
-    """Return the cheapest plain form of Σ_over body at the free indices, or None where there is none."""
+    """Return the cheapest plain form of Σ_over body at the free indices, or None where there is none.
+
+    Windows in ``copied`` are there anyway.
+    """
     found: list[tuple[float, int, Plain]] = []
     movable = [i for i in free if _stands_in_affine(i, body) and extents[i] != BATCH][:MOST_SUBSETS]
     for chosen in _subsets(movable):
-        form = _with_places(body, chosen, over, dict(extents))
+        form = _with_places(body, chosen, free, over, dict(extents))
         if form is not None:
             mixed = costs.mixed if 0 < len(chosen) < len(movable) else 1
-            found.append((mixed * _cost(form, free, costs), len(found), form))
+            found.append((mixed * _cost(form, free, costs, copied), len(found), form))
+    summed = tuple(i for i in over if _stands_in_affine(i, body) and extents[i] != BATCH)
+    if costs.window and summed and all(_zero_outside(i, body, extents) for i in summed):
+        form = _with_places(body, summed, free, over, dict(extents))
+        if form is not None:
+            found.append((_cost(form, free, costs, copied), len(found), form))
     return min(found, key=lambda entry: entry[:2])[2] if found else None
+
+
+def _zero_outside(index: Symbol, body: Expr, extents: Extents) -> bool:
+    """Whether a product vanishes where an index leaves its range: a factor has an axis of just that range."""
+    reads = [f for f in factors(body) if f.free_symbols]
+    return all(isinstance(r, Indexed) for r in reads) and any(
+        e == index and _extent(n) == extents[index]
+        for r in reads
+        for e, n in zip(r.indices, r.base.shape, strict=True)
+    )
 
 
 def _subsets(symbols: list[Symbol]) -> Iterator[tuple[Symbol, ...]]:
@@ -129,9 +168,13 @@ def _stands_in_affine(index: Symbol, body: Expr) -> bool:
 
 
 def _with_places(
-    body: Expr, chosen: tuple[Symbol, ...], over: tuple[Symbol, ...], extents: dict[Symbol, Extent]
+    body: Expr,
+    chosen: tuple[Symbol, ...],
+    free: tuple[Symbol, ...],
+    over: tuple[Symbol, ...],
+    extents: dict[Symbol, Extent],
 ) -> Plain | None:
-    """Exchange each chosen free index for the index of an axis that it reads."""
+    """Exchange each chosen index, free or summed, for the index of an axis that it reads."""
     places: dict[Symbol, Expr] = {}
     for index in chosen:
         solved = _solve(body, index, extents)
@@ -143,12 +186,19 @@ def _with_places(
             over = (*over, fresh)
         body = _expanded(body, {index: solution})
         places = {p: sympy.expand(e.xreplace({index: solution})) for p, e in places.items()}
-        places[index] = solution
+        if index in over:
+            over = tuple(i for i in over if i != index)
+        else:
+            places[index] = solution
         if index in body.free_symbols:
             return None
     body = _without_implied(body, extents)
     body = _unit_indices_dropped(body, extents)
-    body = _reflected(body, over, extents)
+    exchanged = bool(chosen) and not places  # a sum over other indices: the free ones are those of the window
+    replace = _reflections(body, (*free, *over) if exchanged else over, extents)
+    body = _expanded(body, replace) if replace else body
+    if exchanged:
+        places = {i: replace.get(i, i) for i in free if _stands_in_affine(i, body)}
     for read in body.atoms(Indexed):  # the samples are taken in order, all of them
         sizes = map(_extent, read.base.shape)
         if any(n == BATCH and extents.get(i) != BATCH for i, n in zip(read.indices, sizes, strict=True)):
@@ -225,26 +275,25 @@ def _unit_indices_dropped(body: Expr, extents: Extents) -> Expr:
     return dropped.xreplace({slot: winner for winner, slot in closed.items()})
 
 
-def _reflected(body: Expr, over: tuple[Symbol, ...], extents: Extents) -> Expr:
-    """Count summed indices so that the largest window runs forwards: size − 1 − u is only another order."""
+def _reflections(body: Expr, indices: tuple[Symbol, ...], extents: Extents) -> dict[Symbol, Expr]:
+    """Count indices so that the largest window runs forwards: size − 1 − u is only another order."""
     windows = [r for r in body.atoms(Indexed) if not is_plain(r, extents)]
     if not windows or body.has(Winner):
-        return body
+        return {}
     largest = max(windows, key=lambda r: (volume(r.free_symbols & extents.keys(), extents), str(r)))
-    replace = {
+    return {
         i: sympy.Integer(int(extents[i]) - 1) - i
         for e in largest.indices
         for i in e.free_symbols
-        if i in over and extents[i] != BATCH and e.coeff(i).is_negative and e != i
+        if i in indices and extents[i] != BATCH and e.coeff(i).is_negative and e != i
     }
-    return _expanded(body, replace) if replace else body
 
 
-def _cost(form: Plain, free: tuple[Symbol, ...], costs: Costs) -> float:
+def _cost(form: Plain, free: tuple[Symbol, ...], costs: Costs, copied: Set[WindowKey]) -> float:
     """Return what is read in windows, added to places and multiplied, in copies of a value."""
     total = costs.product * volume(form.body.free_symbols & form.extents.keys(), form.extents)
     for read in form.body.atoms(Indexed):
-        if not is_plain(read, form.extents):
+        if not is_plain(read, form.extents) and window_key(read, form.extents) not in copied:
             total += costs.window * volume(read.free_symbols & form.extents.keys(), form.extents)
     if form.places:
         total += costs.place * volume(place_indices(form, free), form.extents)

@@ -8,7 +8,7 @@ from functools import partial
 import sympy
 from sympy import Expr, Indexed, Symbol
 
-from codegen.affine import bounds, is_plain
+from codegen.affine import WindowKey, bounds, is_plain, window_key
 from codegen.program import BATCH, Extent, Map, Pad, Shape, Statement, Window, padded_shape
 from derive.index import access, name_of, tensor
 from derive.network import N
@@ -28,12 +28,16 @@ def extent(size: Expr) -> Extent:
 
 
 class Emitter:
-    """The statements of equation ``number`` so far.  ``fresh`` declares a value under a name that is free."""
+    """The statements of equation ``number`` so far, and the windows that they copy.
+
+    ``fresh`` declares a value under a name that is free.
+    """
 
     def __init__(self, number: int, fresh: Callable[..., str]) -> None:
         self.number = number
         self.fresh = fresh
         self.out: list[Statement] = []
+        self.copies: set[WindowKey] = set()
         self.extents: dict[Symbol, Extent] = {}
 
     def shape(self, indices: Iterable[Symbol]) -> Shape:
@@ -62,6 +66,8 @@ class Emitter:
 
     def window_as(self, name: str, read: Indexed, order: tuple[Symbol, ...], copy: bool) -> None:
         """Read a tensor at affine subscripts as the value of that name."""
+        if copy:
+            self.copies.add(window_key(read, self.extents))
         constant = {i: sympy.S.Zero for i in self.units() if i not in order}
         source, subscripts = self._padded(access(read.base, *(e.xreplace(constant) for e in read.indices)))
         self.out.append(Window(name, order, self.number, source, subscripts, copy))

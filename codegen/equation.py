@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 
 import sympy
@@ -11,6 +11,7 @@ from sympy import Expr, Indexed, KroneckerDelta, Symbol
 from codegen.affine import (
     Costs,
     Plain,
+    WindowKey,
     factors,
     is_plain,
     mixed_radix,
@@ -89,13 +90,20 @@ def _anonymous(reduction: Reduction) -> tuple[Expr, tuple[Symbol, ...]]:
 
 
 class EquationLowering(Products):
-    """Turns one equation into statements."""
+    """Turns one equation into statements; windows in ``copied`` are there anyway."""
 
     def __init__(
-        self, equation: Equation, number: int, fresh: Callable[..., str], known: Known, costs: Costs
+        self,
+        equation: Equation,
+        number: int,
+        fresh: Callable[..., str],
+        known: Known,
+        costs: Costs,
+        copied: Set[WindowKey],
     ) -> None:
         super().__init__(number, fresh)
         self.costs = costs
+        self.copied = copied
         self.equation = equation
         self.name = equation.name
         self.known = known
@@ -134,7 +142,7 @@ class EquationLowering(Products):
         if self._plain(expression, free):
             self.out.append(Map(name, free, self.number, expression))
             return
-        form = plain_forms(expression, free, (), self.extents, self.costs)
+        form = plain_forms(expression, free, (), self.extents, self.costs, self.copied)
         if form is None:
             self.out.append(Grid(name, free, self.number, expression, (), self._ranges(free)))
             return
@@ -249,7 +257,7 @@ class EquationLowering(Products):
         if self._plain(body, (*free, *over)):
             self._sum(name, free, over, body)
             return
-        form = plain_forms(body, free, over, self.extents, self.costs)
+        form = plain_forms(body, free, over, self.extents, self.costs, self.copied)
         if form is None:
             self.out.append(Grid(name, free, self.number, body, over, self._ranges((*free, *over))))
             return
@@ -261,7 +269,7 @@ class EquationLowering(Products):
 
     def _max(self, name: str, free: tuple[Symbol, ...], over: tuple[Symbol, ...], body: Expr) -> None:
         if not self._plain(body, (*free, *over)):
-            form = plain_forms(body, (), over, self.extents, self.costs)
+            form = plain_forms(body, (), over, self.extents, self.costs, self.copied)
             if form is not None:
                 body = self._complete(form.body, free, over)
             else:
@@ -303,7 +311,7 @@ class EquationLowering(Products):
         filled = not overlaps and volume(inner, self.extents) == volume(free, self.extents)
         load = Load(name_of(source.base), tuple(source.indices))
         if not any((*before, *after)):
-            ranges = self._ranges(inner)
+            ranges = self._ranges(held if set(held) == set(inner) else inner)
             self.out.append(Scatter(name, free, self.number, load, subscripts, ranges, not filled, overlaps))
             return
         wider = self.fresh(f"{name}_padded", padded_shape(sizes, before, after))

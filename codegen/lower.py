@@ -8,9 +8,11 @@ its whole index grid.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sympy import Symbol
 
-from codegen.affine import COPIED, Costs
+from codegen.affine import COPIED, Costs, WindowKey
 from codegen.emitter import LoweringError, extent
 from codegen.equation import EquationLowering, Known
 from codegen.program import BATCH, Draw, EquationNote, Loop, Program, Shape, Statement, Value
@@ -34,14 +36,22 @@ MODE = {
 
 
 def lower(derivation: Derivation, costs: Costs = COPIED) -> Program:
-    """Return the training program of a derivation, not yet optimized.  Raises LoweringError."""
-    return _Lowering(derivation, costs).program()
+    """Return the training program of a derivation, not yet optimized.  Raises LoweringError.
+
+    Forms are chosen twice: first as if every copy of windows served two equations, then as it does.
+    """
+    first = _Lowering(derivation, replace(costs, window=costs.window / 2), {})
+    program = first.program()
+    return _Lowering(derivation, costs, first.copies).program() if costs.window else program
 
 
 class _Lowering:
-    def __init__(self, derivation: Derivation, costs: Costs) -> None:
+    """``copies`` says which windows each equation on the way back copies, as far as that is known."""
+
+    def __init__(self, derivation: Derivation, costs: Costs, copies: dict[int, set[WindowKey]]) -> None:
         self.derivation = derivation
         self.costs = costs
+        self.copies = dict(copies)
         self.parameters = {p.name for p in derivation.network.parameters}
         self.values: dict[str, Value] = {}
         self.sections: dict[str, list[Statement]] = {name: [] for name in SECTIONS}
@@ -105,8 +115,13 @@ class _Lowering:
             section, known = MODE[numbered.mode, section], self.known.copy()
         if section == "forward":
             self._draw(numbered)
-        statements = EquationLowering(equation, numbered.number, self._fresh, known, self.costs).statements()
-        self.sections[section].extend(statements)
+        number, shares = numbered.number, section == "backward"
+        others = (made for other, made in self.copies.items() if other != number)
+        copied = set().union(*others) if shares else frozenset[WindowKey]()
+        lowering = EquationLowering(equation, number, self._fresh, known, self.costs, copied)
+        self.sections[section].extend(lowering.statements())
+        if shares:
+            self.copies[number] = lowering.copies
 
     def _draw(self, numbered: NumberedEquation) -> None:
         """Draw the noise that an equation reads."""

@@ -5,6 +5,7 @@ No pass does mathematics; after each, ``verify`` holds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from sympy import Expr, Indexed, Symbol
@@ -38,7 +39,7 @@ STEP = ("forward", "loss", "backward", "statistics", "input_gradient")
 def optimize(program: Program) -> Program:
     """Return the program with fewer values and every value's memory chosen.  Raises VerificationError."""
     verify(program, "lower")
-    for transform in (absorb_temporaries, loop_over_pieces, assign_slots):
+    for transform in (absorb_temporaries, loop_over_pieces, share_windows, assign_slots):
         program = transform(program)
         verify(program, transform.__name__)
     return program
@@ -139,6 +140,52 @@ def _renamed(statement: Statement, old: str, new: str) -> Statement:
         case Grid():
             return replace(statement, body=expression(statement.body))
     raise TypeError(f"not a statement: {statement}")
+
+
+def share_windows(program: Program) -> Program:
+    """Copy windows once that two equations on the way back read, both in one loop or both in none."""
+    kept: list[Statement | Loop] = []
+    values, whole = dict(program.values), _Sharing()
+    for entry in program.sections["backward"]:
+        if isinstance(entry, Loop):
+            kept.append(replace(entry, statements=tuple(_Sharing().kept(entry.statements))))
+        else:
+            kept += whole.kept([entry])
+    backward = {s.out for entry in kept for s in (entry.statements if isinstance(entry, Loop) else [entry])}
+    for dropped in {s.out for s in program.statements("backward")} - backward:
+        del values[dropped]
+    return replace(program, sections={**program.sections, "backward": tuple(kept)}, values=values)
+
+
+class _Sharing:
+    """Windows copied so far, by what they show, and the names that took the place of others."""
+
+    def __init__(self) -> None:
+        self.copies: dict[tuple[object, ...], str] = {}
+        self.instead: dict[str, str] = {}
+
+    def kept(self, statements: Iterable[Statement]) -> Iterator[Statement]:
+        for statement in statements:
+            for name in reads(statement) & self.instead.keys():
+                statement = _renamed(statement, name, self.instead[name])
+            shown = _shown(statement)
+            if shown is None or shown not in self.copies:
+                yield statement
+            else:
+                self.instead[statement.out] = self.copies[shown]
+            if shown is not None:
+                self.copies.setdefault(shown, statement.out)
+
+
+def _shown(statement: Statement) -> tuple[object, ...] | None:
+    """Return what a copy of windows, or of a tensor with zeros around it, shows; None for others."""
+    match statement:
+        case Pad(source=source, before=before, after=after):
+            return source, before, after
+        case Window(source=source, subscripts=subscripts, copy=True):
+            numbered = {i: Symbol(f"axis{d}", integer=True) for d, i in enumerate(statement.indices)}
+            return source, *(e.xreplace(numbered) for e in subscripts)
+    return None
 
 
 def assign_slots(program: Program) -> Program:

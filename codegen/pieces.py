@@ -48,11 +48,16 @@ def loop_over_pieces(program: Program) -> Program:
 
 @dataclass
 class _Run:
-    """Statements of a loop to be: what is computed before it, in it, and which sums it gives."""
+    """Statements of a loop to be: what is computed before it, in it and after it, and which sums it gives."""
 
     before: list[Statement] = field(default_factory=list)
     inside: list[Statement] = field(default_factory=list)
+    after: list[Statement] = field(default_factory=list)
     sums: set[str] = field(default_factory=set)
+
+    def results(self) -> set[str]:
+        """Return what is there only after the loop: its sums, and what is made of them."""
+        return self.sums | {s.out for s in self.after}
 
 
 class _Runs:
@@ -70,17 +75,22 @@ class _Runs:
         for statement in statements:
             self._place(statement)
         self._close()
-        return (*self.draws, *self.out)
+        rest, self.out = self.out, []
+        self._emit(_Run(inside=self.draws))
+        return (*self.out, *rest)
 
     def _place(self, statement: Statement) -> None:
         read = reads(statement)
         if isinstance(statement, Draw):
-            self.draws.append(statement)  # for all of the batch, so that it does not depend on the pieces
+            self.draws.append(statement)
             return
         if self._shows_input(statement) or (isinstance(statement, Reshape) and not self._made_here(read)):
             self.run.before.append(statement)
             return
-        if read & self.run.sums:
+        if read & self.run.results():
+            if not self._batched(statement.out) and not any(map(self._batched, read)):
+                self.run.after.append(statement)
+                return
             self._close()
         if not self._batched(statement.out) and not any(map(self._batched, read)):
             if self.run.inside and not self._made_here(read):
@@ -105,18 +115,18 @@ class _Runs:
 
     def _close(self) -> None:
         run, self.run = self.run, _Run()
-        after: list[Statement] = []
+        shown: list[Statement] = []
         while run.inside and isinstance(run.inside[-1], Reshape):
-            after.insert(0, run.inside.pop())
+            shown.insert(0, run.inside.pop())
         self._emit(run)
-        self.out += after
+        self.out += [*run.after, *shown]
 
     def _emit(self, run: _Run) -> None:
         touched = {name for s in run.inside for name in (*reads(s), s.out) if self._batched(name)}
         largest = max((count(self.program.values[name].shape) for name in touched), default=0)
         first = run.inside[0] if run.inside else None
         lone = len(run.inside) == 1 and not (
-            isinstance(first, Reduce) and not isinstance(first.body, Indexed)
+            isinstance(first, Draw) or (isinstance(first, Reduce) and not isinstance(first.body, Indexed))
         )
         self.out += run.before
         if largest < LEAST or not run.inside or lone:

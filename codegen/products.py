@@ -51,12 +51,18 @@ class Products(Emitter):
     def _product_order(
         self, body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...]
     ) -> tuple[Symbol, ...]:
-        """Return the free indices in an order in which a matrix product can give them, where one can."""
+        """Return the free indices in an order in which a matrix product can give them, where one can.
+
+        Within each operand they keep the order that they have in memory.
+        """
         groups = self._groups(body, free, over)[0]
         if len(groups) != 2:
             return free
         first, second = sorted(groups, key=lambda g: (free[0] not in g, sorted(map(str, g))))
-        return tuple(sorted(free, key=lambda i: (i in second) + (i in second and i not in first)))
+        native = [i for f in groups[first] + groups[second] if isinstance(f, Indexed) for i in self.native(f)]
+        placed = [*(i for i in free if i not in native), *native]
+        side = {i: 0 if i not in second else 1 if i in first else 2 for i in free}
+        return tuple(sorted(free, key=lambda i: (side[i], placed.index(i))))
 
     def _groups(
         self, body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...]
@@ -75,17 +81,15 @@ class Products(Emitter):
         return groups, scale
 
     def _summed_order(self, one: Expr, other: Expr, summed: set[Symbol]) -> tuple[Symbol, ...]:
-        """Return the order of the summed indices that copies least: that of a plain factor, or the larger."""
+        """Return the order of the summed indices that copies least: that of the larger factor."""
 
         def order(e: Expr) -> tuple[Symbol, ...]:
             indices = self.native(e) if isinstance(e, Indexed) else tuple(self.extents)
             return tuple(i for i in indices if i in summed)
 
-        def key(e: Expr) -> tuple[bool, int]:
-            size = volume(e.free_symbols & self.extents.keys(), self.extents)
-            return not (isinstance(e, Indexed) and is_plain(e, self.extents)), -size
-
-        return order(min((one, other), key=key))
+        return order(
+            max((one, other), key=lambda e: volume(e.free_symbols & self.extents.keys(), self.extents))
+        )
 
     def _operand(self, factor: Expr, blocks: tuple[tuple[Symbol, ...], ...]) -> Load:
         """Return a factor as a load whose indices are whole blocks, copied where they are not."""

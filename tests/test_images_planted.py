@@ -32,7 +32,6 @@ import codegen.generate
 import codegen.pieces
 import codegen.targets.numpy.gathering
 import codegen.targets.numpy.trainer
-from codegen.affine import is_plain
 from codegen.emitter import LoweringError
 from codegen.program import Draw, Loop, Pad, Program, Reduce, Scatter, Window
 from codegen.verify import VerificationError
@@ -43,8 +42,7 @@ from derive.spec.load import parse_spec
 from runtime.gradcheck import check_gradients
 from runtime.program import load_program
 
-BATCH = 5  # in pieces of one to four samples,
-LARGEST = 2**7  # of which the largest tensor has no more values than this
+BATCH = 5  # in pieces of one to four samples
 Array = NDArray[Any]
 
 
@@ -229,7 +227,6 @@ def program(spec_text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Bu
     """The program of a spec, in small pieces, made with whatever was patched."""
     for name, value in SMALL_PIECES.items():
         monkeypatch.setattr(codegen.pieces, name, value)
-    monkeypatch.setattr(codegen.pieces, "LARGEST", LARGEST)
     spec = parse_spec(spec_text, "spec.toml")
     generated = codegen.generate.generate(spec)
     target = codegen.generate.write(generated, folder, force=True)
@@ -348,14 +345,25 @@ def helper(name: str, old: str, new: str) -> tuple[Any, str, Callable[[Any], Any
     return codegen.targets.numpy.trainer, "HELPERS", change
 
 
-def unturned(reflected: Callable[..., sympy.Expr]) -> Callable[..., sympy.Expr]:
+def unturned(expanded: Callable[..., sympy.Expr]) -> Callable[..., sympy.Expr]:
     """Turn the index of a window without turning it in the weights beside it."""
 
-    def wrong(body: sympy.Expr, over: tuple[Symbol, ...], extents: Any) -> sympy.Expr:
-        weights = {str(e.base.label): e for e in body.atoms(Indexed) if is_plain(e, extents)}
-        return on_nodes(Indexed, lambda e: weights.get(str(e.base.label), e))(reflected(body, over, extents))
+    def wrong(body: sympy.Expr, replace: dict[Symbol, sympy.Expr]) -> sympy.Expr:
+        right = expanded(body, replace)
+        if not all(new.has(old) for old, new in replace.items()):
+            return right
+        weights = {str(e.base.label): e for e in body.atoms(Indexed) if "W" in str(e.base.label)}
+        return on_nodes(Indexed, lambda e: weights.get(str(e.base.label), e))(right)
 
     return wrong
+
+
+def unturned_back(s: Scatter) -> Scatter:
+    """A weight's gradient left as the windows of what comes after it have it."""
+    own = zip(s.subscripts, s.indices, strict=True)
+    turned = {i: -e.coeff(i) * i for e, _ in own for i in e.free_symbols if e.coeff(i) < 0}
+    return replace(s, subscripts=tuple(e if e.is_Symbol else sum(turned.get(i, i) for i in e.free_symbols)
+                                       if turned else e for e in s.subscripts))  # fmt: skip
 
 
 SLIPS = (
@@ -382,7 +390,7 @@ SLIPS = (
     Slip("the last of equals wins", POOLS, x=equal_pixels,
          patch=helper("first", "np.ndindex(*(values.shape[axis] for axis in axes))",
                       "reversed([*np.ndindex(*(values.shape[axis] for axis in axes))])")),
-    Slip("all of equals win", POOLS, x=equal_pixels, patch=helper("first", "waiting ^= hit", "pass")),
+    Slip("all of equals win", POOLS, x=equal_pixels, patch=helper("first", "reached |= here", "pass")),
     Slip("a maximum of the last place alone", POOLS,
          patch=helper("greatest", "values[tuple(at)] if rest is None else rest", "values[tuple(at)]")),
     Slip("a seed that is not used", DROPOUT, patch=helper("draw", "seed or 0", "0")),
@@ -390,7 +398,8 @@ SLIPS = (
          patch=(codegen.targets.numpy.gathering, "looped", lambda looped: lambda *a: ())),
     Slip("places that are told apart though they are not", WIDER,
          patch=(codegen.equation, "distinct", lambda _: lambda *a: True)),
-    Slip("the kernel not turned in a window", CONV, patch=(codegen.affine, "_reflected", unturned)),
+    Slip("the kernel not turned in a window", CONV, patch=(codegen.affine, "_expanded", unturned)),
+    Slip("a kernel's gradient not turned back", CONV, on(Scatter, unturned_back)),
     Slip("an adjoint that starts one late", WIDER,
          patch=(codegen.affine, "_solve", lambda solve: lambda body, symbol, extents: one_late(
              solve(body, symbol, extents)))),

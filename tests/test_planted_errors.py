@@ -152,7 +152,7 @@ def tied() -> Array:
 INPUT_ONLY = ("differences", "gradients")  # the parameters' steps are right
 
 # How `first` goes through a window; backwards, the last of equals wins.
-PLACES = """waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
+PLACES = """reached, here = np.zeros(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):"""
 
 PLANTED = (

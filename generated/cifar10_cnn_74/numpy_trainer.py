@@ -51,24 +51,28 @@ def add_windows(places, values, axes):
         places[tuple(at)] += values[tuple(at)]
 
 
-def draw(seed, stream, probability, out):
-    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator."""
-    bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
-    return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
+def draw(seed, stream, probability, out, before=0):
+    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator.
+
+    ``before`` says how many values of the stream come earlier; each count of the generator gives 16.
+    """
+    block, skip = divmod(before, 16)
+    bits = np.random.Philox(key=[seed or 0, stream], counter=block).random_raw(-(-(skip + out.size) // 4))
+    chosen = bits.view(np.uint16)[skip : skip + out.size].reshape(out.shape)
+    return np.less(chosen, round(probability * 2**16), out=out)
 
 
 def first(values, best, axes, out=None):
     """Say where values reach best for the first time along the axes."""
     out = np.empty(values.shape, bool) if out is None else out
     at = [slice(None)] * values.ndim
-    waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
+    reached, here = np.zeros(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
-        np.equal(values[tuple(at)], best, out=hit)
-        hit &= waiting
-        waiting ^= hit
-        out[tuple(at)] = hit
+        np.equal(values[tuple(at)], best, out=here)
+        np.greater(here, reached, out=out[tuple(at)])
+        reached |= here
     return out
 
 
@@ -148,32 +152,32 @@ def on_threads(piece, N, size, *sums):
 
 def dot(a, b, out):
     """Return a b in out; where it is large, each thread computes some of its rows."""
-    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
-    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    if a.size * b.shape[-1] <= 2**22:
+        return np.dot(a, b, out=out)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), len(a))
     return out
 
 
 @functools.cache
-def layout(pattern):
-    """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
+def layout(pattern, extents, strides, **sizes):
+    """Return where a view at the affine subscripts of a pattern starts, its shape and its strides."""
     read, order = pattern.split(" -> ")
-    terms = [re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1] for subscript in read.split()]
-    number = {"": 1, "+": 1, "-": -1}
-    return [[(number.get(f) or int(f), i) for f, i in axis] for axis in terms], order.split()
+    order, number, start = order.split(), {"": 1, "+": 1, "-": -1}, []
+    steps = dict.fromkeys(order, 0)
+    for subscript, extent, stride in zip(read.split(), extents, strides, strict=True):
+        terms = re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1]
+        start.append(slice(sum(int(factor) for factor, index in terms if not index), None))
+        for factor, index in terms:
+            if index:
+                steps[index] += (number.get(factor) or int(factor)) * stride
+                sizes.setdefault(index, extent)
+    return tuple(start), tuple(sizes[index] for index in order), tuple(steps[index] for index in order)
 
 
 def windows(a, pattern, **sizes):
     """View a at affine subscripts, without a copy: "n 2i+u c -> n i u c" is a[n, 2i+u, c]."""
-    subscripts, order = layout(pattern)
-    start, strides = [], dict.fromkeys(order, 0)
-    for step, extent, terms in zip(a.strides, a.shape, subscripts, strict=True):
-        start.append(slice(sum(factor for factor, index in terms if not index), None))
-        for factor, index in terms:
-            if index:
-                strides[index] += factor * step
-                sizes.setdefault(index, extent)
-    shape = [sizes[index] for index in order]
-    return np.lib.stride_tricks.as_strided(a[tuple(start)], shape, [strides[index] for index in order])
+    start, shape, strides = layout(pattern, a.shape, a.strides, **sizes)
+    return np.lib.stride_tricks.as_strided(a[start], shape, strides)
 
 
 # ---- Parameters: views into one flat vector --------------------------------------------------------
@@ -265,25 +269,24 @@ class Workspace:
         self.delta5 = self.T
         self.delta4 = self.a4_2
         self.da3_3 = self.a3_4
+        self.W3_windows = room("W3_windows", 32, 3, 3, 64)
         self.W2_windows = room("W2_windows", 32, 3, 3, 32)
         self.da3_2 = self.da3_3.reshape(N, 7, 7, 64)
         self.delta3_winner = room("delta3_winner", THREADS, piece(4), 7, 7, 2, 2, 64, dtype=bool)
         self.delta3_sum_windows = room("delta3_sum_windows", THREADS, piece(4), 7, 7, 2, 2, 64)
         self.delta3_sum = self.z3
         self.delta3 = self.z3
-        self.a2_2_padded_2 = room("a2_2_padded_2", THREADS, piece(4), 17, 17, 32, fill=np.zeros)
-        self.a2_2_windows_2 = self.a2_2_windows
-        self.da2_2_windows = self.a2_2_windows
-        self.da2_2_padded = room("da2_2_padded", THREADS, piece(4), 17, 17, 32)
+        self.delta3_padded = room("delta3_padded", THREADS, piece(4), 17, 17, 64, fill=np.zeros)
+        self.delta3_windows = room("delta3_windows", THREADS, piece(4), 15, 15, 3, 3, 64)
+        self.dW3_windows = room("dW3_windows", 3, 3, 64, 32)
         self.da2_2 = room("da2_2", THREADS, piece(4), 15, 15, 32)
         self.delta2_winner = room("delta2_winner", THREADS, piece(4), 15, 15, 2, 2, 32, dtype=bool)
         self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(4), 15, 15, 2, 2, 32)
         self.delta2_sum = self.z1
         self.delta2 = self.z1
-        self.a1_2_padded_2 = room("a1_2_padded_2", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
-        self.a1_2_windows_2 = self.a1_2_windows
         self.delta2_padded = room("delta2_padded", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
         self.delta2_windows = self.a1_2_windows
+        self.dW2_windows = room("dW2_windows", 3, 3, 32, 32)
         self.delta1 = self.a1_2
         self.a0_windows_2 = self.a0_windows
         if inputs:  # for the gradient with respect to them
@@ -325,9 +328,14 @@ def prepare(p, x, t=None):
 # ---- Forward, in training --------------------------------------------------------------------------
 def forward(p, x, w, seed):
     N = len(x)
-    draw(seed, 0, 0.8, out=w.m1)                                        # m1 ∼ Bernoulli(0.8)            (N, 30, 30, 32) (5)
-    draw(seed, 1, 0.8, out=w.m3)                                        # m3 ∼ Bernoulli(0.8)            (N, 3136) (14)
-    draw(seed, 2, 0.8, out=w.m4)                                        # m4 ∼ Bernoulli(0.8)            (N, 512) (18)
+
+    def piece(s, m, thread):
+        m1, m3, m4 = w.m1[s], w.m3[s], w.m4[s]
+        draw(seed, 0, 0.8, out=m1, before=28800 * s.start)              # m1 ∼ Bernoulli(0.8)            (N, 30, 30, 32) (5)
+        draw(seed, 1, 0.8, out=m3, before=3136 * s.start)               # m3 ∼ Bernoulli(0.8)            (N, 3136) (14)
+        draw(seed, 2, 0.8, out=m4, before=512 * s.start)                # m4 ∼ Bernoulli(0.8)            (N, 512) (18)
+
+    on_threads(piece, N, 36)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
 
     def piece(s, m, thread):
@@ -455,20 +463,19 @@ def backward(p, x, t, w, g):
     dot(w.delta4.T, w.a3_4, out=g["W4"])                                # ∂E/∂W4 = Σₙ δ4ₙ a3_4ₙᵀ         (512, 3136)  (27)
     np.dot(w.ones, w.delta4, out=g["b4"])                               # ∂E/∂b4 = Σₙ δ4ₙ                (512,)       (28)
     dot(w.delta4, p["W4"], out=w.da3_3)                                 # ∂E/∂a3_3 = (5/4) (W4ᵀ δ4) ⊙ m3 (N, 3136)    (29)
+    np.copyto(w.W3_windows, windows(p["W3"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (34)
     np.copyto(w.W2_windows, windows(p["W2"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (38)
 
-    def piece(s, m, thread, dW3, db3, dW2, db2, dW1, db1):
+    def piece(s, m, thread, dW3_windows, db3, dW2_windows, db2, dW1, db1):
         da3_3, m3, a3, a3_2, a2_2, a2 = w.da3_3[s], w.m3[s], w.a3[s], w.a3_2[s], w.a2_2[s], w.a2[s]
         a1_2, delta1, a1, m1 = w.a1_2[s], w.delta1[s], w.a1[s], w.m1[s]
         delta3_winner = w.delta3_winner[thread, :m]
         delta3_sum_windows, delta3_sum = w.delta3_sum_windows[thread, :m], w.delta3_sum[thread, :m]
-        delta3, a2_2_padded_2 = w.delta3[thread, :m], w.a2_2_padded_2[thread, :m]
-        a2_2_windows_2, da2_2_windows = w.a2_2_windows_2[thread, :m], w.da2_2_windows[thread, :m]
-        da2_2_padded, da2_2 = w.da2_2_padded[thread, :m], w.da2_2[thread, :m]
+        delta3, delta3_padded = w.delta3[thread, :m], w.delta3_padded[thread, :m]
+        delta3_windows, da2_2 = w.delta3_windows[thread, :m], w.da2_2[thread, :m]
         delta2_winner = w.delta2_winner[thread, :m]
         delta2_sum_windows, delta2_sum = w.delta2_sum_windows[thread, :m], w.delta2_sum[thread, :m]
-        delta2, a1_2_padded_2 = w.delta2[thread, :m], w.a1_2_padded_2[thread, :m]
-        a1_2_windows_2, delta2_padded = w.a1_2_windows_2[thread, :m], w.delta2_padded[thread, :m]
+        delta2, delta2_padded = w.delta2[thread, :m], w.delta2_padded[thread, :m]
         delta2_windows, a0_windows_2 = w.delta2_windows[thread, :m], w.a0_windows_2[thread, :m]
         da3_3 *= real(1.25) * m3                                        # (29)
         da3_2 = da3_3.reshape(m, 7, 7, 64)                              # ∂E/∂a3_2 = vec⁻¹(∂E/∂a3_3)     (N, 7, 7, 64) (30)
@@ -480,15 +487,12 @@ def backward(p, x, t, w, g):
         windows(delta3_sum, "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)[...] = delta3_sum_windows  # (31)
         np.multiply(delta3_sum, a3 > 0, out=delta3)                     # (31)
         # ∂E/∂W3 = Σₙ δ3ₙ ⋆(p=1) a2_2ₙ   (64, 3, 3, 32) (32)
-        a2_2_padded_2[:, 1:-1, 1:-1] = a2_2                             # (32)
-        np.copyto(a2_2_windows_2, windows(a2_2_padded_2, "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (32)
-        dW3.reshape(64, -1)[...] += np.dot(delta3.reshape(-1, 64).T, a2_2_windows_2.reshape(-1, 288))  # (32)
+        delta3_padded[:, 1:-1, 1:-1] = delta3                           # (32)
+        np.copyto(delta3_windows, windows(delta3_padded, "n i+u j+v k -> n i j u v k", i=15, j=15, u=3, v=3))  # (32)
+        dW3_windows.reshape(576, -1)[...] += np.dot(delta3_windows.reshape(-1, 576).T, a2_2.reshape(-1, 32))  # (32)
         db3 += np.dot(w.places[: m * 225], delta3.reshape(-1, 64))      # ∂E/∂b3[k] = Σₙᵢⱼ δ3[n,i,j,k]   (64,)        (33)
         # ∂E/∂a2_2 = W3ᵀ ∗(p=1) δ3       (N, 15, 15, 32) (34)
-        np.dot(delta3.reshape(-1, 64), p["W3"].reshape(64, -1), out=da2_2_windows.reshape(-1, 288))  # (34)
-        da2_2_padded[...] = 0                                           # (34)
-        add_windows(windows(da2_2_padded, "n p+u q+v c -> n p q u v c", p=15, q=15, u=3, v=3), da2_2_windows, axes=(3, 4))  # (34)
-        np.copyto(da2_2, da2_2_padded[:, 1:-1, 1:-1])                   # (34)
+        np.dot(delta3_windows.reshape(-1, 576), w.W3_windows.reshape(32, -1).T, out=da2_2.reshape(-1, 32))  # (34)
         # δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0] (N, 30, 30, 32) (35)
         a2_windows_2 = windows(a2, "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2)  # (35)
         first(a2_windows_2, a2_2, axes=(3, 4), out=delta2_winner)       # (35)
@@ -496,13 +500,11 @@ def backward(p, x, t, w, g):
         windows(delta2_sum, "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2)[...] = delta2_sum_windows  # (35)
         np.multiply(delta2_sum, a2 > 0, out=delta2)                     # (35)
         # ∂E/∂W2 = Σₙ δ2ₙ ⋆(p=1) a1_2ₙ   (32, 3, 3, 32) (36)
-        a1_2_padded_2[:, 1:-1, 1:-1] = a1_2                             # (36)
-        np.copyto(a1_2_windows_2, windows(a1_2_padded_2, "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (36)
-        dW2.reshape(32, -1)[...] += np.dot(delta2.reshape(-1, 32).T, a1_2_windows_2.reshape(-1, 288))  # (36)
+        delta2_padded[:, 1:-1, 1:-1] = delta2                           # (36)
+        np.copyto(delta2_windows, windows(delta2_padded, "n i+u j+v k -> n i j u v k", i=30, j=30, u=3, v=3))  # (36)
+        dW2_windows.reshape(288, -1)[...] += np.dot(delta2_windows.reshape(-1, 288).T, a1_2.reshape(-1, 32))  # (36)
         db2 += np.dot(w.places[: m * 900], delta2.reshape(-1, 32))      # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (37)
         # δ1 = (5/4) (W2ᵀ ∗(p=1) δ2) ⊙ m1 ⊙ [a1 > 0] (N, 30, 30, 32) (38)
-        delta2_padded[:, 1:-1, 1:-1] = delta2                           # (38)
-        np.copyto(delta2_windows, windows(delta2_padded, "n p+u q+v k -> n p q u v k", p=30, q=30, u=3, v=3))  # (38)
         np.dot(delta2_windows.reshape(-1, 288), w.W2_windows.reshape(32, -1).T, out=delta1.reshape(-1, 32))  # (38)
         delta1 *= real(1.25) * (m1 & (a1 > 0))                          # (38)
         # ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ          (32, 3, 3, 3) (39)
@@ -510,7 +512,9 @@ def backward(p, x, t, w, g):
         dW1.reshape(32, -1)[...] += np.dot(delta1.reshape(-1, 32).T, a0_windows_2.reshape(-1, 27))  # (39)
         db1 += np.dot(w.places[: m * 900], delta1.reshape(-1, 32))      # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (32,)        (40)
 
-    on_threads(piece, N, 4, g["W3"], g["b3"], g["W2"], g["b2"], g["W1"], g["b1"])
+    on_threads(piece, N, 4, w.dW3_windows, g["b3"], w.dW2_windows, g["b2"], g["W1"], g["b1"])
+    windows(g["W3"], "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW3_windows  # (32)
+    windows(g["W2"], "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW2_windows  # (36)
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------

@@ -64,24 +64,28 @@ def add_windows(places, values, axes):
         places[tuple(at)] += values[tuple(at)]
 
 
-def draw(seed, stream, probability, out):
-    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator."""
-    bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
-    return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
+def draw(seed, stream, probability, out, before=0):
+    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator.
+
+    ``before`` says how many values of the stream come earlier; each count of the generator gives 16.
+    """
+    block, skip = divmod(before, 16)
+    bits = np.random.Philox(key=[seed or 0, stream], counter=block).random_raw(-(-(skip + out.size) // 4))
+    chosen = bits.view(np.uint16)[skip : skip + out.size].reshape(out.shape)
+    return np.less(chosen, round(probability * 2**16), out=out)
 
 
 def first(values, best, axes, out=None):
     """Say where values reach best for the first time along the axes."""
     out = np.empty(values.shape, bool) if out is None else out
     at = [slice(None)] * values.ndim
-    waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
+    reached, here = np.zeros(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
-        np.equal(values[tuple(at)], best, out=hit)
-        hit &= waiting
-        waiting ^= hit
-        out[tuple(at)] = hit
+        np.equal(values[tuple(at)], best, out=here)
+        np.greater(here, reached, out=out[tuple(at)])
+        reached |= here
     return out
 
 
@@ -161,32 +165,32 @@ def on_threads(piece, N, size, *sums):
 
 def dot(a, b, out):
     """Return a b in out; where it is large, each thread computes some of its rows."""
-    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
-    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    if a.size * b.shape[-1] <= 2**22:
+        return np.dot(a, b, out=out)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), len(a))
     return out
 
 
 @functools.cache
-def layout(pattern):
-    """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
+def layout(pattern, extents, strides, **sizes):
+    """Return where a view at the affine subscripts of a pattern starts, its shape and its strides."""
     read, order = pattern.split(" -> ")
-    terms = [re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1] for subscript in read.split()]
-    number = {"": 1, "+": 1, "-": -1}
-    return [[(number.get(f) or int(f), i) for f, i in axis] for axis in terms], order.split()
+    order, number, start = order.split(), {"": 1, "+": 1, "-": -1}, []
+    steps = dict.fromkeys(order, 0)
+    for subscript, extent, stride in zip(read.split(), extents, strides, strict=True):
+        terms = re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1]
+        start.append(slice(sum(int(factor) for factor, index in terms if not index), None))
+        for factor, index in terms:
+            if index:
+                steps[index] += (number.get(factor) or int(factor)) * stride
+                sizes.setdefault(index, extent)
+    return tuple(start), tuple(sizes[index] for index in order), tuple(steps[index] for index in order)
 
 
 def windows(a, pattern, **sizes):
     """View a at affine subscripts, without a copy: "n 2i+u c -> n i u c" is a[n, 2i+u, c]."""
-    subscripts, order = layout(pattern)
-    start, strides = [], dict.fromkeys(order, 0)
-    for step, extent, terms in zip(a.strides, a.shape, subscripts, strict=True):
-        start.append(slice(sum(factor for factor, index in terms if not index), None))
-        for factor, index in terms:
-            if index:
-                strides[index] += factor * step
-                sizes.setdefault(index, extent)
-    shape = [sizes[index] for index in order]
-    return np.lib.stride_tricks.as_strided(a[tuple(start)], shape, [strides[index] for index in order])
+    start, shape, strides = layout(pattern, a.shape, a.strides, **sizes)
+    return np.lib.stride_tricks.as_strided(a[start], shape, strides)
 
 
 # ---- Parameters: views into one flat vector --------------------------------------------------------
@@ -258,7 +262,7 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(N * 1024, piece(4) * 225, piece(4) * 900, piece(16) * 225, piece(36) * 900, piece(36) * 1024, piece(145) * 225), dtype)
+        self.places = np.ones(max(N * 1024, piece(4) * 225, piece(4) * 900, piece(8) * 225, piece(36) * 900, piece(36) * 1024, piece(145) * 225), dtype)
         self.m2 = room("m2", N, 30, 30, 32, dtype=bool)
         self.m6 = room("m6", N, 3136, dtype=bool)
         self.m7 = room("m7", N, 512, dtype=bool)
@@ -302,15 +306,15 @@ class Workspace:
         self.delta8 = self.T
         self.delta7 = self.a7_2
         self.da6_3 = self.a6_4
+        self.W6_windows = room("W6_windows", 32, 3, 3, 64)
         self.da6_2 = self.da6_3.reshape(N, 7, 7, 64)
-        self.delta6_winner = room("delta6_winner", THREADS, piece(16), 7, 7, 2, 2, 64, dtype=bool)
-        self.delta6_sum_windows = room("delta6_sum_windows", THREADS, piece(16), 7, 7, 2, 2, 64)
-        self.delta6_sum = self.z6
-        self.delta6 = self.z6
-        self.z5_padded_2 = room("z5_padded_2", THREADS, piece(16), 17, 17, 32, fill=np.zeros)
-        self.z5_windows_2 = self.z5_windows
-        self.delta5_windows = self.z5_windows
-        self.delta5_padded = room("delta5_padded", THREADS, piece(16), 17, 17, 32)
+        self.delta6_winner = room("delta6_winner", THREADS, piece(8), 7, 7, 2, 2, 64, dtype=bool)
+        self.delta6_sum_windows = room("delta6_sum_windows", THREADS, piece(8), 7, 7, 2, 2, 64)
+        self.delta6_sum = room("delta6_sum", THREADS, piece(8), 15, 15, 64)
+        self.delta6 = self.delta6_sum
+        self.delta6_padded = room("delta6_padded", THREADS, piece(8), 17, 17, 64, fill=np.zeros)
+        self.delta6_windows = room("delta6_windows", THREADS, piece(8), 15, 15, 3, 3, 64)
+        self.dW6_windows = room("dW6_windows", 3, 3, 64, 32)
         self.delta5 = self.z5
         self.W4_windows = room("W4_windows", 32, 3, 3, 32)
         self.da4_2 = room("da4_2", THREADS, piece(4), 15, 15, 32)
@@ -318,10 +322,9 @@ class Workspace:
         self.delta4_sum_windows = room("delta4_sum_windows", THREADS, piece(4), 15, 15, 2, 2, 32)
         self.delta4_sum = self.z4
         self.delta4 = self.z4
-        self.z3_padded_2 = room("z3_padded_2", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
-        self.z3_windows_2 = self.z3_windows
         self.delta4_padded = room("delta4_padded", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
         self.delta4_windows = self.z3_windows
+        self.dW4_windows = room("dW4_windows", 3, 3, 32, 32)
         self.delta3 = self.z3
         self.delta2 = self.z2
         self.z1_windows_2 = self.z1_windows
@@ -365,9 +368,14 @@ def prepare(p, x, t=None):
 # ---- Forward, in training --------------------------------------------------------------------------
 def forward(p, x, w, seed):
     N = len(x)
-    draw(seed, 0, 0.8, out=w.m2)                                        # m2 ∼ Bernoulli(0.8)            (N, 30, 30, 32) (10)
-    draw(seed, 1, 0.8, out=w.m6)                                        # m6 ∼ Bernoulli(0.8)            (N, 3136) (29)
-    draw(seed, 2, 0.8, out=w.m7)                                        # m7 ∼ Bernoulli(0.8)            (N, 512) (33)
+
+    def piece(s, m, thread):
+        m2, m6, m7 = w.m2[s], w.m6[s], w.m7[s]
+        draw(seed, 0, 0.8, out=m2, before=28800 * s.start)              # m2 ∼ Bernoulli(0.8)            (N, 30, 30, 32) (10)
+        draw(seed, 1, 0.8, out=m6, before=3136 * s.start)               # m6 ∼ Bernoulli(0.8)            (N, 3136) (29)
+        draw(seed, 2, 0.8, out=m7, before=512 * s.start)                # m7 ∼ Bernoulli(0.8)            (N, 512) (33)
+
+    on_threads(piece, N, 36)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
     mu1 = np.dot(w.places[: N * 1024], a0.reshape(-1, 3), out=w.mu1)    # μ1[k] = (1/(1024 N)) Σₙᵢⱼ a0[n,i,j,k] (3,)         (3)
     mu1 /= 1024 * N                                                     # (3)
@@ -539,15 +547,15 @@ def backward(p, x, t, w, g):
     dot(w.delta7.T, w.a6_4, out=g["W7"])                                # ∂E/∂W7 = Σₙ δ7ₙ a6_4ₙᵀ         (512, 3136)  (42)
     np.dot(w.ones, w.delta7, out=g["b7"])                               # ∂E/∂b7 = Σₙ δ7ₙ                (512,)       (43)
     dot(w.delta7, p["W7"], out=w.da6_3)                                 # ∂E/∂a6_3 = (5/4) (W7ᵀ δ7) ⊙ m6 (N, 3136)    (44)
+    np.copyto(w.W6_windows, windows(p["W6"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (49)
 
-    def piece(s, m, thread, dW6, db6, dbeta5, dgamma5):
+    def piece(s, m, thread, dW6_windows, db6, dbeta5, dgamma5):
         da6_3, m6, a6, a6_2, z5, delta5 = w.da6_3[s], w.m6[s], w.a6[s], w.a6_2[s], w.z5[s], w.delta5[s]
         xhat5 = w.xhat5[s]
         delta6_winner = w.delta6_winner[thread, :m]
         delta6_sum_windows, delta6_sum = w.delta6_sum_windows[thread, :m], w.delta6_sum[thread, :m]
-        delta6, z5_padded_2 = w.delta6[thread, :m], w.z5_padded_2[thread, :m]
-        z5_windows_2, delta5_windows = w.z5_windows_2[thread, :m], w.delta5_windows[thread, :m]
-        delta5_padded = w.delta5_padded[thread, :m]
+        delta6, delta6_padded = w.delta6[thread, :m], w.delta6_padded[thread, :m]
+        delta6_windows = w.delta6_windows[thread, :m]
         da6_3 *= real(1.25) * m6                                        # (44)
         da6_2 = da6_3.reshape(m, 7, 7, 64)                              # ∂E/∂a6_2 = vec⁻¹(∂E/∂a6_3)     (N, 7, 7, 64) (45)
         # δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0] (N, 15, 15, 64) (46)
@@ -558,29 +566,26 @@ def backward(p, x, t, w, g):
         windows(delta6_sum, "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)[...] = delta6_sum_windows  # (46)
         np.multiply(delta6_sum, a6 > 0, out=delta6)                     # (46)
         # ∂E/∂W6 = Σₙ δ6ₙ ⋆(p=1) z5ₙ     (64, 3, 3, 32) (47)
-        z5_padded_2[:, 1:-1, 1:-1] = z5                                 # (47)
-        np.copyto(z5_windows_2, windows(z5_padded_2, "n i+u j+v c -> n i j u v c", i=15, j=15, u=3, v=3))  # (47)
-        dW6.reshape(64, -1)[...] += np.dot(delta6.reshape(-1, 64).T, z5_windows_2.reshape(-1, 288))  # (47)
+        delta6_padded[:, 1:-1, 1:-1] = delta6                           # (47)
+        np.copyto(delta6_windows, windows(delta6_padded, "n i+u j+v k -> n i j u v k", i=15, j=15, u=3, v=3))  # (47)
+        dW6_windows.reshape(576, -1)[...] += np.dot(delta6_windows.reshape(-1, 576).T, z5.reshape(-1, 32))  # (47)
         db6 += np.dot(w.places[: m * 225], delta6.reshape(-1, 64))      # ∂E/∂b6[k] = Σₙᵢⱼ δ6[n,i,j,k]   (64,)        (48)
         # δ5 = W6ᵀ ∗(p=1) δ6             (N, 15, 15, 32) (49)
-        np.dot(delta6.reshape(-1, 64), p["W6"].reshape(64, -1), out=delta5_windows.reshape(-1, 288))  # (49)
-        delta5_padded[...] = 0                                          # (49)
-        add_windows(windows(delta5_padded, "n p+u q+v c -> n p q u v c", p=15, q=15, u=3, v=3), delta5_windows, axes=(3, 4))  # (49)
-        np.copyto(delta5, delta5_padded[:, 1:-1, 1:-1])                 # (49)
+        np.dot(delta6_windows.reshape(-1, 576), w.W6_windows.reshape(32, -1).T, out=delta5.reshape(-1, 32))  # (49)
         dbeta5 += np.dot(w.places[: m * 225], delta5.reshape(-1, 32))   # ∂E/∂β5[k] = Σₙᵢⱼ δ5[n,i,j,k]   (32,)        (50)
         # ∂E/∂γ5[k] = Σₙᵢⱼ δ5[n,i,j,k] x̂5[n,i,j,k] (32,)        (51)
         dgamma5 += np.dot(w.places[: m * 225], (delta5 * xhat5).reshape(-1, 32))  # (51)
 
-    on_threads(piece, N, 16, g["W6"], g["b6"], g["beta5"], g["gamma5"])
+    on_threads(piece, N, 8, w.dW6_windows, g["b6"], g["beta5"], g["gamma5"])
+    windows(g["W6"], "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW6_windows  # (47)
     np.copyto(w.W4_windows, windows(p["W4"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (60)
 
-    def piece(s, m, thread, dW4, db4, dbeta3, dgamma3):
+    def piece(s, m, thread, dW4_windows, db4, dbeta3, dgamma3):
         delta5, xhat5, a4, a4_2, z3 = w.delta5[s], w.xhat5[s], w.a4[s], w.a4_2[s], w.z3[s]
         delta3, xhat3 = w.delta3[s], w.xhat3[s]
         da4_2, delta4_winner = w.da4_2[thread, :m], w.delta4_winner[thread, :m]
         delta4_sum_windows, delta4_sum = w.delta4_sum_windows[thread, :m], w.delta4_sum[thread, :m]
-        delta4, z3_padded_2 = w.delta4[thread, :m], w.z3_padded_2[thread, :m]
-        z3_windows_2, delta4_padded = w.z3_windows_2[thread, :m], w.delta4_padded[thread, :m]
+        delta4, delta4_padded = w.delta4[thread, :m], w.delta4_padded[thread, :m]
         delta4_windows = w.delta4_windows[thread, :m]
         # ∂E/∂a4_2[n,i,j,k] = γ5[k] (225 N δ5[n,i,j,k] − Σ_mpq δ5[m,p,q,k] − (Σ_mpq δ5[m,p,q,k] x̂5[m,p,q,k]) x̂5[n,i,j,k])/(225 N √(v5[k] + 1e-5)) (N, 15, 15, 32) (56)
         np.divide(p["gamma5"] * (225 * N * delta5 - g["gamma5"] * xhat5 - g["beta5"]), 225 * N * np.sqrt(w.v5 + 1e-05), out=da4_2)  # (56)
@@ -591,19 +596,18 @@ def backward(p, x, t, w, g):
         windows(delta4_sum, "n 2i+p 2j+q k -> n i j p q k", i=15, j=15, p=2, q=2)[...] = delta4_sum_windows  # (57)
         np.multiply(delta4_sum, a4 > 0, out=delta4)                     # (57)
         # ∂E/∂W4 = Σₙ δ4ₙ ⋆(p=1) z3ₙ     (32, 3, 3, 32) (58)
-        z3_padded_2[:, 1:-1, 1:-1] = z3                                 # (58)
-        np.copyto(z3_windows_2, windows(z3_padded_2, "n i+u j+v c -> n i j u v c", i=30, j=30, u=3, v=3))  # (58)
-        dW4.reshape(32, -1)[...] += np.dot(delta4.reshape(-1, 32).T, z3_windows_2.reshape(-1, 288))  # (58)
+        delta4_padded[:, 1:-1, 1:-1] = delta4                           # (58)
+        np.copyto(delta4_windows, windows(delta4_padded, "n i+u j+v k -> n i j u v k", i=30, j=30, u=3, v=3))  # (58)
+        dW4_windows.reshape(288, -1)[...] += np.dot(delta4_windows.reshape(-1, 288).T, z3.reshape(-1, 32))  # (58)
         db4 += np.dot(w.places[: m * 900], delta4.reshape(-1, 32))      # ∂E/∂b4[k] = Σₙᵢⱼ δ4[n,i,j,k]   (32,)        (59)
         # δ3 = W4ᵀ ∗(p=1) δ4             (N, 30, 30, 32) (60)
-        delta4_padded[:, 1:-1, 1:-1] = delta4                           # (60)
-        np.copyto(delta4_windows, windows(delta4_padded, "n p+u q+v k -> n p q u v k", p=30, q=30, u=3, v=3))  # (60)
         np.dot(delta4_windows.reshape(-1, 288), w.W4_windows.reshape(32, -1).T, out=delta3.reshape(-1, 32))  # (60)
         dbeta3 += np.dot(w.places[: m * 900], delta3.reshape(-1, 32))   # ∂E/∂β3[k] = Σₙᵢⱼ δ3[n,i,j,k]   (32,)        (61)
         # ∂E/∂γ3[k] = Σₙᵢⱼ δ3[n,i,j,k] x̂3[n,i,j,k] (32,)        (62)
         dgamma3 += np.dot(w.places[: m * 900], (delta3 * xhat3).reshape(-1, 32))  # (62)
 
-    on_threads(piece, N, 4, g["W4"], g["b4"], g["beta3"], g["gamma3"])
+    on_threads(piece, N, 4, w.dW4_windows, g["b4"], g["beta3"], g["gamma3"])
+    windows(g["W4"], "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW4_windows  # (58)
 
     def piece(s, m, thread, dW2, db2, dbeta1, dgamma1):
         a2, delta3, m2, xhat3, z1 = w.a2[s], w.delta3[s], w.m2[s], w.xhat3[s], w.z1[s]

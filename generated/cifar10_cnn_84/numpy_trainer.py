@@ -67,24 +67,28 @@ def add_windows(places, values, axes):
         places[tuple(at)] += values[tuple(at)]
 
 
-def draw(seed, stream, probability, out):
-    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator."""
-    bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
-    return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
+def draw(seed, stream, probability, out, before=0):
+    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator.
+
+    ``before`` says how many values of the stream come earlier; each count of the generator gives 16.
+    """
+    block, skip = divmod(before, 16)
+    bits = np.random.Philox(key=[seed or 0, stream], counter=block).random_raw(-(-(skip + out.size) // 4))
+    chosen = bits.view(np.uint16)[skip : skip + out.size].reshape(out.shape)
+    return np.less(chosen, round(probability * 2**16), out=out)
 
 
 def first(values, best, axes, out=None):
     """Say where values reach best for the first time along the axes."""
     out = np.empty(values.shape, bool) if out is None else out
     at = [slice(None)] * values.ndim
-    waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
+    reached, here = np.zeros(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
-        np.equal(values[tuple(at)], best, out=hit)
-        hit &= waiting
-        waiting ^= hit
-        out[tuple(at)] = hit
+        np.equal(values[tuple(at)], best, out=here)
+        np.greater(here, reached, out=out[tuple(at)])
+        reached |= here
     return out
 
 
@@ -164,32 +168,32 @@ def on_threads(piece, N, size, *sums):
 
 def dot(a, b, out):
     """Return a b in out; where it is large, each thread computes some of its rows."""
-    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
-    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    if a.size * b.shape[-1] <= 2**22:
+        return np.dot(a, b, out=out)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), len(a))
     return out
 
 
 @functools.cache
-def layout(pattern):
-    """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
+def layout(pattern, extents, strides, **sizes):
+    """Return where a view at the affine subscripts of a pattern starts, its shape and its strides."""
     read, order = pattern.split(" -> ")
-    terms = [re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1] for subscript in read.split()]
-    number = {"": 1, "+": 1, "-": -1}
-    return [[(number.get(f) or int(f), i) for f, i in axis] for axis in terms], order.split()
+    order, number, start = order.split(), {"": 1, "+": 1, "-": -1}, []
+    steps = dict.fromkeys(order, 0)
+    for subscript, extent, stride in zip(read.split(), extents, strides, strict=True):
+        terms = re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1]
+        start.append(slice(sum(int(factor) for factor, index in terms if not index), None))
+        for factor, index in terms:
+            if index:
+                steps[index] += (number.get(factor) or int(factor)) * stride
+                sizes.setdefault(index, extent)
+    return tuple(start), tuple(sizes[index] for index in order), tuple(steps[index] for index in order)
 
 
 def windows(a, pattern, **sizes):
     """View a at affine subscripts, without a copy: "n 2i+u c -> n i u c" is a[n, 2i+u, c]."""
-    subscripts, order = layout(pattern)
-    start, strides = [], dict.fromkeys(order, 0)
-    for step, extent, terms in zip(a.strides, a.shape, subscripts, strict=True):
-        start.append(slice(sum(factor for factor, index in terms if not index), None))
-        for factor, index in terms:
-            if index:
-                strides[index] += factor * step
-                sizes.setdefault(index, extent)
-    shape = [sizes[index] for index in order]
-    return np.lib.stride_tricks.as_strided(a[tuple(start)], shape, [strides[index] for index in order])
+    start, shape, strides = layout(pattern, a.shape, a.strides, **sizes)
+    return np.lib.stride_tricks.as_strided(a[start], shape, strides)
 
 
 # ---- Parameters: views into one flat vector --------------------------------------------------------
@@ -263,7 +267,7 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(piece(7) * 256, piece(14) * 256, piece(14) * 1024, piece(28) * 64, piece(28) * 256, piece(32) * 1024, piece(64) * 256, piece(128) * 64), dtype)
+        self.places = np.ones(max(piece(7) * 256, piece(7) * 1024, piece(14) * 256, piece(28) * 64, piece(32) * 1024, piece(64) * 256, piece(128) * 64), dtype)
         self.m2 = room("m2", N, 16, 16, 32, dtype=bool)
         self.m6 = room("m6", N, 8, 8, 64, dtype=bool)
         self.m8 = room("m8", N, 4, 4, 128, dtype=bool)
@@ -324,35 +328,35 @@ class Workspace:
         self.delta8_sum_windows = room("delta8_sum_windows", THREADS, piece(128), 4, 4, 2, 2, 128)
         self.delta8_sum = self.z8
         self.delta8 = self.a8
-        self.delta7 = self.a8
-        self.a6_3_padded_2 = room("a6_3_padded_2", THREADS, piece(28), 10, 10, 64, fill=np.zeros)
-        self.a6_3_windows_2 = self.a6_3_windows
-        self.da6_2_sum_windows = self.a6_3_windows
-        self.da6_2_sum_padded = room("da6_2_sum_padded", THREADS, piece(28), 10, 10, 64)
-        self.da6_2_sum = room("da6_2_sum", THREADS, piece(28), 8, 8, 64)
-        self.da6_2 = self.da6_2_sum
-        self.delta6_winner = room("delta6_winner", THREADS, piece(28), 8, 8, 2, 2, 64, dtype=bool)
-        self.delta6_sum_windows = room("delta6_sum_windows", THREADS, piece(28), 8, 8, 2, 2, 64)
-        self.delta6_sum = self.z6
+        self.W7_windows = room("W7_windows", 64, 3, 3, 128)
+        self.delta7 = room("delta7", THREADS, piece(14), 8, 8, 128)
+        self.delta7_padded = room("delta7_padded", THREADS, piece(14), 10, 10, 128, fill=np.zeros)
+        self.delta7_windows = room("delta7_windows", THREADS, piece(14), 8, 8, 3, 3, 128)
+        self.dW7_sum_windows = room("dW7_sum_windows", 3, 3, 128, 64)
+        self.da6_2 = room("da6_2", THREADS, piece(14), 8, 8, 64)
+        self.delta6_winner = room("delta6_winner", THREADS, piece(14), 8, 8, 2, 2, 64, dtype=bool)
+        self.delta6_sum_windows = room("delta6_sum_windows", THREADS, piece(14), 8, 8, 2, 2, 64)
+        self.delta6_sum = room("delta6_sum", THREADS, piece(14), 16, 16, 64)
         self.delta6 = self.a6
-        self.delta5 = self.a6
-        self.a4_padded_2 = room("a4_padded_2", THREADS, piece(7), 18, 18, 64, fill=np.zeros)
-        self.a4_windows_2 = self.a4_windows
+        self.dW7_sum = room("dW7_sum", 128, 3, 3, 64)
         self.W5_windows = room("W5_windows", 64, 3, 3, 64)
+        self.delta5 = self.z4
         self.delta5_padded = room("delta5_padded", THREADS, piece(7), 18, 18, 64, fill=np.zeros)
         self.delta5_windows = self.a4_windows
+        self.dW5_sum_windows = room("dW5_sum_windows", 3, 3, 64, 64)
         self.delta4 = self.a6
-        self.delta3 = self.a6
-        self.a2_3_padded_2 = room("a2_3_padded_2", THREADS, piece(14), 18, 18, 32, fill=np.zeros)
-        self.a2_3_windows_2 = self.a2_3_windows
-        self.da2_2_sum_windows = self.a2_3_windows
-        self.da2_2_sum_padded = room("da2_2_sum_padded", THREADS, piece(14), 18, 18, 32)
-        self.da2_2_sum = room("da2_2_sum", THREADS, piece(14), 16, 16, 32)
-        self.da2_2 = self.da2_2_sum
-        self.delta2_winner = room("delta2_winner", THREADS, piece(14), 16, 16, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(14), 16, 16, 2, 2, 32)
-        self.delta2_sum = self.z2
+        self.dW5_sum = self.W5_windows
+        self.W3_windows = room("W3_windows", 32, 3, 3, 64)
+        self.delta3 = self.z4
+        self.delta3_padded = room("delta3_padded", THREADS, piece(7), 18, 18, 64, fill=np.zeros)
+        self.delta3_windows = self.a4_windows
+        self.dW3_sum_windows = room("dW3_sum_windows", 3, 3, 64, 32)
+        self.da2_2 = room("da2_2", THREADS, piece(7), 16, 16, 32)
+        self.delta2_winner = room("delta2_winner", THREADS, piece(7), 16, 16, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(7), 16, 16, 2, 2, 32)
+        self.delta2_sum = room("delta2_sum", THREADS, piece(7), 32, 32, 32)
         self.delta2 = self.a2
+        self.dW3_sum = room("dW3_sum", 64, 3, 3, 32)
         self.delta1 = self.a2
         self.a0_padded_2 = room("a0_padded_2", THREADS, piece(32), 34, 34, 3, fill=np.zeros)
         self.a0_windows_2 = self.a0_windows
@@ -396,10 +400,15 @@ def prepare(p, x, t=None):
 # ---- Forward, in training --------------------------------------------------------------------------
 def forward(p, x, w, seed):
     N = len(x)
-    draw(seed, 0, 0.9, out=w.m2)                                        # m2 ∼ Bernoulli(0.9)            (N, 16, 16, 32) (11)
-    draw(seed, 1, 0.8, out=w.m6)                                        # m6 ∼ Bernoulli(0.8)            (N, 8, 8, 64) (28)
-    draw(seed, 2, 0.7, out=w.m8)                                        # m8 ∼ Bernoulli(0.7)            (N, 4, 4, 128) (38)
-    draw(seed, 3, 0.6, out=w.m9)                                        # m9 ∼ Bernoulli(0.6)            (N, 128) (43)
+
+    def piece(s, m, thread):
+        m2, m6, m8, m9 = w.m2[s], w.m6[s], w.m8[s], w.m9[s]
+        draw(seed, 0, 0.9, out=m2, before=8192 * s.start)               # m2 ∼ Bernoulli(0.9)            (N, 16, 16, 32) (11)
+        draw(seed, 1, 0.8, out=m6, before=4096 * s.start)               # m6 ∼ Bernoulli(0.8)            (N, 8, 8, 64) (28)
+        draw(seed, 2, 0.7, out=m8, before=2048 * s.start)               # m8 ∼ Bernoulli(0.7)            (N, 4, 4, 128) (38)
+        draw(seed, 3, 0.6, out=m9, before=128 * s.start)                # m9 ∼ Bernoulli(0.6)            (N, 128) (43)
+
+    on_threads(piece, N, 128)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
 
     def piece(s, m, thread, mu2):
@@ -649,33 +658,24 @@ def backward(p, x, t, w, g):
         dgamma8 += np.dot(w.places[: m * 64], (delta8 * xhat8).reshape(-1, 128))  # (58)
 
     on_threads(piece, N, 128, g["beta8"], g["gamma8"])
+    np.copyto(w.W7_windows, windows(p["W7"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (65)
 
-    def piece(s, m, thread, dW7):
-        delta8, xhat8, delta7, a6_3 = w.delta8[s], w.xhat8[s], w.delta7[s], w.a6_3[s]
-        a6_3_padded_2, a6_3_windows_2 = w.a6_3_padded_2[thread, :m], w.a6_3_windows_2[thread, :m]
+    def piece(s, m, thread, dW7_sum_windows, dbeta6, dgamma6):
+        delta8, xhat8, a6_3, m6, a6 = w.delta8[s], w.xhat8[s], w.a6_3[s], w.m6[s], w.a6[s]
+        a6_2, delta6, xhat6 = w.a6_2[s], w.delta6[s], w.xhat6[s]
+        delta7, delta7_padded = w.delta7[thread, :m], w.delta7_padded[thread, :m]
+        delta7_windows, da6_2 = w.delta7_windows[thread, :m], w.da6_2[thread, :m]
+        delta6_winner = w.delta6_winner[thread, :m]
+        delta6_sum_windows, delta6_sum = w.delta6_sum_windows[thread, :m], w.delta6_sum[thread, :m]
         # δ7[n,i,j,k] = γ8[k] (64 N δ8[n,i,j,k] − Σ_mpq δ8[m,p,q,k] − (Σ_mpq δ8[m,p,q,k] x̂8[m,p,q,k]) x̂8[n,i,j,k])/(64 N √(v8[k] + 1e-5)) (N, 8, 8, 128) (63)
         np.divide(p["gamma8"] * (64 * N * delta8 - g["gamma8"] * xhat8 - g["beta8"]), 64 * N * np.sqrt(w.v8 + 1e-05), out=delta7)  # (63)
         # ∂E/∂W7 = Σₙ δ7ₙ ⋆(p=1) a6_3ₙ + 0.0002 W7 (128, 3, 3, 64) (64)
-        a6_3_padded_2[:, 1:-1, 1:-1] = a6_3                             # (64)
-        np.copyto(a6_3_windows_2, windows(a6_3_padded_2, "n i+u j+v c -> n i j u v c", i=8, j=8, u=3, v=3))  # (64)
-        dW7.reshape(128, -1)[...] += np.dot(delta7.reshape(-1, 128).T, a6_3_windows_2.reshape(-1, 576))  # (64)
-
-    on_threads(piece, N, 28, g["W7"])
-    g["W7"] += p["W7"] / 5000                                           # (64)
-
-    def piece(s, m, thread, dbeta6, dgamma6):
-        delta7, m6, a6, a6_2, delta6 = w.delta7[s], w.m6[s], w.a6[s], w.a6_2[s], w.delta6[s]
-        xhat6 = w.xhat6[s]
-        da6_2_sum_windows = w.da6_2_sum_windows[thread, :m]
-        da6_2_sum_padded, da6_2_sum = w.da6_2_sum_padded[thread, :m], w.da6_2_sum[thread, :m]
-        da6_2, delta6_winner = w.da6_2[thread, :m], w.delta6_winner[thread, :m]
-        delta6_sum_windows, delta6_sum = w.delta6_sum_windows[thread, :m], w.delta6_sum[thread, :m]
+        delta7_padded[:, 1:-1, 1:-1] = delta7                           # (64)
+        np.copyto(delta7_windows, windows(delta7_padded, "n i+u j+v k -> n i j u v k", i=8, j=8, u=3, v=3))  # (64)
+        dW7_sum_windows.reshape(1152, -1)[...] += np.dot(delta7_windows.reshape(-1, 1152).T, a6_3.reshape(-1, 64))  # (64)
         # ∂E/∂a6_2 = (5/4) (W7ᵀ ∗(p=1) δ7) ⊙ m6 (N, 8, 8, 64) (65)
-        np.dot(delta7.reshape(-1, 128), p["W7"].reshape(128, -1), out=da6_2_sum_windows.reshape(-1, 576))  # (65)
-        da6_2_sum_padded[...] = 0                                       # (65)
-        add_windows(windows(da6_2_sum_padded, "n p+u q+v c -> n p q u v c", p=8, q=8, u=3, v=3), da6_2_sum_windows, axes=(3, 4))  # (65)
-        np.copyto(da6_2_sum, da6_2_sum_padded[:, 1:-1, 1:-1])           # (65)
-        np.multiply(1.25 * da6_2_sum, m6, out=da6_2)                    # (65)
+        np.dot(delta7_windows.reshape(-1, 1152), w.W7_windows.reshape(64, -1).T, out=da6_2.reshape(-1, 64))  # (65)
+        da6_2 *= real(1.25) * m6                                        # (65)
         # δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0] (N, 16, 16, 64) (66)
         a6_windows_2 = windows(a6, "n 2i+p 2j+q k -> n i j p q k", i=8, j=8, p=2, q=2)  # (66)
         first(a6_windows_2, a6_2, axes=(3, 4), out=delta6_winner)       # (66)
@@ -686,62 +686,49 @@ def backward(p, x, t, w, g):
         # ∂E/∂γ6[k] = Σₙᵢⱼ δ6[n,i,j,k] x̂6[n,i,j,k] (64,)        (68)
         dgamma6 += np.dot(w.places[: m * 256], (delta6 * xhat6).reshape(-1, 64))  # (68)
 
-    on_threads(piece, N, 28, g["beta6"], g["gamma6"])
+    on_threads(piece, N, 14, w.dW7_sum_windows, g["beta6"], g["gamma6"])
+    windows(w.dW7_sum, "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW7_sum_windows  # (64)
+    np.add(w.dW7_sum, p["W7"] / 5000, out=g["W7"])                      # (64)
+    np.copyto(w.W5_windows, windows(p["W5"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (75)
 
-    def piece(s, m, thread, dW5):
-        delta6, xhat6, delta5, a4 = w.delta6[s], w.xhat6[s], w.delta5[s], w.a4[s]
-        a4_padded_2, a4_windows_2 = w.a4_padded_2[thread, :m], w.a4_windows_2[thread, :m]
+    def piece(s, m, thread, dW5_sum_windows, dbeta4, dgamma4):
+        delta6, xhat6, a4, delta4, xhat4 = w.delta6[s], w.xhat6[s], w.a4[s], w.delta4[s], w.xhat4[s]
+        delta5, delta5_padded = w.delta5[thread, :m], w.delta5_padded[thread, :m]
+        delta5_windows = w.delta5_windows[thread, :m]
         # δ5[n,i,j,k] = γ6[k] (256 N δ6[n,i,j,k] − Σ_mpq δ6[m,p,q,k] − (Σ_mpq δ6[m,p,q,k] x̂6[m,p,q,k]) x̂6[n,i,j,k])/(256 N √(v6[k] + 1e-5)) (N, 16, 16, 64) (73)
         np.divide(p["gamma6"] * (256 * N * delta6 - g["gamma6"] * xhat6 - g["beta6"]), 256 * N * np.sqrt(w.v6 + 1e-05), out=delta5)  # (73)
         # ∂E/∂W5 = Σₙ δ5ₙ ⋆(p=1) a4ₙ + 0.0002 W5 (64, 3, 3, 64) (74)
-        a4_padded_2[:, 1:-1, 1:-1] = a4                                 # (74)
-        np.copyto(a4_windows_2, windows(a4_padded_2, "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (74)
-        dW5.reshape(64, -1)[...] += np.dot(delta5.reshape(-1, 64).T, a4_windows_2.reshape(-1, 576))  # (74)
-
-    on_threads(piece, N, 7, g["W5"])
-    g["W5"] += p["W5"] / 5000                                           # (74)
-    np.copyto(w.W5_windows, windows(p["W5"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (75)
-
-    def piece(s, m, thread, dbeta4, dgamma4):
-        delta5, delta4, a4, xhat4 = w.delta5[s], w.delta4[s], w.a4[s], w.xhat4[s]
-        delta5_padded, delta5_windows = w.delta5_padded[thread, :m], w.delta5_windows[thread, :m]
+        delta5_padded[:, 1:-1, 1:-1] = delta5                           # (74)
+        np.copyto(delta5_windows, windows(delta5_padded, "n i+u j+v k -> n i j u v k", i=16, j=16, u=3, v=3))  # (74)
+        dW5_sum_windows.reshape(576, -1)[...] += np.dot(delta5_windows.reshape(-1, 576).T, a4.reshape(-1, 64))  # (74)
         # δ4 = (W5ᵀ ∗(p=1) δ5) ⊙ [a4 > 0] (N, 16, 16, 64) (75)
-        delta5_padded[:, 1:-1, 1:-1] = delta5                           # (75)
-        np.copyto(delta5_windows, windows(delta5_padded, "n p+u q+v k -> n p q u v k", p=16, q=16, u=3, v=3))  # (75)
         np.dot(delta5_windows.reshape(-1, 576), w.W5_windows.reshape(64, -1).T, out=delta4.reshape(-1, 64))  # (75)
         delta4 *= a4 > 0                                                # (75)
         dbeta4 += np.dot(w.places[: m * 256], delta4.reshape(-1, 64))   # ∂E/∂β4[k] = Σₙᵢⱼ δ4[n,i,j,k]   (64,)        (76)
         # ∂E/∂γ4[k] = Σₙᵢⱼ δ4[n,i,j,k] x̂4[n,i,j,k] (64,)        (77)
         dgamma4 += np.dot(w.places[: m * 256], (delta4 * xhat4).reshape(-1, 64))  # (77)
 
-    on_threads(piece, N, 7, g["beta4"], g["gamma4"])
+    on_threads(piece, N, 7, w.dW5_sum_windows, g["beta4"], g["gamma4"])
+    windows(w.dW5_sum, "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW5_sum_windows  # (74)
+    np.add(w.dW5_sum, p["W5"] / 5000, out=g["W5"])                      # (74)
+    np.copyto(w.W3_windows, windows(p["W3"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (84)
 
-    def piece(s, m, thread, dW3):
-        delta4, xhat4, delta3, a2_3 = w.delta4[s], w.xhat4[s], w.delta3[s], w.a2_3[s]
-        a2_3_padded_2, a2_3_windows_2 = w.a2_3_padded_2[thread, :m], w.a2_3_windows_2[thread, :m]
+    def piece(s, m, thread, dW3_sum_windows, dbeta2, dgamma2):
+        delta4, xhat4, a2_3, m2, a2 = w.delta4[s], w.xhat4[s], w.a2_3[s], w.m2[s], w.a2[s]
+        a2_2, delta2, xhat2 = w.a2_2[s], w.delta2[s], w.xhat2[s]
+        delta3, delta3_padded = w.delta3[thread, :m], w.delta3_padded[thread, :m]
+        delta3_windows, da2_2 = w.delta3_windows[thread, :m], w.da2_2[thread, :m]
+        delta2_winner = w.delta2_winner[thread, :m]
+        delta2_sum_windows, delta2_sum = w.delta2_sum_windows[thread, :m], w.delta2_sum[thread, :m]
         # δ3[n,i,j,k] = γ4[k] (256 N δ4[n,i,j,k] − Σ_mpq δ4[m,p,q,k] − (Σ_mpq δ4[m,p,q,k] x̂4[m,p,q,k]) x̂4[n,i,j,k])/(256 N √(v4[k] + 1e-5)) (N, 16, 16, 64) (82)
         np.divide(p["gamma4"] * (256 * N * delta4 - g["gamma4"] * xhat4 - g["beta4"]), 256 * N * np.sqrt(w.v4 + 1e-05), out=delta3)  # (82)
         # ∂E/∂W3 = Σₙ δ3ₙ ⋆(p=1) a2_3ₙ + 0.0002 W3 (64, 3, 3, 32) (83)
-        a2_3_padded_2[:, 1:-1, 1:-1] = a2_3                             # (83)
-        np.copyto(a2_3_windows_2, windows(a2_3_padded_2, "n i+u j+v c -> n i j u v c", i=16, j=16, u=3, v=3))  # (83)
-        dW3.reshape(64, -1)[...] += np.dot(delta3.reshape(-1, 64).T, a2_3_windows_2.reshape(-1, 288))  # (83)
-
-    on_threads(piece, N, 14, g["W3"])
-    g["W3"] += p["W3"] / 5000                                           # (83)
-
-    def piece(s, m, thread, dbeta2, dgamma2):
-        delta3, m2, a2, a2_2, delta2 = w.delta3[s], w.m2[s], w.a2[s], w.a2_2[s], w.delta2[s]
-        xhat2 = w.xhat2[s]
-        da2_2_sum_windows = w.da2_2_sum_windows[thread, :m]
-        da2_2_sum_padded, da2_2_sum = w.da2_2_sum_padded[thread, :m], w.da2_2_sum[thread, :m]
-        da2_2, delta2_winner = w.da2_2[thread, :m], w.delta2_winner[thread, :m]
-        delta2_sum_windows, delta2_sum = w.delta2_sum_windows[thread, :m], w.delta2_sum[thread, :m]
+        delta3_padded[:, 1:-1, 1:-1] = delta3                           # (83)
+        np.copyto(delta3_windows, windows(delta3_padded, "n i+u j+v k -> n i j u v k", i=16, j=16, u=3, v=3))  # (83)
+        dW3_sum_windows.reshape(576, -1)[...] += np.dot(delta3_windows.reshape(-1, 576).T, a2_3.reshape(-1, 32))  # (83)
         # ∂E/∂a2_2 = (10/9) (W3ᵀ ∗(p=1) δ3) ⊙ m2 (N, 16, 16, 32) (84)
-        np.dot(delta3.reshape(-1, 64), p["W3"].reshape(64, -1), out=da2_2_sum_windows.reshape(-1, 288))  # (84)
-        da2_2_sum_padded[...] = 0                                       # (84)
-        add_windows(windows(da2_2_sum_padded, "n p+u q+v c -> n p q u v c", p=16, q=16, u=3, v=3), da2_2_sum_windows, axes=(3, 4))  # (84)
-        np.copyto(da2_2_sum, da2_2_sum_padded[:, 1:-1, 1:-1])           # (84)
-        np.multiply(10 / 9 * da2_2_sum, m2, out=da2_2)                  # (84)
+        np.dot(delta3_windows.reshape(-1, 576), w.W3_windows.reshape(32, -1).T, out=da2_2.reshape(-1, 32))  # (84)
+        da2_2 *= real(10 / 9) * m2                                      # (84)
         # δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0] (N, 32, 32, 32) (85)
         a2_windows_2 = windows(a2, "n 2i+p 2j+q k -> n i j p q k", i=16, j=16, p=2, q=2)  # (85)
         first(a2_windows_2, a2_2, axes=(3, 4), out=delta2_winner)       # (85)
@@ -752,7 +739,9 @@ def backward(p, x, t, w, g):
         # ∂E/∂γ2[k] = Σₙᵢⱼ δ2[n,i,j,k] x̂2[n,i,j,k] (32,)        (87)
         dgamma2 += np.dot(w.places[: m * 1024], (delta2 * xhat2).reshape(-1, 32))  # (87)
 
-    on_threads(piece, N, 14, g["beta2"], g["gamma2"])
+    on_threads(piece, N, 7, w.dW3_sum_windows, g["beta2"], g["gamma2"])
+    windows(w.dW3_sum, "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW3_sum_windows  # (83)
+    np.add(w.dW3_sum, p["W3"] / 5000, out=g["W3"])                      # (83)
 
     def piece(s, m, thread, dW1):
         delta2, xhat2, delta1 = w.delta2[s], w.xhat2[s], w.delta1[s]

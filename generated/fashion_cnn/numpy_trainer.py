@@ -50,24 +50,28 @@ def add_windows(places, values, axes):
         places[tuple(at)] += values[tuple(at)]
 
 
-def draw(seed, stream, probability, out):
-    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator."""
-    bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
-    return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
+def draw(seed, stream, probability, out, before=0):
+    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator.
+
+    ``before`` says how many values of the stream come earlier; each count of the generator gives 16.
+    """
+    block, skip = divmod(before, 16)
+    bits = np.random.Philox(key=[seed or 0, stream], counter=block).random_raw(-(-(skip + out.size) // 4))
+    chosen = bits.view(np.uint16)[skip : skip + out.size].reshape(out.shape)
+    return np.less(chosen, round(probability * 2**16), out=out)
 
 
 def first(values, best, axes, out=None):
     """Say where values reach best for the first time along the axes."""
     out = np.empty(values.shape, bool) if out is None else out
     at = [slice(None)] * values.ndim
-    waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
+    reached, here = np.zeros(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
-        np.equal(values[tuple(at)], best, out=hit)
-        hit &= waiting
-        waiting ^= hit
-        out[tuple(at)] = hit
+        np.equal(values[tuple(at)], best, out=here)
+        np.greater(here, reached, out=out[tuple(at)])
+        reached |= here
     return out
 
 
@@ -147,32 +151,32 @@ def on_threads(piece, N, size, *sums):
 
 def dot(a, b, out):
     """Return a b in out; where it is large, each thread computes some of its rows."""
-    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
-    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    if a.size * b.shape[-1] <= 2**22:
+        return np.dot(a, b, out=out)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), len(a))
     return out
 
 
 @functools.cache
-def layout(pattern):
-    """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
+def layout(pattern, extents, strides, **sizes):
+    """Return where a view at the affine subscripts of a pattern starts, its shape and its strides."""
     read, order = pattern.split(" -> ")
-    terms = [re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1] for subscript in read.split()]
-    number = {"": 1, "+": 1, "-": -1}
-    return [[(number.get(f) or int(f), i) for f, i in axis] for axis in terms], order.split()
+    order, number, start = order.split(), {"": 1, "+": 1, "-": -1}, []
+    steps = dict.fromkeys(order, 0)
+    for subscript, extent, stride in zip(read.split(), extents, strides, strict=True):
+        terms = re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1]
+        start.append(slice(sum(int(factor) for factor, index in terms if not index), None))
+        for factor, index in terms:
+            if index:
+                steps[index] += (number.get(factor) or int(factor)) * stride
+                sizes.setdefault(index, extent)
+    return tuple(start), tuple(sizes[index] for index in order), tuple(steps[index] for index in order)
 
 
 def windows(a, pattern, **sizes):
     """View a at affine subscripts, without a copy: "n 2i+u c -> n i u c" is a[n, 2i+u, c]."""
-    subscripts, order = layout(pattern)
-    start, strides = [], dict.fromkeys(order, 0)
-    for step, extent, terms in zip(a.strides, a.shape, subscripts, strict=True):
-        start.append(slice(sum(factor for factor, index in terms if not index), None))
-        for factor, index in terms:
-            if index:
-                strides[index] += factor * step
-                sizes.setdefault(index, extent)
-    shape = [sizes[index] for index in order]
-    return np.lib.stride_tricks.as_strided(a[tuple(start)], shape, [strides[index] for index in order])
+    start, shape, strides = layout(pattern, a.shape, a.strides, **sizes)
+    return np.lib.stride_tricks.as_strided(a[start], shape, strides)
 
 
 # ---- Parameters: views into one flat vector --------------------------------------------------------
@@ -265,10 +269,9 @@ class Workspace:
         self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(20), 7, 7, 2, 2, 32)
         self.delta2_sum = self.z2
         self.delta2 = self.z2
-        self.a1_3_padded_2 = room("a1_3_padded_2", THREADS, piece(20), 15, 15, 64, fill=np.zeros)
-        self.a1_3_windows_2 = self.a1_3_windows
         self.delta2_padded = room("delta2_padded", THREADS, piece(20), 15, 15, 32, fill=np.zeros)
         self.delta2_windows = room("delta2_windows", THREADS, piece(20), 14, 14, 2, 2, 32)
+        self.dW2_windows = room("dW2_windows", 2, 2, 32, 64)
         self.da1_2 = room("da1_2", THREADS, piece(20), 14, 14, 64)
         self.delta1_winner = room("delta1_winner", THREADS, piece(20), 14, 14, 2, 2, 64, dtype=bool)
         self.delta1_sum_windows = self.a1_3_windows
@@ -316,9 +319,14 @@ def prepare(p, x, t=None):
 # ---- Forward, in training --------------------------------------------------------------------------
 def forward(p, x, w, seed):
     N = len(x)
-    draw(seed, 0, 0.7, out=w.m1)                                        # m1 ∼ Bernoulli(0.7)            (N, 14, 14, 64) (6)
-    draw(seed, 1, 0.7, out=w.m2)                                        # m2 ∼ Bernoulli(0.7)            (N, 7, 7, 32) (11)
-    draw(seed, 2, 0.5, out=w.m3)                                        # m3 ∼ Bernoulli(0.5)            (N, 256) (16)
+
+    def piece(s, m, thread):
+        m1, m2, m3 = w.m1[s], w.m2[s], w.m3[s]
+        draw(seed, 0, 0.7, out=m1, before=12544 * s.start)              # m1 ∼ Bernoulli(0.7)            (N, 14, 14, 64) (6)
+        draw(seed, 1, 0.7, out=m2, before=1568 * s.start)               # m2 ∼ Bernoulli(0.7)            (N, 7, 7, 32) (11)
+        draw(seed, 2, 0.5, out=m3, before=256 * s.start)                # m3 ∼ Bernoulli(0.5)            (N, 256) (16)
+
+    on_threads(piece, N, 83)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
 
     def piece(s, m, thread):
@@ -436,13 +444,12 @@ def backward(p, x, t, w, g):
     w.da2_3 = w.da2_4.reshape(N, 7, 7, 32)                              # ∂E/∂a2_3 = vec⁻¹(∂E/∂a2_4)     (N, 7, 7, 32) (28)
     np.copyto(w.W2_windows, windows(p["W2"], "k -u+1 -v+1 c -> c u v k", u=2, v=2))  # (32)
 
-    def piece(s, m, thread, dW2, db2, dW1, db1):
+    def piece(s, m, thread, dW2_windows, db2, dW1, db1):
         a2, a2_2, da2_3, m2, a1_3, m1 = w.a2[s], w.a2_2[s], w.da2_3[s], w.m2[s], w.a1_3[s], w.m1[s]
         a1, a1_2, delta1 = w.a1[s], w.a1_2[s], w.delta1[s]
         delta2_winner = w.delta2_winner[thread, :m]
         delta2_sum_windows, delta2_sum = w.delta2_sum_windows[thread, :m], w.delta2_sum[thread, :m]
-        delta2, a1_3_padded_2 = w.delta2[thread, :m], w.a1_3_padded_2[thread, :m]
-        a1_3_windows_2, delta2_padded = w.a1_3_windows_2[thread, :m], w.delta2_padded[thread, :m]
+        delta2, delta2_padded = w.delta2[thread, :m], w.delta2_padded[thread, :m]
         delta2_windows, da1_2 = w.delta2_windows[thread, :m], w.da1_2[thread, :m]
         delta1_winner = w.delta1_winner[thread, :m]
         delta1_sum_windows, delta1_sum = w.delta1_sum_windows[thread, :m], w.delta1_sum[thread, :m]
@@ -454,13 +461,11 @@ def backward(p, x, t, w, g):
         windows(delta2_sum, "n 2i+p 2j+q k -> n i j p q k", i=7, j=7, p=2, q=2)[...] = delta2_sum_windows  # (29)
         np.multiply(10 / 7 * delta2_sum, a2 > 0, out=delta2)            # (29)
         # ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_3ₙ        (32, 2, 2, 64) (30)
-        a1_3_padded_2[:, :-1, :-1] = a1_3                               # (30)
-        np.copyto(a1_3_windows_2, windows(a1_3_padded_2, "n i+u j+v c -> n i j u v c", i=14, j=14, u=2, v=2))  # (30)
-        dW2.reshape(32, -1)[...] += np.dot(delta2.reshape(-1, 32).T, a1_3_windows_2.reshape(-1, 256))  # (30)
+        delta2_padded[:, 1:, 1:] = delta2                               # (30)
+        np.copyto(delta2_windows, windows(delta2_padded, "n i+u j+v k -> n i j u v k", i=14, j=14, u=2, v=2))  # (30)
+        dW2_windows.reshape(128, -1)[...] += np.dot(delta2_windows.reshape(-1, 128).T, a1_3.reshape(-1, 64))  # (30)
         db2 += np.dot(w.places[: m * 196], delta2.reshape(-1, 32))      # ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]   (32,)        (31)
         # ∂E/∂a1_2 = (10/7) (W2ᵀ ∗ δ2) ⊙ m1 (N, 14, 14, 64) (32)
-        delta2_padded[:, 1:, 1:] = delta2                               # (32)
-        np.copyto(delta2_windows, windows(delta2_padded, "n p+u q+v k -> n p q u v k", p=14, q=14, u=2, v=2))  # (32)
         np.dot(delta2_windows.reshape(-1, 128), w.W2_windows.reshape(64, -1).T, out=da1_2.reshape(-1, 64))  # (32)
         da1_2 *= real(10 / 7) * m1                                      # (32)
         # δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a1[n,2i+u,2j+v,k])] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0] (N, 28, 28, 64) (33)
@@ -475,7 +480,8 @@ def backward(p, x, t, w, g):
         dW1.reshape(64, -1)[...] += np.dot(delta1.reshape(-1, 64).T, a0_windows_2.reshape(-1, 4))  # (34)
         db1 += np.dot(w.places[: m * 784], delta1.reshape(-1, 64))      # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (64,)        (35)
 
-    on_threads(piece, N, 20, g["W2"], g["b2"], g["W1"], g["b1"])
+    on_threads(piece, N, 20, w.dW2_windows, g["b2"], g["W1"], g["b1"])
+    windows(g["W2"], "k -u+1 -v+1 c -> u v k c", u=2, v=2)[...] = w.dW2_windows  # (30)
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------

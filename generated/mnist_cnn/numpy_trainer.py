@@ -49,24 +49,28 @@ def add_windows(places, values, axes):
         places[tuple(at)] += values[tuple(at)]
 
 
-def draw(seed, stream, probability, out):
-    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator."""
-    bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
-    return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)
+def draw(seed, stream, probability, out, before=0):
+    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator.
+
+    ``before`` says how many values of the stream come earlier; each count of the generator gives 16.
+    """
+    block, skip = divmod(before, 16)
+    bits = np.random.Philox(key=[seed or 0, stream], counter=block).random_raw(-(-(skip + out.size) // 4))
+    chosen = bits.view(np.uint16)[skip : skip + out.size].reshape(out.shape)
+    return np.less(chosen, round(probability * 2**16), out=out)
 
 
 def first(values, best, axes, out=None):
     """Say where values reach best for the first time along the axes."""
     out = np.empty(values.shape, bool) if out is None else out
     at = [slice(None)] * values.ndim
-    waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
+    reached, here = np.zeros(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
-        np.equal(values[tuple(at)], best, out=hit)
-        hit &= waiting
-        waiting ^= hit
-        out[tuple(at)] = hit
+        np.equal(values[tuple(at)], best, out=here)
+        np.greater(here, reached, out=out[tuple(at)])
+        reached |= here
     return out
 
 
@@ -146,32 +150,32 @@ def on_threads(piece, N, size, *sums):
 
 def dot(a, b, out):
     """Return a b in out; where it is large, each thread computes some of its rows."""
-    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
-    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    if a.size * b.shape[-1] <= 2**22:
+        return np.dot(a, b, out=out)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), len(a))
     return out
 
 
 @functools.cache
-def layout(pattern):
-    """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
+def layout(pattern, extents, strides, **sizes):
+    """Return where a view at the affine subscripts of a pattern starts, its shape and its strides."""
     read, order = pattern.split(" -> ")
-    terms = [re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1] for subscript in read.split()]
-    number = {"": 1, "+": 1, "-": -1}
-    return [[(number.get(f) or int(f), i) for f, i in axis] for axis in terms], order.split()
+    order, number, start = order.split(), {"": 1, "+": 1, "-": -1}, []
+    steps = dict.fromkeys(order, 0)
+    for subscript, extent, stride in zip(read.split(), extents, strides, strict=True):
+        terms = re.findall(r"([+-]?\d*)([a-z]\w*)?", subscript)[:-1]
+        start.append(slice(sum(int(factor) for factor, index in terms if not index), None))
+        for factor, index in terms:
+            if index:
+                steps[index] += (number.get(factor) or int(factor)) * stride
+                sizes.setdefault(index, extent)
+    return tuple(start), tuple(sizes[index] for index in order), tuple(steps[index] for index in order)
 
 
 def windows(a, pattern, **sizes):
     """View a at affine subscripts, without a copy: "n 2i+u c -> n i u c" is a[n, 2i+u, c]."""
-    subscripts, order = layout(pattern)
-    start, strides = [], dict.fromkeys(order, 0)
-    for step, extent, terms in zip(a.strides, a.shape, subscripts, strict=True):
-        start.append(slice(sum(factor for factor, index in terms if not index), None))
-        for factor, index in terms:
-            if index:
-                strides[index] += factor * step
-                sizes.setdefault(index, extent)
-    shape = [sizes[index] for index in order]
-    return np.lib.stride_tricks.as_strided(a[tuple(start)], shape, [strides[index] for index in order])
+    start, shape, strides = layout(pattern, a.shape, a.strides, **sizes)
+    return np.lib.stride_tricks.as_strided(a[start], shape, strides)
 
 
 # ---- Parameters: views into one flat vector --------------------------------------------------------
@@ -535,7 +539,7 @@ def input_gradient(parameters, x, t, seed=None):
         # ∂E/∂x = W1ᵀ ∗ δ1               (N, 28, 28, 1) (32)
         np.dot(delta1.reshape(-1, 16), p["W1"].reshape(16, -1), out=dx_windows.reshape(-1, 9))  # (32)
         dx[...] = 0                                                     # (32)
-        add_windows(windows(dx, "n p+u q+v c -> n p q u v c", p=26, q=26, u=3, v=3), dx_windows.transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (32)
+        add_windows(windows(dx, "n p+u q+v c -> n p q c u v", p=26, q=26, u=3, v=3), dx_windows, axes=(4, 5))  # (32)
 
     on_threads(piece, N, 96)
     return w.dx.copy()

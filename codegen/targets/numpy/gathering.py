@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sympy import Expr, Symbol
 
-from codegen.program import Draw, Extent, First, Pad, Scatter, Statement, Window
+from codegen.program import Draw, Extent, First, Pad, Scatter, Statement, Window, count
 from codegen.targets.numpy.lines import Lines
 from codegen.targets.numpy.windows import looped, pattern, slices
 
@@ -55,7 +55,8 @@ class Gathering(Lines):
     def _draw(self, s: Draw) -> str:
         self.helpers.add("draw")
         probability = self._expression(s.probability, (), statement=s)
-        return f"draw(seed, {s.stream}, {probability}, out={self._memory(s.out)})"
+        before = f", before={count(self.program.values[s.out].shape)} * s.start" if self.loop else ""
+        return f"draw(seed, {s.stream}, {probability}, out={self._memory(s.out)}{before})"
 
     def _first(self, s: First) -> str:
         values = self._spread(s.source, s.indices)

@@ -34,35 +34,39 @@ HELPERS = {
         inside = inside & (i >= 0) & (i < extent)
     nearest = tuple(np.clip(i, 0, extent - 1) for i, extent in zip(at, a.shape, strict=True))
     return np.where(inside, a[nearest], a.dtype.type(0))''',
-    "draw": '''def draw(seed, stream, probability, out):
-    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator."""
-    bits = np.random.Philox(key=[seed or 0, stream]).random_raw(-(-out.size // 4)).view(np.uint16)
-    return np.less(bits[: out.size].reshape(out.shape), round(probability * 2**16), out=out)''',
+    "draw": '''def draw(seed, stream, probability, out, before=0):
+    """Fill out with truth values, true with a probability (to 2^-16), from a counter-based generator.
+
+    ``before`` says how many values of the stream come earlier; each count of the generator gives 16.
+    """
+    block, skip = divmod(before, 16)
+    bits = np.random.Philox(key=[seed or 0, stream], counter=block).random_raw(-(-(skip + out.size) // 4))
+    chosen = bits.view(np.uint16)[skip : skip + out.size].reshape(out.shape)
+    return np.less(chosen, round(probability * 2**16), out=out)''',
     "pieces": '''def pieces(N, size):
     """Yield the batch in pieces: which samples, and how many."""
     for start in range(0, N, size):
         yield slice(start, min(start + size, N)), min(size, N - start)''',
     "windows": '''@functools.cache
-def layout(pattern):
-    """Return the terms (factor, index) of every subscript of a pattern, and the indices of the result."""
+def layout(pattern, extents, strides, **sizes):
+    """Return where a view at the affine subscripts of a pattern starts, its shape and its strides."""
     read, order = pattern.split(" -> ")
-    terms = [re.findall(r"([+-]?\\d*)([a-z]\\w*)?", subscript)[:-1] for subscript in read.split()]
-    number = {"": 1, "+": 1, "-": -1}
-    return [[(number.get(f) or int(f), i) for f, i in axis] for axis in terms], order.split()
+    order, number, start = order.split(), {"": 1, "+": 1, "-": -1}, []
+    steps = dict.fromkeys(order, 0)
+    for subscript, extent, stride in zip(read.split(), extents, strides, strict=True):
+        terms = re.findall(r"([+-]?\\d*)([a-z]\\w*)?", subscript)[:-1]
+        start.append(slice(sum(int(factor) for factor, index in terms if not index), None))
+        for factor, index in terms:
+            if index:
+                steps[index] += (number.get(factor) or int(factor)) * stride
+                sizes.setdefault(index, extent)
+    return tuple(start), tuple(sizes[index] for index in order), tuple(steps[index] for index in order)
 
 
 def windows(a, pattern, **sizes):
     """View a at affine subscripts, without a copy: "n 2i+u c -> n i u c" is a[n, 2i+u, c]."""
-    subscripts, order = layout(pattern)
-    start, strides = [], dict.fromkeys(order, 0)
-    for step, extent, terms in zip(a.strides, a.shape, subscripts, strict=True):
-        start.append(slice(sum(factor for factor, index in terms if not index), None))
-        for factor, index in terms:
-            if index:
-                strides[index] += factor * step
-                sizes.setdefault(index, extent)
-    shape = [sizes[index] for index in order]
-    return np.lib.stride_tricks.as_strided(a[tuple(start)], shape, [strides[index] for index in order])''',
+    start, shape, strides = layout(pattern, a.shape, a.strides, **sizes)
+    return np.lib.stride_tricks.as_strided(a[start], shape, strides)''',
     "add_windows": '''def add_windows(places, values, axes):
     """Add values to places that overlap, one place of the window (along the axes) after the other."""
     values, at = np.broadcast_to(values, places.shape), [slice(None)] * places.ndim
@@ -82,13 +86,12 @@ def windows(a, pattern, **sizes):
     """Say where values reach best for the first time along the axes."""
     out = np.empty(values.shape, bool) if out is None else out
     at = [slice(None)] * values.ndim
-    waiting, hit = np.ones(best.shape, bool), np.empty(best.shape, bool)
+    reached, here = np.zeros(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
-        np.equal(values[tuple(at)], best, out=hit)
-        hit &= waiting
-        waiting ^= hit
-        out[tuple(at)] = hit
+        np.equal(values[tuple(at)], best, out=here)
+        np.greater(here, reached, out=out[tuple(at)])
+        reached |= here
     return out''',
 }

@@ -79,8 +79,9 @@ def on_threads(piece, N, size, *sums):
 
 def dot(a, b, out):
     """Return a b in out; where it is large, each thread computes some of its rows."""
-    size = -(-len(a) // THREADS) if a.size * b.shape[-1] > 2**22 else len(a)
-    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), size)
+    if a.size * b.shape[-1] <= 2**22:
+        return np.dot(a, b, out=out)
+    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), len(a))
     return out
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sympy import Expr, Indexed, Piecewise, Symbol
 
+from codegen.pieces import UPDATED, shares_update
 from codegen.program import Draw, Extent, Loop, Map, Program, Reduce, Statement, Value, count
 
 BYTES = 4  # float32
@@ -17,8 +18,15 @@ def training_memory(program: Program, batch: int, parameters: int, threads: int)
 
     ``workspace`` is what the program allocates once: activations, their cotangents and windows.  ``scratch``
     is what the largest expression that is not computed in place takes on the way, and a vector for the
-    update.  Pieces of the batch are computed on several threads, each in memory of its own.
+    update, or a part of it on each thread.  Pieces of the batch are computed on several threads, each in
+    memory of its own.
     """
+
+    def largest(sections: tuple[str, ...]) -> int:
+        found = _with_samples(program, batch, threads, sections)
+        return max((_scratch(s, samples, program) for s, samples in found), default=0)
+
+    updated = (threads * UPDATED if shares_update(program) else parameters) * BYTES
     held = [v for v in program.values.values() if v.kind in ("state", "statistic")]
     made = {statement.out for statement, _ in _with_samples(program, batch, threads, STEP)}
     own = [program.values[n] for n in sorted({_memory_of(program, n) for n in made})]
@@ -29,10 +37,7 @@ def training_memory(program: Program, batch: int, parameters: int, threads: int)
         "optimizer": sum(count(v.shape) for v in held) * BYTES,
         "workspace": sum(_bytes_of(v, batch, threads) for v in own if v.kind == "local"),
         "batch": sum(_bytes_of(v, batch, threads) for v in given),
-        "scratch": sum(
-            max((_scratch(s, n, program) for s, n in _with_samples(program, batch, threads, part)), default=0)
-            for part in (STEP, ("update",))
-        ),
+        "scratch": largest(STEP) + min(largest(("update",)), updated),
     }
 
 

@@ -34,9 +34,10 @@ from codegen.program import (
     views,
 )
 
-LARGEST = 2**20  # values of the largest tensor of a piece: 4 MiB in float32
+LARGEST = 2**19  # values of the largest tensor of a piece: 2 MiB in float32
 LEAST = 2**12  # values of a sample from which on pieces pay
 LEAST_ROWS = 16  # rows of a matrix product that one sample gives
+UPDATED = 2**17  # parameters that a thread updates at a time; fewer in all are left to one
 
 
 def loop_over_pieces(program: Program) -> Program:
@@ -44,6 +45,12 @@ def loop_over_pieces(program: Program) -> Program:
     sections = {name: _Runs(program).loops(program.statements(name)) for name in program.sections}
     looped = replace(program, sections=sections)
     return replace(looped, values=_piece_values(looped))
+
+
+def shares_update(program: Program) -> bool:
+    """Whether threads share the update: the program has threads, and many parameters."""
+    looped = any(isinstance(entry, Loop) for section in program.sections.values() for entry in section)
+    return looped and count(program.values["theta"].shape) >= UPDATED
 
 
 @dataclass

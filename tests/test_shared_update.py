@@ -42,7 +42,7 @@ OPTIMIZERS = (
 
 
 def shares_update(module: Any) -> bool:
-    return "on_threads(part, COUNT, COUNT)" in inspect.getsource(module)
+    return "on_threads(part, COUNT, 131072)" in inspect.getsource(module)
 
 
 def three_steps(module: Any, threads: int) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:

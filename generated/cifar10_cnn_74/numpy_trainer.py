@@ -237,22 +237,22 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(piece(4) * 225, piece(4) * 900), dtype)
+        self.places = np.ones(max(piece(2) * 225, piece(2) * 900), dtype)
         self.m1 = room("m1", N, 30, 30, 32, dtype=bool)
         self.m3 = room("m3", N, 3136, dtype=bool)
         self.m4 = room("m4", N, 512, dtype=bool)
-        self.a0_windows = room("a0_windows", THREADS, piece(4), 30, 30, 3, 3, 3)
-        self.z1 = room("z1", THREADS, piece(4), 30, 30, 32)
+        self.a0_windows = room("a0_windows", THREADS, piece(2), 30, 30, 3, 3, 3)
+        self.z1 = room("z1", THREADS, piece(2), 30, 30, 32)
         self.a1 = room("a1", N, 30, 30, 32)
         self.a1_2 = room("a1_2", N, 30, 30, 32)
-        self.a1_2_padded = room("a1_2_padded", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
-        self.a1_2_windows = room("a1_2_windows", THREADS, piece(4), 30, 30, 3, 3, 32)
+        self.a1_2_padded = room("a1_2_padded", THREADS, piece(2), 32, 32, 32, fill=np.zeros)
+        self.a1_2_windows = room("a1_2_windows", THREADS, piece(2), 30, 30, 3, 3, 32)
         self.z2 = self.z1
         self.a2 = room("a2", N, 30, 30, 32)
         self.a2_2 = room("a2_2", N, 15, 15, 32)
-        self.a2_2_padded = room("a2_2_padded", THREADS, piece(4), 17, 17, 32, fill=np.zeros)
-        self.a2_2_windows = room("a2_2_windows", THREADS, piece(4), 15, 15, 3, 3, 32)
-        self.z3 = room("z3", THREADS, piece(4), 15, 15, 64)
+        self.a2_2_padded = room("a2_2_padded", THREADS, piece(2), 17, 17, 32, fill=np.zeros)
+        self.a2_2_windows = room("a2_2_windows", THREADS, piece(2), 15, 15, 3, 3, 32)
+        self.z3 = room("z3", THREADS, piece(2), 15, 15, 64)
         self.a3 = room("a3", N, 15, 15, 64)
         self.a3_2 = room("a3_2", N, 7, 7, 64)
         self.a3_3 = self.a3_2.reshape(N, 3136)
@@ -272,25 +272,25 @@ class Workspace:
         self.W3_windows = room("W3_windows", 32, 3, 3, 64)
         self.W2_windows = room("W2_windows", 32, 3, 3, 32)
         self.da3_2 = self.da3_3.reshape(N, 7, 7, 64)
-        self.delta3_winner = room("delta3_winner", THREADS, piece(4), 7, 7, 2, 2, 64, dtype=bool)
-        self.delta3_sum_windows = room("delta3_sum_windows", THREADS, piece(4), 7, 7, 2, 2, 64)
+        self.delta3_winner = room("delta3_winner", THREADS, piece(2), 7, 7, 2, 2, 64, dtype=bool)
+        self.delta3_sum_windows = room("delta3_sum_windows", THREADS, piece(2), 7, 7, 2, 2, 64)
         self.delta3_sum = self.z3
         self.delta3 = self.z3
-        self.delta3_padded = room("delta3_padded", THREADS, piece(4), 17, 17, 64, fill=np.zeros)
-        self.delta3_windows = room("delta3_windows", THREADS, piece(4), 15, 15, 3, 3, 64)
+        self.delta3_padded = room("delta3_padded", THREADS, piece(2), 17, 17, 64, fill=np.zeros)
+        self.delta3_windows = room("delta3_windows", THREADS, piece(2), 15, 15, 3, 3, 64)
         self.dW3_windows = room("dW3_windows", 3, 3, 64, 32)
-        self.da2_2 = room("da2_2", THREADS, piece(4), 15, 15, 32)
-        self.delta2_winner = room("delta2_winner", THREADS, piece(4), 15, 15, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(4), 15, 15, 2, 2, 32)
+        self.da2_2 = room("da2_2", THREADS, piece(2), 15, 15, 32)
+        self.delta2_winner = room("delta2_winner", THREADS, piece(2), 15, 15, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(2), 15, 15, 2, 2, 32)
         self.delta2_sum = self.z1
         self.delta2 = self.z1
-        self.delta2_padded = room("delta2_padded", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
+        self.delta2_padded = room("delta2_padded", THREADS, piece(2), 32, 32, 32, fill=np.zeros)
         self.delta2_windows = self.a1_2_windows
         self.dW2_windows = room("dW2_windows", 3, 3, 32, 32)
         self.delta1 = self.a1_2
         self.a0_windows_2 = self.a0_windows
         if inputs:  # for the gradient with respect to them
-            self.dx_windows = room("dx_windows", THREADS, piece(36), 30, 30, 3, 3, 3)
+            self.dx_windows = room("dx_windows", THREADS, piece(18), 30, 30, 3, 3, 3)
             self.dx = room("dx", N, 32, 32, 3)
 
 
@@ -335,7 +335,7 @@ def forward(p, x, w, seed):
         draw(seed, 1, 0.8, out=m3, before=3136 * s.start)               # m3 ∼ Bernoulli(0.8)            (N, 3136) (14)
         draw(seed, 2, 0.8, out=m4, before=512 * s.start)                # m4 ∼ Bernoulli(0.8)            (N, 512) (18)
 
-    on_threads(piece, N, 36)
+    on_threads(piece, N, 18)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
 
     def piece(s, m, thread):
@@ -372,7 +372,7 @@ def forward(p, x, w, seed):
         a3_3 = a3_2.reshape(m, 3136)                                    # a3_3 = vec(a3_2)               (N, 3136)    (13)
         np.multiply(1.25 * a3_3, m3, out=a3_4)                          # a3_4 = (5/4) a3_3 ⊙ m3         (N, 3136)    (14)
 
-    on_threads(piece, N, 4)
+    on_threads(piece, N, 2)
     z4 = dot(w.a3_4, p["W4"].T, out=w.z4)                               # z4 = W4 a3_4 + b4              (N, 512)     (16)
     z4 += p["b4"]                                                       # (16)
     a4 = np.maximum(z4, 0, out=w.a4)                                    # a4 = max(0, z4)                (N, 512)     (17)
@@ -425,7 +425,7 @@ def evaluate(p, x, w):
         a3_3 = a3_2.reshape(m, 3136)                                    # a3_3 = vec(a3_2)               (N, 3136)    (13)
         a3_4[...] = a3_3                                                # a3_4 = a3_3                    (N, 3136)    (15)
 
-    on_threads(piece, N, 4)
+    on_threads(piece, N, 2)
     z4 = dot(w.a3_4, p["W4"].T, out=w.z4)                               # z4 = W4 a3_4 + b4              (N, 512)     (16)
     z4 += p["b4"]                                                       # (16)
     a4 = np.maximum(z4, 0, out=w.a4)                                    # a4 = max(0, z4)                (N, 512)     (17)
@@ -512,7 +512,7 @@ def backward(p, x, t, w, g):
         dW1.reshape(32, -1)[...] += np.dot(delta1.reshape(-1, 32).T, a0_windows_2.reshape(-1, 27))  # (39)
         db1 += np.dot(w.places[: m * 900], delta1.reshape(-1, 32))      # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (32,)        (40)
 
-    on_threads(piece, N, 4, w.dW3_windows, g["b3"], w.dW2_windows, g["b2"], g["W1"], g["b1"])
+    on_threads(piece, N, 2, w.dW3_windows, g["b3"], w.dW2_windows, g["b2"], g["W1"], g["b1"])
     windows(g["W3"], "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW3_windows  # (32)
     windows(g["W2"], "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW2_windows  # (36)
 
@@ -532,11 +532,12 @@ def descend(theta, g, state):
     k = state["step"] = state["step"] + 1
     m = state["m"]
     v = state["v"]
-    s = scratch(COUNT, theta.dtype)
-    vectors = g, m, v, theta, s
+    vectors = g, m, v, theta
+    room = scratch((THREADS, 131072), theta.dtype)
 
     def part(entries, count, thread):
-        g, m, v, theta, s = (vector[entries] for vector in vectors)
+        g, m, v, theta = (vector[entries] for vector in vectors)
+        s = room[thread, :count]
         m *= BETA1                                                      # m ← β1 m + (1 − β1) g          (1639914,)   (42)
         m += np.multiply(1 - BETA1, g, out=s)                           # (42)
         v *= BETA2                                                      # v ← β2 v + (1 − β2) g ⊙ g      (1639914,)   (43)
@@ -550,7 +551,7 @@ def descend(theta, g, state):
         s *= LEARNING_RATE / (1 - BETA1**k)                             # (44)
         theta -= s                                                      # (44)
 
-    on_threads(part, COUNT, COUNT)
+    on_threads(part, COUNT, 131072)
 
 
 # ---- What a user of this module calls --------------------------------------------------------------
@@ -613,7 +614,7 @@ def input_gradient(parameters, x, t, seed=None):
         dx[...] = 0                                                     # (41)
         add_windows(windows(dx, "n p+u q+v c -> n p q u v c", p=30, q=30, u=3, v=3), dx_windows, axes=(3, 4))  # (41)
 
-    on_threads(piece, N, 36)
+    on_threads(piece, N, 18)
     return w.dx.copy()
 
 

@@ -262,7 +262,7 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(N * 1024, piece(4) * 225, piece(4) * 900, piece(8) * 225, piece(36) * 900, piece(36) * 1024, piece(145) * 225), dtype)
+        self.places = np.ones(max(N * 1024, piece(2) * 225, piece(2) * 900, piece(4) * 225, piece(18) * 900, piece(18) * 1024, piece(72) * 225), dtype)
         self.m2 = room("m2", N, 30, 30, 32, dtype=bool)
         self.m6 = room("m6", N, 3136, dtype=bool)
         self.m7 = room("m7", N, 512, dtype=bool)
@@ -270,26 +270,26 @@ class Workspace:
         self.v1 = room("v1", 3)
         self.xhat1 = room("xhat1", N, 32, 32, 3)
         self.z1 = room("z1", N, 32, 32, 3)
-        self.z1_windows = room("z1_windows", THREADS, piece(36), 30, 30, 3, 3, 3)
-        self.z2 = room("z2", THREADS, piece(36), 30, 30, 32)
+        self.z1_windows = room("z1_windows", THREADS, piece(18), 30, 30, 3, 3, 3)
+        self.z2 = room("z2", THREADS, piece(18), 30, 30, 32)
         self.a2 = room("a2", N, 30, 30, 32)
         self.a2_2 = room("a2_2", N, 30, 30, 32)
         self.mu3 = room("mu3", 32)
         self.v3 = room("v3", 32)
         self.xhat3 = self.a2_2
         self.z3 = room("z3", N, 30, 30, 32)
-        self.z3_padded = room("z3_padded", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
-        self.z3_windows = room("z3_windows", THREADS, piece(4), 30, 30, 3, 3, 32)
-        self.z4 = room("z4", THREADS, piece(4), 30, 30, 32)
+        self.z3_padded = room("z3_padded", THREADS, piece(2), 32, 32, 32, fill=np.zeros)
+        self.z3_windows = room("z3_windows", THREADS, piece(2), 30, 30, 3, 3, 32)
+        self.z4 = room("z4", THREADS, piece(2), 30, 30, 32)
         self.a4 = room("a4", N, 30, 30, 32)
         self.a4_2 = room("a4_2", N, 15, 15, 32)
         self.mu5 = room("mu5", 32)
         self.v5 = room("v5", 32)
         self.xhat5 = room("xhat5", N, 15, 15, 32)
         self.z5 = room("z5", N, 15, 15, 32)
-        self.z5_padded = room("z5_padded", THREADS, piece(16), 17, 17, 32, fill=np.zeros)
-        self.z5_windows = room("z5_windows", THREADS, piece(16), 15, 15, 3, 3, 32)
-        self.z6 = room("z6", THREADS, piece(16), 15, 15, 64)
+        self.z5_padded = room("z5_padded", THREADS, piece(8), 17, 17, 32, fill=np.zeros)
+        self.z5_windows = room("z5_windows", THREADS, piece(8), 15, 15, 3, 3, 32)
+        self.z6 = room("z6", THREADS, piece(8), 15, 15, 64)
         self.a6 = room("a6", N, 15, 15, 64)
         self.a6_2 = room("a6_2", N, 7, 7, 64)
         self.a6_3 = self.a6_2.reshape(N, 3136)
@@ -308,21 +308,21 @@ class Workspace:
         self.da6_3 = self.a6_4
         self.W6_windows = room("W6_windows", 32, 3, 3, 64)
         self.da6_2 = self.da6_3.reshape(N, 7, 7, 64)
-        self.delta6_winner = room("delta6_winner", THREADS, piece(8), 7, 7, 2, 2, 64, dtype=bool)
-        self.delta6_sum_windows = room("delta6_sum_windows", THREADS, piece(8), 7, 7, 2, 2, 64)
-        self.delta6_sum = room("delta6_sum", THREADS, piece(8), 15, 15, 64)
+        self.delta6_winner = room("delta6_winner", THREADS, piece(4), 7, 7, 2, 2, 64, dtype=bool)
+        self.delta6_sum_windows = room("delta6_sum_windows", THREADS, piece(4), 7, 7, 2, 2, 64)
+        self.delta6_sum = room("delta6_sum", THREADS, piece(4), 15, 15, 64)
         self.delta6 = self.delta6_sum
-        self.delta6_padded = room("delta6_padded", THREADS, piece(8), 17, 17, 64, fill=np.zeros)
-        self.delta6_windows = room("delta6_windows", THREADS, piece(8), 15, 15, 3, 3, 64)
+        self.delta6_padded = room("delta6_padded", THREADS, piece(4), 17, 17, 64, fill=np.zeros)
+        self.delta6_windows = room("delta6_windows", THREADS, piece(4), 15, 15, 3, 3, 64)
         self.dW6_windows = room("dW6_windows", 3, 3, 64, 32)
         self.delta5 = self.z5
         self.W4_windows = room("W4_windows", 32, 3, 3, 32)
-        self.da4_2 = room("da4_2", THREADS, piece(4), 15, 15, 32)
-        self.delta4_winner = room("delta4_winner", THREADS, piece(4), 15, 15, 2, 2, 32, dtype=bool)
-        self.delta4_sum_windows = room("delta4_sum_windows", THREADS, piece(4), 15, 15, 2, 2, 32)
+        self.da4_2 = room("da4_2", THREADS, piece(2), 15, 15, 32)
+        self.delta4_winner = room("delta4_winner", THREADS, piece(2), 15, 15, 2, 2, 32, dtype=bool)
+        self.delta4_sum_windows = room("delta4_sum_windows", THREADS, piece(2), 15, 15, 2, 2, 32)
         self.delta4_sum = self.z4
         self.delta4 = self.z4
-        self.delta4_padded = room("delta4_padded", THREADS, piece(4), 32, 32, 32, fill=np.zeros)
+        self.delta4_padded = room("delta4_padded", THREADS, piece(2), 32, 32, 32, fill=np.zeros)
         self.delta4_windows = self.z3_windows
         self.dW4_windows = room("dW4_windows", 3, 3, 32, 32)
         self.delta3 = self.z3
@@ -375,7 +375,7 @@ def forward(p, x, w, seed):
         draw(seed, 1, 0.8, out=m6, before=3136 * s.start)               # m6 ∼ Bernoulli(0.8)            (N, 3136) (29)
         draw(seed, 2, 0.8, out=m7, before=512 * s.start)                # m7 ∼ Bernoulli(0.8)            (N, 512) (33)
 
-    on_threads(piece, N, 36)
+    on_threads(piece, N, 18)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
     mu1 = np.dot(w.places[: N * 1024], a0.reshape(-1, 3), out=w.mu1)    # μ1[k] = (1/(1024 N)) Σₙᵢⱼ a0[n,i,j,k] (3,)         (3)
     mu1 /= 1024 * N                                                     # (3)
@@ -396,7 +396,7 @@ def forward(p, x, w, seed):
         np.multiply(1.25 * a2, m2, out=a2_2)                            # a2_2 = (5/4) a2 ⊙ m2           (N, 30, 30, 32) (10)
         mu3 += np.dot(w.places[: m * 900], a2_2.reshape(-1, 32))        # μ3[k] = (1/(900 N)) Σₙᵢⱼ a2_2[n,i,j,k] (32,)        (12)
 
-    on_threads(piece, N, 36, w.mu3)
+    on_threads(piece, N, 18, w.mu3)
     w.mu3 /= 900 * N                                                    # (12)
 
     def piece(s, m, thread, v3):
@@ -404,7 +404,7 @@ def forward(p, x, w, seed):
         # v3[k] = (1/(900 N)) Σₙᵢⱼ (a2_2[n,i,j,k] − μ3[k])² (32,)        (13)
         v3 += np.dot(w.places[: m * 900], ((a2_2 - w.mu3)**2).reshape(-1, 32))  # (13)
 
-    on_threads(piece, N, 36, w.v3)
+    on_threads(piece, N, 18, w.v3)
     w.v3 /= 900 * N                                                     # (13)
 
     def piece(s, m, thread, mu5):
@@ -423,7 +423,7 @@ def forward(p, x, w, seed):
         greatest(a4_windows, axes=(4, 5), out=a4_2)                     # (19)
         mu5 += np.dot(w.places[: m * 225], a4_2.reshape(-1, 32))        # μ5[k] = (1/(225 N)) Σₙᵢⱼ a4_2[n,i,j,k] (32,)        (20)
 
-    on_threads(piece, N, 4, w.mu5)
+    on_threads(piece, N, 2, w.mu5)
     w.mu5 /= 225 * N                                                    # (20)
 
     def piece(s, m, thread, v5):
@@ -431,7 +431,7 @@ def forward(p, x, w, seed):
         # v5[k] = (1/(225 N)) Σₙᵢⱼ (a4_2[n,i,j,k] − μ5[k])² (32,)        (21)
         v5 += np.dot(w.places[: m * 225], ((a4_2 - w.mu5)**2).reshape(-1, 32))  # (21)
 
-    on_threads(piece, N, 145, w.v5)
+    on_threads(piece, N, 72, w.v5)
     w.v5 /= 225 * N                                                     # (21)
 
     def piece(s, m, thread):
@@ -452,7 +452,7 @@ def forward(p, x, w, seed):
         a6_3 = a6_2.reshape(m, 3136)                                    # a6_3 = vec(a6_2)               (N, 3136)    (28)
         np.multiply(1.25 * a6_3, m6, out=a6_4)                          # a6_4 = (5/4) a6_3 ⊙ m6         (N, 3136)    (29)
 
-    on_threads(piece, N, 16)
+    on_threads(piece, N, 8)
     z7 = dot(w.a6_4, p["W7"].T, out=w.z7)                               # z7 = W7 a6_4 + b7              (N, 512)     (31)
     z7 += p["b7"]                                                       # (31)
     a7 = np.maximum(z7, 0, out=w.a7)                                    # a7 = max(0, z7)                (N, 512)     (32)
@@ -510,7 +510,7 @@ def evaluate(p, x, w):
         a6_3 = a6_2.reshape(m, 3136)                                    # a6_3 = vec(a6_2)               (N, 3136)    (28)
         a6_4[...] = a6_3                                                # a6_4 = a6_3                    (N, 3136)    (30)
 
-    on_threads(piece, N, 4)
+    on_threads(piece, N, 2)
     z7 = dot(w.a6_4, p["W7"].T, out=w.z7)                               # z7 = W7 a6_4 + b7              (N, 512)     (31)
     z7 += p["b7"]                                                       # (31)
     a7 = np.maximum(z7, 0, out=w.a7)                                    # a7 = max(0, z7)                (N, 512)     (32)
@@ -576,7 +576,7 @@ def backward(p, x, t, w, g):
         # ∂E/∂γ5[k] = Σₙᵢⱼ δ5[n,i,j,k] x̂5[n,i,j,k] (32,)        (51)
         dgamma5 += np.dot(w.places[: m * 225], (delta5 * xhat5).reshape(-1, 32))  # (51)
 
-    on_threads(piece, N, 8, w.dW6_windows, g["b6"], g["beta5"], g["gamma5"])
+    on_threads(piece, N, 4, w.dW6_windows, g["b6"], g["beta5"], g["gamma5"])
     windows(g["W6"], "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW6_windows  # (47)
     np.copyto(w.W4_windows, windows(p["W4"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (60)
 
@@ -606,7 +606,7 @@ def backward(p, x, t, w, g):
         # ∂E/∂γ3[k] = Σₙᵢⱼ δ3[n,i,j,k] x̂3[n,i,j,k] (32,)        (62)
         dgamma3 += np.dot(w.places[: m * 900], (delta3 * xhat3).reshape(-1, 32))  # (62)
 
-    on_threads(piece, N, 4, w.dW4_windows, g["b4"], g["beta3"], g["gamma3"])
+    on_threads(piece, N, 2, w.dW4_windows, g["b4"], g["beta3"], g["gamma3"])
     windows(g["W4"], "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW4_windows  # (58)
 
     def piece(s, m, thread, dW2, db2, dbeta1, dgamma1):
@@ -628,7 +628,7 @@ def backward(p, x, t, w, g):
         # ∂E/∂γ1[k] = Σₙᵢⱼ δ1[n,i,j,k] x̂1[n,i,j,k] (3,)         (72)
         dgamma1 += np.dot(w.places[: m * 1024], (delta1 * xhat1).reshape(-1, 3))  # (72)
 
-    on_threads(piece, N, 36, g["W2"], g["b2"], g["beta1"], g["gamma1"])
+    on_threads(piece, N, 18, g["W2"], g["b2"], g["beta1"], g["gamma1"])
 
 
 # ---- Running statistics: what evaluation takes for those of the batch ------------------------------
@@ -666,12 +666,13 @@ def descend(theta, g, state):
     K = state["steps"]
     m = state["m"]
     v = state["v"]
-    s = scratch(COUNT, theta.dtype)
     eta = LEARNING_RATE * (1 + math.cos(math.pi * (k - 1) / K)) / 2     # ηₖ = η (cos(π (k − 1)/K) + 1)/2 ()           (84)
-    vectors = g, m, v, theta, s
+    vectors = g, m, v, theta
+    room = scratch((THREADS, 131072), theta.dtype)
 
     def part(entries, count, thread):
-        g, m, v, theta, s = (vector[entries] for vector in vectors)
+        g, m, v, theta = (vector[entries] for vector in vectors)
+        s = room[thread, :count]
         m *= BETA1                                                      # m ← β1 m + (1 − β1) g          (1640048,)   (85)
         m += np.multiply(1 - BETA1, g, out=s)                           # (85)
         v *= BETA2                                                      # v ← β2 v + (1 − β2) g ⊙ g      (1640048,)   (86)
@@ -685,7 +686,7 @@ def descend(theta, g, state):
         s *= eta / (1 - BETA1**k)                                       # (87)
         theta -= s                                                      # (87)
 
-    on_threads(part, COUNT, COUNT)
+    on_threads(part, COUNT, 131072)
     state["learning_rate"] = eta
 
 

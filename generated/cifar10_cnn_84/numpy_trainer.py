@@ -267,46 +267,46 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(piece(7) * 256, piece(7) * 1024, piece(14) * 256, piece(28) * 64, piece(32) * 1024, piece(64) * 256, piece(128) * 64), dtype)
+        self.places = np.ones(max(piece(3) * 256, piece(3) * 1024, piece(7) * 256, piece(14) * 64, piece(16) * 1024, piece(32) * 256, piece(64) * 64), dtype)
         self.m2 = room("m2", N, 16, 16, 32, dtype=bool)
         self.m6 = room("m6", N, 8, 8, 64, dtype=bool)
         self.m8 = room("m8", N, 4, 4, 128, dtype=bool)
         self.m9 = room("m9", N, 128, dtype=bool)
-        self.a0_padded = room("a0_padded", THREADS, piece(32), 34, 34, 3, fill=np.zeros)
-        self.a0_windows = room("a0_windows", THREADS, piece(32), 32, 32, 3, 3, 3)
+        self.a0_padded = room("a0_padded", THREADS, piece(16), 34, 34, 3, fill=np.zeros)
+        self.a0_windows = room("a0_windows", THREADS, piece(16), 32, 32, 3, 3, 3)
         self.z1 = room("z1", N, 32, 32, 32)
         self.mu2 = room("mu2", 32)
         self.v2 = room("v2", 32)
         self.xhat2 = self.z1
-        self.z2 = room("z2", THREADS, piece(14), 32, 32, 32)
+        self.z2 = room("z2", THREADS, piece(7), 32, 32, 32)
         self.a2 = room("a2", N, 32, 32, 32)
         self.a2_2 = room("a2_2", N, 16, 16, 32)
         self.a2_3 = room("a2_3", N, 16, 16, 32)
-        self.a2_3_padded = room("a2_3_padded", THREADS, piece(14), 18, 18, 32, fill=np.zeros)
-        self.a2_3_windows = room("a2_3_windows", THREADS, piece(14), 16, 16, 3, 3, 32)
+        self.a2_3_padded = room("a2_3_padded", THREADS, piece(7), 18, 18, 32, fill=np.zeros)
+        self.a2_3_windows = room("a2_3_windows", THREADS, piece(7), 16, 16, 3, 3, 32)
         self.z3 = room("z3", N, 16, 16, 64)
         self.mu4 = room("mu4", 64)
         self.v4 = room("v4", 64)
         self.xhat4 = self.z3
-        self.z4 = room("z4", THREADS, piece(7), 16, 16, 64)
+        self.z4 = room("z4", THREADS, piece(3), 16, 16, 64)
         self.a4 = room("a4", N, 16, 16, 64)
-        self.a4_padded = room("a4_padded", THREADS, piece(7), 18, 18, 64, fill=np.zeros)
-        self.a4_windows = room("a4_windows", THREADS, piece(7), 16, 16, 3, 3, 64)
+        self.a4_padded = room("a4_padded", THREADS, piece(3), 18, 18, 64, fill=np.zeros)
+        self.a4_windows = room("a4_windows", THREADS, piece(3), 16, 16, 3, 3, 64)
         self.z5 = room("z5", N, 16, 16, 64)
         self.mu6 = room("mu6", 64)
         self.v6 = room("v6", 64)
         self.xhat6 = self.z5
-        self.z6 = room("z6", THREADS, piece(28), 16, 16, 64)
+        self.z6 = room("z6", THREADS, piece(14), 16, 16, 64)
         self.a6 = room("a6", N, 16, 16, 64)
         self.a6_2 = room("a6_2", N, 8, 8, 64)
         self.a6_3 = room("a6_3", N, 8, 8, 64)
-        self.a6_3_padded = room("a6_3_padded", THREADS, piece(28), 10, 10, 64, fill=np.zeros)
-        self.a6_3_windows = room("a6_3_windows", THREADS, piece(28), 8, 8, 3, 3, 64)
+        self.a6_3_padded = room("a6_3_padded", THREADS, piece(14), 10, 10, 64, fill=np.zeros)
+        self.a6_3_windows = room("a6_3_windows", THREADS, piece(14), 8, 8, 3, 3, 64)
         self.z7 = room("z7", N, 8, 8, 128)
         self.mu8 = room("mu8", 128)
         self.v8 = room("v8", 128)
         self.xhat8 = self.z7
-        self.z8 = room("z8", THREADS, piece(128), 8, 8, 128)
+        self.z8 = room("z8", THREADS, piece(64), 8, 8, 128)
         self.a8 = room("a8", N, 8, 8, 128)
         self.a8_2 = room("a8_2", N, 4, 4, 128)
         self.a8_3 = room("a8_3", N, 4, 4, 128)
@@ -324,45 +324,45 @@ class Workspace:
         self.delta9 = self.a9_2
         self.da8_4 = room("da8_4", N, 2048)
         self.da8_3 = self.da8_4.reshape(N, 4, 4, 128)
-        self.delta8_winner = room("delta8_winner", THREADS, piece(128), 4, 4, 2, 2, 128, dtype=bool)
-        self.delta8_sum_windows = room("delta8_sum_windows", THREADS, piece(128), 4, 4, 2, 2, 128)
+        self.delta8_winner = room("delta8_winner", THREADS, piece(64), 4, 4, 2, 2, 128, dtype=bool)
+        self.delta8_sum_windows = room("delta8_sum_windows", THREADS, piece(64), 4, 4, 2, 2, 128)
         self.delta8_sum = self.z8
         self.delta8 = self.a8
         self.W7_windows = room("W7_windows", 64, 3, 3, 128)
-        self.delta7 = room("delta7", THREADS, piece(14), 8, 8, 128)
-        self.delta7_padded = room("delta7_padded", THREADS, piece(14), 10, 10, 128, fill=np.zeros)
-        self.delta7_windows = room("delta7_windows", THREADS, piece(14), 8, 8, 3, 3, 128)
+        self.delta7 = room("delta7", THREADS, piece(7), 8, 8, 128)
+        self.delta7_padded = room("delta7_padded", THREADS, piece(7), 10, 10, 128, fill=np.zeros)
+        self.delta7_windows = room("delta7_windows", THREADS, piece(7), 8, 8, 3, 3, 128)
         self.dW7_sum_windows = room("dW7_sum_windows", 3, 3, 128, 64)
-        self.da6_2 = room("da6_2", THREADS, piece(14), 8, 8, 64)
-        self.delta6_winner = room("delta6_winner", THREADS, piece(14), 8, 8, 2, 2, 64, dtype=bool)
-        self.delta6_sum_windows = room("delta6_sum_windows", THREADS, piece(14), 8, 8, 2, 2, 64)
-        self.delta6_sum = room("delta6_sum", THREADS, piece(14), 16, 16, 64)
+        self.da6_2 = room("da6_2", THREADS, piece(7), 8, 8, 64)
+        self.delta6_winner = room("delta6_winner", THREADS, piece(7), 8, 8, 2, 2, 64, dtype=bool)
+        self.delta6_sum_windows = room("delta6_sum_windows", THREADS, piece(7), 8, 8, 2, 2, 64)
+        self.delta6_sum = room("delta6_sum", THREADS, piece(7), 16, 16, 64)
         self.delta6 = self.a6
         self.dW7_sum = room("dW7_sum", 128, 3, 3, 64)
         self.W5_windows = room("W5_windows", 64, 3, 3, 64)
         self.delta5 = self.z4
-        self.delta5_padded = room("delta5_padded", THREADS, piece(7), 18, 18, 64, fill=np.zeros)
+        self.delta5_padded = room("delta5_padded", THREADS, piece(3), 18, 18, 64, fill=np.zeros)
         self.delta5_windows = self.a4_windows
         self.dW5_sum_windows = room("dW5_sum_windows", 3, 3, 64, 64)
         self.delta4 = self.a6
         self.dW5_sum = self.W5_windows
         self.W3_windows = room("W3_windows", 32, 3, 3, 64)
         self.delta3 = self.z4
-        self.delta3_padded = room("delta3_padded", THREADS, piece(7), 18, 18, 64, fill=np.zeros)
+        self.delta3_padded = room("delta3_padded", THREADS, piece(3), 18, 18, 64, fill=np.zeros)
         self.delta3_windows = self.a4_windows
         self.dW3_sum_windows = room("dW3_sum_windows", 3, 3, 64, 32)
-        self.da2_2 = room("da2_2", THREADS, piece(7), 16, 16, 32)
-        self.delta2_winner = room("delta2_winner", THREADS, piece(7), 16, 16, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(7), 16, 16, 2, 2, 32)
-        self.delta2_sum = room("delta2_sum", THREADS, piece(7), 32, 32, 32)
+        self.da2_2 = room("da2_2", THREADS, piece(3), 16, 16, 32)
+        self.delta2_winner = room("delta2_winner", THREADS, piece(3), 16, 16, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(3), 16, 16, 2, 2, 32)
+        self.delta2_sum = room("delta2_sum", THREADS, piece(3), 32, 32, 32)
         self.delta2 = self.a2
         self.dW3_sum = room("dW3_sum", 64, 3, 3, 32)
         self.delta1 = self.a2
-        self.a0_padded_2 = room("a0_padded_2", THREADS, piece(32), 34, 34, 3, fill=np.zeros)
+        self.a0_padded_2 = room("a0_padded_2", THREADS, piece(16), 34, 34, 3, fill=np.zeros)
         self.a0_windows_2 = self.a0_windows
         if inputs:  # for the gradient with respect to them
             self.dx_windows = self.a0_windows
-            self.dx_padded = room("dx_padded", THREADS, piece(32), 34, 34, 3)
+            self.dx_padded = room("dx_padded", THREADS, piece(16), 34, 34, 3)
             self.dx = room("dx", N, 32, 32, 3)
 
 
@@ -408,7 +408,7 @@ def forward(p, x, w, seed):
         draw(seed, 2, 0.7, out=m8, before=2048 * s.start)               # m8 ∼ Bernoulli(0.7)            (N, 4, 4, 128) (38)
         draw(seed, 3, 0.6, out=m9, before=128 * s.start)                # m9 ∼ Bernoulli(0.6)            (N, 128) (43)
 
-    on_threads(piece, N, 128)
+    on_threads(piece, N, 64)
     a0 = x                                                              # a0 = x                         (N, 32, 32, 3) (2)
 
     def piece(s, m, thread, mu2):
@@ -420,7 +420,7 @@ def forward(p, x, w, seed):
         np.dot(a0_windows.reshape(-1, 27), p["W1"].reshape(32, -1).T, out=z1.reshape(-1, 32))  # (3)
         mu2 += np.dot(w.places[: m * 1024], z1.reshape(-1, 32))         # μ2[k] = (1/(1024 N)) Σₙᵢⱼ z1[n,i,j,k] (32,)        (4)
 
-    on_threads(piece, N, 32, w.mu2)
+    on_threads(piece, N, 16, w.mu2)
     w.mu2 /= 1024 * N                                                   # (4)
 
     def piece(s, m, thread, v2):
@@ -428,7 +428,7 @@ def forward(p, x, w, seed):
         # v2[k] = (1/(1024 N)) Σₙᵢⱼ (z1[n,i,j,k] − μ2[k])² (32,)        (5)
         v2 += np.dot(w.places[: m * 1024], ((z1 - w.mu2)**2).reshape(-1, 32))  # (5)
 
-    on_threads(piece, N, 32, w.v2)
+    on_threads(piece, N, 16, w.v2)
     w.v2 /= 1024 * N                                                    # (5)
 
     def piece(s, m, thread, mu4):
@@ -449,7 +449,7 @@ def forward(p, x, w, seed):
         np.dot(a2_3_windows.reshape(-1, 288), p["W3"].reshape(64, -1).T, out=z3.reshape(-1, 64))  # (13)
         mu4 += np.dot(w.places[: m * 256], z3.reshape(-1, 64))          # μ4[k] = (1/(256 N)) Σₙᵢⱼ z3[n,i,j,k] (64,)        (14)
 
-    on_threads(piece, N, 14, w.mu4)
+    on_threads(piece, N, 7, w.mu4)
     w.mu4 /= 256 * N                                                    # (14)
 
     def piece(s, m, thread, v4):
@@ -457,7 +457,7 @@ def forward(p, x, w, seed):
         # v4[k] = (1/(256 N)) Σₙᵢⱼ (z3[n,i,j,k] − μ4[k])² (64,)        (15)
         v4 += np.dot(w.places[: m * 256], ((z3 - w.mu4)**2).reshape(-1, 64))  # (15)
 
-    on_threads(piece, N, 64, w.v4)
+    on_threads(piece, N, 32, w.v4)
     w.v4 /= 256 * N                                                     # (15)
 
     def piece(s, m, thread, mu6):
@@ -472,7 +472,7 @@ def forward(p, x, w, seed):
         np.dot(a4_windows.reshape(-1, 576), p["W5"].reshape(64, -1).T, out=z5.reshape(-1, 64))  # (20)
         mu6 += np.dot(w.places[: m * 256], z5.reshape(-1, 64))          # μ6[k] = (1/(256 N)) Σₙᵢⱼ z5[n,i,j,k] (64,)        (21)
 
-    on_threads(piece, N, 7, w.mu6)
+    on_threads(piece, N, 3, w.mu6)
     w.mu6 /= 256 * N                                                    # (21)
 
     def piece(s, m, thread, v6):
@@ -480,7 +480,7 @@ def forward(p, x, w, seed):
         # v6[k] = (1/(256 N)) Σₙᵢⱼ (z5[n,i,j,k] − μ6[k])² (64,)        (22)
         v6 += np.dot(w.places[: m * 256], ((z5 - w.mu6)**2).reshape(-1, 64))  # (22)
 
-    on_threads(piece, N, 64, w.v6)
+    on_threads(piece, N, 32, w.v6)
     w.v6 /= 256 * N                                                     # (22)
 
     def piece(s, m, thread, mu8):
@@ -501,7 +501,7 @@ def forward(p, x, w, seed):
         np.dot(a6_3_windows.reshape(-1, 576), p["W7"].reshape(128, -1).T, out=z7.reshape(-1, 128))  # (30)
         mu8 += np.dot(w.places[: m * 64], z7.reshape(-1, 128))          # μ8[k] = (1/(64 N)) Σₙᵢⱼ z7[n,i,j,k] (128,)       (31)
 
-    on_threads(piece, N, 28, w.mu8)
+    on_threads(piece, N, 14, w.mu8)
     w.mu8 /= 64 * N                                                     # (31)
 
     def piece(s, m, thread, v8):
@@ -509,7 +509,7 @@ def forward(p, x, w, seed):
         # v8[k] = (1/(64 N)) Σₙᵢⱼ (z7[n,i,j,k] − μ8[k])² (128,)       (32)
         v8 += np.dot(w.places[: m * 64], ((z7 - w.mu8)**2).reshape(-1, 128))  # (32)
 
-    on_threads(piece, N, 128, w.v8)
+    on_threads(piece, N, 64, w.v8)
     w.v8 /= 64 * N                                                      # (32)
 
     def piece(s, m, thread):
@@ -523,7 +523,7 @@ def forward(p, x, w, seed):
         greatest(a8_windows, axes=(4, 5), out=a8_2)                     # (37)
         np.multiply(10 / 7 * a8_2, m8, out=a8_3)                        # a8_3 = (10/7) a8_2 ⊙ m8        (N, 4, 4, 128) (38)
 
-    on_threads(piece, N, 128)
+    on_threads(piece, N, 64)
     a8_4 = w.a8_3.reshape(N, 2048)                                      # a8_4 = vec(a8_3)               (N, 2048)    (40)
     z9 = dot(a8_4, p["W9"].T, out=w.z9)                                 # z9 = W9 a8_4 + b9              (N, 128)     (41)
     z9 += p["b9"]                                                       # (41)
@@ -593,7 +593,7 @@ def evaluate(p, x, w):
         greatest(a8_windows, axes=(4, 5), out=a8_2)                     # (37)
         a8_3[...] = a8_2                                                # a8_3 = a8_2                    (N, 4, 4, 128) (39)
 
-    on_threads(piece, N, 7)
+    on_threads(piece, N, 3)
     a8_4 = w.a8_3.reshape(N, 2048)                                      # a8_4 = vec(a8_3)               (N, 2048)    (40)
     z9 = dot(a8_4, p["W9"].T, out=w.z9)                                 # z9 = W9 a8_4 + b9              (N, 128)     (41)
     z9 += p["b9"]                                                       # (41)
@@ -657,7 +657,7 @@ def backward(p, x, t, w, g):
         # ∂E/∂γ8[k] = Σₙᵢⱼ δ8[n,i,j,k] x̂8[n,i,j,k] (128,)       (58)
         dgamma8 += np.dot(w.places[: m * 64], (delta8 * xhat8).reshape(-1, 128))  # (58)
 
-    on_threads(piece, N, 128, g["beta8"], g["gamma8"])
+    on_threads(piece, N, 64, g["beta8"], g["gamma8"])
     np.copyto(w.W7_windows, windows(p["W7"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (65)
 
     def piece(s, m, thread, dW7_sum_windows, dbeta6, dgamma6):
@@ -686,7 +686,7 @@ def backward(p, x, t, w, g):
         # ∂E/∂γ6[k] = Σₙᵢⱼ δ6[n,i,j,k] x̂6[n,i,j,k] (64,)        (68)
         dgamma6 += np.dot(w.places[: m * 256], (delta6 * xhat6).reshape(-1, 64))  # (68)
 
-    on_threads(piece, N, 14, w.dW7_sum_windows, g["beta6"], g["gamma6"])
+    on_threads(piece, N, 7, w.dW7_sum_windows, g["beta6"], g["gamma6"])
     windows(w.dW7_sum, "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW7_sum_windows  # (64)
     np.add(w.dW7_sum, p["W7"] / 5000, out=g["W7"])                      # (64)
     np.copyto(w.W5_windows, windows(p["W5"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (75)
@@ -708,7 +708,7 @@ def backward(p, x, t, w, g):
         # ∂E/∂γ4[k] = Σₙᵢⱼ δ4[n,i,j,k] x̂4[n,i,j,k] (64,)        (77)
         dgamma4 += np.dot(w.places[: m * 256], (delta4 * xhat4).reshape(-1, 64))  # (77)
 
-    on_threads(piece, N, 7, w.dW5_sum_windows, g["beta4"], g["gamma4"])
+    on_threads(piece, N, 3, w.dW5_sum_windows, g["beta4"], g["gamma4"])
     windows(w.dW5_sum, "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW5_sum_windows  # (74)
     np.add(w.dW5_sum, p["W5"] / 5000, out=g["W5"])                      # (74)
     np.copyto(w.W3_windows, windows(p["W3"], "k -u+2 -v+2 c -> c u v k", u=3, v=3))  # (84)
@@ -739,7 +739,7 @@ def backward(p, x, t, w, g):
         # ∂E/∂γ2[k] = Σₙᵢⱼ δ2[n,i,j,k] x̂2[n,i,j,k] (32,)        (87)
         dgamma2 += np.dot(w.places[: m * 1024], (delta2 * xhat2).reshape(-1, 32))  # (87)
 
-    on_threads(piece, N, 7, w.dW3_sum_windows, g["beta2"], g["gamma2"])
+    on_threads(piece, N, 3, w.dW3_sum_windows, g["beta2"], g["gamma2"])
     windows(w.dW3_sum, "k -u+2 -v+2 c -> u v k c", u=3, v=3)[...] = w.dW3_sum_windows  # (83)
     np.add(w.dW3_sum, p["W3"] / 5000, out=g["W3"])                      # (83)
 
@@ -753,7 +753,7 @@ def backward(p, x, t, w, g):
         np.copyto(a0_windows_2, windows(a0_padded_2, "n i+u j+v c -> n i j u v c", i=32, j=32, u=3, v=3))  # (93)
         dW1.reshape(32, -1)[...] += np.dot(delta1.reshape(-1, 32).T, a0_windows_2.reshape(-1, 27))  # (93)
 
-    on_threads(piece, N, 32, g["W1"])
+    on_threads(piece, N, 16, g["W1"])
     g["W1"] += p["W1"] / 5000                                           # (93)
 
 
@@ -796,13 +796,14 @@ def descend(theta, g, state):
     K = state["steps"]
     m = state["m"]
     v = state["v"]
-    s = scratch(COUNT, theta.dtype)
     # ηₖ = η (cos(π (k − 1)/K) + 1) min(1, k/w)/2 ()           (103)
     eta = LEARNING_RATE * (1 + math.cos(math.pi * (k - 1) / K)) * min(1, k / WARMUP) / 2  # (103)
-    vectors = g, m, v, theta, s
+    vectors = g, m, v, theta
+    room = scratch((THREADS, 131072), theta.dtype)
 
     def part(entries, count, thread):
-        g, m, v, theta, s = (vector[entries] for vector in vectors)
+        g, m, v, theta = (vector[entries] for vector in vectors)
+        s = room[thread, :count]
         m *= BETA1                                                      # m ← β1 m + (1 − β1) g          (394026,)    (104)
         m += np.multiply(1 - BETA1, g, out=s)                           # (104)
         v *= BETA2                                                      # v ← β2 v + (1 − β2) g ⊙ g      (394026,)    (105)
@@ -816,7 +817,7 @@ def descend(theta, g, state):
         s *= eta / (1 - BETA1**k)                                       # (106)
         theta -= s                                                      # (106)
 
-    on_threads(part, COUNT, COUNT)
+    on_threads(part, COUNT, 131072)
     state["learning_rate"] = eta
 
 
@@ -881,7 +882,7 @@ def input_gradient(parameters, x, t, seed=None):
         add_windows(windows(dx_padded, "n p+u q+v c -> n p q u v c", p=32, q=32, u=3, v=3), dx_windows, axes=(3, 4))  # (94)
         np.copyto(dx, dx_padded[:, 1:-1, 1:-1])                         # (94)
 
-    on_threads(piece, N, 32)
+    on_threads(piece, N, 16)
     return w.dx.copy()
 
 

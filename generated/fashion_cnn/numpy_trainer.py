@@ -234,19 +234,19 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(piece(20) * 196, piece(20) * 784), dtype)
+        self.places = np.ones(max(piece(10) * 196, piece(10) * 784), dtype)
         self.m1 = room("m1", N, 14, 14, 64, dtype=bool)
         self.m2 = room("m2", N, 7, 7, 32, dtype=bool)
         self.m3 = room("m3", N, 256, dtype=bool)
-        self.a0_padded = room("a0_padded", THREADS, piece(20), 29, 29, 1, fill=np.zeros)
-        self.a0_windows = room("a0_windows", THREADS, piece(20), 28, 28, 2, 2)
-        self.z1 = room("z1", THREADS, piece(20), 28, 28, 64)
+        self.a0_padded = room("a0_padded", THREADS, piece(10), 29, 29, 1, fill=np.zeros)
+        self.a0_windows = room("a0_windows", THREADS, piece(10), 28, 28, 2, 2)
+        self.z1 = room("z1", THREADS, piece(10), 28, 28, 64)
         self.a1 = room("a1", N, 28, 28, 64)
         self.a1_2 = room("a1_2", N, 14, 14, 64)
         self.a1_3 = room("a1_3", N, 14, 14, 64)
-        self.a1_3_padded = room("a1_3_padded", THREADS, piece(20), 15, 15, 64, fill=np.zeros)
-        self.a1_3_windows = room("a1_3_windows", THREADS, piece(20), 14, 14, 2, 2, 64)
-        self.z2 = room("z2", THREADS, piece(20), 14, 14, 32)
+        self.a1_3_padded = room("a1_3_padded", THREADS, piece(10), 15, 15, 64, fill=np.zeros)
+        self.a1_3_windows = room("a1_3_windows", THREADS, piece(10), 14, 14, 2, 2, 64)
+        self.z2 = room("z2", THREADS, piece(10), 14, 14, 32)
         self.a2 = room("a2", N, 14, 14, 32)
         self.a2_2 = room("a2_2", N, 7, 7, 32)
         self.a2_3 = room("a2_3", N, 7, 7, 32)
@@ -265,23 +265,23 @@ class Workspace:
         self.da2_4 = room("da2_4", N, 1568)
         self.da2_3 = self.da2_4.reshape(N, 7, 7, 32)
         self.W2_windows = room("W2_windows", 64, 2, 2, 32)
-        self.delta2_winner = room("delta2_winner", THREADS, piece(20), 7, 7, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(20), 7, 7, 2, 2, 32)
+        self.delta2_winner = room("delta2_winner", THREADS, piece(10), 7, 7, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(10), 7, 7, 2, 2, 32)
         self.delta2_sum = self.z2
         self.delta2 = self.z2
-        self.delta2_padded = room("delta2_padded", THREADS, piece(20), 15, 15, 32, fill=np.zeros)
-        self.delta2_windows = room("delta2_windows", THREADS, piece(20), 14, 14, 2, 2, 32)
+        self.delta2_padded = room("delta2_padded", THREADS, piece(10), 15, 15, 32, fill=np.zeros)
+        self.delta2_windows = room("delta2_windows", THREADS, piece(10), 14, 14, 2, 2, 32)
         self.dW2_windows = room("dW2_windows", 2, 2, 32, 64)
-        self.da1_2 = room("da1_2", THREADS, piece(20), 14, 14, 64)
-        self.delta1_winner = room("delta1_winner", THREADS, piece(20), 14, 14, 2, 2, 64, dtype=bool)
+        self.da1_2 = room("da1_2", THREADS, piece(10), 14, 14, 64)
+        self.delta1_winner = room("delta1_winner", THREADS, piece(10), 14, 14, 2, 2, 64, dtype=bool)
         self.delta1_sum_windows = self.a1_3_windows
         self.delta1_sum = self.z1
         self.delta1 = self.a1
-        self.a0_padded_2 = room("a0_padded_2", THREADS, piece(20), 29, 29, 1, fill=np.zeros)
+        self.a0_padded_2 = room("a0_padded_2", THREADS, piece(10), 29, 29, 1, fill=np.zeros)
         self.a0_windows_2 = self.a0_windows
         if inputs:  # for the gradient with respect to them
-            self.dx_windows = room("dx_windows", THREADS, piece(20), 28, 28, 1, 2, 2)
-            self.dx_padded = room("dx_padded", THREADS, piece(20), 29, 29, 1)
+            self.dx_windows = room("dx_windows", THREADS, piece(10), 28, 28, 1, 2, 2)
+            self.dx_padded = room("dx_padded", THREADS, piece(10), 29, 29, 1)
             self.dx = room("dx", N, 28, 28, 1)
 
 
@@ -326,7 +326,7 @@ def forward(p, x, w, seed):
         draw(seed, 1, 0.7, out=m2, before=1568 * s.start)               # m2 ∼ Bernoulli(0.7)            (N, 7, 7, 32) (11)
         draw(seed, 2, 0.5, out=m3, before=256 * s.start)                # m3 ∼ Bernoulli(0.5)            (N, 256) (16)
 
-    on_threads(piece, N, 83)
+    on_threads(piece, N, 41)
     a0 = x                                                              # a0 = x                         (N, 28, 28, 1) (2)
 
     def piece(s, m, thread):
@@ -356,7 +356,7 @@ def forward(p, x, w, seed):
         greatest(a2_windows, axes=(4, 5), out=a2_2)                     # (10)
         np.multiply(10 / 7 * a2_2, m2, out=a2_3)                        # a2_3 = (10/7) a2_2 ⊙ m2        (N, 7, 7, 32) (11)
 
-    on_threads(piece, N, 20)
+    on_threads(piece, N, 10)
     a2_4 = w.a2_3.reshape(N, 1568)                                      # a2_4 = vec(a2_3)               (N, 1568)    (13)
     z3 = dot(a2_4, p["W3"].T, out=w.z3)                                 # z3 = W3 a2_4 + b3              (N, 256)     (14)
     z3 += p["b3"]                                                       # (14)
@@ -402,7 +402,7 @@ def evaluate(p, x, w):
         greatest(a2_windows, axes=(4, 5), out=a2_2)                     # (10)
         a2_3[...] = a2_2                                                # a2_3 = a2_2                    (N, 7, 7, 32) (12)
 
-    on_threads(piece, N, 20)
+    on_threads(piece, N, 10)
     a2_4 = w.a2_3.reshape(N, 1568)                                      # a2_4 = vec(a2_3)               (N, 1568)    (13)
     z3 = dot(a2_4, p["W3"].T, out=w.z3)                                 # z3 = W3 a2_4 + b3              (N, 256)     (14)
     z3 += p["b3"]                                                       # (14)
@@ -480,7 +480,7 @@ def backward(p, x, t, w, g):
         dW1.reshape(64, -1)[...] += np.dot(delta1.reshape(-1, 64).T, a0_windows_2.reshape(-1, 4))  # (34)
         db1 += np.dot(w.places[: m * 784], delta1.reshape(-1, 64))      # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (64,)        (35)
 
-    on_threads(piece, N, 20, w.dW2_windows, g["b2"], g["W1"], g["b1"])
+    on_threads(piece, N, 10, w.dW2_windows, g["b2"], g["W1"], g["b1"])
     windows(g["W2"], "k -u+1 -v+1 c -> u v k c", u=2, v=2)[...] = w.dW2_windows  # (30)
 
 
@@ -502,13 +502,14 @@ def descend(theta, g, state):
     K = state["steps"]
     m = state["m"]
     v = state["v"]
-    s = scratch(COUNT, theta.dtype)
     # ηₖ = η (cos(π (k − 1)/K) + 1) min(1, k/w)/2 ()           (37)
     eta = LEARNING_RATE * (1 + math.cos(math.pi * (k - 1) / K)) * min(1, k / WARMUP) / 2  # (37)
-    vectors = g, m, v, theta, s
+    vectors = g, m, v, theta
+    room = scratch((THREADS, 131072), theta.dtype)
 
     def part(entries, count, thread):
-        g, m, v, theta, s = (vector[entries] for vector in vectors)
+        g, m, v, theta = (vector[entries] for vector in vectors)
+        s = room[thread, :count]
         m *= BETA1                                                      # m ← β1 m + (1 − β1) g          (412778,)    (38)
         m += np.multiply(1 - BETA1, g, out=s)                           # (38)
         v *= BETA2                                                      # v ← β2 v + (1 − β2) g ⊙ g      (412778,)    (39)
@@ -522,7 +523,7 @@ def descend(theta, g, state):
         s *= eta / (1 - BETA1**k)                                       # (40)
         theta -= s                                                      # (40)
 
-    on_threads(part, COUNT, COUNT)
+    on_threads(part, COUNT, 131072)
     state["learning_rate"] = eta
 
 
@@ -587,7 +588,7 @@ def input_gradient(parameters, x, t, seed=None):
         add_windows(windows(dx_padded, "n p+u q+v c -> n p q u v c", p=28, q=28, u=2, v=2), dx_windows.transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (36)
         np.copyto(dx, dx_padded[:, :-1, :-1])                           # (36)
 
-    on_threads(piece, N, 20)
+    on_threads(piece, N, 10)
     return w.dx.copy()
 
 

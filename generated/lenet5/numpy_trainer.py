@@ -202,14 +202,14 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(piece(53) * 100, piece(53) * 784), dtype)
-        self.a0_padded = room("a0_padded", THREADS, piece(53), 32, 32, 1, fill=np.zeros)
-        self.a0_windows = room("a0_windows", THREADS, piece(53), 28, 28, 5, 5)
-        self.z1 = room("z1", THREADS, piece(53), 28, 28, 6)
+        self.places = np.ones(max(piece(26) * 100, piece(26) * 784), dtype)
+        self.a0_padded = room("a0_padded", THREADS, piece(26), 32, 32, 1, fill=np.zeros)
+        self.a0_windows = room("a0_windows", THREADS, piece(26), 28, 28, 5, 5)
+        self.z1 = room("z1", THREADS, piece(26), 28, 28, 6)
         self.a1 = room("a1", N, 28, 28, 6)
         self.a1_2 = room("a1_2", N, 14, 14, 6)
-        self.a1_2_windows = room("a1_2_windows", THREADS, piece(53), 10, 10, 5, 5, 6)
-        self.z2 = room("z2", THREADS, piece(53), 10, 10, 16)
+        self.a1_2_windows = room("a1_2_windows", THREADS, piece(26), 10, 10, 5, 5, 6)
+        self.z2 = room("z2", THREADS, piece(26), 10, 10, 16)
         self.a2 = room("a2", N, 10, 10, 16)
         self.a2_2 = room("a2_2", N, 5, 5, 16)
         self.a2_3 = self.a2_2.reshape(N, 400)
@@ -232,14 +232,14 @@ class Workspace:
         self.delta2 = self.z2
         self.a1_2_windows_2 = self.a1_2_windows
         self.da1_2_windows = self.a1_2_windows
-        self.da1_2 = room("da1_2", THREADS, piece(53), 14, 14, 6)
+        self.da1_2 = room("da1_2", THREADS, piece(26), 14, 14, 6)
         self.delta1_sum = self.z1
         self.delta1 = self.a1
-        self.a0_padded_2 = room("a0_padded_2", THREADS, piece(53), 32, 32, 1, fill=np.zeros)
+        self.a0_padded_2 = room("a0_padded_2", THREADS, piece(26), 32, 32, 1, fill=np.zeros)
         self.a0_windows_2 = self.a0_windows
         if inputs:  # for the gradient with respect to them
-            self.dx_windows = room("dx_windows", THREADS, piece(53), 28, 28, 1, 5, 5)
-            self.dx_padded = room("dx_padded", THREADS, piece(53), 32, 32, 1)
+            self.dx_windows = room("dx_windows", THREADS, piece(26), 28, 28, 1, 5, 5)
+            self.dx_padded = room("dx_padded", THREADS, piece(26), 32, 32, 1)
             self.dx = room("dx", N, 28, 28, 1)
 
 
@@ -303,7 +303,7 @@ def forward(p, x, w):
         a2_windows.sum(axis=(4, 5), out=a2_2)                           # (8)
         a2_2 *= 0.25                                                    # (8)
 
-    on_threads(piece, N, 53)
+    on_threads(piece, N, 26)
     a2_3 = w.a2_2.reshape(N, 400)                                       # a2_3 = vec(a2_2)               (N, 400)     (9)
     z3 = dot(a2_3, p["W3"].T, out=w.z3)                                 # z3 = W3 a2_3 + b3              (N, 120)     (10)
     z3 += p["b3"]                                                       # (10)
@@ -374,7 +374,7 @@ def backward(p, x, t, w, g):
         dW1.reshape(6, -1)[...] += np.dot(delta1.reshape(-1, 6).T, a0_windows_2.reshape(-1, 25))  # (33)
         db1 += np.dot(w.places[: m * 784], delta1.reshape(-1, 6))       # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (6,)         (34)
 
-    on_threads(piece, N, 53, g["W2"], g["b2"], g["W1"], g["b1"])
+    on_threads(piece, N, 26, g["W2"], g["b2"], g["W1"], g["b1"])
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------
@@ -460,7 +460,7 @@ def input_gradient(parameters, x, t, seed=None):
         add_windows(windows(dx_padded, "n p+u q+v c -> n p q u v c", p=28, q=28, u=5, v=5), dx_windows.transpose(0, 1, 2, 4, 5, 3), axes=(3, 4))  # (35)
         np.copyto(dx, dx_padded[:, 2:-2, 2:-2])                         # (35)
 
-    on_threads(piece, N, 53)
+    on_threads(piece, N, 26)
     return w.dx.copy()
 
 

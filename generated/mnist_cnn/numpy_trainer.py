@@ -233,14 +233,14 @@ class Workspace:
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(piece(60) * 121, piece(60) * 676), dtype)
+        self.places = np.ones(max(piece(30) * 121, piece(30) * 676), dtype)
         self.m2 = room("m2", N, 5, 5, 32, dtype=bool)
-        self.a0_windows = room("a0_windows", THREADS, piece(60), 26, 26, 3, 3)
-        self.z1 = room("z1", THREADS, piece(60), 26, 26, 16)
+        self.a0_windows = room("a0_windows", THREADS, piece(30), 26, 26, 3, 3)
+        self.z1 = room("z1", THREADS, piece(30), 26, 26, 16)
         self.a1 = room("a1", N, 26, 26, 16)
         self.a1_2 = room("a1_2", N, 13, 13, 16)
-        self.a1_2_windows = room("a1_2_windows", THREADS, piece(60), 11, 11, 3, 3, 16)
-        self.z2 = room("z2", THREADS, piece(60), 11, 11, 32)
+        self.a1_2_windows = room("a1_2_windows", THREADS, piece(30), 11, 11, 3, 3, 16)
+        self.z2 = room("z2", THREADS, piece(30), 11, 11, 32)
         self.a2 = room("a2", N, 11, 11, 32)
         self.a2_2 = room("a2_2", N, 5, 5, 32)
         self.a2_3 = room("a2_3", N, 5, 5, 32)
@@ -257,20 +257,20 @@ class Workspace:
         self.delta3 = room("delta3", N, 64)
         self.da2_4 = room("da2_4", N, 800)
         self.da2_3 = self.da2_4.reshape(N, 5, 5, 32)
-        self.delta2_winner = room("delta2_winner", THREADS, piece(60), 5, 5, 2, 2, 32, dtype=bool)
-        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(60), 5, 5, 2, 2, 32)
+        self.delta2_winner = room("delta2_winner", THREADS, piece(30), 5, 5, 2, 2, 32, dtype=bool)
+        self.delta2_sum_windows = room("delta2_sum_windows", THREADS, piece(30), 5, 5, 2, 2, 32)
         self.delta2_sum = self.z2
         self.delta2 = self.z2
         self.a1_2_windows_2 = self.a1_2_windows
         self.da1_2_windows = self.a1_2_windows
-        self.da1_2 = room("da1_2", THREADS, piece(60), 13, 13, 16)
-        self.delta1_winner = room("delta1_winner", THREADS, piece(60), 13, 13, 2, 2, 16, dtype=bool)
-        self.delta1_sum_windows = room("delta1_sum_windows", THREADS, piece(60), 13, 13, 2, 2, 16)
+        self.da1_2 = room("da1_2", THREADS, piece(30), 13, 13, 16)
+        self.delta1_winner = room("delta1_winner", THREADS, piece(30), 13, 13, 2, 2, 16, dtype=bool)
+        self.delta1_sum_windows = room("delta1_sum_windows", THREADS, piece(30), 13, 13, 2, 2, 16)
         self.delta1_sum = self.z1
         self.delta1 = self.a1
         self.a0_windows_2 = self.a0_windows
         if inputs:  # for the gradient with respect to them
-            self.dx_windows = room("dx_windows", THREADS, piece(96), 26, 26, 1, 3, 3)
+            self.dx_windows = room("dx_windows", THREADS, piece(48), 26, 26, 1, 3, 3)
             self.dx = room("dx", N, 28, 28, 1)
 
 
@@ -333,7 +333,7 @@ def forward(p, x, w, seed):
         greatest(a2_windows, axes=(4, 5), out=a2_2)                     # (8)
         np.multiply(10 / 7 * a2_2, m2, out=a2_3)                        # a2_3 = (10/7) a2_2 ⊙ m2        (N, 5, 5, 32) (9)
 
-    on_threads(piece, N, 60)
+    on_threads(piece, N, 30)
     a2_4 = w.a2_3.reshape(N, 800)                                       # a2_4 = vec(a2_3)               (N, 800)     (11)
     z3 = dot(a2_4, p["W3"].T, out=w.z3)                                 # z3 = W3 a2_4 + b3              (N, 64)      (12)
     z3 += p["b3"]                                                       # (12)
@@ -374,7 +374,7 @@ def evaluate(p, x, w):
         greatest(a2_windows, axes=(4, 5), out=a2_2)                     # (8)
         a2_3[...] = a2_2                                                # a2_3 = a2_2                    (N, 5, 5, 32) (10)
 
-    on_threads(piece, N, 60)
+    on_threads(piece, N, 30)
     a2_4 = w.a2_3.reshape(N, 800)                                       # a2_4 = vec(a2_3)               (N, 800)     (11)
     z3 = dot(a2_4, p["W3"].T, out=w.z3)                                 # z3 = W3 a2_4 + b3              (N, 64)      (12)
     z3 += p["b3"]                                                       # (12)
@@ -448,7 +448,7 @@ def backward(p, x, t, w, g):
         dW1.reshape(16, -1)[...] += np.dot(delta1.reshape(-1, 16).T, a0_windows_2.reshape(-1, 9))  # (30)
         db1 += np.dot(w.places[: m * 676], delta1.reshape(-1, 16))      # ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]   (16,)        (31)
 
-    on_threads(piece, N, 60, g["W2"], g["b2"], g["W1"], g["b1"])
+    on_threads(piece, N, 30, g["W2"], g["b2"], g["W1"], g["b1"])
 
 
 # ---- Update: over all parameters as one vector -----------------------------------------------------
@@ -541,7 +541,7 @@ def input_gradient(parameters, x, t, seed=None):
         dx[...] = 0                                                     # (32)
         add_windows(windows(dx, "n p+u q+v c -> n p q c u v", p=26, q=26, u=3, v=3), dx_windows, axes=(4, 5))  # (32)
 
-    on_threads(piece, N, 96)
+    on_threads(piece, N, 48)
     return w.dx.copy()
 
 

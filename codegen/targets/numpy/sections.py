@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import sympy
 from sympy import Basic, Expr, Indexed, IndexedBase, Piecewise, Symbol
 
+from codegen.pieces import UPDATED, shares_update
 from codegen.program import (
     BATCH,
     Contract,
@@ -40,7 +41,6 @@ COMMENT_COLUMN = 66
 TEXT_WIDTH, SHAPE_WIDTH = 30, 12
 STEP = ("forward", "evaluation", "loss", "backward", "statistics")
 TRAINING = (*STEP, "input_gradient")
-SHARED_UPDATE = 2**17  # parameters below which a second thread costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -193,27 +193,33 @@ class Sections:
     def _shared_update(self) -> tuple[Statement, ...]:
         """Return the statements of the update that threads do, each on its part of the vectors.
 
-        They are those after the last number; none where the program has no threads, or little to do.
+        They are those after the last number.
         """
+        if not shares_update(self.program):
+            return ()
         found: list[Statement] = []
         for statement in self.program.statements("update"):
             found = [*found, statement] if self.program.values[statement.out].shape else []
-        is_large = int(self.program.values["theta"].shape[0]) >= SHARED_UPDATE
-        return tuple(found) if "threads" in self.helpers and is_large else ()
+        return tuple(found)
 
     def _on_threads(self, shared: tuple[Statement, ...], lines: list[str]) -> list[str]:
         """Return the lines of the statements that threads share in a function of a part of the vectors."""
         read = dict.fromkeys(n for s in shared for n in (*sorted(reads(s)), s.out))
-        vectors = [self.program.values[n].identifier for n in read if self.program.values[n].shape]
-        names = ", ".join([*vectors, *(["s"] if _uses_scratch([x.split("  # ")[0] for x in lines]) else [])])
+        names = ", ".join(self.program.values[n].identifier for n in read if self.program.values[n].shape)
+        room, own = [], []
+        if _uses_scratch([line.split("  # ")[0] for line in lines]):
+            room = [f"room = scratch((THREADS, {UPDATED}), theta.dtype)"]
+            own = ["    s = room[thread, :count]"]
         return [
             f"vectors = {names}",
+            *room,
             "",
             "def part(entries, count, thread):",
             f"    {names} = (vector[entries] for vector in vectors)",
+            *own,
             *lines,
             "",
-            "on_threads(part, COUNT, COUNT)",
+            f"on_threads(part, COUNT, {UPDATED})",
         ]
 
     def _views(self, wanted: set[str]) -> list[str]:
@@ -310,11 +316,12 @@ class Sections:
         lines = [] if function in ("forward", "evaluation") else self._views(wanted)
         batch = ["N = len(t)" if function == "loss" else "N = len(x)"]
         code = [line.split("  # ")[0] for line in (*lines, *texts)]
+        whole = function == "update" and not shares_update(self.program)
         self.preambles[function] = [
             *(batch if any(re.search(r"\bN\b", line) for line in code) else []),
             *(["p = parameters"] if function == "branches" and any('p["' in line for line in code) else []),
             *(["real = w.real"] if self.needs_real[function] else []),
-            *(["s = scratch(COUNT, theta.dtype)"] if function == "update" and _uses_scratch(code) else []),
+            *(["s = scratch(COUNT, theta.dtype)"] if whole and _uses_scratch(code) else []),
             *lines,
         ]
 

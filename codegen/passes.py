@@ -145,16 +145,20 @@ def _renamed(statement: Statement, old: str, new: str) -> Statement:
 def share_windows(program: Program) -> Program:
     """Copy windows once that two equations on the way back read, both in one loop or both in none."""
     kept: list[Statement | Loop] = []
-    values, whole = dict(program.values), _Sharing()
+    whole = _Sharing()
+    sharing = [whole]
     for entry in program.sections["backward"]:
         if isinstance(entry, Loop):
-            kept.append(replace(entry, statements=tuple(_Sharing().kept(entry.statements))))
+            sharing.append(_Sharing())
+            kept.append(replace(entry, statements=tuple(sharing[-1].kept(entry.statements))))
         else:
             kept += whole.kept([entry])
-    backward = {s.out for entry in kept for s in (entry.statements if isinstance(entry, Loop) else [entry])}
-    for dropped in {s.out for s in program.statements("backward")} - backward:
-        del values[dropped]
-    return replace(program, sections={**program.sections, "backward": tuple(kept)}, values=values)
+    instead = {name: own for each in sharing for name, own in each.instead.items()}
+    numbers = {s.out: s.equation for s in program.statements("backward")}
+    shared = {own: tuple(numbers[n] for n in instead if instead[n] == own) for own in instead.values()}
+    values = {name: value for name, value in program.values.items() if name not in instead}
+    sections = {**program.sections, "backward": tuple(kept)}
+    return replace(program, sections=sections, values=values, shared=shared)
 
 
 class _Sharing:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sympy import Expr, Indexed, Symbol
 
@@ -177,7 +177,8 @@ class Program:
 
     Sections: ``forward``, ``evaluation`` (the forward statements when not training; empty where they are the
     same), ``loss``, ``backward``, ``input_gradient``, ``statistics`` (running means and such), ``update``.
-    ``constants`` maps the symbols that stand for hyper-parameters to their identifiers.
+    ``constants`` maps the symbols that stand for hyper-parameters to their identifiers, ``shared`` what is
+    computed for several equations to the numbers of the others.
     """
 
     sections: dict[str, tuple[Statement | Loop, ...]]
@@ -185,6 +186,7 @@ class Program:
     notes: dict[int, EquationNote]
     output: str
     constants: dict[str, str]
+    shared: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def statements(self, *sections: str) -> Iterator[Statement]:
         """Give the statements of some sections in order, those of loops among them."""

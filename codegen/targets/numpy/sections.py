@@ -35,7 +35,7 @@ from codegen.scalar import is_mask
 from codegen.targets.numpy.expressions import ExpressionPrinter
 from codegen.targets.numpy.grid import GridPrinter
 from codegen.targets.numpy.helpers import HELPERS
-from codegen.targets.numpy.statements import StatementPrinter
+from codegen.targets.numpy.statements import Line, StatementPrinter
 
 COMMENT_COLUMN = 66
 TEXT_WIDTH, SHAPE_WIDTH = 30, 12
@@ -175,14 +175,11 @@ class Sections:
             if isinstance(entry, Window | Pad):  # made ready for a loop, where its equation is computed
                 code = [replace(line, remark="") for line in code]
             for (number, remark), group in itertools.groupby(code, lambda line: (line.equation, line.remark)):
-                texts = [indent + line.text for line in group]
+                own = [replace(line, text=indent + line.text) for line in group]
                 if remark is not None:
-                    lines += [
-                        f"{text:<{COMMENT_COLUMN}}  # {f'{remark} ' if remark else ''}({number})"
-                        for text in texts
-                    ]
+                    lines += [commented(line, remark) for line in own]
                     continue
-                lines += annotated(texts, self.program.notes[number], number in seen)
+                lines += annotated(own, self.program.notes[number], number in seen)
                 seen.add(number)
             lines += printer.loop_end(entry) if isinstance(entry, Loop) else []
             self.helpers |= printer.helpers
@@ -368,17 +365,19 @@ def conditions(expression: Expr) -> list[Expr]:
     return list(found)
 
 
-def annotated(texts: list[str], note: EquationNote, again: bool) -> list[str]:
+def annotated(lines: list[Line], note: EquationNote, again: bool) -> list[str]:
     """Return an equation's lines with its text, shape and number: beside them, or above if they are long.
 
     Where the equation stood before (``again``), or goes on, its number is enough.
     """
-    number = f"({note.number})"
-    whole = f"{note.text:<{TEXT_WIDTH}} {note.shape:<{SHAPE_WIDTH}} {number}"
-    beside = all(len(text) <= COMMENT_COLUMN for text in texts)
-    indent = " " * (len(texts[0]) - len(texts[0].lstrip()))
-    lines = [] if again or beside else [f"{indent}# {whole}"]
-    for position, text in enumerate(texts):
-        comment = whole if beside and not again and position == 0 else number
-        lines.append(f"{text:<{COMMENT_COLUMN}}  # {comment}")
-    return lines
+    whole = f"{note.text:<{TEXT_WIDTH}} {note.shape:<{SHAPE_WIDTH}}"
+    beside = all(len(line.text) <= COMMENT_COLUMN for line in lines)
+    indent = " " * (len(lines[0].text) - len(lines[0].text.lstrip()))
+    above = [] if again or beside else [f"{indent}# {whole} ({note.number})"]
+    first = whole if beside and not again else ""
+    return [*above, commented(lines[0], first), *(commented(line, "") for line in lines[1:])]
+
+
+def commented(line: Line, text: str) -> str:
+    """Return a line with a comment that ends with its number."""
+    return f"{line.text:<{COMMENT_COLUMN}}  # {f'{text} ' if text else ''}{line.label}"

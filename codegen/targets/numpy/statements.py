@@ -37,12 +37,18 @@ from codegen.targets.numpy.scratch import steps
 class Line:
     """A line of the generated program and the number of the equation that it implements.
 
-    ``remark`` stands in its comment for the equation's own text.
+    ``remark`` stands in its comment for the equation's own text; ``others`` are served by the line, too.
     """
 
     text: str
     equation: int
     remark: str | None = None
+    others: tuple[int, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The numbers in the line's comment."""
+        return f"({', '.join(map(str, (self.equation, *self.others)))})"
 
 
 class StatementPrinter(Products, Gathering, Reductions):
@@ -57,7 +63,8 @@ class StatementPrinter(Products, Gathering, Reductions):
             remark = (
                 f"{value.identifier} ∼ Bernoulli({float(statement.probability):g})".ljust(30) + f" ({shape})"
             )
-        return [Line(text, statement.equation, remark) for text in self._lines(statement)]
+        others = self.program.shared.get(statement.out, ())
+        return [Line(text, statement.equation, remark, others) for text in self._lines(statement)]
 
     def _lines(self, statement: Statement) -> list[str]:
         match statement:

@@ -12,7 +12,7 @@ from codegen.targets.numpy.sections import STEP, Sections
 
 ERRSTATE = 'np.errstate(over="ignore", under="ignore")'
 FILENAME = "numpy_trainer.py"
-_NUMBER = re.compile(r" # .*\((\d+)\)$")
+_NUMBERS = re.compile(r" # .*\((\d+(?:, \d+)*)\)$")
 
 
 def render(program: Program, frame: Frame) -> str:
@@ -53,7 +53,7 @@ def equation_lines(text: str, program: Program) -> dict[int, list[int]]:
     """Return the lines (from 1) of a rendered file that implement each equation, by its number."""
     lines: dict[int, list[int]] = {number: [] for number in program.notes}
     for number, line in enumerate(text.splitlines(), 1):
-        found = _NUMBER.search(line)
-        if found is not None:
-            lines[int(found[1])].append(number)
+        found = _NUMBERS.search(line)
+        for equation in found[1].split(", ") if found is not None else ():
+            lines[int(equation)].append(number)
     return lines

@@ -28,6 +28,7 @@ SECTION = {
     "update": "update",
 }
 SECTIONS = ("forward", "evaluation", "loss", "backward", "input_gradient", "statistics", "update")
+Copies = dict[tuple[str, int], set[WindowKey]]
 MODE = {
     ("training", "forward"): "forward",
     ("evaluation", "forward"): "evaluation",
@@ -42,13 +43,15 @@ def lower(derivation: Derivation, costs: Costs = COPIED) -> Program:
     """
     first = _Lowering(derivation, replace(costs, window=costs.window / 2), {})
     program = first.program()
-    return _Lowering(derivation, costs, first.copies).program() if costs.window else program
+    if not costs.window or not any(first.copies.values()):
+        return program
+    return _Lowering(derivation, costs, first.copies).program()
 
 
 class _Lowering:
-    """``copies`` says which windows each equation on the way back copies, as far as that is known."""
+    """``copies`` says which windows the equations copy, by section and number, as far as that is known."""
 
-    def __init__(self, derivation: Derivation, costs: Costs, copies: dict[int, set[WindowKey]]) -> None:
+    def __init__(self, derivation: Derivation, costs: Costs, copies: Copies) -> None:
         self.derivation = derivation
         self.costs = costs
         self.copies = dict(copies)
@@ -115,13 +118,16 @@ class _Lowering:
             section, known = MODE[numbered.mode, section], self.known.copy()
         if section == "forward":
             self._draw(numbered)
-        number, shares = numbered.number, section == "backward"
-        others = (made for other, made in self.copies.items() if other != number)
-        copied = set().union(*others) if shares else frozenset[WindowKey]()
-        lowering = EquationLowering(equation, number, self._fresh, known, self.costs, copied)
+        lowering = EquationLowering(
+            equation, numbered.number, self._fresh, known, self.costs, self._copied(section, numbered.number)
+        )
         self.sections[section].extend(lowering.statements())
-        if shares:
-            self.copies[number] = lowering.copies
+        self.copies[section, numbered.number] = lowering.copies
+
+    def _copied(self, section: str, number: int) -> set[WindowKey]:
+        """Return the windows that an equation on the way back may share with others."""
+        others = (made for at, made in self.copies.items() if at[0] == section and at[1] != number)
+        return set().union(*others) if section == "backward" else set()
 
     def _draw(self, numbered: NumberedEquation) -> None:
         """Draw the noise that an equation reads."""

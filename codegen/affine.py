@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Mul, Symbol
@@ -32,17 +32,19 @@ Extents = Mapping[Symbol, Extent]
 class Costs:
     """What forms cost a value: to read it in a window, to add it to a place, to multiply it in a product.
 
-    ``mixed`` is a factor for windows in one direction and places in the other, which are hard to read.
+    ``mixed`` is a factor for windows in one direction and places in the other, which are hard to read,
+    ``exchanged`` one for a sum that runs over other indices.
     """
 
     window: float
     place: float
     product: float
     mixed: float = 1.5
+    exchanged: float = 1
 
 
 COPIED = Costs(window=1, place=2, product=0.2)  # windows are copied for a matrix product
-IN_PLACE = Costs(window=0, place=2, product=0.02)  # a product reads windows where they lie
+IN_PLACE = Costs(window=0, place=2, product=0.02, exchanged=math.inf)  # a product reads them where they lie
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,14 @@ class Plain:
     """A sum of ``body`` over ``over``, added up at ``places`` of the output (by free index; {} for none).
 
     Every access is a window at worst: no delta, guard or winner stands at an affine expression any more.
+    ``kind`` says whether it is mixed or exchanged, as in ``Costs``.
     """
 
     body: Expr
     over: tuple[Symbol, ...]
     places: dict[Symbol, Expr]
     extents: dict[Symbol, Extent]
+    kind: str = ""
 
 
 WindowKey = tuple[object, ...]
@@ -104,31 +108,45 @@ def volume(indices: Iterable[Symbol], extents: Extents) -> int:
     return math.prod(NOMINAL_BATCH if e == BATCH else int(e) for e in sizes)
 
 
-def plain_forms(
-    body: Expr,
-    free: tuple[Symbol, ...],
-    over: tuple[Symbol, ...],
-    extents: Extents,
-    costs: Costs,
-    copied: Set[WindowKey] = frozenset(),
-) -> Plain | None:
-    """Return the cheapest plain form of Σ_over body at the free indices, or None where there is none.
+@dataclass(frozen=True)
+class Choice:
+    """Chooses plain forms by what they cost; windows in ``copied`` are there anyway.
 
-    Windows in ``copied`` are there anyway.
+    ``forms`` keeps what was found, for whoever chooses again.
     """
-    found: list[tuple[float, int, Plain]] = []
+
+    costs: Costs
+    copied: Set[WindowKey] = frozenset()
+    forms: dict[tuple[object, ...], list[Plain]] = field(default_factory=dict)
+
+    def form(
+        self, body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...], extents: Extents
+    ) -> Plain | None:
+        """Return the cheapest plain form of Σ_over body at the free indices, None where there is none."""
+        key = body, free, over, frozenset(extents.items())
+        if key not in self.forms:
+            self.forms[key] = list(_plain_forms(body, free, over, extents))
+        factor = {"": 1.0, "mixed": self.costs.mixed, "exchanged": self.costs.exchanged}
+        return min(
+            self.forms[key],
+            key=lambda form: factor[form.kind] * _cost(form, free, self.costs, self.copied),
+            default=None,
+        )
+
+
+def _plain_forms(
+    body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...], extents: Extents
+) -> Iterator[Plain]:
+    """Give the plain forms of Σ_over body at the free indices."""
     movable = [i for i in free if _stands_in_affine(i, body) and extents[i] != BATCH][:MOST_SUBSETS]
-    for chosen in _subsets(movable):
+    kinds = [(chosen, "mixed" if 0 < len(chosen) < len(movable) else "") for chosen in _subsets(movable)]
+    summed = tuple(i for i in over if _stands_in_affine(i, body) and extents[i] != BATCH)
+    if summed and all(_zero_outside(i, body, extents) for i in summed):
+        kinds.append((summed, "exchanged"))
+    for chosen, kind in kinds:
         form = _with_places(body, chosen, free, over, dict(extents))
         if form is not None:
-            mixed = costs.mixed if 0 < len(chosen) < len(movable) else 1
-            found.append((mixed * _cost(form, free, costs, copied), len(found), form))
-    summed = tuple(i for i in over if _stands_in_affine(i, body) and extents[i] != BATCH)
-    if costs.window and summed and all(_zero_outside(i, body, extents) for i in summed):
-        form = _with_places(body, summed, free, over, dict(extents))
-        if form is not None:
-            found.append((_cost(form, free, costs, copied), len(found), form))
-    return min(found, key=lambda entry: entry[:2])[2] if found else None
+            yield replace(form, kind=kind)
 
 
 def _zero_outside(index: Symbol, body: Expr, extents: Extents) -> bool:
@@ -195,10 +213,10 @@ def _with_places(
     body = _without_implied(body, extents)
     body = _unit_indices_dropped(body, extents)
     exchanged = bool(chosen) and not places  # a sum over other indices: the free ones are those of the window
-    replace = _reflections(body, (*free, *over) if exchanged else over, extents)
-    body = _expanded(body, replace) if replace else body
+    reflections = _reflections(body, (*free, *over) if exchanged else over, extents)
+    body = _expanded(body, reflections) if reflections else body
     if exchanged:
-        places = {i: replace.get(i, i) for i in free if _stands_in_affine(i, body)}
+        places = {i: reflections.get(i, i) for i in free if _stands_in_affine(i, body)}
     for read in body.atoms(Indexed):  # the samples are taken in order, all of them
         sizes = map(_extent, read.base.shape)
         if any(n == BATCH and extents.get(i) != BATCH for i, n in zip(read.indices, sizes, strict=True)):

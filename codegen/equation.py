@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Symbol
 
 from codegen.affine import (
-    Costs,
+    Choice,
     Plain,
-    WindowKey,
     factors,
     is_plain,
     mixed_radix,
     place_indices,
-    plain_forms,
     slopes,
     volume,
 )
@@ -90,7 +88,7 @@ def _anonymous(reduction: Reduction) -> tuple[Expr, tuple[Symbol, ...]]:
 
 
 class EquationLowering(Products):
-    """Turns one equation into statements; windows in ``copied`` are there anyway."""
+    """Turns one equation into statements."""
 
     def __init__(
         self,
@@ -98,12 +96,10 @@ class EquationLowering(Products):
         number: int,
         fresh: Callable[..., str],
         known: Known,
-        costs: Costs,
-        copied: Set[WindowKey],
+        choice: Choice,
     ) -> None:
         super().__init__(number, fresh)
-        self.costs = costs
-        self.copied = copied
+        self.choice = choice
         self.equation = equation
         self.name = equation.name
         self.known = known
@@ -142,7 +138,7 @@ class EquationLowering(Products):
         if self._plain(expression, free):
             self.out.append(Map(name, free, self.number, expression))
             return
-        form = plain_forms(expression, free, (), self.extents, self.costs, self.copied)
+        form = self.choice.form(expression, free, (), self.extents)
         if form is None:
             self.out.append(Grid(name, free, self.number, expression, (), self._ranges(free)))
             return
@@ -257,7 +253,7 @@ class EquationLowering(Products):
         if self._plain(body, (*free, *over)):
             self._sum(name, free, over, body)
             return
-        form = plain_forms(body, free, over, self.extents, self.costs, self.copied)
+        form = self.choice.form(body, free, over, self.extents)
         if form is None:
             self.out.append(Grid(name, free, self.number, body, over, self._ranges((*free, *over))))
             return
@@ -269,7 +265,7 @@ class EquationLowering(Products):
 
     def _max(self, name: str, free: tuple[Symbol, ...], over: tuple[Symbol, ...], body: Expr) -> None:
         if not self._plain(body, (*free, *over)):
-            form = plain_forms(body, (), over, self.extents, self.costs, self.copied)
+            form = self.choice.form(body, (), over, self.extents)
             if form is not None:
                 body = self._complete(form.body, free, over)
             else:

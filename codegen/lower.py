@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from sympy import Symbol
 
-from codegen.affine import COPIED, Costs, WindowKey
+from codegen.affine import COPIED, Choice, Costs, WindowKey
 from codegen.emitter import LoweringError, extent
 from codegen.equation import EquationLowering, Known
 from codegen.program import BATCH, Draw, EquationNote, Loop, Program, Shape, Statement, Value
@@ -41,19 +41,20 @@ def lower(derivation: Derivation, costs: Costs = COPIED) -> Program:
 
     Forms are chosen twice: first as if every copy of windows served two equations, then as it does.
     """
-    first = _Lowering(derivation, replace(costs, window=costs.window / 2), {})
+    choice = Choice(replace(costs, window=costs.window / 2))
+    first = _Lowering(derivation, choice, {})
     program = first.program()
     if not costs.window or not any(first.copies.values()):
         return program
-    return _Lowering(derivation, costs, first.copies).program()
+    return _Lowering(derivation, replace(choice, costs=costs), first.copies).program()
 
 
 class _Lowering:
     """``copies`` says which windows the equations copy, by section and number, as far as that is known."""
 
-    def __init__(self, derivation: Derivation, costs: Costs, copies: Copies) -> None:
+    def __init__(self, derivation: Derivation, choice: Choice, copies: Copies) -> None:
         self.derivation = derivation
-        self.costs = costs
+        self.choice = choice
         self.copies = dict(copies)
         self.parameters = {p.name for p in derivation.network.parameters}
         self.values: dict[str, Value] = {}
@@ -118,9 +119,8 @@ class _Lowering:
             section, known = MODE[numbered.mode, section], self.known.copy()
         if section == "forward":
             self._draw(numbered)
-        lowering = EquationLowering(
-            equation, numbered.number, self._fresh, known, self.costs, self._copied(section, numbered.number)
-        )
+        choice = replace(self.choice, copied=self._copied(section, numbered.number))
+        lowering = EquationLowering(equation, numbered.number, self._fresh, known, choice)
         self.sections[section].extend(lowering.statements())
         self.copies[section, numbered.number] = lowering.copies
 

@@ -5,7 +5,7 @@ No pass does mathematics; after each, ``verify`` holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from sympy import Expr, Indexed, Symbol
@@ -145,11 +145,11 @@ def _renamed(statement: Statement, old: str, new: str) -> Statement:
 def share_windows(program: Program) -> Program:
     """Copy windows once that two equations on the way back read, both in one loop or both in none."""
     kept: list[Statement | Loop] = []
-    whole = _Sharing()
+    whole = _Sharing(program.values)
     sharing = [whole]
     for entry in program.sections["backward"]:
         if isinstance(entry, Loop):
-            sharing.append(_Sharing())
+            sharing.append(_Sharing(program.values))
             kept.append(replace(entry, statements=tuple(sharing[-1].kept(entry.statements))))
         else:
             kept += whole.kept([entry])
@@ -164,7 +164,8 @@ def share_windows(program: Program) -> Program:
 class _Sharing:
     """Windows copied so far, by what they show, and the names that took the place of others."""
 
-    def __init__(self) -> None:
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self.values = values
         self.copies: dict[tuple[object, ...], str] = {}
         self.instead: dict[str, str] = {}
 
@@ -172,7 +173,7 @@ class _Sharing:
         for statement in statements:
             for name in reads(statement) & self.instead.keys():
                 statement = _renamed(statement, name, self.instead[name])
-            shown = _shown(statement)
+            shown = self._shown(statement)
             if shown is None or shown not in self.copies:
                 yield statement
             else:
@@ -180,16 +181,16 @@ class _Sharing:
             if shown is not None:
                 self.copies.setdefault(shown, statement.out)
 
-
-def _shown(statement: Statement) -> tuple[object, ...] | None:
-    """Return what a copy of windows, or of a tensor with zeros around it, shows; None for others."""
-    match statement:
-        case Pad(source=source, before=before, after=after):
-            return source, before, after
-        case Window(source=source, subscripts=subscripts, copy=True):
-            numbered = {i: Symbol(f"axis{d}", integer=True) for d, i in enumerate(statement.indices)}
-            return source, *(e.xreplace(numbered) for e in subscripts)
-    return None
+    def _shown(self, statement: Statement) -> tuple[object, ...] | None:
+        """Return what a copy of windows, or of a tensor with zeros around it, shows; None for others."""
+        match statement:
+            case Pad(source=source, before=before, after=after):
+                return source, before, after
+            case Window(source=source, subscripts=subscripts, copy=True):
+                axes = {i: Symbol(f"axis{d}", integer=True) for d, i in enumerate(statement.indices)}
+                shape = self.values[statement.out].shape
+                return source, shape, *(e.xreplace(axes) for e in subscripts)
+        return None
 
 
 def assign_slots(program: Program) -> Program:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from random_specs import build
+from sympy import symbols
 
 from codegen.lower import lower
-from codegen.passes import optimize
-from codegen.program import Contract, Pad, Program, Window
+from codegen.passes import optimize, share_windows
+from codegen.program import BATCH, Contract, Pad, Program, Value, Window
 from derive.deriving import derive_network
 from derive.spec.load import parse_spec
 
@@ -93,6 +94,20 @@ def test_gradients_are_those_of_windows_apart(name: str, monkeypatch: pytest.Mon
     assert loss == pytest.approx(expected, abs=1e-14)
     for key, gradient in gradients.items():
         np.testing.assert_allclose(gradient, others[key], rtol=0, atol=1e-13 * max(1, abs(others[key]).max()))
+
+
+def test_windows_of_other_sizes_are_others() -> None:
+    """Three places of four and two of five: the same subscripts, not the same values."""
+    n, i, u = symbols("n i u", integer=True)
+    shapes = {"three": (BATCH, 4, 3), "two": (BATCH, 5, 2), "again": (BATCH, 4, 3)}
+    backward = tuple(
+        Window(name, (n, i, u), number, "a", (n, i + u), copy=True) for number, name in enumerate(shapes, 1)
+    )
+    values = {name: Value(name, shape, "local", name) for name, shape in (shapes | {"a": (BATCH, 6)}).items()}
+    program = share_windows(Program({"backward": backward}, values, {}, "a", {}))
+    assert [s.out for s in program.statements("backward")] == ["three", "two"]
+    assert program.shared == {"three": (3,)}
+    assert set(program.values) == {"three", "two", "a"}
 
 
 MASKED = """spec_version = 1

@@ -97,7 +97,17 @@ def _arrays(e: Expr, indices: tuple[Symbol, ...]) -> int:
     """Return how many arrays over all the indices are held at once while an expression becomes one."""
     if isinstance(e, Indexed | Piecewise) or not e.free_symbols.issuperset(indices):
         return 0  # a mask is small
-    return max(1, _on_the_way(e, indices))
+    return max(1 if _overwrites(e, indices) else 2, _on_the_way(e, indices))
+
+
+def _overwrites(e: Expr, indices: tuple[Symbol, ...]) -> bool:
+    """Whether the last operation takes no memory beside what its operands took.
+
+    NumPy computes it in the place of an operand that nobody else holds; of 1 − x that must be the left one.
+    """
+    if not e.is_Add or not any(_arrays(term, indices) for term in e.args):
+        return True
+    return any(_arrays(term, indices) for term in e.args if not term.could_extract_minus_sign())
 
 
 def _on_the_way(e: Expr, indices: tuple[Symbol, ...]) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 
 def resident():
     lines = open("/proc/self/status").read().splitlines()
-    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) * 1024
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) * 1024
 
 spec = importlib.util.spec_from_file_location("trainer", sys.argv[1])
 trainer = importlib.util.module_from_spec(spec)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from runtime.snapshot import Snapshot, Standing
 
 FORMAT = 1
 KEPT = 2
-ROWS = 1000
 SUFFIX = ".safetensors"
 STATE, IDENTITY = "run", "identity"  # entries of the metadata
 TREE = ("parameters", "best", "state")
@@ -106,15 +104,6 @@ class Checkpoints:
 def identity(program: Program, settings: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """Which run this is, as JSON values."""
     return {"program": sections(program.manifest), "settings": dict(settings), "data": dict(data)}
-
-
-def fingerprint(*arrays: Array) -> str:
-    """SHA-256 of shapes, dtypes and up to 1,000 evenly spaced rows: which data this is."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.shape} {array.dtype.str}".encode())
-        digest.update(array[:: max(1, len(array) // ROWS)].tobytes())
-    return digest.hexdigest()
 
 
 def sections(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from runtime.augmentation import Augmentation
 from runtime.batches import Batches, split
-from runtime.checkpoints import Checkpoints, fingerprint, identity
+from runtime.checkpoints import Checkpoints, identity
+from runtime.datasets import fingerprint
 from runtime.datasets.dataset import Dataset
 from runtime.health import sample, troubles
 from runtime.interrupt import Interrupt
@@ -60,7 +61,7 @@ class Loop:
         self.best: Parameters = {}
         self.standing = Standing()
         self.good = Snapshot()
-        about = {"name": data.name, "sha256": fingerprint(data.train_x, data.train_t)}
+        about = {"name": data.name, "sha256": fingerprint(data)}
         self.checkpoints = Checkpoints(folder.checkpoints, identity(program, settings.as_dict(), about))
         self.records = _recorded(settings.epochs)
         self.begin = self.saved = time.perf_counter()

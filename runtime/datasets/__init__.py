@@ -11,6 +11,7 @@ from typing import Any
 from runtime.datasets.dataset import Dataset, Raw, Wanted, as_floats, fitted
 from runtime.datasets.download import download as fetch
 from runtime.datasets.embedded import load_embedded
+from runtime.datasets.fingerprint import fingerprint
 from runtime.datasets.folder import load_folder
 from runtime.datasets.inline import load_inline
 from runtime.datasets.locate import DATA_VARIABLE, cache_folder, locate
@@ -18,7 +19,7 @@ from runtime.datasets.npz import load_npz
 from runtime.datasets.sources import SOURCES, Source
 from runtime.errors import DataError
 
-__all__ = ["Dataset", "as_floats", "load_dataset"]
+__all__ = ["Dataset", "as_floats", "fingerprint", "load_dataset"]
 
 EMBEDDED = ("embedded", "mnist_embedded")
 

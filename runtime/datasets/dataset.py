@@ -44,8 +44,9 @@ class Dataset:
 
     uint8 inputs stand for 0 … 1 in steps of 1/255: `as_floats` gives what a network takes, a batch at a time,
     so that images need a quarter of the memory.  Targets are int64 labels (N,) or float32 values (N, …).
-    `origin` says where the data came from, `source` what loads them again (empty for a spec's own table),
-    `class_names` what labels mean (empty where nobody says).
+    `validation` is the inputs and targets of a validation set of the data's own.  `origin` says where the
+    data came from, `source` what loads them again (empty for a spec's own table), `class_names` what labels
+    mean (empty where nobody says).
     """
 
     name: str
@@ -56,6 +57,12 @@ class Dataset:
     origin: str
     class_names: tuple[str, ...] = ()
     source: str = ""
+    validation: tuple[Array, Array] | None = None
+
+    def parts(self) -> dict[str, tuple[Array, Array]]:
+        """Inputs and targets by what they are for: training, validation where there is such a set, test."""
+        held = {"validation": self.validation} if self.validation is not None else {}
+        return {"training": (self.train_x, self.train_t), **held, "test": (self.test_x, self.test_t)}
 
 
 def as_floats(x: Array, out: Array | None = None) -> Array:

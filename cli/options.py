@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from derive.reader import BATCHES, LANGUAGES, NOTATIONS
 if TYPE_CHECKING:
     from derive.reader import Reader
 
+EXISTING = click.Path(dir_okay=False, path_type=Path)
 LANGUAGE = click.option(
     "--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language of the prose."
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -47,6 +49,30 @@ def write_page(
         click.echo(made, nl=False)
     else:
         output.write_bytes(made)
+
+
+def echo_json(value: Any) -> None:
+    """Print one JSON object: what is not finite is null, what the output's encoding lacks is escaped."""
+    plain = _finite(value)
+    text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
+    click.echo(text if _encodable(text) else json.dumps(plain, indent=1, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _encodable(text: str) -> bool:
+    """Whether standard output's encoding has every letter of a text."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_terminal() -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cli.main import derive
+from cli.commands import derive
 from cli.running import scratch_program
 from derive.deriving import derive_network
 from derive.present import FORMATS, FORMS, present

@@ -12,7 +12,7 @@ from PIL import Image
 
 import derive.prose
 from cli import plotting
-from cli.main import derive as command
+from cli.commands import derive as command
 from derive.present import present
 from derive.reader import Reader, reading
 from derive.topics import PICTURED, TOPICS, topic

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from conftest import not_installed
 
 from cli import typeset
-from cli.main import derive
+from cli.commands import derive
 from cli.typeset import NoTypesetting, first_error, pdf
 from derive.deriving import derive_network
 from derive.present import document, present

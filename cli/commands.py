@@ -1,0 +1,179 @@
+"""The command ``derive``: one page of subcommands; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.handout.command import handout
+from cli.options import EXISTING, JSON, LANGUAGE
+from cli.run_commands import evaluate, predict, train
+from cli.showing import show
+from cli.writing import echo_json
+
+
+class DefaultGroup(click.Group):
+    """A group whose first argument may also be a topic or a spec: ``derive softmax``, ``derive net.toml``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage("derive", "TOPIC | SPEC [OPTIONS]")
+        formatter.write_usage("derive", "COMMAND [ARGUMENTS] [OPTIONS]")
+
+
+@click.group(
+    cls=DefaultGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="chainrule", prog_name="derive")
+def derive() -> None:
+    """Write the forward formula; everything else is derived.
+
+    TOPIC is a subject of the lectures (`derive list` names them), SPEC a network in a TOML file: their
+    equations are printed, as LaTeX unless --format says otherwise.
+    """
+
+
+for command in (show, handout, train, predict, evaluate):
+    derive.add_command(command)
+
+
+@derive.command(name="list")
+@LANGUAGE
+@JSON
+def list_everything(lang: str, as_json: bool) -> None:
+    """Name the topics, layers, activations, losses, optimizers and example specs."""
+    from cli.listing import HEADINGS, listing
+    from derive.prose import say
+    from derive.reader import Reader, reading
+
+    with reading(Reader(language=lang)):
+        found = listing()
+        if as_json:
+            echo_json(found)
+            return
+        for heading, rows in found.items():
+            click.echo(f"{say(HEADINGS[heading])}:")
+            width = max((len(name) for name in rows), default=0)
+            for name, description in rows.items():
+                click.echo(f"  {name:<{width}}  {description}".rstrip())
+
+
+@derive.command()
+@click.argument("spec", type=EXISTING)
+@JSON
+def check(spec: Path, as_json: bool) -> None:
+    """Show a spec's layers with shapes, parameters, FLOPs and the memory of training."""
+    from cli.checking import table, totals
+
+    result = totals(_spec(spec))
+    if as_json:
+        echo_json(result)
+    else:
+        click.echo(table(result))
+
+
+@derive.command()
+@click.argument("specs", nargs=-1, required=True, type=EXISTING)
+@click.option(
+    "--target",
+    type=click.Choice(["numpy", "cuda", "all"]),
+    help="cuda (or all): the CUDA program too. The NumPy program is always written, and so is each target "
+    "that the folder's manifest lists already.",
+)
+@click.option("--output", type=click.Path(path_type=Path), default=Path("generated"), show_default=True)
+@click.option(
+    "--check", "only_check", is_flag=True, help="Write nothing; exit 1 if a file is not up to date."
+)
+@click.option("--force", is_flag=True, help="Write outside the current folder and over edited files.")
+@JSON
+def generate(
+    specs: tuple[Path, ...], target: str | None, output: Path, only_check: bool, force: bool, as_json: bool
+) -> None:
+    """Write the training programs and equations of specs to OUTPUT/NAME.
+
+    numpy_trainer.py, equations.tex and manifest.json; for CUDA, cuda/trainer.py and cuda/kernels.cu beside
+    them. A folder keeps the targets it has: without --target, a folder that has a CUDA program gets it anew,
+    and --check checks it.
+    """
+    from codegen.generate import generate as generated_for
+    from codegen.generate import recorded_targets, stale, write
+
+    asked = {"cuda"} if target in ("cuda", "all") else set()
+    found = [_spec(path) for path in specs]
+    generated = [generated_for(spec, asked | recorded_targets(output / spec.name)) for spec in found]
+    if only_check:
+        differences = {path: text for each in generated for path, text in stale(each, output).items()}
+        if as_json:
+            echo_json({"stale": sorted(differences)})
+        for path, text in differences.items():
+            click.echo(f"{path} is not what its spec gives: {text}", err=True)
+        if differences:
+            raise SystemExit(1)
+        if not as_json:
+            click.echo(f"{len(generated)} up to date in {output}")
+        return
+    folders = [write(each, output, force) for each in generated]
+    if as_json:
+        echo_json({"folders": [str(f) for f in folders]})
+        return
+    for folder in folders:
+        click.echo(str(folder))
+
+
+@derive.command()
+@click.argument("spec", type=EXISTING)
+@click.option("--seed", default=0, show_default=True, help="Draws the point, the batch and the coordinates.")
+@click.option("--steps", default=5, show_default=True, help="Steps of training before the second check.")
+@click.option("--samples", default=24, show_default=True, help="Coordinates checked of each tensor.")
+@JSON
+def gradcheck(spec: Path, seed: int, steps: int, samples: int, as_json: bool) -> None:
+    """Check every gradient of a spec's program against finite differences."""
+    from cli.running import scratch_program
+    from runtime.gradcheck import check_gradients
+
+    with scratch_program(_spec(spec)) as program:
+        report = check_gradients(program, seed=seed, steps=steps, samples=samples)
+    if as_json:
+        echo_json(report.to_json())
+    else:
+        click.echo(report.to_text())
+    if not report.passed:
+        raise SystemExit(1)
+
+
+@derive.command()
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Write over a file that exists.")
+def new(name: str, force: bool) -> None:
+    """Write NAME.toml, a commented spec to start from."""
+    from derive.spec import starter
+
+    path = Path(f"{name}.toml")
+    try:
+        text = starter(name)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if path.exists() and not force:
+        raise click.UsageError(f"{path} exists; choose another name, or use --force.")
+    path.write_text(text, encoding="utf-8")
+    click.echo(str(path))
+
+
+@derive.command()
+def schema() -> None:
+    """Print the JSON Schema of spec files, for editors."""
+    from derive.spec import json_schema
+
+    echo_json(json_schema())
+
+
+def _spec(path: Path) -> Any:
+    from derive.spec import load_spec
+
+    return load_spec(path)

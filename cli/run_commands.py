@@ -1,0 +1,109 @@
+"""``derive train``, ``predict`` and ``evaluate``: the commands around a run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import EXISTING, JSON
+from cli.writing import echo_json
+
+DATA = "mnist, mnist_embedded, fashion_mnist, cifar10, folder:PATH or npz:PATH instead of the spec's."
+
+
+@click.command()
+@click.argument("spec", type=EXISTING)
+@click.option(
+    "--target",
+    type=click.Choice(["numpy", "cuda"]),
+    help="The program that trains [default: numpy]; cuda needs CuPy and an NVIDIA GPU.",
+)
+@click.option("--data", help=DATA)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the data sets lie.")
+@click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
+@click.option("--epochs", type=click.IntRange(1), help="Instead of the spec's.")
+@click.option("--batch-size", type=click.IntRange(1), help="Instead of the spec's.")
+@click.option("--seed", type=click.IntRange(0), help="Instead of the spec's.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="The run's folder [default: runs/NAME-n].")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[RUN]",
+    help="Go on with the run in that folder; without one (after SPEC), with the newest.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=click.IntRange(1),
+    metavar="STEPS",
+    help="Save so often [default: after each epoch, at most once a second].",
+)
+@click.option("--quiet", is_flag=True, help="No progress on stderr, only warnings.")
+@JSON
+def train(spec: Path, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Generate a spec's program, train it, and write parameters, curves and a summary.
+
+    The run's folder also holds the two newest checkpoints. Ctrl-C finishes the step and saves; a second one
+    ends at once. Whatever ended a run, `derive train SPEC --resume` goes on with it, in the middle of an
+    epoch too, and ends in the same parameters, byte for byte, as a run that was never cut short.
+    """
+    from cli.running import train_spec
+    from derive.spec import load_spec
+
+    report = train_spec(load_spec(spec), spec, quiet=quiet, **options)
+    if as_json:
+        echo_json(report.as_json())
+    else:
+        click.echo(report.text())
+    raise SystemExit(report.exit_code)
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
+@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes that are shown.")
+@click.option(
+    "--invert/--no-invert",
+    default=None,
+    help="Exchange black and white [default: where the border is not as bright as that of training images].",
+)
+@click.option(
+    "--fit",
+    type=click.Choice(["crop", "pad", "stretch", "digit"]),
+    default="crop",
+    show_default=True,
+    help="How another size becomes the network's; digit: as MNIST's digits were cut out and centred.",
+)
+@JSON
+def predict(
+    run: Path, images: tuple[Path, ...], top: int, invert: bool | None, fit: str, as_json: bool
+) -> None:
+    """Show what a trained run takes image files for, and how pixels became its input."""
+    from cli.using import predicted, prediction_text
+
+    found = predicted(run, images, top, invert, fit)
+    if as_json:
+        echo_json({"run": str(run), "images": [each.to_json() for each in found]})
+    else:
+        click.echo(prediction_text(found))
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", help="Other data than the run was trained on, named as for train.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the data sets lie.")
+@click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
+@JSON
+def evaluate(
+    run: Path, data: str | None, data_dir: Path | None, download: bool | None, as_json: bool
+) -> None:
+    """Test a trained run: accuracy, classes, confusions and the surest mistakes, with pictures."""
+    from cli.using import evaluated, evaluation_json, evaluation_text
+
+    found, files = evaluated(run, data, data_dir, download)
+    if as_json:
+        echo_json(evaluation_json(found, files))
+    else:
+        click.echo(evaluation_text(found, files))

@@ -45,7 +45,8 @@ def main() -> NoReturn:
 def _open_streams() -> int:
     """Make stdin, stdout and stderr usable, whatever this process was given; return 2 without a stdout.
 
-    A closed one becomes the null device, so that no file takes its number.  What an encoding lacks is escaped.
+    A closed one becomes the null device, so that no file takes its number; letters that an encoding lacks
+    are escaped.
     """
     closed = sys.stdout is None
     for number in range(3):

@@ -76,6 +76,7 @@ def chosen_samples(derivation: Derivation, program: Program, samples: Sequence[i
     table = load_dataset(
         {"inputs": data.inputs, "targets": data.targets},
         input_shape=program.input_shape,
+        output_shape=program.output_shape,
         target_kind=program.target_kind,
         classes=program.classes,
     )

@@ -11,12 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from codegen.generate import MANIFEST, Generated, generate, write
 from derive.spec.model import InlineData, Spec
 from runtime.checkpoints import differences, sections
 from runtime.datasets import load_dataset
+from runtime.datasets.dataset import TEST
+from runtime.datasets.description import describe
 from runtime.device import require_device
 from runtime.errors import RunError
+from runtime.metrics import Score
 from runtime.program import Program, load_program, read_manifest
 from runtime.result import RunResult
 from runtime.run import PROGRAM
@@ -28,7 +33,7 @@ from runtime.runfolder import (
     reopen_run_folder,
 )
 from runtime.settings import Settings
-from runtime.training import train
+from runtime.training import check_fit, train
 
 
 @contextlib.contextmanager
@@ -60,10 +65,8 @@ class TrainingReport:
             lines.append(f"interrupted after {result.when}; to go on: {self.resume}")
         if result.stopped_early:
             lines.append(f"stopped early   after {result.when}; the best was epoch {result.best_epoch}")
-        if result.test_accuracy is not None:
-            lines.append(f"test accuracy  {result.test_accuracy:.2%}")
-        if result.test_loss is not None:
-            lines.append(f"test loss      {result.test_loss:.4g}")
+        if result.end is not None:
+            lines += self._scores(result.end, result.end_part)
         lines.append(f"data           {result.data['origin']}")
         if result.history:
             lines.append(f"plot           {folder / 'curves.png'}  (and curves.svg)")
@@ -73,6 +76,13 @@ class TrainingReport:
             f"summary        {folder / 'summary.json'}",
         ]
         return "\n".join(lines)
+
+    @staticmethod
+    def _scores(end: Score, part: str) -> list[str]:
+        rows = [] if end.accuracy is None else [("accuracy", f"{end.accuracy:.2%}")]
+        rows.append(("loss", f"{end.loss:.4g}"))
+        none = "" if part == TEST else "  (there is no test set)"
+        return [f"{f'{part} {what}':<13}  {text}{none}" for what, text in rows]
 
     @property
     def resume(self) -> str:
@@ -120,12 +130,13 @@ def train_spec(
         dataset = load_dataset(
             declared,
             data_dir=data_dir,
-            input_shape=preview.input_shape,
-            target_kind=preview.target_kind,
-            classes=preview.classes,
+            **preview.takes,
             download=download,
             base_dir=path.parent if data is None else Path(),
         )
+        check_fit(preview, dataset, settings)
+    if not quiet:
+        click.echo(describe(dataset).text(), err=True)
     with _folder(where, run_dir, spec.name, settings) as folder:
         program = _program(generated, folder, settings.target)
         result = train(

@@ -66,9 +66,8 @@ def evaluated(
     dataset = load_dataset(
         source,
         data_dir=data_dir or (None if data else _where_it_lay(run.origin)),
-        input_shape=run.program.input_shape,
-        target_kind=run.program.target_kind,
-        classes=run.program.classes,
+        **run.program.takes,
+        class_names=run.class_names,
         download=bool(download),  # what it was trained on was there: nothing else stands in for it
     )
     found = evaluate_run(run, dataset)
@@ -76,7 +75,7 @@ def evaluated(
     if found.accuracy is not None:
         save_confusion(found, [path / name for name in CONFUSION])
         files["confusion"] = path / CONFUSION[0]
-        if save_mistakes(found, dataset.test_x, [path / name for name in MISTAKES]):
+        if save_mistakes(found, dataset.parts()[found.part][0], [path / name for name in MISTAKES]):
             files["mistakes"] = path / MISTAKES[0]
     shown = {what: str(file) for what, file in files.items()}
     content = json.dumps(found.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

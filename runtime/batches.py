@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.augmentation import Augmentation
-from runtime.datasets.dataset import as_floats
+from runtime.datasets.dataset import Dataset, as_floats
 from runtime.preprocessing import Preprocessing
 from runtime.program import Array
 
@@ -26,6 +26,13 @@ def split(x: Array, t: Array, fraction: float, seed: int) -> tuple[tuple[Array, 
     held = np.zeros(len(x), bool)
     held[np.random.default_rng([seed, SPLIT]).permutation(len(x))[:count]] = True
     return (x[~held], t[~held]), (x[held], t[held])
+
+
+def held_out(data: Dataset, fraction: float, seed: int) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """(training, validation): a set of the data's own for validation, or a part of the training samples."""
+    if data.validation is not None:
+        return (data.train_x, data.train_t), data.validation
+    return split(data.train_x, data.train_t, fraction, seed)
 
 
 class _Buffers:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.datasets.dataset import Dataset
+from runtime.datasets.dataset import TEST, Dataset
 from runtime.metrics import BATCH, evaluate
 from runtime.program import Array
 from runtime.run import Run, class_scores
@@ -45,7 +45,10 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a run does on test data; `confusion[i, j]` counts samples of class i that were taken for j."""
+    """How a run does on data; `confusion[i, j]` counts samples of class i that were taken for j.
+
+    `part` is the samples that were looked at: "test", or what there is where the data have no test set.
+    """
 
     run: str
     data: Mapping[str, Any]
@@ -55,14 +58,16 @@ class Evaluation:
     confusion: NDArray[np.int64]
     mistakes: tuple[Mistake, ...]
     probabilities: bool
+    part: str = TEST
 
     def to_json(self) -> dict[str, Any]:
         """The evaluation as JSON values; what is not finite becomes null."""
         return {
             "run": self.run,
             "data": dict(self.data),
-            "test_loss": self.loss if isfinite(self.loss) else None,
-            "test_accuracy": self.accuracy,
+            "part": self.part,
+            f"{self.part}_loss": self.loss if isfinite(self.loss) else None,
+            f"{self.part}_accuracy": self.accuracy,
             "classes": [vars(row) for row in self.rows],
             "confusion": self.confusion.tolist(),
             "mistakes": [vars(mistake) for mistake in self.mistakes],
@@ -71,11 +76,16 @@ class Evaluation:
     def to_text(self) -> str:
         """Tables for people."""
         if self.accuracy is None:
-            return f"test loss      {self.loss:.4g}\ndata           {self.data['origin']}"
+            return "\n".join((self._row("loss", f"{self.loss:.4g}"), *self._data()))
         right, count = int(np.trace(self.confusion)), int(self.confusion.sum())
         parts = [
-            f"test accuracy  {self.accuracy:.2%}  ({right:,} of {count:,})\n"
-            f"test loss      {self.loss:.4g}\ndata           {self.data['origin']}",
+            "\n".join(
+                (
+                    self._row("accuracy", f"{self.accuracy:.2%}  ({right:,} of {count:,})"),
+                    self._row("loss", f"{self.loss:.4g}"),
+                    *self._data(),
+                )
+            ),
             self._class_table(),
         ]
         if len(self.rows) <= MOST_COLUMNS:
@@ -84,6 +94,16 @@ class Evaluation:
             shown = "\n".join(f"  {count:>5,}  {true} → {taken}" for true, taken, count in confusions)
             parts.append(f"most frequent confusions\n{shown}")
         return "\n\n".join(parts)
+
+    def _row(self, what: str, text: str) -> str:
+        label = f"{self.part} {what}"
+        return f"{label:<13}  {text}"
+
+    def _data(self) -> list[str]:
+        none = (
+            [] if self.part == TEST else [f"note           there is no test set: of the {self.part} samples"]
+        )
+        return [f"data           {self.data['origin']}", *none]
 
     def frequent_confusions(self, most: int = 5) -> list[tuple[str, str, int]]:
         """(class, what it was taken for, how often) of the most frequent confusions."""
@@ -117,16 +137,18 @@ def _share(value: float | None) -> str:
 
 
 def evaluate_run(run: Run, data: Dataset) -> Evaluation:
-    """The evaluation of a run on the test part of `data`."""
-    score = evaluate(run.program, run.parameters, data.test_x, data.test_t, prepare=run.preprocessing)
+    """The evaluation of a run on the test part of `data`, or the last part that there is."""
+    part, (x, t) = [(name, part) for name, part in data.parts().items() if len(part[0])][-1]
+    score = evaluate(run.program, run.parameters, x, t, accuracy=data.classes, prepare=run.preprocessing)
     loss = score.loss if score else float("nan")
-    about = {"name": data.name, "origin": data.origin, "test": len(data.test_x)}
-    if not run.program.classification:
+    about = {"name": data.name, "origin": data.origin, part: len(x)}
+    if not data.classes:
         nothing = np.zeros((0, 0), np.int64)
-        return Evaluation(str(run.path), about, loss, None, (), nothing, (), False)
-    parts = [run.outputs(data.test_x[i : i + BATCH]) for i in range(0, len(data.test_x), BATCH)]
-    scores, probabilities = class_scores(np.concatenate(parts))
-    truth, taken = _classes(data.test_t), _taken(scores)
+        return Evaluation(str(run.path), about, loss, None, (), nothing, (), False, part)
+    scores, probabilities = class_scores(
+        np.concatenate([run.outputs(x[i : i + BATCH]) for i in range(0, len(x), BATCH)])
+    )
+    truth, taken = _classes(t), _taken(scores)
     confusion = np.zeros((scores.shape[1],) * 2, np.int64)
     np.add.at(confusion, (truth, taken), 1)
     wrong = np.flatnonzero(truth != taken)
@@ -137,7 +159,7 @@ def evaluate_run(run: Run, data: Dataset) -> Evaluation:
     )
     accuracy = float(np.trace(confusion) / len(truth))
     rows = _rows(confusion, run.class_names)
-    return Evaluation(str(run.path), about, loss, accuracy, rows, confusion, mistakes, probabilities)
+    return Evaluation(str(run.path), about, loss, accuracy, rows, confusion, mistakes, probabilities, part)
 
 
 def _taken(scores: Array) -> NDArray[np.int64]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -14,25 +11,51 @@ import numpy as np
 
 from runtime.datasets.dataset import Array, as_floats
 from runtime.errors import DataError
+from runtime.imagefiles import Refused, extensions, opened, strict_sizes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+__all__ = [
+    "Picture",
+    "common_border",
+    "extensions",
+    "image_shape",
+    "image_size",
+    "read_image",
+    "strict_sizes",
+]
 
 FITS = ("crop", "pad", "stretch", "digit")
 MOST_BORDERS = 5000  # images whose border is looked at
 NEAR, MOST_OF_THEM = 0.1, 0.75  # brightness that is about the same, and in how large a part of the pixels
 FAINT = 32  # of 255: less than that from the background, and there is no digit
 ORIENTATION = 0x0112  # the EXIF tag
-TURNS = {2: "mirrored", 3: "turned 180°", 4: "flipped", 5: "transposed", 6: "turned 90° clockwise"}
-TURNS |= {7: "transposed the other way", 8: "turned 90° anticlockwise"}
+TURNS: dict[int, tuple[str, Any]] = {  # its values: in words, and Image.Transpose
+    2: ("mirrored", 0),
+    3: ("turned 180°", 3),
+    4: ("flipped", 1),
+    5: ("transposed", 5),
+    6: ("turned 90° clockwise", 4),
+    7: ("transposed the other way", 6),
+    8: ("turned 90° anticlockwise", 2),
+}
+SIDEWAYS = (5, 6, 7, 8)
+GREY = ("1", "L", "LA")
+FULL_SCALES = (1.0, 255.0, 65535.0, 2.0**31 - 1, 2.0**32 - 1)  # of grey values of more than 8 bits
+STRIP = 256  # rows that are converted at a time
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Pixels (H, W, C) uint8, and the steps that led to them, each a few words."""
+    """Pixels (H, W, C) uint8, and the steps that led to them, each a few words.
+
+    `full` is the value that became 255, where there were more than 8 bits.
+    """
 
     pixels: Array
     way: tuple[str, ...]
+    full: float | None = None
 
 
 def image_shape(shape: tuple[int, ...], where: str) -> tuple[int, int, int]:
@@ -55,52 +78,56 @@ def image_shape(shape: tuple[int, ...], where: str) -> tuple[int, int, int]:
     )
 
 
-def extensions() -> frozenset[str]:
-    """The endings of image files that can be read, in lower case."""
-    from PIL import Image
-
-    return frozenset(ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN)
-
-
-@contextmanager
-def strict_sizes() -> Iterator[None]:
-    """Within it, an image of more pixels than any photo has is an error, and no warning."""
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
+def image_size(path: Path) -> tuple[int, int, int]:
+    """(height, width, channels) of an image file as it is seen, 1 channel for grey.  Raises DataError."""
+    with opened(path) as image:
+        grey = image.mode in GREY or image.mode.startswith(("I", "F"))
+        size = (image.width, image.height) if _orientation(image) in SIDEWAYS else (image.height, image.width)
+        return *size, 1 if grey else 3
 
 
-def read_image(path: Path, shape: tuple[int, int, int], fit: str = "crop") -> Picture:
+def read_image(
+    path: Path, shape: tuple[int, int, int], fit: str = "crop", most: float | None = None
+) -> Picture:
     """An image file as (height, width, channels) uint8, `shape`.
 
-    In order: EXIF orientation; 16 bits become 8; transparent pixels are laid on white; palettes and other
-    colour spaces become RGB or, for one channel, grey (ITU-R 601 luma); then the size.  `fit` says how:
-    "crop" cuts the middle out, "pad" adds the median colour of the border, "stretch" changes the aspect, and
-    "digit" treats ink on paper, or chalk on a board, as MNIST's digits were: bright on black, the longer side
-    5/7 of the frame, centred by mass.  Resampling is bilinear, over all pixels that one comes from.  Raises
-    DataError naming the file.
+    In order: EXIF orientation; 16 and 32 bits become 8, `most` (by default what the values say) becoming 255;
+    transparent pixels are laid on white; palettes and other colour spaces become RGB or, for one channel,
+    grey (ITU-R 601 luma); then the size.  `fit` says how: "crop" cuts the middle out, "pad" adds the median
+    colour of the border, "stretch" changes the aspect, and "digit" treats ink on paper, or chalk on a board,
+    as MNIST's digits were: bright on black, the longer side 5/7 of the frame, centred by mass.  Resampling is
+    bilinear, over all pixels that one comes from.  Raises DataError naming the file.
     """
-    from PIL import Image, ImageOps
+    with opened(path, (shape[1], shape[0])) as image:
+        way = [f"{image.width}×{image.height} {_mode(image)}"]
+        if getattr(image, "is_animated", False):
+            way.append("first frame")
+        image.load()
+        turned = _turned(image, way)
+        full = None
+        if turned.mode.startswith(("I", "F")):
+            turned, full = deep(turned, most)
+            way.append(f"{full:.0f} → 255")
+        pixels = np.asarray(_resized(_eight_bits(turned, shape[2], way), shape, fit, way), np.uint8)
+    return Picture(pixels.reshape(shape), tuple(way), full)
 
+
+def _orientation(image: Image) -> int:
+    """The EXIF tag; 1, as it is, where there is none or it cannot be read."""
     try:
-        with Image.open(path) as opened:
-            way = [f"{opened.width}×{opened.height} {_mode(opened)}"]
-            if getattr(opened, "n_frames", 1) > 1:
-                way.append("first frame")
-            turn = TURNS.get(opened.getexif().get(ORIENTATION, 1))
-            image = ImageOps.exif_transpose(opened)
-            if turn:
-                way.append(f"{turn} (EXIF)")
-            image = _resized(_eight_bits(image, shape[2], way), shape, fit, way)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: not found") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as an image ({error})") from error
-    except Image.DecompressionBombWarning as error:
-        raise DataError(f"{path}: too large for an image ({error})") from error
-    return Picture(np.asarray(image, np.uint8).reshape(shape), tuple(way))
+        found = image.getexif().get(ORIENTATION, 1)
+        return found if isinstance(found, int) else 1
+    except Exception:  # broken metadata say nothing; decoders raise anything
+        return 1
+
+
+def _turned(image: Image, way: list[str]) -> Image:
+    """The image as the camera was held."""
+    turn = TURNS.get(_orientation(image))
+    if turn is None:
+        return image
+    way.append(f"{turn[0]} (EXIF)")
+    return image.transpose(turn[1])
 
 
 def _mode(image: Image) -> str:
@@ -110,37 +137,53 @@ def _mode(image: Image) -> str:
 
 
 def _eight_bits(image: Image, channels: int, way: list[str]) -> Image:
-    """The image as L or RGB."""
+    """The image as L or RGB, in strips: only one of them is there in two or three forms at a time."""
     from PIL import Image as Pillow
 
-    if image.mode.startswith(("I", "F")):
-        image = _deep(image, way)
-    if image.has_transparency_data:
+    wanted = "L" if channels == 1 else "RGB"
+    clear = image.has_transparency_data
+    if clear:
+        way.append("on white")
+    if image.mode == wanted and not clear:
+        return image
+    if (image.mode not in GREY) if channels == 1 else (image.mode in ("L", "RGBA") or clear):
+        way.append("grey" if channels == 1 else "RGB")
+    result = Pillow.new(wanted, image.size)
+    for top in range(0, image.height, STRIP):
+        box = (0, top, image.width, min(top + STRIP, image.height))
+        result.paste(_strip(image.crop(box), wanted, clear), box)
+    return result
+
+
+def _strip(image: Image, wanted: str, clear: bool) -> Image:
+    """One strip as L or RGB, its transparent pixels on white."""
+    from PIL import Image as Pillow
+
+    if clear:
         white = Pillow.new("RGBA", image.size, "white")
         image = Pillow.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-        way.append("on white")
-    wanted = "L" if channels == 1 else "RGB"
     if image.mode not in ("L", "RGB"):
         image = image.convert("L" if image.mode in ("1", "LA") else "RGB")
-    if image.mode != wanted:
-        image = image.convert(wanted)
-        way.append("grey" if channels == 1 else "RGB")
-    return image
+    return image if image.mode == wanted else image.convert(wanted)
 
 
-def _deep(image: Image, way: list[str]) -> Image:
-    """An image of 16 or 32 bits, or of floats, as L."""
+def deep(image: Image, most: float | None = None) -> tuple[Image, float]:
+    """An image of 16 or 32 bits, or of floats, as L, and the value that became 255.
+
+    That is `most`, or the first of 1, 255, 65,535, 2³¹ − 1 and 2³² − 1 that no value exceeds, or the largest.
+    """
     from PIL import Image as Pillow
 
-    values = np.asarray(image).astype(np.float64)
-    if not np.isfinite(values).all() or values.min() < 0:
-        raise ValueError("negative or infinite values, or NaN")
-    most = float(values.max())
-    scale = next((top for top in (1.0, 65535.0, 2.0**31 - 1, 2.0**32 - 1) if most <= top), most)
-    if image.mode != "F":
-        scale = max(scale, 65535.0)
-    way.append(f"{scale:.0f} → 255")
-    return Pillow.fromarray((values * (255 / scale)).round().astype(np.uint8))
+    values = np.asarray(image)
+    low, high = float(values.min()), float(values.max())
+    if not low >= 0 or not high < np.inf:
+        raise Refused("negative or infinite values, or NaN")
+    full = most if most is not None else next((top for top in FULL_SCALES if high <= top), high)
+    pixels = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), STRIP):
+        strip = values[top : top + STRIP] * (255 / full)
+        pixels[top : top + STRIP] = np.clip(strip.round(), 0, 255).astype(np.uint8)
+    return Pillow.fromarray(pixels), full
 
 
 def _resized(image: Image, shape: tuple[int, int, int], fit: str, way: list[str]) -> Image:
@@ -151,7 +194,7 @@ def _resized(image: Image, shape: tuple[int, int, int], fit: str, way: list[str]
     height, width, channels = shape
     if fit == "digit":
         if channels != 1:
-            raise ValueError('the fit "digit" is for networks that take grey images')
+            raise Refused('the fit "digit" is for networks that take grey images')
         return _digit(np.asarray(image), height, width, way)
     if image.size == (width, height):
         return image
@@ -180,7 +223,7 @@ def _digit(pixels: Array, height: int, width: int, way: list[str]) -> Image:
     paper = float(np.median(border(pixels[None, :, :, None])))
     strength = np.abs(pixels - paper)
     if strength.max() < FAINT:
-        raise ValueError("nothing stands out from the background")
+        raise Refused("nothing stands out from the background")
     strength /= strength.max()
     rows, columns = (np.flatnonzero((strength > 0.5).any(axis=axis)) for axis in (1, 0))
     box = strength[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from runtime.augmentation import Augmentation
-from runtime.batches import Batches, split
+from runtime.batches import Batches, held_out
 from runtime.checkpoints import Checkpoints, identity
 from runtime.datasets import fingerprint
-from runtime.datasets.dataset import Dataset
+from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Dataset
+from runtime.datasets.description import describe
 from runtime.health import sample, troubles
 from runtime.interrupt import Interrupt
 from runtime.metrics import Score, evaluate
@@ -48,7 +49,7 @@ class Loop:
     ) -> None:
         self.program, self.data, self.settings = program, data, settings
         self.folder, self.interrupt, self.every = folder, interrupt, every
-        (x, t), self.held_out = split(data.train_x, data.train_t, settings.validation_split, settings.seed)
+        (x, t), self.held_out = held_out(data, settings.validation_split, settings.seed)
         self.preprocessing = fitted(settings.standardize, x)
         augmentation = Augmentation.of(settings.augmentation, program.input_shape)
         self.batches = program.batches(
@@ -66,7 +67,7 @@ class Loop:
         self.records = _recorded(settings.epochs)
         self.begin = self.saved = time.perf_counter()
         self.problem: str | None = None
-        self.test: Score | None = None
+        self.end: Score | None = None
 
     @property
     def steps(self) -> int:
@@ -98,7 +99,7 @@ class Loop:
         if self.problem is None and self._checkpoint() and not self.interrupt.requested:
             if self.best:
                 copy_values(self.best, self.parameters)
-            self.test = self._score(self.data.test_x, self.data.test_t)
+            self.end = self._score(*self._end_samples)
         self.standing.seconds = time.perf_counter() - self.begin
 
     def _epoch(self, shown: Progress) -> bool:
@@ -218,7 +219,7 @@ class Loop:
     def _record(self, epoch: int, loss: float) -> EpochRecord:
         held = self._score(*self.held_out)
         record = EpochRecord(epoch, loss, learning_rate=self.state.get("learning_rate"))
-        if self.program.classification:
+        if self.data.classes:
             count = ACCURACY_SAMPLES
             seen = self._score(self.batches.x[:count], self.batches.t[:count])
             record = replace(record, accuracy=seen.accuracy if seen else None)
@@ -245,12 +246,26 @@ class Loop:
             at.best_epoch, at.best_loss = record.epoch, value
             copy_values(self.parameters, self.best)
 
+    @property
+    def _end_part(self) -> str:
+        """What the last parameters are scored on: the test set, or what there is instead."""
+        if len(self.data.test_x):
+            return TEST
+        return VALIDATION if len(self.held_out[0]) else TRAINING
+
+    @property
+    def _end_samples(self) -> tuple[Any, Any]:
+        if self._end_part == TEST:
+            return self.data.test_x, self.data.test_t
+        return self.held_out if self._end_part == VALIDATION else (self.batches.x, self.batches.t)
+
     def _score(self, x: Any, t: Any) -> Score | None:
         return evaluate(
             self.program,
             self.parameters,
             x,
             t,
+            accuracy=self.data.classes,
             prepare=self.preprocessing,
             stop=lambda: self.interrupt.requested,
         )
@@ -260,7 +275,7 @@ class Loop:
         status = "finished"
         if self.problem is not None:
             status = "stopped"
-        elif self.interrupt.requested and self.test is None:
+        elif self.interrupt.requested and self.end is None:
             status = "interrupted"
         at, data = self.standing, self.data
         return RunResult(
@@ -279,14 +294,16 @@ class Loop:
                 "training": len(self.batches.x),
                 "validation": len(self.held_out[0]),
                 "test": len(data.test_x),
+                "classes": data.classes,
+                "found": describe(data, len(self.held_out[0]) or None).as_json(),
             },
             inputs=self.preprocessing.as_json(),
             epochs=at.epoch - 1,
             steps=at.step,
             seconds=at.seconds,
             train_seconds=at.train_seconds,
-            test_loss=self.test.loss if self.test else None,
-            test_accuracy=self.test.accuracy if self.test else None,
+            end=self.end,
+            end_part=self._end_part,
             problem=self.problem,
             best_epoch=at.best_epoch or None,
             stopped_early=self.stopped_early,

@@ -42,13 +42,15 @@ def evaluate(
     t: Array,
     *,
     batch: int = BATCH,
+    accuracy: bool = True,
     prepare: Callable[[Array], Array] = as_floats,
     stop: Callable[[], bool] | None = None,
 ) -> Score | None:
     """The score on x (N, …), t (N, …); None when there is nothing to score or `stop` says so between batches.
 
     The loss is that of evaluation mode, weight decay included: the mean over the samples, or, for a loss
-    that is summed over the batch, the sum.  The accuracy is that of `predict`, in evaluation mode.
+    that is summed over the batch, the sum.  The accuracy, where it is asked for, is that of
+    `predict`, in evaluation mode.
     `prepare` makes of stored inputs what the network takes.
     """
     if len(x) == 0:
@@ -62,6 +64,6 @@ def evaluate(
             part_x, part_t = prepare(x[start : start + batch]), t[start : start + batch]
             value = float(program.module.evaluation_loss(parameters, part_x, part_t))
             total += value if summed else value * len(part_x)
-            if program.classification:
+            if accuracy:
                 right += correct(program.module.predict(parameters, part_x), part_t)
-    return Score(total if summed else total / len(x), right / len(x) if program.classification else None)
+    return Score(total if summed else total / len(x), right / len(x) if accuracy else None)

@@ -76,7 +76,7 @@ def _reason_to_invert(pixels: Array, background: float | None) -> str:
 
 
 def _ranked(run: Run, outputs: Array, top: int) -> tuple[tuple[tuple[str, float], ...], bool]:
-    if not run.program.classification:
+    if not run.classification:
         values = outputs.reshape(-1)
         return tuple((f"y{k}", float(value)) for k, value in enumerate(values, 1)), False
     (scores,), probabilities = class_scores(outputs)

@@ -111,6 +111,17 @@ class Program:
         return size if size > 1 else 2
 
     @property
+    def takes(self) -> dict[str, Any]:
+        """What inputs and targets it takes, as `load_dataset` wants to know."""
+        return {
+            "input_shape": self.input_shape,
+            "output_shape": self.output_shape,
+            "target_kind": self.target_kind,
+            "classes": self.classes,
+            "loss": self.loss_type,
+        }
+
+    @property
     def loss_type(self) -> str:
         """The type of the loss in the spec ("cross_entropy", "mse", …), empty when the manifest has none."""
         return str(self.manifest["loss"].get("type", ""))

@@ -135,9 +135,12 @@ def _title(result: RunResult) -> str:
     name = result.name.replace("$", r"\$")
     if result.status != "finished":
         return f"{name}: {result.status} after {result.epochs:,} epochs"
-    if result.test_accuracy is not None:
-        return f"{name}: {100 * result.test_accuracy:.2f} % test accuracy after {_epochs(result.epochs)}"
-    return f"{name}: test loss {result.test_loss:.4g} after {_epochs(result.epochs)}"
+    if result.end is None:
+        return f"{name}: {_epochs(result.epochs)}"
+    part, end = result.end_part, result.end
+    if end.accuracy is not None:
+        return f"{name}: {100 * end.accuracy:.2f} % {part} accuracy after {_epochs(result.epochs)}"
+    return f"{name}: {part} loss {end.loss:.4g} after {_epochs(result.epochs)}"
 
 
 def _epochs(count: int) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from runtime.datasets.dataset import TEST
+from runtime.metrics import Score
 from runtime.program import Parameters
 
 EXIT_CODES = {"finished": 0, "stopped": 1, "interrupted": 130}
@@ -64,8 +66,8 @@ class RunResult:
     steps: int  # of the epoch that was cut short
     seconds: float
     train_seconds: float
-    test_loss: float | None = None
-    test_accuracy: float | None = None
+    end: Score | None = None  # of the parameters, once finished
+    end_part: str = TEST  # the samples that `end` is of: the test set's, or others where there is none
     problem: str | None = None
     best_epoch: int | None = None  # of the lowest validation loss; the parameters are its, once finished
     stopped_early: bool = False
@@ -75,6 +77,16 @@ class RunResult:
     def exit_code(self) -> int:
         """0 finished, 1 stopped by a bad loss, 130 interrupted."""
         return EXIT_CODES[self.status]
+
+    @property
+    def test_loss(self) -> float | None:
+        """The loss on the test set; None without one."""
+        return self.end.loss if self.end is not None and self.end_part == TEST else None
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """The accuracy on the test set, 0 … 1; None without one, and where targets are no classes."""
+        return self.end.accuracy if self.end is not None and self.end_part == TEST else None
 
     @property
     def when(self) -> str:
@@ -103,9 +115,17 @@ class RunResult:
             "train_seconds": round(self.train_seconds, 3),
             "test_loss": _finite(self.test_loss),
             "test_accuracy": _finite(self.test_accuracy),
+            **self._elsewhere(),
             "history": [{key: _finite(value) for key, value in asdict(row).items()} for row in self.history],
             "versions": {"python": platform.python_version(), "numpy": np.__version__},
         }
+
+    def _elsewhere(self) -> dict[str, Any]:
+        """The scores of a run without a test set, by the samples that they are of."""
+        if self.end is None or self.end_part == TEST:
+            return {}
+        loss, accuracy = _finite(self.end.loss), _finite(self.end.accuracy)
+        return {f"{self.end_part}_loss": loss, f"{self.end_part}_accuracy": accuracy}
 
 
 def _finite(value: float | None) -> float | None:

@@ -23,7 +23,8 @@ PROGRAM = "program"  # the folder, within that of a run, that holds the program'
 class Run:
     """What training left in `path`.
 
-    `source` is the data set, as `load_dataset` takes it, `origin` the file or folder that it came from.
+    `source` is the data set, as `load_dataset` takes it, `origin` the file or folder that it came from,
+    `classification` says that its targets were classes.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class Run:
     class_names: tuple[str, ...]
     source: str | Mapping[str, Any]
     origin: str
+    classification: bool
 
     def outputs(self, x: Array) -> Array:
         """The network's outputs (N, …), in evaluation mode, for stored inputs (N, *input_shape)."""
@@ -62,7 +64,8 @@ def load_run(path: Path) -> Run:
     preprocessing = Preprocessing.from_json(_table(summary, "inputs", path), program.input_shape)
     source = data.get("source") or program.training.get("data") or ""
     origin = str(data.get("origin", ""))
-    return Run(path, program, parameters, preprocessing, _class_names(data, program), source, origin)
+    names, classes = _class_names(data, program), bool(data.get("classes", program.classification))
+    return Run(path, program, parameters, preprocessing, names, source, origin, classes)
 
 
 def _summary(path: Path) -> dict[str, Any]:

@@ -34,11 +34,6 @@ class Settings:
             raise RunError(f"validation split {self.validation_split}: must be at least 0 and below 1")
         if self.early_stopping < 0:
             raise RunError(f"early stopping {self.early_stopping}: a patience in epochs, or 0 for none")
-        if self.early_stopping and not self.validation_split:
-            raise RunError(
-                f"early stopping {self.early_stopping}: it watches the validation loss, so that a "
-                "validation_split above 0 is needed"
-            )
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON values; the target only where it is not NumPy."""

@@ -50,7 +50,7 @@ def train(
     infinite, after saving the last good parameters; RunError for bad settings, a folder that is in use or
     another run's, and a full disk; DataError for data of other shapes.
     """
-    _check_shapes(program, dataset)
+    check_fit(program, dataset, settings)
     if checkpoint_every is not None and checkpoint_every < 1:
         raise RunError(f"a checkpoint every {checkpoint_every} steps: at least 1")
     with (
@@ -83,8 +83,11 @@ def _folder(
     return reopen_run_folder(run_dir)
 
 
-def _check_shapes(program: Program, dataset: Dataset) -> None:
-    """Raises DataError when one sample or one target has not the shape that the program takes."""
+def check_fit(program: Program, dataset: Dataset, settings: Settings) -> None:
+    """Raises DataError when one sample or one target has not the shape that the program takes.
+
+    Raises RunError when early stopping has nothing to watch.
+    """
     wanted_t = () if program.target_kind == "labels" else program.output_shape
     for what, array, wanted in (
         ("input", dataset.train_x, program.input_shape),
@@ -95,6 +98,23 @@ def _check_shapes(program: Program, dataset: Dataset) -> None:
                 f"{dataset.origin}: one {what} has shape {array.shape[1:]}, {program.name} takes {wanted}; "
                 "change the spec's shapes or its loss, or use other data"
             )
+
+    held = (
+        len(dataset.validation[0])
+        if dataset.validation
+        else int(len(dataset.train_x) * settings.validation_split)
+    )
+    if settings.early_stopping and not held:
+        share = settings.validation_split
+        why = (
+            f"validation_split = {share} of {len(dataset.train_x)} samples holds out none"
+            if share
+            else ("there is no validation set")
+        )
+        raise RunError(
+            f"{dataset.origin}: early_stopping = {settings.early_stopping} watches the validation loss, but "
+            f"{why}; hold out more, or leave early_stopping out"
+        )
 
 
 def _save(result: RunResult, folder: RunFolder, program: Program, plots: bool) -> None:

@@ -93,7 +93,9 @@ def test_resumed_run_stops_at_the_same_epoch(program: Program, tmp_path: Path, l
     assert resumed.stopped_early and outcome(tmp_path / "r") == outcome(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("wrong", [{"early_stopping": -1}, {"validation_split": 0.0}])
-def test_patience_needs_something_to_watch(wrong: dict[str, Any]) -> None:
+def test_patience_needs_something_to_watch(program: Program, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="early stopping"):
-        replace(SETTINGS, **wrong)
+        replace(SETTINGS, early_stopping=-1)
+    with pytest.raises(RunError, match="there is no validation set"):
+        run(program, tmp_path / "r", replace(SETTINGS, validation_split=0.0))
+    assert not (tmp_path / "r").exists()

@@ -15,13 +15,14 @@ from PIL import Image
 
 from runtime.datasets import cifar, load_dataset
 from runtime.datasets import download as fetching
-from runtime.datasets.cifar import BINARY, FOLDER
+from runtime.datasets.cifar import CIFAR10
 from runtime.datasets.sources import SOURCES
 from runtime.errors import DataError
 from runtime.images import Picture, image_shape, read_image, strict_sizes
 
 REAL = os.environ.get("CHAINRULE_DATA")
 FEW = 3  # records of a file in these tests
+BINARY, FOLDER = CIFAR10.binary, CIFAR10.folder
 SHAPE = (32, 32, 3)
 
 
@@ -41,7 +42,7 @@ def records(seed: int, labels: tuple[int, ...] = (0, 9, 3)) -> bytes:
 
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    monkeypatch.setattr(cifar, "RECORDS", FEW)
+    monkeypatch.setattr(cifar, "CIFAR10", replace(CIFAR10, records=FEW, test_records=FEW))
     return {name: records(number) for number, name in enumerate(BINARY)}
 
 
@@ -205,10 +206,10 @@ def test_downloaded_archive_is_kept_whole_and_another_content_never(
         monkeypatch.setitem(SOURCES, "cifar10", source)
         if "good" not in mirrors:
             with pytest.raises(DataError, match="another content"):
-                load_dataset("cifar10", input_shape=SHAPE)
+                load_dataset("cifar10", input_shape=SHAPE, download=True)
             assert not list(tmp_path.rglob("*.gz"))
     for _ in range(2):
-        assert load_dataset("cifar10", input_shape=SHAPE).train_t.tolist() == [0, 9, 3] * 5
+        assert load_dataset("cifar10", input_shape=SHAPE, download=True).train_t.tolist() == [0, 9, 3] * 5
     assert asked == ["bad", "html", "bad", "html", "good"], "the second time it is there"
     assert (tmp_path / "cache" / "cifar10" / "cifar-10-binary.tar.gz").read_bytes() == good
 
@@ -379,11 +380,11 @@ def test_classes_are_numbered_by_name_and_a_fifth_is_for_the_test(tmp_path: Path
 def test_folders_train_and_test(tmp_path: Path) -> None:
     image_tree(tmp_path / "d" / "train", {"cat": 3, "dog": 2})
     image_tree(tmp_path / "d" / "test", {"dog": 4})
-    data = folder(tmp_path / "d", shape=(4, 4, 3))
+    data = folder(tmp_path / "d", classes=2, shape=(4, 4, 3))
     assert data.train_x.shape == (5, 4, 4, 3) and data.test_t.tolist() == [1] * 4
     image_tree(tmp_path / "d" / "test", {"eel": 1})
     with pytest.raises(DataError, match="class eel is not in"):
-        folder(tmp_path / "d")
+        folder(tmp_path / "d", classes=2)
 
 
 def test_faulty_folders(tmp_path: Path) -> None:

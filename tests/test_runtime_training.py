@@ -169,14 +169,15 @@ def test_digits_are_learnt_and_written_down(tmp_path: Path) -> None:
 
 def test_regression_has_no_accuracy(tmp_path: Path) -> None:
     result = run("relu_mlp", tmp_path / "r")
-    assert result.test_accuracy is None and result.history[-1].accuracy is None
-    assert result.test_loss is not None and result.history[-1].loss < result.history[0].loss * 1.5
+    assert result.end is not None and result.end.accuracy is None and result.history[-1].accuracy is None
+    assert result.test_loss is None and result.end_part == "training"
+    assert result.history[-1].loss < result.history[0].loss * 1.5
 
 
 def test_twenty_thousand_epochs_take_seconds_and_few_lines(tmp_path: Path) -> None:
     p, out = program("xor"), io.StringIO()
     result = train(p, data_for(p), Settings(20_000, 4), run_dir=tmp_path / "r", stream=out)
-    assert result.test_accuracy == 1.0 and result.seconds < 10
+    assert result.end is not None and result.end.accuracy == 1.0 and result.seconds < 10
     assert 400 < len(result.history) < 520 and result.history[-1].epoch == 20_000
     assert 15 < len(out.getvalue().splitlines()) < 30
 

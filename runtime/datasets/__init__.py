@@ -8,18 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runtime.datasets.dataset import Dataset, Raw, Wanted, as_floats, fitted
+from runtime.datasets.dataset import TEST, TRAINING, Dataset, Part, Raw, Wanted, as_floats
 from runtime.datasets.download import download as fetch
 from runtime.datasets.embedded import load_embedded
 from runtime.datasets.fingerprint import fingerprint
+from runtime.datasets.fitting import check_shapes, fitted, natural
 from runtime.datasets.folder import load_folder
+from runtime.datasets.idx_files import load_idx
 from runtime.datasets.inline import load_inline
 from runtime.datasets.locate import DATA_VARIABLE, cache_folder, locate
 from runtime.datasets.npz import load_npz
 from runtime.datasets.sources import SOURCES, Source
 from runtime.errors import DataError
 
-__all__ = ["Dataset", "as_floats", "fingerprint", "load_dataset"]
+__all__ = ["Dataset", "as_floats", "fingerprint", "load_dataset", "look_at"]
 
 EMBEDDED = ("embedded", "mnist_embedded")
 
@@ -31,21 +33,40 @@ def load_dataset(
     input_shape: tuple[int, ...],
     target_kind: str = "labels",
     classes: int = 10,
+    output_shape: tuple[int, ...] | None = None,
+    loss: str = "",
+    class_names: tuple[str, ...] = (),
     download: bool | None = None,
     base_dir: Path = Path(),
     notify: Callable[[str], None] | None = None,
 ) -> Dataset:
     """The data set that a spec or a user names, in the shapes a network takes.
 
-    `data` is mnist, fashion_mnist, cifar10, embedded, folder:PATH or npz:PATH (relative to `base_dir`) or an
-    inline table.  Named sets are looked for in `data_dir`, $CHAINRULE_DATA and the user's cache.  `download`:
-    True fetches what is not there, False never does, None (the default) does, but takes the embedded digits
-    for mnist.  `notify` gets one-line notices (default: stderr).  Raises DataError.
+    `data` is mnist, fashion_mnist, cifar10, cifar100, embedded, folder:PATH, npz:PATH or idx:PATH (relative
+    to `base_dir`) or an inline table.  Named sets are looked for in `data_dir`, $CHAINRULE_DATA and the
+    user's cache.  `download`: True fetches what is not there; None (the default) takes the embedded digits
+    for mnist where it is not.  `class_names` are those of a trained network, by which folders are numbered.
+    `notify` gets one-line notices (default: stderr).  Raises DataError; for a named set that does not fit,
+    before it is looked for.
     """
-    say = notify if notify is not None else _to_stderr
-    wanted = Wanted(tuple(input_shape), target_kind, classes)
-    raw = _raw(data, wanted, data_dir, download, base_dir, say)
+    wanted = Wanted(tuple(input_shape), target_kind, classes, output_shape, loss, class_names)
+    if isinstance(data, str) and data in SOURCES:
+        check_shapes(data, SOURCES[data].shape, SOURCES[data].classes, wanted)
+    raw = _raw(data, wanted, data_dir, download, base_dir, notify or _to_stderr)
     return replace(fitted(raw, wanted), source=_source(data, raw.name, base_dir))
+
+
+def look_at(
+    data: str | Mapping[str, Any],
+    *,
+    data_dir: Path | None = None,
+    download: bool | None = None,
+    base_dir: Path = Path(),
+    notify: Callable[[str], None] | None = None,
+) -> Dataset:
+    """The data set as it is, without a network that says what it takes.  Raises DataError."""
+    raw = _raw(data, None, data_dir, download, base_dir, notify or _to_stderr)
+    return replace(fitted(raw, natural(raw)), source=_source(data, raw.name, base_dir))
 
 
 def _source(data: str | Mapping[str, Any], name: str, base_dir: Path) -> str:
@@ -57,7 +78,7 @@ def _source(data: str | Mapping[str, Any], name: str, base_dir: Path) -> str:
 
 def _raw(
     data: str | Mapping[str, Any],
-    wanted: Wanted,
+    wanted: Wanted | None,
     data_dir: Path | None,
     download: bool | None,
     base_dir: Path,
@@ -69,11 +90,15 @@ def _raw(
         return load_embedded()
     if data in SOURCES:
         return _named(SOURCES[data], data_dir, download, say)
-    if data.startswith("npz:"):
-        return load_npz(base_dir / data.removeprefix("npz:"))
-    if data.startswith("folder:"):
-        return load_folder(base_dir / data.removeprefix("folder:"), wanted.input_shape, wanted.classes)
-    known = ", ".join((*SOURCES, "embedded", "folder:PATH", "npz:PATH"))
+    scheme, _, path = data.partition(":")
+    if "\0" not in path and path.strip():
+        if scheme == "npz":
+            return load_npz(base_dir / path)
+        if scheme == "idx":
+            return load_idx(base_dir / path)
+        if scheme == "folder":
+            return load_folder(base_dir / path, wanted)
+    known = ", ".join((*SOURCES, "embedded", "folder:PATH", "npz:PATH", "idx:PATH"))
     raise DataError(f"{data!r}: no such data set; known are {known} and a table in the spec")
 
 
@@ -82,7 +107,7 @@ def _named(source: Source, data_dir: Path | None, download: bool | None, say: Ca
     found = locate(source, data_dir, looked)
     if found is not None:
         return _read(source, found.paths)
-    if download or (download is None and source.name != "mnist"):
+    if download:
         return _read(source, fetch(source, cache_folder() / source.folders[0], looked=looked))
     if source.name == "mnist" and download is None:
         say(
@@ -91,18 +116,20 @@ def _named(source: Source, data_dir: Path | None, download: bool | None, say: Ca
         )
         return load_embedded()
     steps = "\n".join(f"  {number}. {line}" for number, line in enumerate(looked, 1))
+    size = sum(file.size for file in source.files) / 1e6
     raise DataError(
-        f"{source.name}: not found.  Looked for, in order:\n{steps}\nAllow the download, or put "
-        f"{source.what} into a folder {source.folders[0]}/ and name the folder above it by --data-dir or "
-        f"${DATA_VARIABLE}."
+        f"{source.name}: not found.  Looked for, in order:\n{steps}\n"
+        f"--download fetches it ({size:,.0f} MB); or put {source.what} into a folder "
+        f"{source.folders[0]}/ and name the folder above it by --data-dir or ${DATA_VARIABLE}."
     )
 
 
 def _read(source: Source, paths: tuple[Path, ...]) -> Raw:
-    train_x, train_t, test_x, test_t, names = source.read(paths)
+    found = source.read(paths)
+    parts = {TRAINING: Part(found.train_x, found.train_t), TEST: Part(found.test_x, found.test_t)}
     origin = str(paths[0] if len(paths) == 1 else paths[0].parent)
-    names = names or source.class_names
-    return Raw(source.name, train_x, train_t, test_x, test_t, origin, labels=True, class_names=names)
+    names = found.class_names or source.class_names
+    return Raw(source.name, parts, origin, labels=True, class_names=names)
 
 
 def _to_stderr(line: str) -> None:

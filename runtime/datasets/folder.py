@@ -1,21 +1,26 @@
-"""Class folders of images: folder/CLASS/picture.png, or folder/train/CLASS/… and folder/test/CLASS/…."""
+"""Class folders of images: folder/CLASS/picture.png, or one more level: folder/train/CLASS/…, test, val."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from runtime.datasets.dataset import Array, Raw
+from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Part, Raw, Wanted
+from runtime.datasets.npz import PARTS, SPLITS
 from runtime.errors import DataError
-from runtime.images import extensions, image_shape, read_image, strict_sizes
+from runtime.images import extensions, image_shape, image_size, read_image, strict_sizes
 
-TEST_SHARE = 5  # one in so many images of each class is for the test, where there is no folder test/
+TEST_SHARE = 5  # one in so many images of each class is for the test, where there is no folder for it
 SEED = 0  # of that choice: the same images for every run, so that runs can be compared
+PREVIEW = 64  # side of images of several sizes, where no network says which
+IGNORED = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # what systems leave beside pictures; and all that is hidden
 
 
 @dataclass(frozen=True)
@@ -26,57 +31,150 @@ class Files:
     labels: Array
 
 
-def load_folder(root: Path, input_shape: tuple[int, ...], classes: int) -> Raw:
-    """The images of class folders, each brought to `input_shape`; classes are numbered in order of name.
+def load_folder(root: Path, wanted: Wanted | None) -> Raw:
+    """The images of class folders, each brought to the input's shape; classes are numbered in order of name.
 
-    Without a folder test/, one image in five of each class, drawn by a fixed seed, is for the test.  Training
-    images come in a drawn order, so that any part of them has all classes.  Raises DataError, naming the
-    first image that cannot be read.
+    Folders are train, test or val by their usual names, in any case.  Without any, one image in five of each
+    class, drawn by a fixed seed, is for the test.  Training images come in a drawn order, so that any part of
+    them has all classes.  Hidden files and folders are ignored.  Raises DataError, naming the first image
+    that cannot be read.
     """
-    shape = image_shape(input_shape, str(root))
-    train = root / "train" if (root / "train").is_dir() else root
-    names = _classes(train, classes)
-    files = _files(train, names)
-    if train != root and (root / "test").is_dir():
-        if unknown := sorted(set(_classes(root / "test", classes)) - set(names)):
-            raise DataError(
-                f"{root / 'test'}: class {unknown[0]} is not in {train}; both need the same classes"
-            )
-        parts = [_shuffled(files), _files(root / "test", names, needed=False)]
-    else:
-        parts = [_shuffled(part) for part in _parted(files, len(names))]
-    train_x, test_x = (_images(part.paths, shape) for part in parts)
-    shown = tuple(name if name.isprintable() else ascii(name)[1:-1] for name in names)
-    train_t, test_t = (part.labels for part in parts)
-    return Raw(root.name, train_x, train_t, test_x, test_t, str(root), labels=True, class_names=shown)
+    folders, notes = _splits(root)
+    names = _classes(folders[TRAINING], wanted)
+    known = wanted is not None and bool(wanted.names)
+    files = {part: _files(folder, names, part == TRAINING and not known) for part, folder in folders.items()}
+    _compare(files, folders, names, notes)
+    if len(files) == 1:
+        files[TRAINING], files[TEST] = _parted(files[TRAINING], len(names))
+        notes.append(f"one image in {TEST_SHARE} of each class is kept for the test")
+    files[TRAINING] = _shuffled(files[TRAINING])
+    shape = (
+        _common_shape(files[TRAINING], notes)
+        if wanted is None
+        else image_shape(wanted.input_shape, str(root))
+    )
+    paths = [path for found in files.values() for path in found.paths]
+    images, parts, start = _images(paths, shape, notes), {}, 0
+    for part, found in files.items():
+        parts[part] = Part(images[start : start + len(found.paths)], found.labels)
+        start += len(found.paths)
+    shown = tuple(_shown(name) for name in names)
+    return Raw(root.resolve().name, parts, str(root), labels=True, class_names=shown, notes=tuple(notes))
 
 
-def _classes(folder: Path, most: int) -> list[str]:
-    """The names of the class folders.  Raises DataError where there are none, or more than classes."""
+# ---- Which folder is for what -----------------------------------------------------------------------
+
+
+def _splits(root: Path) -> tuple[dict[str, Path], list[str]]:
+    """The folder of each part, `root` itself for training where none is called so, and notes.
+
+    A folder called train, test or val is for that where it holds folders; else it is a class, beside others.
+    """
+    inside = _folders(root)
+    named = [path for path in inside if path.name.lower() in PARTS]
+    splits = [path for path in named if len(named) == len(inside) or _folders(path)]
+    if not splits:
+        return {TRAINING: root}, []
+    folders: dict[str, Path] = {}
+    for path in splits:
+        part = PARTS[path.name.lower()]
+        if part in folders:
+            raise DataError(f"{root}: {folders[part].name}/ and {path.name}/ are both for {part}; remove one")
+        folders[part] = path
+    if TRAINING not in folders:
+        held = ", ".join(f"{path.name}/" for path in inside)
+        raise DataError(
+            f"{root}: holds {held}, but no train/; move the class folders for training into train/"
+        )
+    notes = []
+    for part in (VALIDATION, TEST):
+        if part in folders and not _folders(folders[part]):
+            notes.append(f"not used: {folders.pop(part).name}/, which has no class folders")
+    unused = [f"{path.name}/" for path in inside if path not in folders.values() and path not in splits]
+    if unused:
+        notes.append(f"not used: {', '.join(unused)}")
+    told = [f"{folders[part].name}/ is the {part} set" for part in SPLITS if part in folders]
+    return {part: folders[part] for part in SPLITS if part in folders}, [", ".join(told), *notes]
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The visible folders in one, in order of name.  Raises DataError where it cannot be read."""
     try:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
+        return sorted(path for path in folder.iterdir() if _visible(path.name) and path.is_dir())
     except OSError as error:
         reason = error.strerror or error
         raise DataError(
             f"{folder}: cannot be read ({reason}); folder:PATH is relative to the spec's folder"
         ) from error
+
+
+def _visible(name: str) -> bool:
+    return not name.startswith(".") and name not in IGNORED
+
+
+def _classes(folder: Path, wanted: Wanted | None) -> list[str]:
+    """The names of the class folders.  Raises DataError where they are not as many as the classes."""
+    inside = _folders(folder)
+    names = [path.name for path in inside]
     if not names:
         raise DataError(f"{folder}: no class folders; images lie in {folder}/CLASS/, one folder a class")
-    if len(names) > most:
+    for path in inside:
+        if splits := [f"{inner.name}/" for inner in _folders(path) if inner.name.lower() in PARTS]:
+            raise DataError(
+                f"{folder}: {path.name}/ is no class, it holds {', '.join(splits)}; name it, folder:{path}, "
+                "or put the class folders into train/ and test/"
+            )
+    if wanted is not None and wanted.names:
+        if unknown := [name for name in names if _shown(name) not in wanted.names]:
+            raise DataError(
+                f"{folder}: class {_shown(unknown[0])} is not among those of the network: "
+                f"{', '.join(wanted.names[:10])}{', …' * (len(wanted.names) > 10)}"
+            )
+        return list(wanted.names)
+    if wanted is not None and len(names) != wanted.classes:
         shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+        s, units = ("" if len(names) == 1 else "s"), f"end it with {len(names)} units"
+        remedy = units if len(names) > 1 else "name the folder that holds one folder a class"
         raise DataError(
-            f"{folder}: {len(names)} class folders ({shown}), the network has {most} classes; "
-            f"end it with {len(names)} units"
+            f"{folder}: {len(names)} class folder{s} ({shown}), the network has {wanted.classes} classes; "
+            f"{remedy}"
         )
     return names
 
 
-def _files(folder: Path, names: Sequence[str], needed: bool = True) -> Files:
-    endings = extensions()
+def _shown(name: str) -> str:
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
+def _compare(
+    files: Mapping[str, Files], folders: Mapping[str, Path], names: Sequence[str], notes: list[str]
+) -> None:
+    """Raises DataError for a class that training lacks; what another part lacks is noted."""
+    for part, found in files.items():
+        folder = folders[part]
+        if part == TRAINING:
+            continue
+        if unknown := sorted({path.name for path in _folders(folder)} - set(names)):
+            raise DataError(
+                f"{folder}: class {unknown[0]} is not in {folders[TRAINING]}; both need the same classes"
+            )
+        absent = [name for label, name in enumerate(names) if label not in found.labels]
+        if len(absent) == len(names):
+            raise DataError(f"{folder}: no images in its class folders; fill or remove it")
+        if absent:
+            notes.append(
+                f"{folder.name}/ has no images of {', '.join(absent[:5])}{', …' * (len(absent) > 5)}"
+            )
+
+
+# ---- Which files ------------------------------------------------------------------------------------
+
+
+def _files(folder: Path, names: Sequence[str], needed: bool) -> Files:
     paths: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(names):
-        found = sorted(_walk(folder / name, endings)) if needed or (folder / name).is_dir() else []
+        found = sorted(_walk(folder / name))
         if needed and not found:
             raise DataError(f"{folder / name}: no images (.png, .jpg, …); remove the folder or fill it")
         paths += found
@@ -84,10 +182,15 @@ def _files(folder: Path, names: Sequence[str], needed: bool = True) -> Files:
     return Files(tuple(paths), np.array(labels, np.int64))
 
 
-def _walk(folder: Path, endings: frozenset[str]) -> Iterator[Path]:
-    for entry in folder.rglob("*"):
-        if entry.suffix.lower() in endings and entry.name[0] != "." and entry.is_file():
-            yield entry
+def _walk(folder: Path) -> Iterator[Path]:
+    """The image files in a folder and in those within, without what is hidden, linked folders or no file."""
+    endings = extensions()
+    for where, inner, files in os.walk(folder):
+        inner[:] = [name for name in inner if _visible(name)]
+        for name in files:
+            path = Path(where, name)
+            if path.suffix.lower() in endings and _visible(name) and path.is_file():
+                yield path
 
 
 def _parted(files: Files, classes: int) -> tuple[Files, Files]:
@@ -97,6 +200,10 @@ def _parted(files: Files, classes: int) -> tuple[Files, Files]:
         index = np.flatnonzero(files.labels == label)
         count = max(len(index) // TEST_SHARE, min(1, len(index) - 1))
         held[np.random.default_rng([SEED, label]).permutation(index)[:count]] = True
+    if not held.any():
+        raise DataError(
+            f"{files.paths[0].parent.parent}: one image a class leaves none for the test; add images"
+        )
     return _taken(files, np.flatnonzero(~held)), _taken(files, np.flatnonzero(held))
 
 
@@ -108,18 +215,57 @@ def _taken(files: Files, index: Array) -> Files:
     return Files(tuple(files.paths[i] for i in index), files.labels[index])
 
 
-def _images(paths: Sequence[Path], shape: tuple[int, int, int]) -> Array:
+# ---- Reading them -----------------------------------------------------------------------------------
+
+
+def _common_shape(files: Files, notes: list[str]) -> tuple[int, int, int]:
+    """The shape for a look at images without a network: their own where they have one, else 64 × 64."""
+    sizes = Counter(image_size(path) for path in files.paths)
+    channels = max(channels for _, _, channels in sizes)
+    plain = Counter((height, width) for height, width, _ in sizes.elements())
+    if len(plain) == 1:
+        ((height, width),) = plain
+        return height, width, channels
+    height, width = plain.most_common(1)[0][0]
+    few, most = min(plain, key=lambda s: s[0] * s[1]), max(plain, key=lambda s: s[0] * s[1])
+    notes.append(
+        f"{len(plain)} sizes from {few[1]}×{few[0]} to {most[1]}×{most[0]} pixels, most often "
+        f"{width}×{height}: shown as {PREVIEW}×{PREVIEW}; [input] shape says what a network gets"
+    )
+    return PREVIEW, PREVIEW, channels
+
+
+def _images(paths: Sequence[Path], shape: tuple[int, int, int], notes: list[str]) -> Array:
+    """The images (N, *shape) uint8.
+
+    Those of more than 8 bits are scaled alike: by what the largest value of all of them says, which is noted.
+    """
     images = np.empty((len(paths), *shape), np.uint8)
+    read = partial(_read, images, paths, shape)
+    with strict_sizes():
+        full = np.array(_each(read, range(len(paths))))
+        most = full.max()
+        if most:
+            _each(partial(read, most=most), np.flatnonzero((full > 0) & (full < most)).tolist())
+            notes.append(
+                f"{np.count_nonzero(full):,} images of more than 8 bits: 0 … {most:,.0f} became 0 … 255"
+            )
+    return images
 
-    def read(number: int) -> None:
-        images[number] = read_image(paths[number], shape).pixels
 
-    with strict_sizes(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        pending = pool.map(read, range(len(paths)))
+def _read(
+    images: Array, paths: Sequence[Path], shape: tuple[int, int, int], number: int, most: float | None = None
+) -> float:
+    picture = read_image(paths[number], shape, most=most)
+    images[number] = picture.pixels
+    return picture.full or 0.0
+
+
+def _each(read: Callable[[int], float], numbers: Sequence[int]) -> list[float]:
+    """What `read` gives for each number, by some threads; the first fault ends all of them."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            for _ in pending:
-                pass
+            return list(pool.map(read, numbers))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return images

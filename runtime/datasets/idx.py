@@ -14,12 +14,15 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.datasets.dataset import Parts
+from runtime.datasets.dataset import Array, Parts
 from runtime.errors import DataError
+from runtime.regular import open_regular
 
 GZIP_MAGIC = b"\x1f\x8b"
 DEFLATE_RATIO = 1032  # deflate cannot do better than 1032 : 1
 CHUNK = 1 << 20
+TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MOST_AXES = 6
 
 
 def read_idx_set(paths: Sequence[Path]) -> Parts:
@@ -28,25 +31,29 @@ def read_idx_set(paths: Sequence[Path]) -> Parts:
         read_idx(path, ndim=ndim) for path, ndim in zip(paths, (3, 1, 3, 1), strict=True)
     )
     for images, labels, path in ((train_x, train_t, paths[1]), (test_x, test_t, paths[3])):
-        if len(images) != len(labels):
-            raise DataError(
-                f"{path}: {len(labels)} labels for {len(images)} images; the files do not belong together"
-            )
+        check_counts(images, labels, path)
     return Parts(train_x, train_t, test_x, test_t)
 
 
-def read_idx(path: Path, *, ndim: int) -> NDArray[np.uint8]:
-    """The uint8 array of an IDX file, of `ndim` dimensions.  Raises DataError naming the file."""
+def check_counts(images: Array, labels: Array, path: Path) -> None:
+    """Raises DataError where there is not one label an image."""
+    if len(images) != len(labels):
+        raise DataError(
+            f"{path}: {len(labels)} labels for {len(images)} images; the files do not belong together"
+        )
+
+
+def read_idx(path: Path, *, ndim: int | None = None) -> NDArray[Any]:
+    """The array of an IDX file: bytes of `ndim` dimensions, or whatever it holds.  Raises DataError."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as (file, size):
             return parse_idx(file, size, ndim=ndim, name=str(path))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def parse_idx(file: BinaryIO, size: int, *, ndim: int, name: str) -> NDArray[np.uint8]:
-    """The uint8 array in an open IDX file of `size` bytes.  Raises DataError naming `name`.
+def parse_idx(file: BinaryIO, size: int, *, ndim: int | None, name: str) -> NDArray[Any]:
+    """The array in an open IDX file of `size` bytes.  Raises DataError naming `name`.
 
     Memory follows the bytes that are really there, never the header's claim.
     """
@@ -55,10 +62,10 @@ def parse_idx(file: BinaryIO, size: int, *, ndim: int, name: str) -> NDArray[np.
     bound = size * DEFLATE_RATIO if zipped else size
     stream = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if zipped else file
     try:
-        header = stream.read(4 + 4 * ndim)
-        shape = _shape(header, ndim, name)
-        expected = prod(shape)
-        if expected + len(header) > bound or (not zipped and expected + len(header) != size):
+        dtype, axes = _kind(stream.read(4), ndim, name)
+        shape = _shape(stream.read(4 * axes), axes, name)
+        expected, read = prod(shape) * dtype.itemsize, 4 + 4 * axes
+        if expected + read > bound or (not zipped and expected + read != size):
             raise DataError(
                 f"{name}: the header claims {' × '.join(map(str, shape))} = {expected} bytes, the file has "
                 f"{size}{' (gzipped)' if zipped else ''}; the file is truncated or damaged: get it again"
@@ -69,19 +76,32 @@ def parse_idx(file: BinaryIO, size: int, *, ndim: int, name: str) -> NDArray[np.
     if len(data) != expected:
         more = "more" if len(data) > expected else f"only {len(data)}"
         raise DataError(f"{name}: the header claims {expected} bytes of data, there are {more}; get it again")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+    return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _shape(header: bytes, ndim: int, name: str) -> tuple[int, ...]:
-    wanted = bytes((0, 0, 8, ndim))
-    if header[:4] != wanted:
+def _kind(magic: bytes, ndim: int | None, name: str) -> tuple[np.dtype[Any], int]:
+    """The type and the number of dimensions that the first four bytes say."""
+    begins = f"{name}: begins with {magic.hex(' ') or 'nothing'}"
+    if ndim is not None:
+        wanted = bytes((0, 0, 8, ndim))
+        if magic != wanted:
+            raise DataError(
+                f"{begins}, an IDX file of {ndim} dimension(s) of bytes begins with {wanted.hex(' ')}; "
+                "this is another kind of file"
+            )
+        return np.dtype("u1"), ndim
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not 1 <= magic[3] <= MOST_AXES:
         raise DataError(
-            f"{name}: begins with {header[:4].hex(' ') or 'nothing'}, an IDX file of {ndim} dimension(s) of "
-            f"bytes begins with {wanted.hex(' ')}; this is another kind of file"
+            f"{begins}, an IDX file with 00 00, a type of 08 to 0e and 1 to {MOST_AXES} dimensions; "
+            "this is another kind of file"
         )
-    if len(header) < 4 + 4 * ndim:
+    return np.dtype(TYPES[magic[2]]), magic[3]
+
+
+def _shape(header: bytes, axes: int, name: str) -> tuple[int, ...]:
+    if len(header) < 4 * axes:
         raise DataError(f"{name}: ends inside its header; get it again")
-    return cast("tuple[int, ...]", struct.unpack(f">{ndim}I", header[4:]))
+    return cast("tuple[int, ...]", struct.unpack(f">{axes}I", header))
 
 
 def _read(stream: BinaryIO, expected: int) -> bytearray:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from runtime.datasets.dataset import Raw
+from runtime.datasets.dataset import TRAINING, Part, Raw
 from runtime.errors import DataError
 
 
 def load_inline(data: Mapping[str, Any], *, name: str = "inline") -> Raw:
-    """The table of a spec, {"inputs": rows, "targets": rows}; it is the test as well.  Raises DataError."""
+    """The table of a spec, {"inputs": rows, "targets": rows}; all of it trains.  Raises DataError."""
     arrays = []
     for key in ("inputs", "targets"):
         try:
@@ -26,5 +26,4 @@ def load_inline(data: Mapping[str, Any], *, name: str = "inline") -> Raw:
         if array.ndim == 0:
             raise DataError(f"[training] data.{key}: a list of rows is needed, one a sample")
         arrays.append(array)
-    x, t = arrays
-    return Raw(name, x, t, x, t, "the spec's own table", labels=False)
+    return Raw(name, {TRAINING: Part(*arrays)}, "the spec's own table", exact=True)

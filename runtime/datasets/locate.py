@@ -70,6 +70,8 @@ def locate(source: Source, data_dir: Path | None, looked: list[str]) -> Found | 
                         lacking = f" ({root} lacks {', '.join(absent)})"
                 else:
                     return Found(tuple(binary), place)
+            if there := [name for name in source.pickled if (root / name).exists()]:
+                lacking = f" ({root / there[0]} is pickled, and never loaded: get the binary version)"
             paths = [_file(root, file) for file in source.files]
             complete = [path for path in paths if path is not None]
             if len(complete) == len(source.files):

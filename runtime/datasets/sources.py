@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.datasets.cifar import BINARY, FOLDER, read_cifar10
+from runtime.datasets.cifar import CIFAR10, CIFAR100, read_cifar10, read_cifar100
 from runtime.datasets.dataset import Parts
 from runtime.datasets.idx import read_idx_set, unpacked
 
@@ -37,10 +37,11 @@ class File:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set: its published files, how to read them, and what its classes are called.
+    """A data set: its published files, how to read them, the shape of one image, what its classes are called.
 
     `binary` names files that hold the same, as a user may have them in a folder; nobody publishes them, and
-    `read` takes them as well.  `what` is how a message names the files.
+    `read` takes them as well.  `pickled` names what is published beside them and never loaded, for it is
+    Python's pickles.  `what` is how a message names the files.
     """
 
     name: str
@@ -50,7 +51,10 @@ class Source:
     read: Callable[[Sequence[Path]], Parts]
     class_names: tuple[str, ...]
     what: str
+    shape: tuple[int, ...]
+    classes: int
     binary: tuple[str, ...] = ()
+    pickled: tuple[str, ...] = ()
 
 
 def _idx(stem: str, ndim: int, size: int, sha256: str) -> File:
@@ -69,6 +73,7 @@ def _idx_files(train_images: str, train_labels: str, test_images: str, test_labe
 
 _IDX_WHAT = "its four IDX files"
 DIGITS = tuple("0123456789")
+GREY, COLOUR = (28, 28, 1), (32, 32, 3)
 SOURCES = {
     source.name: source
     for source in (
@@ -89,6 +94,8 @@ SOURCES = {
             read_idx_set,
             DIGITS,
             _IDX_WHAT,
+            GREY,
+            10,
         ),
         Source(
             "fashion_mnist",
@@ -117,10 +124,12 @@ SOURCES = {
                 "ankle boot",
             ),
             _IDX_WHAT,
+            GREY,
+            10,
         ),
         Source(
             "cifar10",
-            ("cifar10", FOLDER),
+            ("cifar10", CIFAR10.folder),
             (  # its official MD5 is c32a1d4ab5d03f1284b67883e8d87530
                 File(
                     "cifar-10-binary.tar.gz",
@@ -144,8 +153,32 @@ SOURCES = {
                 "ship",
                 "truck",
             ),
-            f"{BINARY[0]} … {BINARY[-2]} and {BINARY[-1]}",
-            BINARY,
+            f"{CIFAR10.binary[0]} … {CIFAR10.binary[-2]} and {CIFAR10.test}",
+            COLOUR,
+            10,
+            CIFAR10.binary,
+            ("cifar-10-python.tar.gz", "cifar-10-batches-py"),
+        ),
+        Source(
+            "cifar100",
+            ("cifar100", CIFAR100.folder),
+            (  # its official MD5 is 03b5dce01913d631647c71ecec9e9cb8
+                File(
+                    "cifar-100-binary.tar.gz",
+                    168_513_733,
+                    "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+                    ("cifar-100-binary.tar.gz",),
+                    gzipped=False,
+                ),
+            ),
+            ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/"),
+            read_cifar100,
+            (),
+            f"{CIFAR100.training[0]}, {CIFAR100.test} and {CIFAR100.names}",
+            COLOUR,
+            100,
+            CIFAR100.binary,
+            ("cifar-100-python.tar.gz", "cifar-100-python"),
         ),
     )
 }

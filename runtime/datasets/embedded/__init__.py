@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.datasets.dataset import Raw
+from runtime.datasets.dataset import TEST, TRAINING, Part, Raw
 from runtime.datasets.sources import DIGITS
 from runtime.errors import DataError
 
 FILE = Path(__file__).with_name("digits.xz")
 SHA256 = "dba629d0cbb9d643eec8f583a4f74b0806844fbbf7af986133ad8e2ac92ceaf1"  # of digits.xz
-TRAIN, TEST, SIDE = 5_000, 1_000, 28
+TRAIN, HELD, SIDE = 5_000, 1_000, 28
 
 
 def load_embedded() -> Raw:
     """5,000 + 1,000 digits (N, 28, 28) uint8, 500 + 100 of each class.  Raises DataError when damaged."""
-    total = TRAIN + TEST
+    total = TRAIN + HELD
     try:
         packed = FILE.read_bytes()
         if hashlib.sha256(packed).hexdigest() != SHA256:
@@ -31,10 +31,7 @@ def load_embedded() -> Raw:
     origin = "embedded MNIST digits (5,000 training, 1,000 test)"
     return Raw(
         "mnist_embedded",
-        images[:TRAIN],
-        labels[:TRAIN],
-        images[TRAIN:],
-        labels[TRAIN:],
+        {TRAINING: Part(images[:TRAIN], labels[:TRAIN]), TEST: Part(images[TRAIN:], labels[TRAIN:])},
         origin,
         labels=True,
         class_names=DIGITS,

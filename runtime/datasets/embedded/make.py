@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.datasets.embedded import FILE, TEST, TRAIN
+from runtime.datasets.embedded import FILE, HELD, TRAIN
 from runtime.datasets.idx import read_idx_set
 from runtime.datasets.sources import SOURCES
 
@@ -33,7 +33,7 @@ def make(folder: Path) -> bytes:
     rng = np.random.default_rng(SEED)
     images, labels = [], []
     parts = read_idx_set([folder / f"{file.name}.gz" for file in SOURCES["mnist"].files])
-    for x, t, count in ((parts.train_x, parts.train_t, TRAIN), (parts.test_x, parts.test_t, TEST)):
+    for x, t, count in ((parts.train_x, parts.train_t, TRAIN), (parts.test_x, parts.test_t, HELD)):
         chosen = choice(t, count, rng)
         images.append(x[chosen].tobytes())
         labels.append(t[chosen].tobytes())

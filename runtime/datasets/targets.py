@@ -1,0 +1,117 @@
+"""Targets as they are stored become what a network's loss takes: labels, rows of probabilities, or values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from runtime.datasets.dataset import Array, Wanted, probabilities, shape_text
+from runtime.datasets.layout import arranged
+from runtime.errors import DataError
+
+PROBABILITY_LOSSES = ("cross_entropy", "binary_cross_entropy")
+
+
+def targets(t: Array, labels: bool, wanted: Wanted, where: str) -> tuple[Array, str]:
+    """int64 labels (N,), or float32 values (N, *output_shape), and a note.  Raises DataError with the index.
+
+    Whole numbers, one a sample, number classes where the network has an output for each (rows with one 1,
+    where the loss needs rows); for a single output they are values, 0 and 1 those of two classes.
+    """
+    where = f"{where} targets"
+    if t.dtype.kind not in "biuf":
+        words = "; number them: names, t = np.unique(t, return_inverse=True)" if t.dtype.kind in "US" else ""
+        raise DataError(f"{where}: dtype {t.dtype}; numbers are needed{words}")
+    if wanted.target_kind == "labels":
+        if _soft(t, wanted.classes):
+            return _values(t, wanted, where)
+        return checked_labels(t, wanted.classes, where), ""
+    if wanted.single and labels:
+        return checked_labels(t, 2, where).astype(np.float32).reshape(-1, *(wanted.output_shape or ())), ""
+    one_each = t.size == len(t)
+    if (labels or (t.dtype.kind in "biu" and one_each)) and not wanted.single:
+        one_hot = np.zeros((len(t), wanted.classes), np.float32)
+        one_hot[np.arange(len(t)), checked_labels(t, wanted.classes, where)] = 1
+        shape = wanted.output_shape or one_hot.shape[1:]
+        return one_hot.reshape(len(t), *shape), ""
+    return _values(t, wanted, where)
+
+
+def _values(t: Array, wanted: Wanted, where: str) -> tuple[Array, str]:
+    note, shape = "", wanted.output_shape
+    if t.ndim == 1:
+        t = t.reshape(-1, 1)
+    if shape is not None:
+        t, note = arranged(t, shape, where, "gives")
+    _finite(t, where)
+    values = np.ascontiguousarray(t, dtype=np.float32)
+    if wanted.loss in PROBABILITY_LOSSES:
+        bad = np.argwhere((values < 0) | (values > 1))
+        if len(bad):
+            index = tuple(int(i) for i in bad[0])
+            remedy = "; store (t + 1) / 2" if set(np.unique(values).tolist()) == {-1.0, 1.0} else ""
+            raise DataError(
+                f"{where}: {values[index]:g} at index {shape_text(index)} ({len(bad)} such); targets of the "
+                f"{wanted.loss} are within 0 … 1{remedy}"
+            )
+    if wanted.loss == "cross_entropy" or wanted.target_kind == "labels":
+        row = probabilities(values.reshape(len(values), -1))
+        if row is not None:
+            raise DataError(
+                f"{where}: row {row} sums to {values[row].sum():.6g}; the rows of the cross_entropy are "
+                "probabilities that sum to 1"
+            )
+    return values, note
+
+
+def checked_labels(t: Array, classes: int, where: str) -> Array:
+    """Labels (N,) int64 in 0 … classes−1, from whole numbers, truth values or one-hot rows.
+
+    Raises DataError with the index of the first that is not.
+    """
+    if t.ndim > 1 and t.size == len(t):
+        t = t.reshape(-1)
+    elif t.ndim == 2 and t.shape[1] == classes and _one_hot(t):
+        t = t.argmax(axis=1)
+    if t.ndim != 1:
+        raise DataError(
+            f"{where}: labels of shape {shape_text(t.shape)}; one whole number a sample is needed, "
+            f"or a row of {classes} with one 1 and else 0, or of probabilities that sum to 1"
+        )
+    if t.dtype.kind == "f":
+        bad = np.flatnonzero(~(np.isfinite(t) & (t == np.floor(t))))
+        if bad.size:
+            raise DataError(
+                f"{where}: label {t[bad[0]]} at index {bad[0]}; labels are whole numbers 0 … {classes - 1}"
+            )
+    elif t.dtype.kind == "b":
+        t = t.astype(np.int64)
+    bad = np.flatnonzero((t < 0) | (t >= classes))
+    if bad.size:
+        first = int(bad[0])
+        counted = t.min() == 1 and t.max() == classes
+        remedy = "; labels that count from 1 are stored as t - 1" if counted else ""
+        raise DataError(
+            f"{where}: label {t[first]} at index {first} is outside 0 … {classes - 1} "
+            f"({bad.size} such); the network has {classes} classes{remedy}"
+        )
+    return np.ascontiguousarray(t, dtype=np.int64)
+
+
+def _one_hot(t: Array) -> bool:
+    return bool(np.all((t == 0) | (t == 1)) and np.all(t.sum(axis=1) == 1))
+
+
+def _soft(t: Array, classes: int) -> bool:
+    """Whether these are rows of numbers for all classes, and not one-hot rows."""
+    return t.dtype.kind == "f" and t.ndim == 2 and t.shape[1] == classes > 1 and not _one_hot(t)
+
+
+def _finite(values: Array, where: str) -> None:
+    most = float(np.finfo(np.float32).max)
+    with np.errstate(invalid="ignore"):
+        bad = np.argwhere(~(np.isfinite(values) & (np.abs(values) <= most)))
+    if len(bad):
+        index = tuple(int(i) for i in bad[0])
+        raise DataError(
+            f"{where}: {values[index]} at index {shape_text(index)} ({len(bad)} such); repair the data"
+        )

@@ -136,7 +136,8 @@ def train_spec(
         )
         check_fit(preview, dataset, settings)
     if not quiet:
-        click.echo(describe(dataset).text(), err=True)
+        held = int(len(dataset.train_x) * settings.validation_split)
+        click.echo(describe(dataset, held).text(), err=True)
     with _folder(where, run_dir, spec.name, settings) as folder:
         program = _program(generated, folder, settings.target)
         result = train(

@@ -295,7 +295,7 @@ class Loop:
                 "validation": len(self.held_out[0]),
                 "test": len(data.test_x),
                 "classes": data.classes,
-                "found": describe(data, len(self.held_out[0]) or None).as_json(),
+                "found": describe(data, len(self.held_out[0])).as_json(),
             },
             inputs=self.preprocessing.as_json(),
             epochs=at.epoch - 1,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.datasets.dataset import TEST, Array, Dataset
+from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Dataset
 
 MOST_CLASSES = 12  # whose counts a line shows
 
@@ -34,6 +34,7 @@ class Description:
     targets: str
     notes: tuple[str, ...]
     stored: dict[str, Any]
+    scored: str  # the part that the last scores of a run are of
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """(what, text) line by line."""
@@ -67,7 +68,7 @@ class Description:
 
     def _split(self, split: Split) -> str:
         if not split.samples:
-            return "none" + "; scores at the end are of other samples, and called so" * (split.name == TEST)
+            return f"none: the last scores are of the {self.scored} samples" if split.name == TEST else "none"
         counted = "" if split.samples == 1 else "s"
         if not split.counts:
             return f"{split.samples:,} sample{counted}"
@@ -78,7 +79,7 @@ class Description:
         return f"{split.samples:,} sample{counted}: {', '.join(pairs)}"
 
 
-def describe(data: Dataset, held_out: int | None = None) -> Description:
+def describe(data: Dataset, held_out: int = 0) -> Description:
     """What is in `data`; `held_out` is how many of the training samples are held out for validation."""
     classes = _classes(data)
     names = tuple(data.class_names[k] if k < len(data.class_names) else str(k) for k in range(classes))
@@ -86,7 +87,7 @@ def describe(data: Dataset, held_out: int | None = None) -> Description:
     for part, (x, t) in data.parts().items():
         splits.append(Split(part, len(x), _counts(t, classes)))
     notes = list(data.notes)
-    if held_out is not None and data.validation is None:
+    if held_out and data.validation is None:
         notes.append(f"{held_out:,} of the training samples are held out for validation")
     empty = [names[k] for k, count in enumerate(splits[0].counts) if not count]
     if empty:
@@ -100,6 +101,7 @@ def describe(data: Dataset, held_out: int | None = None) -> Description:
         _targets(data, names),
         tuple(notes),
         _stored(data),
+        TEST if len(data.test_x) else VALIDATION if held_out or data.validation is not None else TRAINING,
     )
 
 

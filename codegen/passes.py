@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from sympy import Expr, Indexed, Symbol
 
+from codegen.kinks import kept_for_jumps
 from codegen.pieces import loop_over_pieces
 from codegen.program import (
     BATCH,
@@ -228,7 +229,10 @@ def assign_slots(program: Program) -> Program:
 
 
 def _last_uses(program: Program) -> dict[str, int]:
-    """Return where each value is used last; what a loop reads anew for every piece lives until its end."""
+    """Return where each value is used last; what a loop reads anew for every piece lives until its end.
+
+    What tells the sides of jumps lives longer than the step.
+    """
     last: dict[str, int] = {}
     position = 0
     for section in STEP:
@@ -240,7 +244,7 @@ def _last_uses(program: Program) -> dict[str, int]:
                     whole = isinstance(entry, Loop) and program.values[name].shape[:1] != (BATCH,)
                     last[name] = max(last.get(name, -1), end if whole else position)
                 position += 1
-    return last
+    return last | dict.fromkeys(kept_for_jumps(program), position)
 
 
 def _kind(value: Value) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from sympy import Indexed, Symbol
 
+from codegen.kinks import kept_for_jumps
 from codegen.program import (
     BATCH,
     Contract,
@@ -243,8 +244,9 @@ def _piece_values(program: Program) -> dict[str, Value]:
                 {place} if source is None else ()
             )
     used = {n for s in program.statements(*program.sections) for n in reads(s) if n != s.out}
-    for result in (program.output, *(name for name in made if name not in used)):
-        touched[shown.get(result, result)].add(-1)  # for whoever called
+    results = (program.output, *(name for name in made if name not in used), *kept_for_jumps(program))
+    for result in results:
+        touched.setdefault(shown.get(result, result), set()).add(-1)  # for whoever called
     values = dict(program.values)
     for name, value in program.values.items():
         places = touched.get(shown.get(name, name), {-1})

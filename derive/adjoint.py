@@ -11,7 +11,13 @@ from derive.prose import _, listed
 from derive.rewrites import stable
 from derive.simplify import through_output, tidy
 
+
+class NoGradient(CannotDifferentiate):
+    """A derivative that is 0 wherever there is one: nothing before it would train."""
+
+
 BOUND = ("k", "j", "i", "m", "l")
+NO_GRADIENT = _("0 wherever there is a derivative: no gradient passes")
 
 
 @dataclass(frozen=True)
@@ -26,13 +32,13 @@ class Adjoint:
 def adjoint(template: Equation, name: str) -> Adjoint:
     """Return the cotangent of a tensor that a template reads, in its best form.
 
-    Raises CannotDifferentiate, also where the derivative is zero everywhere: nothing would train.
+    Raises CannotDifferentiate; NoGradient where the derivative is zero everywhere.
     """
     raw = vjp(template, name)
     if raw.right == 0:
-        raise CannotDifferentiate(
+        raise NoGradient(
             f"{template}: the derivative with respect to {name} is 0 everywhere, so no gradient passes; "
-            "a step can be used forward only"
+            "a step may stand only where nothing before it is trained"
         )
     found = through_output(template, raw)
     if found is not None and found.right != raw.right:

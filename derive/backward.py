@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Add, Expr, Indexed, log
 
-from derive.adjoint import Adjoint, adjoint, adjoint_equation, named
+from derive.adjoint import NO_GRADIENT, Adjoint, NoGradient, adjoint, adjoint_equation, named
 from derive.compact import Compact, compact_gradient
 from derive.differentiate import CannotDifferentiate, cotangent
 from derive.index import (
@@ -50,7 +50,7 @@ class Backward:
         self.book = book
         self.output = output
         self.trained = {p.name for p in network.parameters}
-        self.wanted = {"x", *self.trained, *(i.output for i in network.forward)}
+        self.wanted = self._wanted()
         self.waiting = Counter(name for i in network.forward for _, name in self._local_reads(i))
         self.parts: dict[str, list[Cotangent]] = {}
 
@@ -71,13 +71,17 @@ class Backward:
                 self._finish_parameters(instance)
             if compact is not None:
                 self._shorten(layer, compact)
-        total = self._collect("x")
-        if total is not None:
-            self._add(total)
+        self._add(self._collect("x") or self._nothing())
 
     def _add(self, found: Cotangent, shown_only: bool = False) -> int:
         equation = found.equation
         return self.book.add("backward", equation, equation, found.because, found.rule, shown_only=shown_only)
+
+    def _nothing(self) -> Cotangent:
+        """Return the cotangent of an input that the loss does not depend on, almost everywhere."""
+        instance = self.network.forward[0]
+        left = access(tensor(cotangent("x"), *instance.equation.left.base.shape), *instance.equation.free)
+        return Cotangent(Equation(left, sympy.S.Zero), listed(NO_GRADIENT), ())
 
     def _passed_on(self, found: Cotangent, instance: Instance) -> bool:
         """Whether a cotangent needs no line: it goes into that of the one tensor which the instance reads."""
@@ -115,6 +119,29 @@ class Backward:
                 if total is not None:
                     self._add(total)
 
+    def _wanted(self) -> set[str]:
+        """Return what needs a cotangent: parameters and what they lead to, the input and what it acts on.
+
+        Behind a step at the front the input acts on nothing: its gradient is 0 there, and trains nothing.
+        """
+        leading, wanted = set(self.trained), {"x", *self.trained}
+        for instance in self.network.forward:
+            reads = self._local_reads(instance)
+            if any(name in leading for _, name in reads):
+                leading.add(instance.output)
+            elif not any(name in wanted and self._passes(instance, local) for local, name in reads):
+                continue
+            wanted.add(instance.output)
+        return wanted
+
+    def _passes(self, instance: Instance, local: str) -> bool:
+        """Whether a gradient passes from the output of an instance to what it reads."""
+        try:
+            self._adjoint(instance, local)
+        except NoGradient:
+            return False
+        return True
+
     def _local_reads(self, instance: Instance) -> list[tuple[str, str]]:
         """Return the tensors an instance reads, as (local name, network name): weights first, then biases."""
         reads = [(local, name_of(instance.bases[base])) for local, base in instance.template.reads().items()]
@@ -142,7 +169,7 @@ class Backward:
             why = str(error).removeprefix(f"{instance.template}: ")
             name = name_of(instance.bases[instance.template.reads()[local]])
             why = why.replace(f"with respect to {local} ", f"with respect to {name} ")
-            raise CannotDifferentiate(f"{shown}: {why}") from None
+            raise type(error)(f"{shown}: {why}") from None
 
     def _put(self, name: str, part: Cotangent) -> None:
         self.parts.setdefault(name, []).append(part)

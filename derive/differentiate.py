@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import sympy
-from sympy import DiracDelta, Expr, Indexed, IndexedBase, KroneckerDelta, Symbol, Tuple
+from sympy import Expr, Indexed, IndexedBase, KroneckerDelta, Symbol, Tuple
 
+from derive.functions import rint
 from derive.index import (
     Equation,
     Inside,
@@ -30,11 +31,13 @@ from derive.index import (
     tensor,
 )
 
+# What is constant between its jumps: almost everywhere the derivative is 0.
+STEPS = (sympy.sign, sympy.floor, sympy.ceiling, rint)
 # What SymPy's diff handles right, for real arguments.  Anything else on the way to the tensor is an error:
 # SymPy answers 0 for some things that it does not understand.
 DIFFERENTIABLE = (
     sympy.Add, sympy.Mul, sympy.Pow, sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.sinh,
-    sympy.cosh, sympy.tanh, sympy.erf, sympy.Abs, sympy.sign, sympy.Piecewise,
+    sympy.cosh, sympy.tanh, sympy.erf, sympy.Abs, sympy.Piecewise, *STEPS,
 )  # fmt: skip
 BOUND_NAMES = ("k", "j", "i", "m", "l", "u", "v", "c", "o")
 FREE_NAMES = ("p", "q", "r", "s")
@@ -75,10 +78,11 @@ def local_terms(expression: Expr, base: IndexedBase) -> list[LocalTerm]:
     scalar = outside.xreplace({a: slots[a] for a in direct})
     back = {slot: node for node, slot in slots.items()}
     _require_differentiable(scalar, back)
+    scalar, steps = _without_steps(scalar)
 
     terms = []
     for node, slot in slots.items():
-        coefficient = _almost_everywhere(sympy.diff(scalar, slot)).xreplace(back)
+        coefficient = _evaluated(sympy.diff(scalar, slot)).xreplace(steps).xreplace(back)
         if coefficient == 0:
             continue
         if isinstance(node, Indexed):
@@ -101,9 +105,7 @@ def _require_differentiable(scalar: Expr, back: dict[Symbol, Expr]) -> None:
             return
         if isinstance(node, sympy.Piecewise):
             for branch, condition in node.args:
-                if not isinstance(
-                    condition, sympy.core.relational.Relational | sympy.logic.boolalg.BooleanAtom
-                ):
+                if not _is_comparison(condition):
                     raise CannotDifferentiate(
                         f"cannot differentiate the condition {condition.xreplace(back)}"
                     )
@@ -118,9 +120,27 @@ def _require_differentiable(scalar: Expr, back: dict[Symbol, Expr]) -> None:
     visit(scalar)
 
 
-def _almost_everywhere(derivative: Expr) -> Expr:
-    """Drop the impulses of jumps: the derivative of sign is 0 wherever it has one."""
-    derivative = derivative.replace(lambda e: isinstance(e, DiracDelta), lambda _: sympy.S.Zero)
+def _is_comparison(condition: sympy.Basic) -> bool:
+    """Whether a condition is made of comparisons: its truth is constant but where one of them turns over."""
+    if isinstance(condition, sympy.And | sympy.Or):
+        return all(map(_is_comparison, condition.args))
+    return isinstance(condition, sympy.core.relational.Relational | sympy.logic.boolalg.BooleanAtom)
+
+
+def _without_steps(scalar: Expr) -> tuple[Expr, dict[Symbol, Expr]]:
+    """Return an expression with symbols for its steps: almost everywhere each of them is a constant."""
+    steps: dict[Expr, Symbol] = {}
+    scalar = scalar.replace(
+        lambda e: isinstance(e, STEPS), lambda e: steps.setdefault(e, sympy.Dummy("step", real=True))
+    )
+    back: dict[Symbol, Expr] = {}
+    for step, symbol in steps.items():  # inside out: a step in a step is put back first
+        back[symbol] = step.xreplace(back)
+    return scalar, back
+
+
+def _evaluated(derivative: Expr) -> Expr:
+    """Return a derivative that SymPy has found.  Raises CannotDifferentiate."""
     if derivative.has(sympy.Derivative, sympy.Subs):
         raise CannotDifferentiate(f"SymPy leaves the derivative {derivative} unevaluated")
     return derivative

@@ -1,11 +1,28 @@
-"""Named functions of the computed forms: what an expression is written in once differentiation is over.
+"""Functions that SymPy has not: rint, and those of the computed forms.
 
-They carry no derivative: differentiation comes first and meets only SymPy's own functions.
+The computed forms are what an expression is written in once differentiation is over: their functions carry no
+derivative, differentiation comes first and meets only SymPy's own functions and steps.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import sympy
+
+
+class rint(sympy.Function):
+    """The whole number nearest to u, the even one of two: what C and NumPy call rint."""
+
+    is_real = True
+    is_integer = True
+    nargs = 1
+
+    @classmethod
+    def eval(cls, u: sympy.Expr) -> sympy.Expr | None:
+        if u.is_Rational:
+            return sympy.Integer(round(Fraction(int(u.p), int(u.q))))
+        return u if u.is_integer else None
 
 
 class sigmoid(sympy.Function):

@@ -18,7 +18,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Indexed, IndexedBase, KroneckerDelta, Symbol
 
-from derive.functions import elementary
+from derive.functions import elementary, rint
 from derive.index import Equation, Inside, Max, Sum, Winner, name_of
 
 Number = Any  # float or complex
@@ -35,6 +35,8 @@ ELEMENTARY: dict[type, tuple[Callable[[float], float], Callable[[complex], compl
     sympy.erf: (math.erf, None),
     sympy.Abs: (abs, None),
     sympy.floor: (math.floor, None),
+    sympy.ceiling: (math.ceil, None),
+    rint: (round, None),
     sympy.sign: (lambda v: float(v > 0) - float(v < 0), None),
 }
 SELECTORS = (Inside, KroneckerDelta, Winner)  # 1 or 0

@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 import sympy
 from sympy import Expr
 
+from derive.functions import rint
+
 MAX_DIGITS: Final = 64
 MAX_EXPONENT: Final = 1_000
 MAX_FRACTION: Final = 10_000
@@ -151,6 +153,8 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "relu": _one(lambda u: _larger(sympy.Integer(0), u), lambda u: max(0.0, u)),  # as max(0, u)
     "erf": _one(sympy.erf, math.erf),
     "floor": _one(sympy.floor, math.floor),
+    "ceil": _one(sympy.ceiling, math.ceil),
+    "round": _one(rint, round),  # half to even
     "where": Function(3, 3, _where, lambda condition, a, b: a if condition else b),
 }  # fmt: skip
 

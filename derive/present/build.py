@@ -23,6 +23,7 @@ from derive.present.tree import (
     Choice,
     Exp,
     Iverson,
+    Joined,
     Leaf,
     Node,
     Over,
@@ -31,6 +32,7 @@ from derive.present.tree import (
     Ref,
     Related,
     Root,
+    Rounded,
     Times,
 )
 
@@ -46,7 +48,6 @@ CALLED: Final = {
     sympy.sign: (r"\operatorname{sign}", "sign", False),
     sympy.erf: (r"\operatorname{erf}", "erf", False),
     sympy.Max: (r"\max", "max", False),
-    sympy.floor: (r"\operatorname{floor}", "floor", False),
     functions.erfc: (r"\operatorname{erfc}", "erfc", False),
     functions.sigmoid: (r"\sigma", "σ", False),
     functions.softplus: (r"\operatorname{softplus}", "softplus", False),
@@ -54,6 +55,7 @@ CALLED: Final = {
     functions.log1p: (r"\operatorname{log1p}", "log1p", False),
     functions.logcosh: (r"\log\cosh", "logcosh", False),
 }
+ROUNDED: Final = {sympy.floor: "⌊⌋", sympy.ceiling: "⌈⌉", functions.rint: "⌊⌉"}
 RELATIONS: Final = {
     sympy.Gt: (">", "<"),
     sympy.Ge: ("≥", "≤"),
@@ -115,6 +117,10 @@ class Writer:
             return self.winner(node)
         if isinstance(node, sympy.Abs):
             return Bars(self.tree(output_first(node.args[0])))
+        if type(node) in ROUNDED:
+            return Rounded(self.tree(node.args[0]), ROUNDED[type(node)])
+        if isinstance(node, sympy.And | sympy.Or):
+            return self.joined(node)
         if isinstance(node, OnePlusErf):
             return Plus(((False, ONE), (False, self.tree(sympy.erf(node.args[0])))))
         if node is sympy.pi or node is sympy.E:
@@ -159,6 +165,18 @@ class Writer:
         if left.is_number and not right.is_number:
             left, right, operator = right, left, mirrored
         return Related(operator, self.tree(left), self.tree(right))
+
+    def joined(self, node: sympy.And | sympy.Or) -> Node:
+        """Write conditions that belong together; those on both sides of one quantity as 0 < x ≤ 1."""
+        conditions = [self.tree(c) for c in sorted(node.args, key=sympy.default_sort_key)]
+        if isinstance(node, sympy.Or) or len(node.args) != 2:
+            return Joined("∨" if isinstance(node, sympy.Or) else "∧", tuple(conditions))
+        upper = next((c for c in conditions if isinstance(c, Related) and c.operator in "<≤"), None)
+        lower = next((c for c in conditions if isinstance(c, Related) and c.operator in ">≥"), None)
+        if upper is None or lower is None or upper.left != lower.left:
+            return Joined("∧", tuple(conditions))
+        inner = Related({">": "<", "≥": "≤"}[lower.operator], lower.right, lower.left)
+        return Related(upper.operator, inner, upper.right)
 
     def reduction(self, node: Reduction) -> Node:
         """Write a reduction; the number in a sum stands in front of it."""

@@ -25,6 +25,8 @@ RELATIONS: Final = {
     "∼": r"\sim",
     "≈": r"\approx",
 }
+JOINED: Final = {"∧": r"\land", "∨": r"\lor"}
+BRACKETS: Final = {"⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil"}
 OTHERWISE: Final = _("otherwise")
 IF: Final = _("if {condition}")
 TALL: Final = (r"\frac", r"\sum", r"\begin", r"\max_", r"\sqrt")
@@ -114,6 +116,8 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return rf"\sqrt{{{write(body)}}}", POWER
         case t.Bars(body, norm, above, below):
             return _bars(write(body), norm, above, below), POWER if above else ATOM
+        case t.Rounded(body, brackets):
+            return _rounded(write(body), brackets), ATOM
         case t.Transposed(body):
             return _transposed(body), POWER
         case t.Applied():
@@ -122,6 +126,8 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return rf"\lim_{{{write(variable)} \to {write(value)}}} {at(body, HADAMARD)}", HADAMARD
         case t.Related(operator, left, right):
             return f"{write(left)} {RELATIONS.get(operator, operator)} {write(right)}", 0
+        case t.Joined(operator, conditions):
+            return rf" {JOINED[operator]} ".join(_condition(c) for c in conditions), 0
         case t.Iverson(conditions):
             inner = r",\; ".join(write(c) for c in conditions)
             return (rf"\left[{inner}\right]" if any(m in inner for m in TALL) else f"[{inner}]"), ATOM
@@ -223,6 +229,17 @@ def _bars(inner: str, norm: bool, above: str, below: str) -> str:
     lower = f"_{{{below}}}" if below else ""
     upper = f"^{{{above}}}" if above else ""
     return f"{left}{inner}{right}{lower}{upper}"
+
+
+def _rounded(inner: str, brackets: str) -> str:
+    left, right = BRACKETS[brackets[0]], BRACKETS[brackets[1]]
+    if any(mark in inner for mark in TALL):
+        left, right = rf"\left{left}", rf"\right{right}"
+    return f"{left} {inner} {right}"
+
+
+def _condition(node: t.Node) -> str:
+    return _parentheses(write(node)) if isinstance(node, t.Joined) else write(node)
 
 
 def _transposed(body: t.Node) -> str:

@@ -90,6 +90,8 @@ def _rest(node: t.Node) -> tuple[str, int]:
             if below:
                 inner = f"<msub>{inner}<mn>{below}</mn></msub>"
             return (f"<msup>{inner}<mn>{above}</mn></msup>" if above else inner), POWER
+        case t.Rounded(body, brackets):
+            return _closed(_at(body, 0), brackets), ATOM
         case t.Transposed(body):
             return _transposed(body), POWER
         case t.Applied(text=text, arguments=arguments):
@@ -104,6 +106,8 @@ def _rest(node: t.Node) -> tuple[str, int]:
             return _row(f"<munder><mo>lim</mo>{below}</munder>", _at(body, HADAMARD)), HADAMARD
         case t.Related(operator, left, right):
             return _row(_at(left, 0), _operator(operator), _at(right, 0)), 0
+        case t.Joined(operator, conditions):
+            return _row(_operator(operator).join(_condition(c) for c in conditions)), 0
         case t.Iverson(conditions):
             inner = _operator(",").join(_at(c, 0) for c in conditions)
             return _closed(inner, "[]"), ATOM
@@ -117,6 +121,10 @@ def _rest(node: t.Node) -> tuple[str, int]:
             return _row(_operator("["), f"<mtable>{table}</mtable>", _operator("]")), ATOM
         case _:
             raise TypeError(f"no MathML for {type(node).__name__}")
+
+
+def _condition(node: t.Node) -> str:
+    return _closed(_at(node, 0)) if isinstance(node, t.Joined) else _at(node, 0)
 
 
 def _slope(node: t.Slope) -> str:

@@ -111,6 +111,8 @@ def _closed(node: t.Node) -> tuple[str, int]:
             bar = "‖" if norm else "|"
             lower = "₁" if below else ""
             return f"{bar}{write(body)}{bar}{lower}{above.translate(UPPER)}", ATOM
+        case t.Rounded(body, brackets):
+            return f"{brackets[0]}{write(body)}{brackets[1]}", ATOM
         case t.Transposed(body):
             inner = write(body)
             return (f"({inner})ᵀ" if " " in inner or "/" in inner else f"{inner}ᵀ"), ATOM
@@ -120,6 +122,8 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return f"lim({write(variable)} → {write(value)}) {_at(body, HADAMARD)}", HADAMARD
         case t.Related(operator, left, right):
             return f"{write(left)} {operator} {write(right)}", 0
+        case t.Joined(operator, conditions):
+            return f" {operator} ".join(_condition(c) for c in conditions), 0
         case t.Iverson(conditions):
             return f"[{', '.join(write(c) for c in conditions)}]", ATOM
         case t.Slope(of, by, total, further):
@@ -136,6 +140,10 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return written[0] if len(written) == 1 else f"[{', '.join(written)}]", ATOM
         case _:
             raise TypeError(f"no text for {type(node).__name__}")
+
+
+def _condition(node: t.Node) -> str:
+    return f"({write(node)})" if isinstance(node, t.Joined) else write(node)
 
 
 def _reference(node: t.Ref) -> tuple[str, int]:

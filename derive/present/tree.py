@@ -119,6 +119,14 @@ class Bars:
 
 
 @dataclass(frozen=True)
+class Rounded:
+    """A whole number beside ``body``: below ⌊ ⌋, above ⌈ ⌉ or the nearest ⌊ ⌉, as the brackets say."""
+
+    body: Node
+    brackets: str
+
+
+@dataclass(frozen=True)
 class Transposed:
     """A transpose."""
 
@@ -163,6 +171,14 @@ class Related:
 
 
 @dataclass(frozen=True)
+class Joined:
+    """Conditions of which all hold (∧), or at least one (∨)."""
+
+    operator: str
+    conditions: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
 class Iverson:
     """1 where the condition holds, else 0."""
 
@@ -194,8 +210,8 @@ class Slope:
 
 
 Node = (
-    Leaf | Words | Ref | Plus | Times | Dot | Hadamard | Slid | Over | Raised | Exp | Root | Bars | Transposed
-    | Applied | Big | Limit | Related | Iverson | Choice | Grid | Slope
+    Leaf | Words | Ref | Plus | Times | Dot | Hadamard | Slid | Over | Raised | Exp | Root | Bars | Rounded
+    | Transposed | Applied | Big | Limit | Related | Joined | Iverson | Choice | Grid | Slope
 )  # fmt: skip
 
 ONE = Leaf("1", "1")

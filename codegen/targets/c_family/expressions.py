@@ -26,10 +26,10 @@ from codegen.scalar import (
 
 # SymPy's functions and the computed forms' named ones, by the class's name; some are the preamble's.
 NAMES = (
-    *("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "expm1", "log1p", "erf", "erfc", "floor"),
-    *("sigmoid", "softplus", "logcosh", "sign"),
+    *("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "expm1", "log1p", "erf", "erfc"),
+    *("floor", "rint", "sigmoid", "softplus", "logcosh", "sign"),
 )
-FUNCTIONS = {**{name: name for name in NAMES}, "Abs": "fabs"}
+FUNCTIONS = {**{name: name for name in NAMES}, "Abs": "fabs", "ceiling": "ceil"}
 CONDITION = -1  # the precedence of ? :
 
 
@@ -115,7 +115,8 @@ class CPrinter:
                 return sides, COMPARE
             case sympy.And() | sympy.Or():
                 joined = {sympy.And: " && ", sympy.Or: " || "}[type(e)]
-                return joined.join(f"({self.condition(a)})" for a in e.args), CONDITION
+                parts = sorted(e.args, key=sympy.default_sort_key)
+                return joined.join(f"({self.condition(a)})" for a in parts), CONDITION
             case sympy.Not():
                 return f"!({self.condition(e.args[0])})", UNARY
         return f"{self._function(e)}({', '.join(self.text(a) for a in e.args)})", ATOM

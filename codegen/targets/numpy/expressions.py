@@ -37,6 +37,9 @@ FUNCTIONS = {
     "tanh": "np.tanh",
     "Abs": "np.abs",
     "sign": "np.sign",
+    "floor": "np.floor",
+    "ceiling": "np.ceil",
+    "rint": "np.rint",
     "expm1": "np.expm1",
     "log1p": "np.log1p",
     "sigmoid": "sigmoid",
@@ -109,6 +112,10 @@ class ExpressionPrinter:
                 return f"{type(e).__name__.lower()}({', '.join(self.text(a) for a in e.args)})", ATOM
             case sympy.core.relational.Relational():
                 return f"{self.text(e.lhs, ADD)} {RELATIONS[e.rel_op]} {self.text(e.rhs, ADD)}", COMPARE
+            case sympy.And() | sympy.Or():  # as operands of & and |, comparisons need parentheses
+                joined = {sympy.And: " & ", sympy.Or: " | "}[type(e)]
+                parts = sorted(e.args, key=sympy.default_sort_key)
+                return joined.join(f"({self.text(a)})" for a in parts), COMPARE
         name = FUNCTIONS.get(type(e).__name__)
         if name is None:
             raise CannotPrint(f"no NumPy form for {type(e).__name__} in {e}")

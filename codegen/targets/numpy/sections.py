@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass, replace
 
 import sympy
-from sympy import Basic, Expr, Indexed, IndexedBase, Piecewise, Symbol
+from sympy import Expr, Indexed, IndexedBase, Symbol
 
+from codegen.kinks import conditions, jumps
 from codegen.pieces import UPDATED, shares_update
 from codegen.program import (
     BATCH,
@@ -279,9 +280,10 @@ class Sections:
         found: dict[str, None] = {}
         wanted: set[str] = set()
         made: dict[str, Statement] = {}
-        for statement in self.program.statements("backward", "input_gradient"):
+        forward = list(self.program.statements("forward", "loss"))
+        for statement in (*self.program.statements("backward", "input_gradient"), *forward):
             made[statement.out] = statement
-            if isinstance(statement, First):
+            if isinstance(statement, First) and statement not in forward:
                 window = made.get(statement.source.name)
                 source = statement.source.name if window is None else next(iter(reads(window)))
                 found[printer.winners(statement, window)] = None
@@ -292,7 +294,7 @@ class Sections:
             body = statement.expression if isinstance(statement, Map) else statement.body
             over = statement.over if isinstance(statement, Reduce) else ()
             indices = (*statement.indices, *over)
-            for found_condition in conditions(body):
+            for found_condition in jumps(body) if statement in forward else conditions(body):
                 condition, at = _at_source(found_condition, indices, made)
                 texts = ExpressionPrinter(at, names, {}, self.program.constants)
                 if isinstance(statement, Grid):
@@ -341,28 +343,6 @@ def _at_source(
         rank = len(shown.subscripts if isinstance(shown, Window) else shown.indices)
     axes = tuple(Symbol(f"axis{d}", integer=True) for d in range(rank))
     return condition.xreplace({read: Indexed(IndexedBase(Symbol(name, real=True)), *axes)}), axes
-
-
-def conditions(expression: Expr) -> list[Expr]:
-    """Return the comparisons in an expression that depend on its tensors.
-
-    They are those of branches, signs and absolute values, and who wins a maximum.
-    """
-    found: dict[Expr, None] = {}
-
-    def visit(node: Basic) -> None:
-        if isinstance(node, Piecewise):
-            found.update({c: None for _, c in node.args if c.has(Indexed)})
-        elif isinstance(node, sympy.sign | sympy.Abs) and node.has(Indexed):
-            found[sympy.Gt(node.args[0], 0)] = None
-        elif type(node).__name__ == "Winner":
-            found[node] = None
-            return
-        for argument in node.args:
-            visit(argument)
-
-    visit(expression)
-    return list(found)
 
 
 def annotated(lines: list[Line], note: EquationNote, again: bool) -> list[str]:

@@ -49,6 +49,7 @@ class Frame:
     constants: tuple[tuple[str, float, str], ...]
     state: tuple[str, ...]
     counts_steps: bool
+    reads_step: bool
     plans_steps: bool
     scheduled: bool
     optimizer: str
@@ -66,11 +67,14 @@ def frame(
     derivation: Derivation,
     constants: dict[str, str],
     state: tuple[str, ...],
-    counts_steps: bool,
+    reads_step: bool,
     plans_steps: bool,
     scheduled: bool,
 ) -> Frame:
-    """Return the frame of a derivation's programs."""
+    """Return the frame of a derivation's programs.
+
+    Steps are counted where the update reads their number, and where a step draws noise, which it numbers.
+    """
     network = derivation.network
     spec = network.spec
     options = spec.optimizer.options
@@ -88,7 +92,8 @@ def frame(
         statistics=tuple(_start(p) for p in network.statistics),
         constants=tuple((identifier, options[name], name) for name, identifier in constants.items()),
         state=state,
-        counts_steps=counts_steps,
+        counts_steps=reads_step or any(layer.noise for layer in network.layers),
+        reads_step=reads_step,
         plans_steps=plans_steps,
         scheduled=scheduled,
         optimizer=spec.optimizer.type,

@@ -59,7 +59,7 @@ def _generate(spec: Spec, targets: Iterable[str]) -> Generated:
         derivation,
         program.constants,
         _state(program),
-        counts_steps=_reads(program, "k"),
+        reads_step=_reads(program, "k"),
         plans_steps=_reads(program, "K"),
         scheduled="eta" in program.values,
     )

@@ -146,8 +146,10 @@ class DeviceTrainer:
     def train_step(
         self, parameters: Parameters, x: Array, t: Array, state: State, seed: int | None = None
     ) -> float:
+        step = self.module.train_step if isinstance(x, np.ndarray) else self.module.step_on_device
+
         def act(p: dict[str, Any], s: dict[str, Any]) -> float:
-            return float(self.module.train_step(p, x, t, s, seed=seed))
+            return float(step(p, x, t, s, seed=seed))
 
         return _in_place(act, parameters, state)
 
@@ -157,13 +159,13 @@ class DeviceTrainer:
 
         room = SHARE * cupy.cuda.Device().mem_info[0]
         wanted = batches.x.size * np.dtype(np.float32).itemsize + batches.t.nbytes
-        return batches if batches.augmentation or wanted > room else DeviceBatches(batches)
+        return batches if batches.augmentation or wanted > room else DeviceBatches(batches, self.module)
 
 
 class DeviceBatches(Batches):
     """Batches of samples that lie on the device as the network takes them: float32, preprocessed."""
 
-    def __init__(self, batches: Batches) -> None:
+    def __init__(self, batches: Batches, module: ModuleType) -> None:
         import cupy
 
         vars(self).update(vars(batches))
@@ -171,7 +173,7 @@ class DeviceBatches(Batches):
         for start in range(0, len(self.x), ROWS):
             part = self.preprocessing(self.x[start : start + ROWS])
             self._inputs[start : start + ROWS] = _uploaded(part.astype(np.float32))
-        self._targets = _uploaded(self.t)
+        self._targets = module.upload_targets(self.t, len(self.t), np.dtype(np.float32))
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Array, Array]]:
         """(inputs, targets) on the device; only the order of the samples is uploaded."""

@@ -73,7 +73,7 @@ def programs(text: str) -> Programs:
     spec = parse_spec(text, "spec.toml")
     derivation = derive_network(spec)
     lowered = lower(derivation, IN_PLACE)
-    around = frame(derivation, lowered.constants, (), counts_steps=False, plans_steps=False, scheduled=False)
+    around = frame(derivation, lowered.constants, (), reads_step=False, plans_steps=False, scheduled=False)
     return Programs(spec, derivation, lowered, plan(lowered, around))
 
 

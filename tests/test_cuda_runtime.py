@@ -322,7 +322,8 @@ def test_batches_on_the_device_are_those_of_the_host(cupy, size):
     rng = np.random.default_rng(0)
     x, t = rng.integers(0, 256, (22, 3, 3, 2), np.uint8), rng.integers(0, 9, 22)
     host = Batches(x, t, size, 5, fitted("zscore", x))
-    device = DeviceBatches(host)
+    labels = SimpleNamespace(upload_targets=lambda t, N, dtype: cupy.asarray(t, np.int32))
+    device = DeviceBatches(host, labels)
     for epoch, first in ((1, 0), (2, 3 % host.steps)):
         for ours, theirs in zip(device.epoch(epoch, first), host.epoch(epoch, first), strict=True):
             assert all(isinstance(each, cupy.ndarray) for each in ours)

@@ -8,6 +8,7 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 """
 
 import argparse
+import collections
 import contextlib
 import ctypes
 import functools
@@ -15,6 +16,7 @@ import math
 import operator
 import os
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -48,9 +50,11 @@ STATISTICS = {
     "mean8": (128,),
     "var8": (128,),
 }
+SHAPES = PARAMETERS | STATISTICS
 COUNT = 394026
 INPUT, OUTPUT = (32, 32, 3), (10,)
 BATCH_SIZE, EPOCHS = 128, 24
+AT_ONCE = 128  # samples that are evaluated at a time
 LEARNING_RATE = 0.002
 BETA1 = 0.9
 BETA2 = 0.999
@@ -121,18 +125,44 @@ def blas_threads(verb):
 THREADS = blas_threads("get")() if blas_threads("get") else 1
 
 
+class SingleThreadedBlas:
+    """Keeps BLAS to the thread that calls it, while any call computes: the batch is what threads share."""
+
+    def __init__(self):
+        self.before = 1
+        self.begin()
+
+    def begin(self):
+        """Begin with no call that computes: at first, and in a forked process."""
+        if self.before > 1:
+            blas_threads("set")(self.before)
+        self.lock, self.calls, self.before = threading.Lock(), 0, 1
+
+    def __enter__(self):
+        with self.lock:
+            if self.calls == 0 and THREADS > 1:
+                self.before = blas_threads("get")()
+            if self.before > 1:
+                blas_threads("set")(1)
+            self.calls += 1
+
+    def __exit__(self, *error):
+        with self.lock:
+            self.calls -= 1
+            if self.calls == 0 and self.before > 1:
+                blas_threads("set")(self.before)
+
+
+SINGLE_THREADED_BLAS = SingleThreadedBlas()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=SINGLE_THREADED_BLAS.begin)
+
+
 @contextlib.contextmanager
 def computing():
-    """Let overflow pass, and keep BLAS to the thread that calls it: the batch is what threads share."""
-    before = blas_threads("get")() if THREADS > 1 else 1
-    try:
-        if before > 1:
-            blas_threads("set")(1)
-        with np.errstate(over="ignore", under="ignore"):
-            yield
-    finally:
-        if before > 1:
-            blas_threads("set")(before)
+    """Let overflow pass, and keep BLAS to one thread."""
+    with SINGLE_THREADED_BLAS, np.errstate(over="ignore", under="ignore"):
+        yield
 
 
 @functools.cache
@@ -159,8 +189,11 @@ def on_threads(piece, N, size, *sums):
 
     jobs = [workers(os.getpid()).submit(run, thread) for thread in range(1, len(own))]
     run(0)
-    for job in jobs:
-        job.result()
+    for thread, job in enumerate(jobs, 1):
+        if job.cancel():  # all workers are busy with other calls, or wait for this one
+            run(thread)
+        else:
+            job.result()
     for parts in own[1:]:
         for total, part in zip(sums, parts, strict=True):
             total += part
@@ -174,7 +207,7 @@ def dot(a, b, out):
     return out
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)
 def layout(pattern, extents, strides, **sizes):
     """Return where a view at the affine subscripts of a pattern starts, its shape and its strides."""
     read, order = pattern.split(" -> ")
@@ -252,7 +285,7 @@ def init_parameters(seed=0, dtype=np.float32):
     return p
 
 
-# ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
+# ---- Workspace: the memory of one step on N samples, lent to one call at a time ---------------------
 class Workspace:
     def __init__(self, N, dtype, larger=None, inputs=False):
         def room(name, *shape, fill=np.empty, dtype=dtype):
@@ -261,13 +294,14 @@ class Workspace:
         def piece(size):
             return min(size, -(-N // THREADS))
 
-        self.N, self.smaller = N, {N: self}
+        self.N, self.smaller, self.threads = N, {}, THREADS
         self.real = np.dtype(dtype).type
         self.gradient = room("gradient", COUNT)
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
-        self.ones = np.ones(N, dtype)
-        self.places = np.ones(max(piece(3) * 256, piece(3) * 1024, piece(7) * 256, piece(14) * 64, piece(16) * 1024, piece(32) * 256, piece(64) * 64), dtype)
+        self.s = room("s", THREADS, 131072)  # for the update
+        self.ones = room("ones", N, fill=np.ones)
+        self.places = room("places", max(piece(3) * 256, piece(3) * 1024, piece(7) * 256, piece(14) * 64, piece(16) * 1024, piece(32) * 256, piece(64) * 64), fill=np.ones)
         self.m2 = room("m2", N, 16, 16, 32, dtype=bool)
         self.m6 = room("m6", N, 8, 8, 64, dtype=bool)
         self.m8 = room("m8", N, 4, 4, 128, dtype=bool)
@@ -365,36 +399,85 @@ class Workspace:
             self.dx_padded = room("dx_padded", THREADS, piece(16), 34, 34, 3)
             self.dx = room("dx", N, 32, 32, 3)
 
+    def part(self, N):
+        """Return a part of this memory, that for N samples; the last few are kept."""
+        if N not in self.smaller:
+            if len(self.smaller) == KEPT:
+                del self.smaller[next(iter(self.smaller))]
+            self.smaller[N] = Workspace(N, self.real, larger=self)
+        return self.smaller[N]
 
-WORKSPACES = {}
+
+KEPT = 4  # workspaces that wait for the next call, at most; and parts of a workspace
+IDLE = collections.defaultdict(lambda: collections.deque(maxlen=KEPT))  # by dtype, those that wait
 
 
 def workspace(N, dtype):
-    """Return the memory for N samples: a part of that for more, where there is such."""
-    largest = WORKSPACES.get(dtype)
-    if largest is None or largest.N < N:
-        largest = WORKSPACES[dtype] = Workspace(N, dtype)
-    if N not in largest.smaller:
-        largest.smaller[N] = Workspace(N, dtype, largest)
-    return largest.smaller[N]
+    """Return memory for N samples that no other call uses until it is given back, whatever thread it is in."""
+    try:
+        whole = IDLE[dtype].pop()
+    except IndexError:
+        whole = Workspace(N, dtype)
+    if whole.N < N or whole.threads != THREADS:
+        whole = Workspace(N, dtype)
+    w = whole if whole.N == N else whole.part(N)
+    w.whole = whole
+    return w
 
 
-scratch = functools.lru_cache(maxsize=2)(np.empty)
+def give_back(w):
+    """Let other calls use this memory; after an error nobody should: another thread may still write to it."""
+    whole, w.whole = w.whole, None
+    IDLE[w.gradient.dtype].append(whole)
 
 
-def prepare(p, x, t=None):
-    """Return inputs and targets in the parameters' dtype, and the workspace for them."""
-    dtype = next(iter(p.values())).dtype
-    x = np.asarray(x, dtype)
-    if x.shape[1:] != INPUT:
+# ---- What a call is given: parameters, inputs, targets ---------------------------------------------
+def dtype_of(parameters):
+    """Return the dtype of all parameters; raise ValueError where one is missing, or has another shape or dtype."""
+    dtype = getattr(parameters.get("W1"), "dtype", np.dtype(np.float32))
+    for name, shape in SHAPES.items():
+        values = parameters.get(name)
+        if values is None:
+            raise ValueError(f"parameters have no {name}; there must be {', '.join(SHAPES)}")
+        if values.shape != shape or (values.dtype is not dtype and values.dtype != dtype):
+            found = f"shape {values.shape} and dtype {values.dtype}"
+            raise ValueError(f"parameters[{name!r}] has {found}; expected {shape} and {dtype}")
+    if dtype.kind != "f":
+        raise ValueError(f"parameters have dtype {dtype}; expected a floating-point type")
+    return dtype
+
+
+def require_inputs(x):
+    """Raise ValueError where inputs have another shape."""
+    if x.shape[1:] != INPUT or x.ndim == 0:
         raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
-    if t is not None and len(x) == 0:
+
+
+def labels_of(t, N):
+    """Return labels as an array; raise ValueError for other than N of them, and for one that is no class."""
+    t = np.asarray(t)
+    if t.shape != (N,) or t.dtype.kind not in "iu":
+        raise ValueError(f"t has shape {t.shape} and dtype {t.dtype}; expected {(N,)} integer labels")
+    if N == 0:
         raise ValueError("x has no samples, so there is no loss")
-    if t is not None:
-        t = np.asarray(t)
-        if t.shape != x.shape[:1] or t.dtype.kind not in "iu":
-            raise ValueError(f"t has shape {t.shape} and dtype {t.dtype}; expected {x.shape[:1]} integer labels")
-    return x, t, workspace(len(x), dtype)
+    labels = t.astype(np.uint64)  # a negative one becomes a large one
+    if labels[labels.argmax()] >= OUTPUT[0]:
+        first = (labels >= OUTPUT[0]).argmax()
+        raise ValueError(f"t[{first}] = {t[first]}: labels are 0 … {OUTPUT[0] - 1}")
+    return t
+
+
+def parts(N):
+    """Return the slices of N samples that are evaluated one after the other."""
+    return [slice(start, start + AT_ONCE) for start in range(0, N, AT_ONCE)]
+
+
+def prepare(parameters, x, t=None):
+    """Return inputs and targets in the parameters' dtype; raise ValueError for what the network cannot take."""
+    dtype = dtype_of(parameters)
+    x = np.asarray(x, dtype)
+    require_inputs(x)
+    return x, None if t is None else labels_of(t, len(x))
 
 
 # ---- Forward, in training --------------------------------------------------------------------------
@@ -783,7 +866,7 @@ def init_optimizer(parameters):
     """Return the optimizer's state before the first step."""
     dtype = next(iter(parameters.values())).dtype
     return {
-        "step": 0,
+        "step": 0,                                       # that without a seed says which masks are drawn
         "steps": 1000,                                   # K: how many steps there will be; `train` sets it
         "learning_rate": LEARNING_RATE,                  # of the last step
         "m": np.zeros(COUNT, dtype),
@@ -791,7 +874,7 @@ def init_optimizer(parameters):
     }
 
 
-def descend(theta, g, state):
+def descend(theta, g, state, w):
     k = state["step"] = state["step"] + 1
     K = state["steps"]
     m = state["m"]
@@ -799,11 +882,10 @@ def descend(theta, g, state):
     # ηₖ = η (cos(π (k − 1)/K) + 1) min(1, k/w)/2 ()           (103)
     eta = LEARNING_RATE * (1 + math.cos(math.pi * (k - 1) / K)) * min(1, k / WARMUP) / 2  # (103)
     vectors = g, m, v, theta
-    room = scratch((THREADS, 131072), theta.dtype)
 
     def part(entries, count, thread):
         g, m, v, theta = (vector[entries] for vector in vectors)
-        s = room[thread, :count]
+        s = w.s[thread, :count]
         m *= BETA1                                                      # m ← β1 m + (1 − β1) g          (394026,)    (104)
         m += np.multiply(1 - BETA1, g, out=s)                           # (104)
         v *= BETA2                                                      # v ← β2 v + (1 − β2) g ⊙ g      (394026,)    (105)
@@ -821,52 +903,60 @@ def descend(theta, g, state):
     state["learning_rate"] = eta
 
 
-# ---- What a user of this module calls --------------------------------------------------------------
+# ---- What a user of this module calls, from any number of threads at once --------------------------
 @computing()
 def predict(parameters, x):
     """Return the outputs, (N, 10), for inputs (N, 32, 32, 3)."""
-    parts = [x[s] for s, _ in pieces(len(x), BATCH_SIZE)] or [x]
-    if len(parts) > 1:
-        return np.concatenate([predict(parameters, part) for part in parts])
-    x, _, w = prepare(parameters, x)
-    return evaluate(parameters, x, w).copy()
+    x, _ = prepare(parameters, x)
+    if len(x) > AT_ONCE:
+        return np.concatenate([predict(parameters, x[s]) for s in parts(len(x))])
+    w = workspace(len(x), x.dtype)
+    outputs = evaluate(parameters, x, w).copy()
+    give_back(w)
+    return outputs
 
 
 @computing()
 def loss(parameters, x, t, seed=None):
     """Return the loss of a batch, in training mode."""
-    x, t, w = prepare(parameters, x, t)
+    x, t = prepare(parameters, x, t)
+    w = workspace(len(x), x.dtype)
     forward(parameters, x, w, seed)
-    return error(parameters, t, w).item()
+    E = error(parameters, t, w).item()
+    give_back(w)
+    return E
 
 
 @computing()
 def evaluation_loss(parameters, x, t):
     """Return the loss of a batch, in evaluation mode."""
-    if len(x) > BATCH_SIZE:
-        parts = [(evaluation_loss(parameters, x[s], t[s]), m) for s, m in pieces(len(x), BATCH_SIZE)]
-        return sum(E * m for E, m in parts) / len(x)
-    x, t, w = prepare(parameters, x, t)
+    x, t = prepare(parameters, x, t)
+    if len(x) > AT_ONCE:
+        return sum(evaluation_loss(parameters, x[s], t[s]) * len(x[s]) for s in parts(len(x))) / len(x)
+    w = workspace(len(x), x.dtype)
     evaluate(parameters, x, w)
-    return error(parameters, t, w).item()
+    E = error(parameters, t, w).item()
+    give_back(w)
+    return E
 
 
 @computing()
 def loss_and_gradients(parameters, x, t, seed=None):
     """Return the loss of a batch and its gradient by parameter; changes nothing."""
-    x, t, w = prepare(parameters, x, t)
-    g = views(np.empty_like(w.gradient))
+    x, t = prepare(parameters, x, t)
+    g, w = views(np.empty(COUNT, x.dtype)), workspace(len(x), x.dtype)
     forward(parameters, x, w, seed)
-    E = error(parameters, t, w)
+    E = error(parameters, t, w).item()
     backward(parameters, x, t, w, g)
-    return E.item(), g
+    give_back(w)
+    return E, g
 
 
 @computing()
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
-    x, t, _ = prepare(parameters, x, t)
-    p, w = parameters, Workspace(len(x), next(iter(parameters.values())).dtype, inputs=True)
+    x, t = prepare(parameters, x, t)
+    p, w = parameters, Workspace(len(x), x.dtype, inputs=True)
     g = w.g
     forward(p, x, w, seed)
     error(p, t, w)
@@ -900,7 +990,8 @@ def masks(N, seed=None):
 @computing()
 def branches(parameters, x, t, seed=None):
     """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
-    x, t, w = prepare(parameters, x, t)
+    x, t = prepare(parameters, x, t)
+    w = workspace(len(x), x.dtype)
     forward(parameters, x, w, seed)
     sides = [
         w.a9 <= 0,
@@ -912,36 +1003,43 @@ def branches(parameters, x, t, seed=None):
         first(windows(w.a2, "n 2i+p 2j+q k -> n i j p q k", i=16, j=16, p=2, q=2), w.a2_2, axes=(3, 4)),
         w.a2 <= 0,
     ]
-    return np.concatenate([side.ravel() for side in sides])
+    joined = np.concatenate([side.ravel() for side in sides])
+    give_back(w)
+    return joined
 
 
+@computing()
 def update(parameters, gradients, state):
     """Change the parameters and the optimizer's state in place by one step."""
     theta, g = flat(parameters), flat(gradients)
-    if theta is not None and g is not None:
-        descend(theta, g, state)
-        return
-    theta, g = (np.concatenate([a[name].ravel() for name in PARAMETERS]) for a in (parameters, gradients))
-    descend(theta, g, state)
-    for name, values in views(theta).items():
-        parameters[name][...] = values
+    own = theta is None or g is None
+    if own:
+        theta, g = (np.concatenate([a[name].ravel() for name in PARAMETERS]) for a in (parameters, gradients))
+    w = workspace(0, theta.dtype)
+    descend(theta, g, state, w)
+    give_back(w)
+    if own:
+        for name, values in views(theta).items():
+            parameters[name][...] = values
 
 
 @computing()
 def train_step(parameters, x, t, state, seed=None):
-    """Take one whole step on a batch, in place; return the loss before it."""
-    x, t, w = prepare(parameters, x, t)
-    forward(parameters, x, w, seed)
-    E = error(parameters, t, w)
+    """Take one whole step on a batch, in place; return the loss before it.  Without a seed, its number is the masks'."""
+    x, t = prepare(parameters, x, t)
+    w = workspace(len(x), x.dtype)
+    forward(parameters, x, w, state["step"] if seed is None else seed)
+    E = error(parameters, t, w).item()
     backward(parameters, x, t, w, w.g)
     keep_statistics(parameters, x, w)
     if not all(map(operator.is_, parameters.values(), w.parts)):
         w.parts, w.theta = tuple(parameters.values()), flat(parameters)
     if w.theta is not None:
-        descend(w.theta, w.gradient, state)
+        descend(w.theta, w.gradient, state, w)
     else:
         update(parameters, w.g, state)
-    return E.item()
+    give_back(w)
+    return E
 
 
 # ---- Training --------------------------------------------------------------------------------------

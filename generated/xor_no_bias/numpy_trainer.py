@@ -8,7 +8,7 @@ A value at (N, …) holds one sample a row; equations are for one sample.
 """
 
 import argparse
-import functools
+import collections
 import math
 import operator
 
@@ -20,9 +20,11 @@ PARAMETERS = {
     "W2": (1, 3),
 }
 STATISTICS = {}
+SHAPES = PARAMETERS | STATISTICS
 COUNT = 9
 INPUT, OUTPUT = (2,), (1,)
 BATCH_SIZE, EPOCHS = 4, 20000
+AT_ONCE = 4096  # samples that are evaluated at a time
 LEARNING_RATE = 0.1
 
 
@@ -68,17 +70,18 @@ def init_parameters(seed=0, dtype=np.float32):
     return p
 
 
-# ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
+# ---- Workspace: the memory of one step on N samples, lent to one call at a time ---------------------
 class Workspace:
     def __init__(self, N, dtype, larger=None, inputs=False):
         def room(name, *shape, fill=np.empty, dtype=dtype):
             return fill(shape, dtype) if larger is None else getattr(larger, name)[: shape[0]]
 
-        self.N, self.smaller = N, {N: self}
+        self.N, self.smaller = N, {}
         self.real = np.dtype(dtype).type
         self.gradient = room("gradient", COUNT)
         self.g = views(self.gradient)
         self.parts, self.theta = (None,) * len(PARAMETERS), None
+        self.s = room("s", COUNT)  # for the update
         self.z1 = room("z1", N, 3)
         self.a1 = self.z1
         self.z2 = room("z2", N, 1)
@@ -88,36 +91,85 @@ class Workspace:
         if inputs:  # for the gradient with respect to them
             self.dx = room("dx", N, 2)
 
+    def part(self, N):
+        """Return a part of this memory, that for N samples; the last few are kept."""
+        if N not in self.smaller:
+            if len(self.smaller) == KEPT:
+                del self.smaller[next(iter(self.smaller))]
+            self.smaller[N] = Workspace(N, self.real, larger=self)
+        return self.smaller[N]
 
-WORKSPACES = {}
+
+KEPT = 4  # workspaces that wait for the next call, at most; and parts of a workspace
+IDLE = collections.defaultdict(lambda: collections.deque(maxlen=KEPT))  # by dtype, those that wait
 
 
 def workspace(N, dtype):
-    """Return the memory for N samples: a part of that for more, where there is such."""
-    largest = WORKSPACES.get(dtype)
-    if largest is None or largest.N < N:
-        largest = WORKSPACES[dtype] = Workspace(N, dtype)
-    if N not in largest.smaller:
-        largest.smaller[N] = Workspace(N, dtype, largest)
-    return largest.smaller[N]
+    """Return memory for N samples that no other call uses until it is given back, whatever thread it is in."""
+    try:
+        whole = IDLE[dtype].pop()
+    except IndexError:
+        whole = Workspace(N, dtype)
+    if whole.N < N:
+        whole = Workspace(N, dtype)
+    w = whole if whole.N == N else whole.part(N)
+    w.whole = whole
+    return w
 
 
-scratch = functools.lru_cache(maxsize=2)(np.empty)
+def give_back(w):
+    """Let other calls use this memory; after an error nobody should: another thread may still write to it."""
+    whole, w.whole = w.whole, None
+    IDLE[w.gradient.dtype].append(whole)
 
 
-def prepare(p, x, t=None):
-    """Return inputs and targets in the parameters' dtype, and the workspace for them."""
-    dtype = next(iter(p.values())).dtype
-    x = np.asarray(x, dtype)
-    if x.shape[1:] != INPUT:
+# ---- What a call is given: parameters, inputs, targets ---------------------------------------------
+def dtype_of(parameters):
+    """Return the dtype of all parameters; raise ValueError where one is missing, or has another shape or dtype."""
+    dtype = getattr(parameters.get("W1"), "dtype", np.dtype(np.float32))
+    for name, shape in SHAPES.items():
+        values = parameters.get(name)
+        if values is None:
+            raise ValueError(f"parameters have no {name}; there must be {', '.join(SHAPES)}")
+        if values.shape != shape or (values.dtype is not dtype and values.dtype != dtype):
+            found = f"shape {values.shape} and dtype {values.dtype}"
+            raise ValueError(f"parameters[{name!r}] has {found}; expected {shape} and {dtype}")
+    if dtype.kind != "f":
+        raise ValueError(f"parameters have dtype {dtype}; expected a floating-point type")
+    return dtype
+
+
+def require_inputs(x):
+    """Raise ValueError where inputs have another shape."""
+    if x.shape[1:] != INPUT or x.ndim == 0:
         raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
-    if t is not None and len(x) == 0:
+
+
+def targets_of(t, N, dtype):
+    """Return targets as an array of a dtype; raise ValueError for another shape, and for one that is not finite."""
+    t = np.asarray(t, dtype)
+    if t.shape != (N, *OUTPUT):
+        raise ValueError(f"t has shape {t.shape}; expected {(N, *OUTPUT)}")
+    if N == 0:
         raise ValueError("x has no samples, so there is no loss")
-    if t is not None:
-        t = np.asarray(t, dtype)
-        if t.shape != (len(x), *OUTPUT):
-            raise ValueError(f"t has shape {t.shape}; expected {(len(x), *OUTPUT)}")
-    return x, t, workspace(len(x), dtype)
+    first = np.isfinite(t).argmin()  # the first that is not finite, if any
+    if not math.isfinite(t.item(first)):
+        at = ", ".join(map(str, np.unravel_index(first, t.shape)))
+        raise ValueError(f"t[{at}] = {t.item(first)}: targets are finite numbers")
+    return t
+
+
+def parts(N):
+    """Return the slices of N samples that are evaluated one after the other."""
+    return [slice(start, start + AT_ONCE) for start in range(0, N, AT_ONCE)]
+
+
+def prepare(parameters, x, t=None):
+    """Return inputs and targets in the parameters' dtype; raise ValueError for what the network cannot take."""
+    dtype = dtype_of(parameters)
+    x = np.asarray(x, dtype)
+    require_inputs(x)
+    return x, None if t is None else targets_of(t, len(x), dtype)
 
 
 # ---- Forward ---------------------------------------------------------------------------------------
@@ -152,25 +204,33 @@ def init_optimizer(parameters):
     return {}
 
 
-def descend(theta, g, state):
-    s = scratch(COUNT, theta.dtype)
+def descend(theta, g, state, w):
+    s = w.s
     theta -= np.multiply(LEARNING_RATE, g, out=s)                       # θ ← θ − η g                    (9,)         (12)
 
 
-# ---- What a user of this module calls --------------------------------------------------------------
+# ---- What a user of this module calls, from any number of threads at once --------------------------
 @np.errstate(over="ignore", under="ignore")
 def predict(parameters, x):
     """Return the outputs, (N, 1), for inputs (N, 2)."""
-    x, _, w = prepare(parameters, x)
-    return forward(parameters, x, w).copy()
+    x, _ = prepare(parameters, x)
+    if len(x) > AT_ONCE:
+        return np.concatenate([predict(parameters, x[s]) for s in parts(len(x))])
+    w = workspace(len(x), x.dtype)
+    outputs = forward(parameters, x, w).copy()
+    give_back(w)
+    return outputs
 
 
 @np.errstate(over="ignore", under="ignore")
 def loss(parameters, x, t):
     """Return the loss of a batch."""
-    x, t, w = prepare(parameters, x, t)
+    x, t = prepare(parameters, x, t)
+    w = workspace(len(x), x.dtype)
     forward(parameters, x, w)
-    return error(parameters, t, w).item()
+    E = error(parameters, t, w).item()
+    give_back(w)
+    return E
 
 
 evaluation_loss = loss
@@ -179,19 +239,20 @@ evaluation_loss = loss
 @np.errstate(over="ignore", under="ignore")
 def loss_and_gradients(parameters, x, t, seed=None):
     """Return the loss of a batch and its gradient by parameter; changes nothing."""
-    x, t, w = prepare(parameters, x, t)
-    g = views(np.empty_like(w.gradient))
+    x, t = prepare(parameters, x, t)
+    g, w = views(np.empty(COUNT, x.dtype)), workspace(len(x), x.dtype)
     forward(parameters, x, w)
-    E = error(parameters, t, w)
+    E = error(parameters, t, w).item()
     backward(parameters, x, t, w, g)
-    return E.item(), g
+    give_back(w)
+    return E, g
 
 
 @np.errstate(over="ignore", under="ignore")
 def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
-    x, t, _ = prepare(parameters, x, t)
-    p, w = parameters, Workspace(len(x), next(iter(parameters.values())).dtype, inputs=True)
+    x, t = prepare(parameters, x, t)
+    p, w = parameters, Workspace(len(x), x.dtype, inputs=True)
     g = w.g
     forward(p, x, w)
     error(p, t, w)
@@ -203,36 +264,41 @@ def input_gradient(parameters, x, t, seed=None):
 @np.errstate(over="ignore", under="ignore")
 def branches(parameters, x, t):
     """Return on which side of each kink of the loss every value lies, as one vector of truth values."""
-    x, t, w = prepare(parameters, x, t)
+    x, t = prepare(parameters, x, t)
     return np.zeros(0, bool)
 
 
+@np.errstate(over="ignore", under="ignore")
 def update(parameters, gradients, state):
     """Change the parameters and the optimizer's state in place by one step."""
     theta, g = flat(parameters), flat(gradients)
-    if theta is not None and g is not None:
-        descend(theta, g, state)
-        return
-    theta, g = (np.concatenate([a[name].ravel() for name in PARAMETERS]) for a in (parameters, gradients))
-    descend(theta, g, state)
-    for name, values in views(theta).items():
-        parameters[name][...] = values
+    own = theta is None or g is None
+    if own:
+        theta, g = (np.concatenate([a[name].ravel() for name in PARAMETERS]) for a in (parameters, gradients))
+    w = workspace(0, theta.dtype)
+    descend(theta, g, state, w)
+    give_back(w)
+    if own:
+        for name, values in views(theta).items():
+            parameters[name][...] = values
 
 
 @np.errstate(over="ignore", under="ignore")
 def train_step(parameters, x, t, state, seed=None):
     """Take one whole step on a batch, in place; return the loss before it."""
-    x, t, w = prepare(parameters, x, t)
+    x, t = prepare(parameters, x, t)
+    w = workspace(len(x), x.dtype)
     forward(parameters, x, w)
-    E = error(parameters, t, w)
+    E = error(parameters, t, w).item()
     backward(parameters, x, t, w, w.g)
     if not all(map(operator.is_, parameters.values(), w.parts)):
         w.parts, w.theta = tuple(parameters.values()), flat(parameters)
     if w.theta is not None:
-        descend(w.theta, w.gradient, state)
+        descend(w.theta, w.gradient, state, w)
     else:
         update(parameters, w.g, state)
-    return E.item()
+    give_back(w)
+    return E
 
 
 # ---- Training --------------------------------------------------------------------------------------

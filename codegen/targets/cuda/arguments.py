@@ -112,7 +112,7 @@ class Arguments:
         if buffer.kind == "state" or (buffer.kind == "scalar" and name != "seed"):
             return f'state["{name}"]'
         if buffer.kind == "local":
-            return 'state["learning_rate"]' if name == "eta" and self.scheduled else f"u.{buffer.identifier}"
+            return 'state["learning_rate"]' if name == "eta" and self.scheduled else f"w.{buffer.identifier}"
         raise VerificationError(f"{name}: an update is one of all parameters together")
 
     def _shown(self, buffer: Buffer) -> Buffer:

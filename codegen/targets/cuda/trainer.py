@@ -42,9 +42,8 @@ def render(plan: Plan, frame: Frame) -> dict[str, str]:
         starts=starts,
         draws=any("rng." in line for line in starts),
         kernels=_kernels(plan),
-        buffers=[_room(plan, b) for b in arguments.memory("step")],
+        buffers=[_room(plan, b) for b in (*arguments.memory("step"), *arguments.memory("update"))],
         input_buffers=[_room(plan, b) for b in arguments.memory("input_gradient")],
-        update_buffers=[_allocated(b) for b in arguments.memory("update")],
         sections={name: _section(plan, arguments, name) for name in SECTIONS},
         takes=arguments.takes,
         evaluation=evaluation,
@@ -158,12 +157,6 @@ def _room(plan: Plan, buffer: Buffer) -> tuple[str, str]:
     if (source.shape, source.element) == (buffer.shape, buffer.element):
         return buffer.identifier, f"self.{source.identifier}"
     return buffer.identifier, f"part(self.{source.identifier}, {shape}{_dtype(buffer)})"
-
-
-def _allocated(buffer: Buffer) -> tuple[str, str]:
-    """Return the name of a buffer of the update, and its memory."""
-    shape = "()" if not buffer.shape else f"({_extents(buffer.shape)},)"
-    return buffer.identifier, f"cp.empty({shape}, {DTYPES[buffer.element] or 'dtype'})"
 
 
 def _at_once(plan: Plan, arguments: Arguments, frame: Frame) -> int:

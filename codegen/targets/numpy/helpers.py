@@ -47,7 +47,7 @@ HELPERS = {
     """Yield the batch in pieces: which samples, and how many."""
     for start in range(0, N, size):
         yield slice(start, min(start + size, N)), min(size, N - start)''',
-    "windows": '''@functools.cache
+    "windows": '''@functools.lru_cache(maxsize=1024)
 def layout(pattern, extents, strides, **sizes):
     """Return where a view at the affine subscripts of a pattern starts, its shape and its strides."""
     read, order = pattern.split(" -> ")

@@ -61,6 +61,7 @@ class Sections:
         self.helpers: set[str] = set()
         self.needs_real: dict[str, bool] = dict.fromkeys((*TRAINING, "update", "branches"), False)
         self.sums: set[tuple[int, int]] = set()
+        self.scratch = ""  # the shape of the update's own memory
         self.input_views = self._input_views()
         self.texts = {name: self._section(name) for name in (*TRAINING, "update")}
         self.output = self._printer("forward").names[program.output]
@@ -204,13 +205,11 @@ class Sections:
         """Return the lines of the statements that threads share in a function of a part of the vectors."""
         read = dict.fromkeys(n for s in shared for n in (*sorted(reads(s)), s.out))
         names = ", ".join(self.program.values[n].identifier for n in read if self.program.values[n].shape)
-        room, own = [], []
+        own = []
         if _uses_scratch([line.split("  # ")[0] for line in lines]):
-            room = [f"room = scratch((THREADS, {UPDATED}), theta.dtype)"]
-            own = ["    s = room[thread, :count]"]
+            self.scratch, own = f"THREADS, {UPDATED}", ["    s = w.s[thread, :count]"]
         return [
             f"vectors = {names}",
-            *room,
             "",
             "def part(entries, count, thread):",
             f"    {names} = (vector[entries] for vector in vectors)",
@@ -267,11 +266,11 @@ class Sections:
         wanted = [
             f"{'N' if not piece else f'piece({piece})'} * {places}" for piece, places in sorted(self.sums)
         ]
-        samples = Buffer("ones", "np.ones(N, dtype)", "(N,)")
+        samples = Buffer("ones", 'room("ones", N, fill=np.ones)', "(N,)")
         wanted = [w for w in wanted if w != "N * 1"]
         many = f"max({', '.join(wanted)})" if len(wanted) > 1 else "".join(wanted)
         found = [samples] if (0, 1) in self.sums else []
-        return found + ([Buffer("places", f"np.ones({many}, dtype)", "")] if wanted else [])
+        return found + ([Buffer("places", f'room("places", {many}, fill=np.ones)', "")] if wanted else [])
 
     def _find_branches(self) -> None:
         """Find the conditions on which the derivatives depend, as texts, one for each kind of kink."""
@@ -315,12 +314,13 @@ class Sections:
         lines = [] if function in ("forward", "evaluation") else self._views(wanted)
         batch = ["N = len(t)" if function == "loss" else "N = len(x)"]
         code = [line.split("  # ")[0] for line in (*lines, *texts)]
-        whole = function == "update" and not shares_update(self.program)
+        whole = function == "update" and not shares_update(self.program) and _uses_scratch(code)
+        self.scratch = "COUNT" if whole else self.scratch
         self.preambles[function] = [
             *(batch if any(re.search(r"\bN\b", line) for line in code) else []),
             *(["p = parameters"] if function == "branches" and any('p["' in line for line in code) else []),
             *(["real = w.real"] if self.needs_real[function] else []),
-            *(["s = scratch(COUNT, theta.dtype)"] if whole and _uses_scratch(code) else []),
+            *(["s = w.s"] if whole else []),
             *lines,
         ]
 

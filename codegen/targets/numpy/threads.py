@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import functools
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,18 +33,44 @@ def blas_threads(verb):
 THREADS = blas_threads("get")() if blas_threads("get") else 1
 
 
+class SingleThreadedBlas:
+    """Keeps BLAS to the thread that calls it, while any call computes: the batch is what threads share."""
+
+    def __init__(self):
+        self.before = 1
+        self.begin()
+
+    def begin(self):
+        """Begin with no call that computes: at first, and in a forked process."""
+        if self.before > 1:
+            blas_threads("set")(self.before)
+        self.lock, self.calls, self.before = threading.Lock(), 0, 1
+
+    def __enter__(self):
+        with self.lock:
+            if self.calls == 0 and THREADS > 1:
+                self.before = blas_threads("get")()
+            if self.before > 1:
+                blas_threads("set")(1)
+            self.calls += 1
+
+    def __exit__(self, *error):
+        with self.lock:
+            self.calls -= 1
+            if self.calls == 0 and self.before > 1:
+                blas_threads("set")(self.before)
+
+
+SINGLE_THREADED_BLAS = SingleThreadedBlas()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=SINGLE_THREADED_BLAS.begin)
+
+
 @contextlib.contextmanager
 def computing():
-    """Let overflow pass, and keep BLAS to the thread that calls it: the batch is what threads share."""
-    before = blas_threads("get")() if THREADS > 1 else 1
-    try:
-        if before > 1:
-            blas_threads("set")(1)
-        with np.errstate(over="ignore", under="ignore"):
-            yield
-    finally:
-        if before > 1:
-            blas_threads("set")(before)
+    """Let overflow pass, and keep BLAS to one thread."""
+    with SINGLE_THREADED_BLAS, np.errstate(over="ignore", under="ignore"):
+        yield
 
 
 @functools.cache
@@ -70,8 +97,11 @@ def on_threads(piece, N, size, *sums):
 
     jobs = [workers(os.getpid()).submit(run, thread) for thread in range(1, len(own))]
     run(0)
-    for job in jobs:
-        job.result()
+    for thread, job in enumerate(jobs, 1):
+        if job.cancel():  # all workers are busy with other calls, or wait for this one
+            run(thread)
+        else:
+            job.result()
     for parts in own[1:]:
         for total, part in zip(sums, parts, strict=True):
             total += part

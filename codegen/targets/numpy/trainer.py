@@ -12,6 +12,7 @@ from codegen.targets.numpy.sections import STEP, Sections
 
 ERRSTATE = 'np.errstate(over="ignore", under="ignore")'
 FILENAME = "numpy_trainer.py"
+MOST = 4096  # samples that are evaluated at a time where a step does not go through them in pieces
 _NUMBERS = re.compile(r" # .*\((\d+(?:, \d+)*)\)$")
 
 
@@ -41,8 +42,9 @@ def render(program: Program, frame: Frame) -> str:
         seed=", seed" if masks else "",
         seed_none=", seed=None" if masks else "",
         masks=masks,
-        pieces="pieces" in sections.helpers,
         threads="threads" in sections.helpers,
+        scratch=sections.scratch,
+        at_once=frame.batch_size if "pieces" in sections.helpers else max(frame.batch_size, MOST),
         computing="computing()" if "threads" in sections.helpers else ERRSTATE,
         patterns="windows" in sections.helpers,
         output=sections.output,

@@ -9,6 +9,7 @@ inputs and targets may be NumPy's.
 """
 
 import argparse
+import collections
 import functools
 import math
 import operator
@@ -30,6 +31,7 @@ PARAMETERS = {
     "W2": (1, 3),
 }
 STATISTICS = {}
+SHAPES = PARAMETERS | STATISTICS
 COUNT = 12
 INPUT, OUTPUT = (2,), (1,)
 BATCH_SIZE, EPOCHS = 4, 100
@@ -158,7 +160,7 @@ def init_parameters(seed=0, dtype=np.float32):
     return p
 
 
-# ---- Workspace: the memory of one step on N samples, allocated once --------------------------------
+# ---- Workspace: the memory of one step on N samples, lent to one call at a time --------------------
 class Workspace:
     def __init__(self, N, dtype, larger=None, inputs=False):
         def room(name, *shape, dtype=dtype):
@@ -169,7 +171,7 @@ class Workspace:
 
         if N * LARGEST >= 2**31:
             raise ValueError(f"{N} samples at once are too many: at most {(2**31 - 1) // LARGEST}; take smaller batches")
-        self.N, self.smaller = N, {N: self}
+        self.N, self.smaller, self.dtype = N, {}, dtype
         self.k, self.itemsize = kernels(dtype), dtype.itemsize
         self.gradient = room("gradient", COUNT)
         self.g = views(self.gradient)
@@ -182,33 +184,95 @@ class Workspace:
         if inputs:  # for the gradient with respect to them
             self.dx = room("dx", N, 2)
 
+    def part(self, N):
+        """Return a part of this memory, that for N samples; the last few are kept."""
+        if N not in self.smaller:
+            if len(self.smaller) == KEPT:
+                del self.smaller[next(iter(self.smaller))]
+            self.smaller[N] = Workspace(N, self.dtype, larger=self)
+        return self.smaller[N]
 
-WORKSPACES = {}
+
+KEPT = 4  # workspaces that wait for the next call, at most; and parts of a workspace
+IDLE = collections.defaultdict(lambda: collections.deque(maxlen=KEPT))  # by dtype, those that wait
 
 
 def workspace(N, dtype):
-    """Return the memory for N samples: a part of that for more, where there is such."""
-    largest = WORKSPACES.get(dtype)
-    if largest is None or largest.N < N:
-        largest = WORKSPACES[dtype] = Workspace(N, dtype)
-    if N not in largest.smaller:
-        largest.smaller[N] = Workspace(N, dtype, largest)
-    return largest.smaller[N]
+    """Return memory for N samples that no other call uses until it is given back, whatever thread it is in."""
+    try:
+        whole = IDLE[dtype].pop()
+    except IndexError:
+        whole = Workspace(N, dtype)
+    else:
+        if whole.stream != cp.cuda.get_current_stream():
+            whole.stream.synchronize()  # what was launched there may still use it
+    if whole.N < N:
+        whole = Workspace(N, dtype)
+    w = whole if whole.N == N else whole.part(N)
+    w.whole = whole
+    return w
 
 
-def upload(p, x, t=None):
-    """Return inputs and targets on the device, in the parameters' dtype (labels as int32)."""
-    dtype = next(iter(p.values())).dtype
-    x = cp.ascontiguousarray(cp.asarray(x, dtype))
-    if x.shape[1:] != INPUT:
+def give_back(w):
+    """Let later calls use this memory, once what this one launched is done."""
+    whole, w.whole = w.whole, None
+    whole.stream = cp.cuda.get_current_stream()
+    IDLE[w.dtype].append(whole)
+
+
+# ---- What a call is given: parameters, inputs, targets ---------------------------------------------
+def dtype_of(parameters):
+    """Return the dtype of all parameters; raise ValueError where one is missing, or has another shape or dtype."""
+    dtype = getattr(parameters.get("W1"), "dtype", np.dtype(np.float32))
+    for name, shape in SHAPES.items():
+        values = parameters.get(name)
+        if values is None:
+            raise ValueError(f"parameters have no {name}; there must be {', '.join(SHAPES)}")
+        if values.shape != shape or (values.dtype is not dtype and values.dtype != dtype):
+            found = f"shape {values.shape} and dtype {values.dtype}"
+            raise ValueError(f"parameters[{name!r}] has {found}; expected {shape} and {dtype}")
+    if dtype.kind != "f":
+        raise ValueError(f"parameters have dtype {dtype}; expected a floating-point type")
+    return dtype
+
+
+def require_inputs(x):
+    """Raise ValueError where inputs have another shape."""
+    if x.shape[1:] != INPUT or x.ndim == 0:
         raise ValueError(f"x has shape {x.shape}; expected (N, {', '.join(map(str, INPUT))})")
-    if t is not None and len(x) == 0:
+
+
+def targets_of(t, N, dtype):
+    """Return targets as an array of a dtype; raise ValueError for another shape, and for one that is not finite."""
+    t = np.asarray(t, dtype)
+    if t.shape != (N, *OUTPUT):
+        raise ValueError(f"t has shape {t.shape}; expected {(N, *OUTPUT)}")
+    if N == 0:
         raise ValueError("x has no samples, so there is no loss")
-    if t is not None:
-        t = cp.ascontiguousarray(cp.asarray(t, dtype))
-        if t.shape != (len(x), *OUTPUT):
-            raise ValueError(f"t has shape {t.shape}; expected {(len(x), *OUTPUT)}")
-    return x, t
+    first = np.isfinite(t).argmin()  # the first that is not finite, if any
+    if not math.isfinite(t.item(first)):
+        at = ", ".join(map(str, np.unravel_index(first, t.shape)))
+        raise ValueError(f"t[{at}] = {t.item(first)}: targets are finite numbers")
+    return t
+
+
+def parts(N):
+    """Return the slices of N samples that are evaluated one after the other."""
+    return [slice(start, start + AT_ONCE) for start in range(0, N, AT_ONCE)]
+
+
+def upload_targets(t, N, dtype):
+    """Return targets on the device; what they are is looked at on the host."""
+    t = cp.asnumpy(t) if isinstance(t, cp.ndarray) else t
+    return cp.asarray(targets_of(t, N, dtype))
+
+
+def upload(parameters, x, t=None):
+    """Return inputs and targets on the device; raise ValueError for what the network cannot take."""
+    dtype = dtype_of(parameters)
+    x = cp.ascontiguousarray(cp.asarray(x, dtype))
+    require_inputs(x)
+    return x, None if t is None else upload_targets(t, len(x), dtype)
 
 
 # ---- Forward ---------------------------------------------------------------------------------------
@@ -244,20 +308,21 @@ def init_optimizer(parameters):
     return {}
 
 
-def descend(theta, g, state):
-    k = kernels(theta.dtype)
+def descend(theta, g, state, w):
+    k = w.k
     k.update_theta((1,), (256,), (theta, g))                                                  # θ ← θ − η g  (13)
 
 
-# ---- What a user of this module calls --------------------------------------------------------------
+# ---- What a user of this module calls, from any number of threads at once --------------------------
 def predict(parameters, x):
     """Return the outputs, (N, 1), for inputs (N, 2)."""
     p, (all_x, _) = parameters, upload(parameters, x)
     outputs = cp.empty((len(all_x), *OUTPUT), all_x.dtype)
-    for start in range(0, len(all_x), AT_ONCE):
-        x = all_x[start : start + AT_ONCE]
+    for s in parts(len(all_x)):
+        x = all_x[s]
         w = workspace(len(x), x.dtype)
-        outputs[start : start + AT_ONCE] = forward(p, x, w)
+        outputs[s] = forward(p, x, w)
+        give_back(w)
     return outputs
 
 
@@ -266,7 +331,9 @@ def loss(parameters, x, t):
     p, (x, t) = parameters, upload(parameters, x, t)
     w = workspace(len(x), x.dtype)
     forward(p, x, w)
-    return error(p, t, w).item()
+    E = error(p, t, w).item()
+    give_back(w)
+    return E
 
 
 def evaluation_loss(parameters, x, t):
@@ -274,7 +341,9 @@ def evaluation_loss(parameters, x, t):
     p, (x, t) = parameters, upload(parameters, x, t)
     w = workspace(len(x), x.dtype)
     forward(p, x, w)
-    return error(p, t, w).item()
+    E = error(p, t, w).item()
+    give_back(w)
+    return E
 
 
 def loss_and_gradients(parameters, x, t, seed=None):
@@ -284,7 +353,9 @@ def loss_and_gradients(parameters, x, t, seed=None):
     forward(p, x, w)
     E = error(p, t, w)
     backward(p, x, t, w, g)
-    return E.item(), g
+    E = E.item()
+    give_back(w)
+    return E, g
 
 
 def input_gradient(parameters, x, t, seed=None):
@@ -307,7 +378,9 @@ def update(parameters, gradients, state):
     own = theta is None or g is None
     if own:
         theta, g = joined(parameters), joined(gradients)
-    descend(theta, g, state)
+    w = workspace(0, theta.dtype)
+    descend(theta, g, state, w)
+    give_back(w)
     if own:
         for name, values in views(theta).items():
             parameters[name][...] = values
@@ -315,7 +388,11 @@ def update(parameters, gradients, state):
 
 def train_step(parameters, x, t, state, seed=None):
     """Take one whole step on a batch, in place; return the loss before it."""
-    p, (x, t) = parameters, upload(parameters, x, t)
+    return step_on_device(parameters, *upload(parameters, x, t), state, seed)
+
+
+def step_on_device(p, x, t, state, seed=None):
+    """Take a step on inputs and targets that `upload` gave, or on some of their samples."""
     w = workspace(len(x), x.dtype)
     g = w.g
     forward(p, x, w)
@@ -324,10 +401,12 @@ def train_step(parameters, x, t, state, seed=None):
     if not all(map(operator.is_, p.values(), w.parts)):
         w.parts, w.theta = tuple(p.values()), flat(p)
     if w.theta is not None:
-        descend(w.theta, w.gradient, state)
+        descend(w.theta, w.gradient, state, w)
     else:
         update(p, g, state)
-    return E.item()
+    E = E.item()
+    give_back(w)
+    return E
 
 
 # ---- Training: steps that take everything from the device ------------------------------------------
@@ -346,10 +425,10 @@ class Training:
         self.whole, self.rest = divmod(samples, self.size)  # steps of that size, and the samples of the last one
         self.order, self.place = cp.empty(samples, np.int32), cp.empty((), np.int32)
         self.total = cp.empty((), np.float64)
-        self.batch = {}
+        self.batch, whole = {}, Workspace(self.size, dtype)
         for N in {self.size, self.rest} - {0}:
             x, t = cp.empty((N, *INPUT), dtype), cp.empty((N, *OUTPUT), self.t.dtype)
-            self.batch[N] = x, t, workspace(N, dtype)
+            self.batch[N] = x, t, whole if N == self.size else whole.part(N)
         self.stream = cp.cuda.Stream(non_blocking=True)
 
     def begin(self, rng):
@@ -368,7 +447,7 @@ class Training:
         E = error(p, t, w)
         backward(p, x, t, w, g)
         k.next_step((1,), (1,), (self.total, E, self.place, n))
-        descend(self.theta, w.gradient, self.state)
+        descend(self.theta, w.gradient, self.state, w)
 
     def end(self):
         """Return the sum of the epoch's losses, one for each sample, once all of it is done."""

@@ -11,7 +11,7 @@ from cli.handout.command import handout
 from cli.options import EXISTING, JSON, LANGUAGE
 from cli.run_commands import evaluate, predict, train
 from cli.showing import show
-from cli.writing import echo_json
+from cli.writing import echo_json, write_file
 
 
 class DefaultGroup(click.Group):
@@ -161,7 +161,7 @@ def new(name: str, force: bool) -> None:
         raise click.UsageError(str(error)) from error
     if path.exists() and not force:
         raise click.UsageError(f"{path} exists; choose another name, or use --force.")
-    path.write_text(text, encoding="utf-8")
+    write_file(path, text.encode())
     click.echo(str(path))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from cli.writing import write_file
 
 if TYPE_CHECKING:
     from derive.topics.model import Topic
@@ -36,7 +39,7 @@ FONTS: Final = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothi
 def draw(topic: Topic, path: Path) -> bool:
     """Write a topic's picture to a .png, .svg or .pdf file; return whether its labels are as asked for.
 
-    Where no installed font has the letters of the reader's language, they are English.
+    Where no installed font has the letters of the reader's language, they are English.  Raises OSError.
     """
     import matplotlib as mpl
 
@@ -56,7 +59,10 @@ def draw(topic: Topic, path: Path) -> bool:
         panels = figure.subplots(1, count, squeeze=False)[0]
         for axes, plot in zip(panels, topic.plots, strict=True):
             _panel(axes, plot)
-        figure.savefig(path, dpi=160, metadata=_undated(path))
+        content = io.BytesIO()
+        kind = path.suffix.lower().removeprefix(".")
+        figure.savefig(content, format=kind, dpi=160, metadata=_undated(path))
+    write_file(path, content.getvalue())
     return bool(fonts)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import JSON, for_a_reader, numbers_options, reader_of
-from cli.writing import FORMATS, FORMS, format_for, write_page
+from cli.writing import FORMATS, FORMS, format_for, require_new, write_page
 
 if TYPE_CHECKING:
     from derive.deriving import Derivation
@@ -57,6 +57,9 @@ def show(
     """Print the equations of a topic or of a spec's network."""
     from derive.reader import reading
 
+    format = "json" if as_json else format_for(form_at, output)
+    require_new("-o", output, Path(subject), plot)
+    require_new("--plot", plot, Path(subject))
     with reading(reader_of(**choices)):
         found = subject_of(subject, given)
         if plot is not None:
@@ -66,7 +69,7 @@ def show(
             shown = numbers_of(found, sample, seed, form, steps)
         elif sample or seed is not None:
             raise click.UsageError("--sample and --seed go with --numbers.")
-        write_page(shown, form, "json" if as_json else format_for(form_at, output), steps, output)
+        write_page(shown, form, format, steps, output)
 
 
 def numbers_of(

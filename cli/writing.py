@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from runtime.files import write_atomically
 
 if TYPE_CHECKING:
     from derive.deriving import Derivation
@@ -21,8 +24,44 @@ ENDINGS = {".tex": "tex", ".pdf": "pdf", ".md": "markdown", ".html": "html", ".j
 
 
 def format_for(chosen: str | None, output: Path | None) -> str:
-    """Return the format that is asked for, else the one that the output file's ending means, else LaTeX."""
-    return chosen or ENDINGS.get(output.suffix.lower() if output else "", "latex")
+    """Return the format that is asked for, else the one that the output file's ending means, else LaTeX.
+
+    Raises click.UsageError for an ending that means nothing, and for one that means PDF where none is asked
+    for, or the other way round.
+    """
+    ending = output.suffix.lower() if output else ""
+    meant = ENDINGS.get(ending)
+    if chosen is None and ending and meant is None:
+        known = ", ".join(ENDINGS)
+        raise click.UsageError(f"{output}: {ending} is no format; known are {known}, or say --format.")
+    if chosen and meant and (chosen == "pdf") != (meant == "pdf"):
+        raise click.UsageError(f"{output}: not {chosen}; choose another ending, or another --format.")
+    return chosen or meant or "latex"
+
+
+def require_new(option: str, output: Path | None, *taken: Path | None) -> None:
+    """Raise click.UsageError where an output is one of the files that are read, or written, beside it."""
+    for path in taken:
+        if output is not None and path is not None and _same(output, path):
+            raise click.UsageError(f"{option} {output} would overwrite {path}; choose another file.")
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that a user named: whole or not at all; a pipe or a device gets the bytes as they are.
+
+    A symbolic link stays one.  Raises OSError, with the file's name.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
+    else:
+        write_atomically(Path(os.path.realpath(path)), content)
 
 
 def write_page(
@@ -31,24 +70,41 @@ def write_page(
     """Write a page in one of FORMATS.  Raises OSError, click.UsageError, cli.typeset.NoTypesetting."""
     from derive.present import present
 
-    if format != "pdf":
-        written = present(subject, form, format, steps)
+    if format == "pdf":
+        content = _pdf(subject, form, steps, output)
+    else:
+        text = present(subject, form, format, steps)
         if output is None:
-            click.echo(written)
-        else:
-            output.write_text(written, encoding="utf-8")
-        return
+            _echo_page(text, format)
+            return
+        content = text.encode()
+    if output is None:
+        click.echo(content, nl=False)
+    else:
+        write_file(output, content)
+
+
+def _pdf(subject: Derivation | Topic | Page, form: str, steps: bool, output: Path | None) -> bytes:
     from cli.typeset import pdf
+    from derive.present import present
     from derive.present.tex import has_hangul
 
-    if output is None and _is_terminal():
+    if output is None and sys.stdout.isatty():
         raise click.UsageError("A PDF goes into a file: add -o FILE.pdf.")
     document = present(subject, form, "tex", steps)
-    made = pdf(document, has_hangul(document))
-    if output is None:
-        click.echo(made, nl=False)
-    else:
-        output.write_bytes(made)
+    return pdf(document, has_hangul(document))
+
+
+def _echo_page(text: str, format: str) -> None:
+    """Print a page.  Raises click.UsageError where the output's encoding lacks a letter of it."""
+    if format == "json" and not _encodable(text):
+        text = json.dumps(json.loads(text), indent=2)
+    if not _encodable(text):
+        raise click.UsageError(
+            f"Standard output is {sys.stdout.encoding}, which has not all letters of this page: set "
+            "PYTHONIOENCODING=utf-8, or write a file with -o FILE."
+        )
+    click.echo(text)
 
 
 def echo_json(value: Any) -> None:
@@ -73,7 +129,3 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _is_terminal() -> bool:
-    return sys.stdout.isatty()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import json
@@ -23,6 +24,7 @@ from derive.deriving import Derivation, derive_network
 from derive.present import document, records
 from derive.reader import Reader, reading
 from derive.spec.model import InlineData, Spec
+from runtime.files import NotRead, read_json, write_atomically
 
 MANIFEST = "manifest.json"
 EQUATIONS = "equations.tex"
@@ -80,19 +82,32 @@ def write(generated: Generated, output: Path, force: bool = False) -> Path:
     """Write the folder ``output``/name and return it.
 
     Raises OutputRefused, unless forced, for an output outside the current folder, through a symbolic link, or
-    over a file that somebody edited.
+    over a file that somebody edited; OSError, with the file's name, where it cannot be written: then no new
+    folder is left empty.
     """
     folder = output / generated.name
     if not force:
         _require_safe(output, folder, generated)
         _require_unedited(generated, folder)
-    for name, text in generated.files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        temporary.replace(path)
+    made: list[Path] = []
+    try:
+        for name, text in generated.files.items():
+            path = folder / name
+            made += _make(path.parent)
+            write_atomically(path, text.encode())
+    except OSError:
+        for empty in reversed(made):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
+        raise
     return folder
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make a folder and return those that were made for it, the outermost first."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
 
 
 def recorded_targets(folder: Path) -> set[str]:
@@ -106,7 +121,7 @@ def stale(generated: Generated, output: Path) -> dict[str, str]:
     differences = {}
     for name, text in generated.files.items():
         path = output / generated.name / name
-        found = path.read_text(encoding="utf-8") if path.is_file() else None
+        found = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
         if found != text:
             differences[str(path)] = "missing" if found is None else _diff(found, text, str(path))
     return differences
@@ -134,6 +149,11 @@ def _require_unedited(generated: Generated, folder: Path) -> None:
     if not folder.exists():
         return
     recorded = _recorded(folder)
+    if (folder / MANIFEST).exists() and not recorded:
+        raise OutputRefused(
+            f"{folder / MANIFEST} is not the generator's and would be overwritten; choose another folder, or "
+            "use --force"
+        )
     for name, text in generated.files.items():
         path = folder / name
         if name == MANIFEST or not path.exists():
@@ -156,8 +176,8 @@ def _recorded(folder: Path) -> dict[str, str]:
 def _manifest_of(folder: Path) -> dict[str, Any]:
     """Return the manifest of a folder, {} where there is none that can be read."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        manifest = read_json(folder / MANIFEST)
+    except (OSError, NotRead):
         return {}
     return manifest if isinstance(manifest, dict) else {}
 

@@ -1,30 +1,47 @@
-"""Files that are either the old ones or the new ones, never half of each."""
+"""Files that are either the old ones or the new ones, never half of each; and files read with care."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
-import tempfile
+import secrets
+import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 PIECE = 1 << 20  # bytes a write
+MOST_JSON = 1 << 24  # bytes of a JSON file that is read
+
+
+class NotRead(ValueError):
+    """A file that is there and is not what it should be; the message says why."""
 
 
 def write_atomically(path: Path, content: bytes | bytearray) -> None:
-    """Writes `content` to `path`: temporary file, fsync, rename.  Raises OSError, and leaves nothing."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
+    """Writes `content` to `path`: temporary file, fsync, rename.  A symbolic link there is replaced.
+
+    Raises OSError, with `path` as its filename, and leaves nothing.
+    """
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
+        handle = os.open(temporary, NEW, 0o666)
         try:
-            _write(handle, content)
-            os.fchmod(handle, 0o644)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+            try:
+                _write(handle, content)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
         raise
     _sync(path.parent)
 
@@ -33,6 +50,56 @@ def remove_temporaries(folder: Path) -> None:
     """Removes what writers that were killed left in `folder`; nobody may be writing there."""
     for path in folder.glob(".*.tmp"):
         path.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file.  Raises OSError where it cannot be read, NotRead for anything but JSON."""
+    content = read_regular(path, MOST_JSON)
+    try:
+        return json.loads(content.decode("utf-8"), parse_constant=_no_number)
+    except RecursionError as error:
+        raise NotRead("nested too deeply") from error
+    except ValueError as error:
+        raise NotRead(str(error)) from error
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """All bytes of a regular file.  Raises OSError, and NotRead for a device, a pipe, more than `most`."""
+    with regular(path) as (handle, size):
+        if size > most:
+            raise NotRead(f"{size:,} bytes, at most {most:,} are expected")
+        return read_exactly(handle, size)
+
+
+@contextlib.contextmanager
+def regular(path: Path) -> Iterator[tuple[int, int]]:
+    """A regular file, open for reading, and its size in bytes; a pipe or a device is not waited for.
+
+    Raises OSError, and NotRead where it is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(handle)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise NotRead("not a regular file")
+        yield handle, found.st_size
+    finally:
+        os.close(handle)
+
+
+def read_exactly(handle: int, count: int) -> bytes:
+    """The next `count` bytes of a file, fewer at its end.  Raises OSError."""
+    parts = []
+    while count > 0 and (part := os.read(handle, min(count, PIECE))):
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
 
 
 def _write(handle: int, content: bytes | bytearray) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cli.options import JSON, for_a_reader, reader_of
+from cli.writing import echo_json, require_new, write_file
 
 SUFFIXES = (".html", ".htm", ".pdf")
 
@@ -44,18 +45,16 @@ def handout(
     Diagram, notation, every equation with its reason beside the line of the program that it became, the check
     of the gradients and, of a run, curves and confusions.  A .pdf is printed by Chromium, if there is one.
     """
-    import json
-
     from cli.handout.document import handout_of, page
     from cli.handout.printing import printed, require_browser
     from derive.reader import reading
     from derive.spec import load_spec
-    from runtime.files import write_atomically
 
     found = load_spec(spec)
     where = output or Path(f"{found.name}.html")
     if where.suffix.lower() not in SUFFIXES:
         raise click.UsageError(f"{where}: a handout is FILE.html or FILE.pdf")
+    require_new("-o", where, spec)
     as_pdf = where.suffix.lower() == ".pdf"
     browser = require_browser() if as_pdf else ""
     reader = reader_of(**choices)
@@ -64,10 +63,10 @@ def handout(
         content = page(shown).encode()
     if as_pdf:
         content = printed(content, browser)
-    write_atomically(where, content)
+    write_file(where, content)
     if as_json:
         passed = shown.gradients.passed if shown.gradients else None
-        click.echo(json.dumps({"file": str(where), "bytes": len(content), "gradients_passed": passed}))
+        echo_json({"file": str(where), "bytes": len(content), "gradients_passed": passed})
     else:
         click.echo(str(where))
     if shown.gradients and not shown.gradients.passed:

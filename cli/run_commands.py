@@ -40,6 +40,12 @@ DATA = "mnist, mnist_embedded, fashion_mnist, cifar10, folder:PATH or npz:PATH i
     metavar="STEPS",
     help="Save so often [default: after each epoch, at most once a second].",
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="Threads to compute on [default: as many as OPENBLAS_NUM_THREADS says, or the processor has; with "
+    "--resume, those of the run]. Another number adds up in another order, and gives other last bits.",
+)
 @click.option("--quiet", is_flag=True, help="No progress on stderr, only warnings.")
 @JSON
 def train(spec: Path, as_json: bool, quiet: bool, **options: Any) -> None:
@@ -60,6 +66,14 @@ def train(spec: Path, as_json: bool, quiet: bool, **options: Any) -> None:
     raise SystemExit(report.exit_code)
 
 
+REGENERATE = click.option(
+    "--regenerate",
+    is_flag=True,
+    help="Write the program anew from the spec in RUN and use that: for the run of a stranger, whose "
+    "program is a stranger's code.",
+)
+
+
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
@@ -76,14 +90,24 @@ def train(spec: Path, as_json: bool, quiet: bool, **options: Any) -> None:
     show_default=True,
     help="How another size becomes the network's; digit: as MNIST's digits were cut out and centred.",
 )
+@REGENERATE
 @JSON
 def predict(
-    run: Path, images: tuple[Path, ...], top: int, invert: bool | None, fit: str, as_json: bool
+    run: Path,
+    images: tuple[Path, ...],
+    top: int,
+    invert: bool | None,
+    fit: str,
+    regenerate: bool,
+    as_json: bool,
 ) -> None:
-    """Show what a trained run takes image files for, and how pixels became its input."""
+    """Show what a trained run takes image files for, and how pixels became its input.
+
+    The program in the run's folder RUN is run: of a stranger's folder, --regenerate runs nothing.
+    """
     from cli.using import predicted, prediction_text
 
-    found = predicted(run, images, top, invert, fit)
+    found = predicted(run, images, top, invert, fit, regenerate)
     if as_json:
         echo_json({"run": str(run), "images": [each.to_json() for each in found]})
     else:
@@ -95,14 +119,23 @@ def predict(
 @click.option("--data", help="Other data than the run was trained on, named as for train.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the data sets lie.")
 @click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
+@REGENERATE
 @JSON
 def evaluate(
-    run: Path, data: str | None, data_dir: Path | None, download: bool | None, as_json: bool
+    run: Path,
+    data: str | None,
+    data_dir: Path | None,
+    download: bool | None,
+    regenerate: bool,
+    as_json: bool,
 ) -> None:
-    """Test a trained run: accuracy, classes, confusions and the surest mistakes, with pictures."""
+    """Test a trained run: accuracy, classes, confusions and the surest mistakes, with pictures.
+
+    The program in the run's folder RUN is run: of a stranger's folder, --regenerate runs nothing.
+    """
     from cli.using import evaluated, evaluation_json, evaluation_text
 
-    found, files = evaluated(run, data, data_dir, download)
+    found, files = evaluated(run, data, data_dir, download, regenerate)
     if as_json:
         echo_json(evaluation_json(found, files))
     else:

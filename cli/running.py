@@ -7,7 +7,7 @@ import json
 import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ from runtime.datasets.dataset import TEST
 from runtime.datasets.description import describe
 from runtime.device import require_device
 from runtime.errors import RunError
+from runtime.files import write_atomically
 from runtime.metrics import Score
 from runtime.program import Program, load_program, read_manifest
 from runtime.result import RunResult
-from runtime.run import PROGRAM
+from runtime.run import PROGRAM, SPEC
 from runtime.runfolder import (
+    SUMMARY,
     RunFolder,
     claim_run_folder,
     newest_run,
@@ -33,6 +35,8 @@ from runtime.runfolder import (
     reopen_run_folder,
 )
 from runtime.settings import Settings
+from runtime.threads import computing_on
+from runtime.threads import threads as available
 from runtime.training import check_fit, train
 
 
@@ -102,6 +106,7 @@ def train_spec(
     seed: int | None,
     run_dir: Path | None,
     resume: str | None,
+    threads: int | None,
     checkpoint_every: int | None,
     quiet: bool,
 ) -> TrainingReport:
@@ -109,13 +114,22 @@ def train_spec(
 
     Raises the faults of runtime.
     """
-    asked = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "data": data, "target": target}
+    asked = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "seed": seed,
+        "data": data,
+        "target": target,
+        "threads": threads,
+    }
     where = _resumed(resume, run_dir, spec.name)
     recorded = recorded_settings(where) if where else {}
-    settings = _settings(spec, asked, recorded)
+    settings = _settings(spec, asked, recorded, where)
     before = recorded.get("target", "numpy")
     if recorded and settings.target != before:
         raise RunError(f"{where}: began with --target {before}; go on with that, or train anew")
+    if settings.target == "numpy" and settings.threads is None:
+        settings = replace(settings, threads=available())
     data = settings.data
     declared: Any = data or spec.training.data
     if declared is None:
@@ -138,14 +152,18 @@ def train_spec(
     if not quiet:
         held = int(len(dataset.train_x) * settings.validation_split)
         click.echo(describe(dataset, held).text(), err=True)
-    with _folder(where, run_dir, spec.name, settings) as folder:
-        program = _program(generated, folder, settings.target)
+    with (
+        computing_on(settings.threads),
+        _folder(where, run_dir, spec.name, settings) as folder,
+    ):
+        program = _program(spec, generated, folder, settings.target)
         result = train(
             program,
             dataset,
             settings,
             run_dir=folder,
             resume=where is not None,
+            other_threads=threads is not None,
             checkpoint_every=checkpoint_every,
             quiet=quiet,
         )
@@ -167,8 +185,10 @@ def _folder(where: Path | None, run_dir: Path | None, name: str, settings: Setti
     return claim_run_folder(run_dir, name, settings=settings.as_dict())
 
 
-def _settings(spec: Spec, asked: Mapping[str, Any], recorded: Mapping[str, Any]) -> Settings:
-    """Return what was asked for now, else when the run began, else in the spec."""
+def _settings(
+    spec: Spec, asked: Mapping[str, Any], recorded: Mapping[str, Any], where: Path | None
+) -> Settings:
+    """Return what was asked for now, else when the run in ``where`` began, else in the spec."""
     training = spec.training
     values: dict[str, Any] = {
         "epochs": training.epochs,
@@ -180,18 +200,24 @@ def _settings(spec: Spec, asked: Mapping[str, Any], recorded: Mapping[str, Any])
         "early_stopping": training.early_stopping,
     }
     known = {key: value for key, value in recorded.items() if key in asked}
-    return Settings(**(values | known | {k: v for k, v in asked.items() if v is not None}))
+    try:
+        began = Settings(**(values | known))
+    except RunError as error:
+        raise RunError(f"{where / SUMMARY if where and known else spec.filename}: {error}") from error
+    return replace(began, **{key: value for key, value in asked.items() if value is not None})
 
 
-def _program(generated: Generated, folder: RunFolder, target: str) -> Program:
+def _program(spec: Spec, generated: Generated, folder: RunFolder, target: str) -> Program:
     """Return the program in a run's folder: the one that the run began with, where it is whole.
 
-    Raises RunError where that is of another spec, with the differences.
+    The spec lies beside it, for whoever wants it written anew.  Raises RunError where that is of another
+    spec, with the differences.
     """
     parent = folder.path / PROGRAM
     try:
         before = sections(read_manifest(parent / generated.name))
     except RunError:
+        write_atomically(folder.path / SPEC, spec.source.encode())
         return load_program(write(generated, parent, force=True), target=target)
     found = list(differences(before, sections(json.loads(generated.files[MANIFEST]))))
     if found:

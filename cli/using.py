@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +12,24 @@ import click
 from runtime.datasets import load_dataset
 from runtime.errors import EditedProgramWarning, RunError
 from runtime.evaluation import Evaluation, evaluate_run
-from runtime.files import write_atomically
+from runtime.files import write_json
 from runtime.pictures import save_confusion, save_mistakes
 from runtime.prediction import Prediction, predict_images
-from runtime.run import Run, load_run
+from runtime.run import SPEC, Run, load_run
 
 EVALUATION = "evaluation.json"
 CONFUSION = ("confusion.png", "confusion.svg")
 MISTAKES = ("mistakes.png",)
 
 
-def open_run(path: Path) -> Run:
-    """Return the run in a folder; an edited program is used, and said to be.  Raises RunError."""
+def open_run(path: Path, regenerate: bool = False) -> Run:
+    """Return the run in a folder; an edited program is used, and said to be.
+
+    With ``regenerate``, nothing in the folder is run: the program is written anew, from the spec that lies
+    there.  Raises RunError, and derive.spec.SpecError for that spec.
+    """
+    if regenerate:
+        return _regenerated(path)
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", EditedProgramWarning)
         run = load_run(path)
@@ -33,11 +38,23 @@ def open_run(path: Path) -> Run:
     return run
 
 
+def _regenerated(path: Path) -> Run:
+    from cli.running import scratch_program
+    from derive.spec import load_spec
+
+    if path.is_dir() and not (path / SPEC).exists():
+        raise RunError(f"{path}: no {SPEC} in it to write the program from: it is of an older version")
+    if not path.is_dir():
+        raise RunError(f"{path}: no such folder; a run's folder is needed, as in runs/NAME-1")
+    with scratch_program(load_spec(path / SPEC)) as program:
+        return load_run(path, program)
+
+
 def predicted(
-    path: Path, images: Sequence[Path], top: int, invert: bool | None, fit: str
+    path: Path, images: Sequence[Path], top: int, invert: bool | None, fit: str, regenerate: bool = False
 ) -> list[Prediction]:
     """Return what the run in a folder makes of images."""
-    return predict_images(open_run(path), images, top=top, invert=invert, fit=fit)
+    return predict_images(open_run(path, regenerate), images, top=top, invert=invert, fit=fit)
 
 
 def prediction_text(predictions: Sequence[Prediction]) -> str:
@@ -53,13 +70,17 @@ def prediction_text(predictions: Sequence[Prediction]) -> str:
 
 
 def evaluated(
-    path: Path, data: str | None, data_dir: Path | None, download: bool | None
+    path: Path,
+    data: str | None,
+    data_dir: Path | None,
+    download: bool | None,
+    regenerate: bool = False,
 ) -> tuple[Evaluation, dict[str, str]]:
     """Return how the run in a folder does on test data, and the files about it by what they are.
 
     Raises RunError, and DataError where the data are missing.
     """
-    run = open_run(path)
+    run = open_run(path, regenerate)
     source = data or run.source
     if not source:
         raise RunError(f"{path}: the run does not say what it was trained on; name it by --data")
@@ -78,9 +99,8 @@ def evaluated(
         if save_mistakes(found, dataset.parts()[found.part][0], [path / name for name in MISTAKES]):
             files["mistakes"] = path / MISTAKES[0]
     shown = {what: str(file) for what, file in files.items()}
-    content = json.dumps(found.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        write_atomically(files["evaluation"], content.encode())
+        write_json(files["evaluation"], found.to_json())
     except OSError as error:
         raise RunError(f"{path / EVALUATION}: cannot be written ({error.strerror or error})") from error
     return found, shown

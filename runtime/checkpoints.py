@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from runtime.arrays import Unreadable, pack, unpack
+from runtime.arrays import MOST_HEADER, Header, Unreadable, pack, read_arrays
 from runtime.errors import RunError
 from runtime.files import write_atomically
-from runtime.parameters import shape_differences
 from runtime.program import Array, Program
-from runtime.snapshot import Snapshot, Standing
+from runtime.settings import Settings
+from runtime.snapshot import Snapshot, Standing, layout
 
-FORMAT = 1
+FORMAT = 2
 KEPT = 2
 SUFFIX = ".safetensors"
 STATE, IDENTITY = "run", "identity"  # entries of the metadata
+THREADS = "threads"  # an entry of the identity
 TREE = ("parameters", "best", "state")
 SECTIONS = ("name", "summary", "input", "output", "loss", "optimizer", "training")
+REASONS = {
+    "settings.epochs": "the learning rate is planned over all epochs, so that every step would be another",
+    "data.sha256": "a value of the data has changed",
+}
 
 
 @dataclass(frozen=True)
@@ -54,22 +61,35 @@ class Checkpoints:
             ) from error
 
     def files(self) -> list[Path]:
-        """The checkpoints, the newest first."""
-        return sorted(self.folder.glob(f"step-*{SUFFIX}"), reverse=True)
+        """The checkpoints, the newest first.  Raises OSError where the folder cannot be read."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as found:
+            names = [each.name for each in found if each.name.startswith("step-")]
+            return [self.folder / name for name in sorted(names, reverse=True) if name.endswith(SUFFIX)]
+        return []
 
-    def load(self, program: Program, warn: Callable[[str], None]) -> Snapshot | None:
-        """The newest whole checkpoint; None where none was written.
+    def load(
+        self, like: Snapshot, warn: Callable[[str], None], other_threads: bool = False
+    ) -> Snapshot | None:
+        """The newest whole checkpoint, of a run whose arrays are `like` these; None where none was written.
 
-        A damaged one is told to `warn` and put aside as NAME.damaged.  Raises RunError where all are
-        damaged, and where a checkpoint is of another run, with the differences.
+        A damaged one is told to `warn` and put aside as NAME.damaged.  Raises RunError, and changes nothing,
+        where a checkpoint cannot be read or is of another run, with the differences; RunError where all are
+        damaged.  With `other_threads`, it may be of a run on another number of threads.
         """
-        files = self.files()
-        for path in files:
-            try:
-                return self._decode(path, program)
-            except Unreadable as error:
-                path.rename(path.with_name(f"{path.name}.damaged"))
-                warn(f"{path}: damaged ({error}), put aside as {path.name}.damaged; using the one before it")
+        path = self.folder
+        try:
+            files = self.files()
+            for path in files:
+                try:
+                    return self._decode(path, like, warn if other_threads else None)
+                except Unreadable as error:
+                    aside = path.with_name(f"{path.name}.damaged")
+                    path.rename(aside)
+                    warn(f"{path}: damaged ({error}), put aside as {aside.name}; using the one before it")
+        except OSError as error:
+            raise RunError(
+                f"{path}: cannot be read ({error.strerror or error}); make it readable, then --resume again"
+            ) from error
         if files:
             raise RunError(f"{self.folder}: no checkpoint is whole, so that the run cannot go on; train anew")
         return None
@@ -81,29 +101,74 @@ class Checkpoints:
         metadata = {STATE: json.dumps(document), IDENTITY: json.dumps(self.identity, sort_keys=True)}
         return pack(arrays, metadata)
 
-    def _decode(self, path: Path, program: Program) -> Snapshot:
-        """The moment of a file.  Raises Unreadable, or RunError for one of another run."""
+    def _decode(self, path: Path, like: Snapshot, warn: Callable[[str], None] | None) -> Snapshot:
+        """The moment of a file.  Raises OSError, Unreadable, or RunError for one of another run."""
+        most = MOST_HEADER + 4 * sum(map(_bytes, (like.parameters, like.parameters, like.state)))
+
+        def accept(header: Header, size: int) -> None:
+            if size > most:
+                raise RunError(f"{path}: of another run: {size:,} bytes, at most {most:,} are expected")
+
+        arrays, metadata = read_arrays(path, accept, checksum=True)
         try:
-            arrays, metadata = unpack(path.read_bytes(), checksum=True)
             document, identity = json.loads(metadata[STATE]), json.loads(metadata[IDENTITY])
-        except (OSError, KeyError, ValueError) as error:
-            raise Unreadable(str(error)) from error
-        found = list(differences(identity, json.loads(json.dumps(self.identity))))
-        if document.get("format") != FORMAT:
-            found.append(f"format is {document.get('format')!r}, this version reads {FORMAT}")
-        if not found:
-            tree = _with_arrays({key: document[key] for key in TREE}, arrays)
-            found += shape_differences(tree["parameters"], program)
-        if found:
-            raise RunError(f"{path}: of another run: {'; '.join(found)}; train anew, without --resume")
-        moment = Snapshot()
-        moment.take(tree["parameters"], tree["best"], tree["state"], Standing.from_dict(document["standing"]))
-        return moment
+            found = list(differences({"format": document.get("format")}, {"format": FORMAT}))
+            if not found:
+                found = self._differences(identity, warn)
+            if not found:
+                tree = _with_arrays({key: document[key] for key in TREE}, arrays)
+                found = list(differences(layout(tree["parameters"]), layout(like.parameters), "parameters"))
+                found += differences(layout(tree["state"]), layout(like.state), "state")
+                if tree["best"]:
+                    found += differences(layout(tree["best"]), layout(like.parameters), "best")
+            if not found:
+                moment = Snapshot()
+                standing = Standing.from_dict(document["standing"])
+                moment.take(tree["parameters"], tree["best"], tree["state"], standing)
+                return moment
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise Unreadable(f"{type(error).__name__}: {error}") from error
+        what = "; ".join(found)
+        raise RunError(f"{path}: of another run: {what}; go on with what it began with, or train anew")
+
+    def _differences(self, identity: Any, warn: Callable[[str], None] | None) -> list[str]:
+        """How the identity of a checkpoint differs from this run's.  Raises RunError for other threads."""
+        here = json.loads(json.dumps(self.identity))
+        found = list(differences(identity, here))
+        there = identity.get(THREADS)
+        if there != here.get(THREADS) and len(found) == 1:
+            text = (
+                f"{self.folder}: the run computed on {there} threads, this program computes on "
+                f"{here.get(THREADS)}, which adds up in another order and gives other last bits"
+            )
+            if warn is None:
+                raise RunError(f"{text}; go on with --threads {there}")
+            warn(text)
+            return []
+        reasons = [REASONS.get(each.partition(" ")[0], "") for each in found]
+        return [f"{each} ({why})" if why else each for each, why in zip(found, reasons, strict=True)]
 
 
-def identity(program: Program, settings: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Which run this is, as JSON values."""
-    return {"program": sections(program.manifest), "settings": dict(settings), "data": dict(data)}
+def _bytes(tree: Mapping[str, Any]) -> int:
+    return sum(_bytes(v) if isinstance(v, Mapping) else getattr(v, "nbytes", 0) for v in tree.values())
+
+
+def identity(program: Program, settings: Settings, data: Mapping[str, Any], planned: bool) -> dict[str, Any]:
+    """Which run this is, as JSON values.
+
+    The number of epochs is part of it only where the learning rate is `planned` over all of them: otherwise a
+    longer run goes through the same steps.
+    """
+    kept = settings.as_dict()
+    computed_on = kept.pop(THREADS, None)
+    if not planned:
+        del kept["epochs"]
+    return {
+        "program": sections(program.manifest),
+        "settings": kept,
+        "data": dict(data),
+        THREADS: computed_on,
+    }
 
 
 def sections(manifest: Mapping[str, Any]) -> dict[str, Any]:

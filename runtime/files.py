@@ -63,6 +63,12 @@ def read_json(path: Path) -> Any:
         raise NotRead(str(error)) from error
 
 
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON values, atomically.  Raises OSError; ValueError for a number that is not finite."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(path, text.encode(errors="backslashreplace"))  # names of files that are not UTF-8
+
+
 def read_regular(path: Path, most: int) -> bytes:
     """All bytes of a regular file.  Raises OSError, and NotRead for a device, a pipe, more than `most`."""
     with regular(path) as (handle, size):
@@ -91,11 +97,10 @@ def regular(path: Path) -> Iterator[tuple[int, int]]:
 
 def read_exactly(handle: int, count: int) -> bytes:
     """The next `count` bytes of a file, fewer at its end.  Raises OSError."""
-    parts = []
-    while count > 0 and (part := os.read(handle, min(count, PIECE))):
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
+    parts = [os.read(handle, count)]
+    while parts[-1] and (count := count - len(parts[-1])):
+        parts.append(os.read(handle, count))
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _no_number(text: str) -> float:

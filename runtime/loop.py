@@ -15,6 +15,7 @@ from runtime.checkpoints import Checkpoints, identity
 from runtime.datasets import fingerprint
 from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Dataset
 from runtime.datasets.description import describe
+from runtime.errors import RunError
 from runtime.health import sample, troubles
 from runtime.interrupt import Interrupt
 from runtime.metrics import Score, evaluate
@@ -62,8 +63,10 @@ class Loop:
         self.best: Parameters = {}
         self.standing = Standing()
         self.good = Snapshot()
-        about = {"name": data.name, "sha256": fingerprint(data)}
-        self.checkpoints = Checkpoints(folder.checkpoints, identity(program, settings.as_dict(), about))
+        sizes = {part: len(inputs) for part, (inputs, _) in data.parts().items()}
+        about = {"name": data.name, **sizes, "sha256": fingerprint(data)}
+        planned = "steps" in self.state
+        self.checkpoints = Checkpoints(folder.checkpoints, identity(program, settings, about, planned))
         self.records = _recorded(settings.epochs)
         self.begin = self.saved = time.perf_counter()
         self.problem: str | None = None
@@ -80,12 +83,19 @@ class Loop:
         patience, at = self.settings.early_stopping, self.standing
         return bool(patience) and at.epoch - 1 - at.best_epoch >= patience
 
-    def resume(self, shown: Progress) -> None:
+    def resume(self, shown: Progress, other_threads: bool = False) -> None:
         """Goes to the newest whole checkpoint; stays at the start where there is none.  Raises RunError."""
-        moment = self.checkpoints.load(self.program, shown.warn)
+        self.good.take(self.parameters, self.best, self.state, self.standing)
+        moment = self.checkpoints.load(self.good, shown.warn, other_threads)
         if moment is None:
             shown.warn(f"{self.folder.path}: no checkpoint was written yet; training begins at the start")
             return
+        at = moment.standing
+        if at.step > self.batches.steps or at.epoch - 1 + bool(at.step) > self.settings.epochs:
+            raise RunError(
+                f"{self.folder.path}: it stands at epoch {at.epoch}, step {at.step}: more than "
+                f"{self.settings.epochs} epochs of {self.batches.steps} steps; ask for more by --epochs"
+            )
         self.standing = moment.restore(self.parameters, self.best, self.state)
         shown.start(self.steps)
 

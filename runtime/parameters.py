@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from runtime.arrays import Unreadable, pack, unpack
+from runtime.arrays import Header, Unreadable, pack, read_arrays
 from runtime.errors import RunError
 from runtime.files import write_atomically
 from runtime.program import Array, Parameters, Program
+from runtime.snapshot import not_finite
+
+DTYPES = ("float32", "float64")
 
 
 def save_parameters(path: Path, parameters: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
@@ -20,47 +23,58 @@ def save_parameters(path: Path, parameters: Mapping[str, Array], metadata: Mappi
 
 
 def load_parameters(path: Path | str, program: Program | None = None) -> Parameters:
-    """Name → array from a file; with a `program`, names, shapes and spec must fit.  Raises RunError."""
-    parameters, metadata = _read(Path(path))
-    if program is not None:
-        if differences := _differences(parameters, metadata, program):
-            raise RunError(f"{path}: does not fit {program.name}: {'; '.join(differences)}")
-        order = [*program.module.PARAMETERS, *program.module.STATISTICS]
-        parameters = {name: parameters[name] for name in order}
-    return parameters
+    """Name → array from a file, every value finite; with a `program`, all must fit it.  Raises RunError.
+
+    Names, shapes and dtype are compared before an array is read.
+    """
+
+    def accept(header: Header, size: int) -> None:
+        if program is not None and (found := _differences(header, program)):
+            raise RunError(f"{path}: does not fit {program.name}: {'; '.join(found)}")
+
+    parameters, _ = _read(Path(path), accept)
+    for name, value in parameters.items():
+        if bad := not_finite(value):
+            raise RunError(f"{path}: {name} has {bad}: nothing can be computed with it; use another run's")
+    if program is None:
+        return parameters
+    return {name: parameters[name] for name in (*program.module.PARAMETERS, *program.module.STATISTICS)}
 
 
 def read_metadata(path: Path | str) -> dict[str, str]:
     """The metadata of a file of parameters: the program's name, its spec's hash.  Raises RunError."""
-    return _read(Path(path))[1]
+    return _read(Path(path), lambda header, size: None)[1]
 
 
-def _read(file: Path) -> tuple[Parameters, dict[str, str]]:
+def _read(file: Path, accept: Callable[[Header, int], None]) -> tuple[Parameters, dict[str, str]]:
     try:
-        return unpack(file.read_bytes())
+        return read_arrays(file, accept)
     except FileNotFoundError as error:
         raise RunError(f"{file}: not found; a run writes parameters.safetensors into its folder") from error
-    except (OSError, Unreadable) as error:
+    except OSError as error:
+        raise RunError(f"{file}: cannot be read ({error.strerror or error})") from error
+    except Unreadable as error:
         raise RunError(f"{file}: not a file of parameters ({error}); use one that a run wrote") from error
 
 
-def shape_differences(found: Mapping[str, Array], program: Program) -> list[str]:
-    """How names and shapes differ from the program's parameters and statistics; [] when they fit."""
+def _differences(header: Header, program: Program) -> list[str]:
+    """How a file's arrays differ from the program's parameters and statistics; [] when they fit."""
     wanted = {**program.module.PARAMETERS, **program.module.STATISTICS}
-    differences = []
-    for name in sorted(wanted.keys() | found.keys()):
-        if name not in found:
-            differences.append(f"{name} is missing")
+    found = []
+    for name in sorted(wanted.keys() | header.arrays.keys()):
+        dtype, shape = header.arrays.get(name, ("", ()))
+        if not dtype:
+            found.append(f"{name} is missing")
         elif name not in wanted:
-            differences.append(f"{name} is unknown")
-        elif found[name].shape != tuple(wanted[name]):
-            differences.append(f"{name} has shape {found[name].shape}, not {tuple(wanted[name])}")
-    return differences
-
-
-def _differences(parameters: Parameters, metadata: Mapping[str, str], program: Program) -> list[str]:
-    found = shape_differences(parameters, program)
-    spec = metadata.get("spec_sha256")
+            found.append(f"{name} is unknown")
+        elif shape != tuple(wanted[name]):
+            found.append(f"{name} has shape {shape}, not {tuple(wanted[name])}")
+        elif dtype not in DTYPES:
+            found.append(f"{name} is {dtype}, not {' or '.join(DTYPES)}")
+    dtypes = {dtype for dtype, _ in header.arrays.values()}
+    if not found and len(dtypes) > 1:
+        found.append(f"its arrays are of several types, {' and '.join(sorted(dtypes))}")
+    spec = header.metadata.get("spec_sha256")
     if not found and spec is not None and spec != program.spec_sha256:
         found.append(f"it was trained for spec {spec[:12]}…, this is {program.spec_sha256[:12]}…")
     return found

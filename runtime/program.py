@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -18,6 +17,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from runtime.errors import EditedProgramWarning, RunError
+from runtime.files import NotRead, read_json
+from runtime.threads import threads
 
 if TYPE_CHECKING:
     from runtime.batches import Batches
@@ -131,6 +132,13 @@ class Program:
         """The spec's own data, batch_size, epochs, seed and validation_split."""
         return cast("Mapping[str, Any]", self.manifest["training"])
 
+    @property
+    def threads(self) -> int | None:
+        """How many threads of this processor it computes on; None where nobody knows, or on a device."""
+        if self.target != "numpy":
+            return None
+        return getattr(self.module, "THREADS", None) or threads()
+
     def init_parameters(self, seed: int, dtype: DTypeLike = np.float32) -> Parameters:
         """Starting parameters and statistics, name → array of `dtype`."""
         return self.module.init_parameters(seed, dtype)
@@ -173,10 +181,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a generated folder, its entries checked.  Raises RunError."""
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        manifest = read_json(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(f"{path}: not found; `derive generate SPEC` writes such a folder") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except NotRead as error:
         raise RunError(f"{path}: cannot be read as JSON ({error}); generate the program again") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__

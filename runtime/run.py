@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from runtime.errors import RunError
+from runtime.files import NotRead, read_json
 from runtime.parameters import load_parameters
 from runtime.preprocessing import Preprocessing
 from runtime.program import MANIFEST, Array, Parameters, Program, load_program
 from runtime.runfolder import PARAMETERS, SUMMARY
+from runtime.snapshot import not_finite
 
 PROGRAM = "program"  # the folder, within that of a run, that holds the program's own
+SPEC = "spec.toml"  # the text of the spec that it was generated from
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,29 @@ class Run:
     classification: bool
 
     def outputs(self, x: Array) -> Array:
-        """The network's outputs (N, …), in evaluation mode, for stored inputs (N, *input_shape)."""
+        """The network's outputs (N, …), in evaluation mode, for stored inputs (N, *input_shape).
+
+        Raises RunError where they are not finite.
+        """
         with np.errstate(all="ignore"):
-            return self.program.module.predict(self.parameters, self.preprocessing(x))
+            outputs = self.program.module.predict(self.parameters, self.preprocessing(x))
+        if bad := not_finite(outputs):
+            raise RunError(
+                f"{self.path}: the network's outputs have {bad}: inputs or parameters are too large; it "
+                "says nothing about these inputs"
+            )
+        return outputs
 
 
-def load_run(path: Path) -> Run:
-    """The run in a folder that `derive train` wrote.
+def load_run(path: Path, program: Program | None = None) -> Run:
+    """The run in a folder that `derive train` wrote, with `program` in place of the folder's own.
 
-    Raises RunError for a folder that is none, a run that has no parameters yet, and parts that do not belong
-    together.
+    Without `program`, the Python file in the folder is run.  Raises RunError for a folder that is none, a run
+    that has no parameters yet, parts that do not belong together, and parameters that are not finite.
     """
     summary = _summary(path)
-    program = load_program(_program_folder(path))
-    if not (path / PARAMETERS).is_file():
+    program = program or load_program(_program_folder(path))
+    if not (path / PARAMETERS).exists():
         status = summary.get("status", "of unknown status")
         raise RunError(f"{path}: no {PARAMETERS} in it (the run is {status}); wait for its end, or resume it")
     parameters = load_parameters(path / PARAMETERS, program)
@@ -63,6 +74,8 @@ def load_run(path: Path) -> Run:
     data = _table(summary, "data", path)
     preprocessing = Preprocessing.from_json(_table(summary, "inputs", path), program.input_shape)
     source = data.get("source") or program.training.get("data") or ""
+    if not isinstance(source, str | dict):
+        raise RunError(f"{path / SUMMARY}: data.source must be text; the file is damaged")
     origin = str(data.get("origin", ""))
     names, classes = _class_names(data, program), bool(data.get("classes", program.classification))
     return Run(path, program, parameters, preprocessing, names, source, origin, classes)
@@ -71,11 +84,13 @@ def load_run(path: Path) -> Run:
 def _summary(path: Path) -> dict[str, Any]:
     file = path / SUMMARY
     try:
-        summary = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        summary = read_json(file)
+    except (FileNotFoundError, NotADirectoryError) as error:
         what = f"no {SUMMARY} in it" if path.is_dir() else "no such folder"
         raise RunError(f"{path}: {what}; a run's folder is needed, as in runs/NAME-1") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise RunError(f"{file}: cannot be read ({error.strerror or error})") from error
+    except NotRead as error:
         raise RunError(f"{file}: cannot be read as JSON ({error})") from error
     if not isinstance(summary, dict):
         raise RunError(f"{file}: not the summary of a run")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import RunError
-from runtime.files import remove_temporaries, write_atomically
+from runtime.files import NotRead, read_json, remove_temporaries, write_json
 
 SUMMARY = "summary.json"
 PARAMETERS = "parameters.safetensors"
@@ -18,6 +17,7 @@ CHECKPOINTS = "checkpoints"
 CURVES = ("curves.png", "curves.svg")
 LOCK = ".lock"
 ROOT = Path("runs")
+DAMAGED = "remove it, and --resume with the options that the run began with"
 
 
 class RunFolder:
@@ -53,13 +53,14 @@ def claim_run_folder(
 ) -> RunFolder:
     """A folder for a new run: `path`, new or empty, or the next free `root`/`name`-1, -2 ….
 
-    The settings go into its summary at once.  Of two runs that ask for one folder, the second is refused,
-    with a RunError.
+    The settings go into its summary at once; where that cannot be written, a new folder is removed again.  Of
+    two runs that ask for one folder, the second is refused, with a RunError.
     """
     try:
         if path is None:
-            path = _next_free(root, name)
+            path, new = _next_free(root, name), True
         else:
+            new = not path.exists()
             path.mkdir(parents=True, exist_ok=True)
         folder = _locked(path)
         if any(entry.name != LOCK for entry in path.iterdir()):
@@ -71,18 +72,31 @@ def claim_run_folder(
     except OSError as error:
         where = error.filename or path or root
         raise RunError(f"{where}: cannot be used as a run folder ({error.strerror or error})") from error
-    write_summary(folder, {"name": name, "status": "running", "settings": dict(settings or {})})
+    try:
+        write_summary(folder, {"name": name, "status": "running", "settings": dict(settings or {})})
+    except RunError:
+        (path / LOCK).unlink()
+        if new:
+            path.rmdir()
+        folder.release()
+        raise
     return folder
 
 
 def reopen_run_folder(path: Path) -> RunFolder:
-    """The folder of a run that is to go on, without what a killed writer left.  Raises RunError."""
+    """The folder of a run that is to go on, without what a killed writer left.  Raises RunError.
+
+    What is written into it stays there: where a folder of its own is a symbolic link, it is refused.
+    """
     if not path.is_dir():
         raise RunError(f"{path}: no such folder; --resume takes the folder of a run, as in runs/NAME-1")
-    entries = {entry.name for entry in path.iterdir()}
-    if entries - {LOCK} and not entries & {SUMMARY, CHECKPOINTS}:
-        raise RunError(f"{path}: no run's folder: it has neither {SUMMARY} nor {CHECKPOINTS}/")
     try:
+        entries = {entry.name for entry in path.iterdir()}
+        if entries - {LOCK} and not entries & {SUMMARY, CHECKPOINTS}:
+            raise RunError(f"{path}: no run's folder: it has neither {SUMMARY} nor {CHECKPOINTS}/")
+        for each in path.rglob("*"):
+            if each.is_symlink() and each.is_dir():
+                raise RunError(f"{each}: a symbolic link to a folder; a run's folder has none: put it there")
         folder = _locked(path)
         for each in (folder.path, folder.checkpoints):
             remove_temporaries(each)
@@ -90,6 +104,11 @@ def reopen_run_folder(path: Path) -> RunFolder:
         where = error.filename or path
         raise RunError(f"{where}: cannot be used as a run folder ({error.strerror or error})") from error
     return folder
+
+
+def begin_again(folder: RunFolder, settings: Mapping[str, Any]) -> None:
+    """Says in the summary that the run goes on, and with which settings.  Raises RunError."""
+    write_summary(folder, {**_summary(folder.path), "status": "running", "settings": dict(settings)})
 
 
 def newest_run(name: str, *, root: Path = ROOT) -> Path:
@@ -102,20 +121,34 @@ def newest_run(name: str, *, root: Path = ROOT) -> Path:
 
 
 def recorded_settings(path: Path) -> dict[str, Any]:
-    """The settings that a run began with, {} where it was killed before it wrote them."""
+    """The settings that a run began with, {} where it was killed before it wrote them.  Raises RunError."""
+    settings = _summary(path).get("settings", {})
+    if not isinstance(settings, dict):
+        raise RunError(f"{path / SUMMARY}: settings must be a table; {DAMAGED}")
+    return settings
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    """The summary of a run that is to go on, {} where there is none.  Raises RunError."""
+    file = path / SUMMARY
     try:
-        settings = json.loads((path / SUMMARY).read_text(encoding="utf-8"))["settings"]
-    except (OSError, ValueError, KeyError, TypeError):
+        summary = read_json(file)
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    return settings if isinstance(settings, dict) else {}
+    except OSError as error:
+        raise RunError(f"{file}: cannot be read ({error.strerror or error})") from error
+    except NotRead as error:
+        raise RunError(f"{file}: cannot be read as JSON ({error}); {DAMAGED}") from error
+    if not isinstance(summary, dict):
+        raise RunError(f"{file}: not the summary of a run; {DAMAGED}")
+    return summary
 
 
 def write_summary(folder: RunFolder, summary: Mapping[str, Any]) -> None:
     """Replaces the summary.  Raises RunError."""
     path = folder.path / SUMMARY
-    text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        write_atomically(path, text.encode())
+        write_json(path, summary)
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
@@ -133,7 +166,7 @@ def _next_free(root: Path, name: str) -> Path:
 
 
 def _locked(path: Path) -> RunFolder:
-    handle = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runtime.errors import RunError
+from runtime.typed import require_types
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Settings:
     """The same settings on the same data and machine give the same run, bit for bit.
 
     `early_stopping` is the patience in epochs; 0 trains to the last epoch.  `data` is what the samples were
-    asked for as, where that is not what the spec says.  `target` is the program that trains.
+    asked for as, where that is not what the spec says.  `target` is the program that trains, `threads` how
+    many it computes on (None: as many as it was loaded with).
     """
 
     epochs: int
@@ -26,8 +28,13 @@ class Settings:
     standardize: str = "none"
     augmentation: Mapping[str, Any] = field(default_factory=dict)
     target: str = "numpy"
+    threads: int | None = None
 
     def __post_init__(self) -> None:
+        try:
+            require_types(self)
+        except TypeError as error:
+            raise RunError(str(error)) from None
         if self.epochs < 1 or self.batch_size < 1 or self.seed < 0:
             raise RunError(f"epochs {self.epochs}, batch size {self.batch_size}, seed {self.seed}: too small")
         if not 0 <= self.validation_split < 1:
@@ -36,6 +43,7 @@ class Settings:
             raise RunError(f"early stopping {self.early_stopping}: a patience in epochs, or 0 for none")
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as JSON values; the target only where it is not NumPy."""
+        """The settings as JSON values; the target only where it is not NumPy, threads where known."""
         values = asdict(self)
-        return values if self.target != "numpy" else {k: v for k, v in values.items() if k != "target"}
+        usual = {"target": "numpy", "threads": None}
+        return {key: value for key, value in values.items() if key not in usual or value != usual[key]}

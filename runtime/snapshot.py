@@ -11,6 +11,7 @@ import numpy as np
 
 from runtime.program import Array, Parameters, Program, State
 from runtime.result import EpochRecord
+from runtime.typed import require_types
 
 
 @dataclass
@@ -41,8 +42,13 @@ class Standing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Standing:
-        """The standing that `as_dict` gave.  Raises TypeError for other values."""
-        return cls(**{**values, "history": [EpochRecord(**row) for row in values["history"]]})
+        """The standing that `as_dict` gave.  Raises TypeError, ValueError, KeyError for other values."""
+        standing = cls(**{**values, "history": [EpochRecord(**row) for row in values["history"]]})
+        for each in (standing, *standing.history):
+            require_types(each)
+        if standing.epoch < 1 or min(standing.step, standing.seen, standing.best_epoch) < 0:
+            raise ValueError("a count is below 0")
+        return standing
 
 
 class Snapshot:
@@ -67,6 +73,21 @@ class Snapshot:
         copy_values(self.best, best)
         copy_values(self.state, state)
         return self.standing.copy()
+
+
+def layout(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """What is where in a tree of arrays, numbers and tables: "state/m" → "float32 (10,)"."""
+    found = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, np.ndarray):
+            found[name] = f"{value.dtype} {value.shape}"
+        elif isinstance(value, Mapping):
+            found |= layout(value, f"{name}/")
+        else:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            found[name] = "number" if number else type(value).__name__
+    return found
 
 
 def copy_values(source: dict[str, Any], target: dict[str, Any]) -> None:
@@ -98,22 +119,23 @@ def first_bad_tensor(program: Program, parameters: Parameters, x: Array, t: Arra
     Parameters and statistics, outputs, the loss, gradients from the last layer to the first.
     """
     for name, value in parameters.items():
-        if bad := _bad(value):
+        if bad := not_finite(value):
             return f"parameter {name} before the step ({bad})"
     module = program.module
     with np.errstate(all="ignore"):
-        if bad := _bad(module.predict(parameters, x)):
+        if bad := not_finite(module.predict(parameters, x)):
             return f"the output of the network ({bad})"
         value, gradients = module.loss_and_gradients(parameters, x, t, seed=seed)
         if not np.isfinite(value):
             return f"the loss itself ({value}; parameters and outputs are finite)"
     for name in reversed(list(module.PARAMETERS)):
-        if bad := _bad(gradients[name]):
+        if bad := not_finite(gradients[name]):
             return f"the gradient of {name} ({bad})"
     return "a parameter, by the update after the step"
 
 
-def _bad(value: Array) -> str:
+def not_finite(value: Array) -> str:
+    """How many values are not finite: "3 NaN, 0 infinite of 10"; "" where all are."""
     nan, infinite = int(np.isnan(value).sum()), int(np.isinf(value).sum())
     if not nan and not infinite:
         return ""

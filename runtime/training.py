@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -21,6 +22,7 @@ from runtime.runfolder import (
     CURVES,
     PARAMETERS,
     RunFolder,
+    begin_again,
     claim_run_folder,
     reopen_run_folder,
     write_summary,
@@ -35,6 +37,7 @@ def train(
     *,
     run_dir: Path | RunFolder | None = None,
     resume: bool = False,
+    other_threads: bool = False,
     checkpoint_every: int | None = None,
     progress: bool = True,
     stream: TextIO | None = None,
@@ -44,7 +47,8 @@ def train(
     """Trains in float32 and writes checkpoints, parameters, summary and curves into the run folder.
 
     `resume` goes on with the run in `run_dir`, from its newest whole checkpoint; the outcome is that of a run
-    that was never cut short, bit for bit.  `checkpoint_every` counts steps; without it, epochs.
+    that was never cut short, bit for bit.  On another number of threads it is another, in its last bits, and
+    refused but for `other_threads`.  `checkpoint_every` counts steps; without it, epochs.
     The last, short batch of an epoch is used too.  On the first Ctrl-C or SIGTERM the step is finished and
     what there is is saved (status "interrupted").  Raises TrainingStopped when the loss becomes NaN or
     infinite, after saving the last good parameters; RunError for bad settings, a folder that is in use or
@@ -53,6 +57,7 @@ def train(
     check_fit(program, dataset, settings)
     if checkpoint_every is not None and checkpoint_every < 1:
         raise RunError(f"a checkpoint every {checkpoint_every} steps: at least 1")
+    settings = _with_threads(settings, program)
     with (
         _folder(program, settings, run_dir, resume) as folder,
         Interrupt() as interrupt,
@@ -62,7 +67,8 @@ def train(
         shown = Progress(settings.epochs, loop.batches.steps, bar=progress, stream=stream, quiet=quiet)
         with contextlib.closing(shown):
             if resume:
-                loop.resume(shown)
+                loop.resume(shown, other_threads)
+                begin_again(folder, settings.as_dict())
             loop.run(shown)
         result = loop.result()
         _save(result, folder, program, plots)
@@ -81,6 +87,16 @@ def _folder(
     if run_dir is None:
         raise RunError("which run is to go on? Name its folder")
     return reopen_run_folder(run_dir)
+
+
+def _with_threads(settings: Settings, program: Program) -> Settings:
+    """The settings with the number of threads that the program computes on.  Raises RunError for another."""
+    if settings.threads not in (None, program.threads):
+        raise RunError(
+            f"{program.name}: it was loaded with {program.threads} threads, not {settings.threads}; set "
+            "their number before it is loaded"
+        )
+    return replace(settings, threads=program.threads)
 
 
 def check_fit(program: Program, dataset: Dataset, settings: Settings) -> None:

@@ -377,7 +377,7 @@ def test_checkpoint_of_another_spec_is_refused_with_the_differences(adam: Progra
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        (replace(SETTINGS, epochs=5), "settings.epochs is 4, here 5"),
+        (replace(SETTINGS, batch_size=8), "settings.batch_size is 16, here 8"),
         (replace(SETTINGS, seed=4), "settings.seed is 3, here 4"),
     ],
 )
@@ -455,7 +455,7 @@ def test_state_keeps_every_kind_of_value(adam: Program, tmp_path: Path) -> None:
     moment.take(parameters, {}, state, Standing(epoch=2, step=1, total=0.1, seen=16))
     store = Checkpoints(tmp_path, {"a": 1})
     store.save(moment, 7)
-    found = store.load(adam, pytest.fail)
+    found = store.load(moment, pytest.fail)
     assert found is not None and found.standing == moment.standing
     assert found.state["deep"]["v"].tolist() == [0, 1, 2]
     assert {k: v for k, v in found.state.items() if k != "deep"} == {

@@ -16,6 +16,7 @@ from codegen.generate import MANIFEST, Generated
 from derive.prose import Prose, _, say
 from runtime.checkpoints import differences, sections
 from runtime.errors import RunError
+from runtime.files import NotRead, read_json
 from runtime.program import read_manifest
 from runtime.run import PROGRAM
 from runtime.runfolder import SUMMARY
@@ -59,15 +60,17 @@ def trained(folder: Path, generated: Generated) -> Trained:
 
 def _object(path: Path, required: bool = False) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        found = read_json(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
         if not required:
             return {}
         raise RunError(
             f"{path.parent}: no {path.name} in it; is it a folder that `derive train` wrote?"
         ) from error
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read ({error})") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except NotRead as error:
+        raise RunError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(found, dict):
         raise RunError(f"{path}: not a JSON object")
     return found
@@ -77,7 +80,7 @@ def shown(run: Trained) -> Shown:
     """Return a run as it stands on the page, in the reader's language."""
     try:
         return _shown(run)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise RunError(f"{SUMMARY} or {EVALUATION} of the run is damaged ({error!r}); run it anew") from error
 
 

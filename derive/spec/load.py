@@ -55,7 +55,7 @@ def parse_spec(text: str, filename: str) -> Spec:
     A byte order mark and CRLF line ends are accepted.  Raises SpecError with every problem of the text.
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
-    filename = FilePath(filename).name
+    filename = FilePath(filename).name.encode(errors="replace").decode()
     try:
         encoded = text.encode()
     except UnicodeEncodeError:

@@ -72,11 +72,15 @@ def _run() -> int:
 
     from cli.commands import derive
 
+    if "_DERIVE_COMPLETE" in os.environ:  # what a shell asks for
+        derive.main(prog_name="derive")
     try:
-        return int(derive.main(prog_name="derive", standalone_mode=False) or 0)
+        with derive.make_context("derive", sys.argv[1:]) as context:
+            derive.invoke(context)
+        return 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # Click met it first
-            raise end.__context__ from None
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except click.ClickException as error:
         error.show()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -225,7 +226,7 @@ def _import(path: Path) -> ModuleType:
     """The module at `path`, outside `sys.modules` and without a bytecode file beside it."""
     if not path.is_file():
         raise RunError(f"{path}: not found; generate the program again")
-    name = f"chainrule_program_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    name = f"chainrule_program_{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise RunError(f"{path}: not a Python file")

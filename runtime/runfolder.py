@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Mapping
@@ -56,11 +57,11 @@ def claim_run_folder(
     The settings go into its summary at once; where that cannot be written, a new folder is removed again.  Of
     two runs that ask for one folder, the second is refused, with a RunError.
     """
+    new = path is None or not path.exists()
     try:
         if path is None:
-            path, new = _next_free(root, name), True
+            path = _next_free(root, name)
         else:
-            new = not path.exists()
             path.mkdir(parents=True, exist_ok=True)
         folder = _locked(path)
         if any(entry.name != LOCK for entry in path.iterdir()):
@@ -70,17 +71,25 @@ def claim_run_folder(
                 f"with that run by --resume {path}"
             )
     except OSError as error:
+        if new and path is not None:
+            _remove_empty(path)
         where = error.filename or path or root
         raise RunError(f"{where}: cannot be used as a run folder ({error.strerror or error})") from error
     try:
         write_summary(folder, {"name": name, "status": "running", "settings": dict(settings or {})})
     except RunError:
-        (path / LOCK).unlink()
         if new:
-            path.rmdir()
+            _remove_empty(path)
         folder.release()
         raise
     return folder
+
+
+def _remove_empty(path: Path) -> None:
+    """Removes a folder in which no more than a lock lies."""
+    with contextlib.suppress(OSError):
+        (path / LOCK).unlink(missing_ok=True)
+        path.rmdir()
 
 
 def reopen_run_folder(path: Path) -> RunFolder:

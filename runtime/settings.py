@@ -9,6 +9,8 @@ from typing import Any
 from runtime.errors import RunError
 from runtime.typed import require_types
 
+TARGETS = ("numpy", "cuda")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -37,6 +39,8 @@ class Settings:
             raise RunError(str(error)) from None
         if self.epochs < 1 or self.batch_size < 1 or self.seed < 0:
             raise RunError(f"epochs {self.epochs}, batch size {self.batch_size}, seed {self.seed}: too small")
+        if self.target not in TARGETS or (self.threads is not None and self.threads < 1):
+            raise RunError(f"target {self.target!r} on {self.threads} threads: numpy or cuda, on at least 1")
         if not 0 <= self.validation_split < 1:
             raise RunError(f"validation split {self.validation_split}: must be at least 0 and below 1")
         if self.early_stopping < 0:

@@ -9,7 +9,7 @@ import pickle
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 import runs
+from disk import Disk
 from runs import outcome, quiet, signal, with_functions
 
 from bench.kill_resume import rehearse
 from cli.running import scratch_program
 from derive.library import OPTIMIZERS
 from derive.spec.load import parse_spec
-from runtime import files
 from runtime.arrays import START, Unreadable, pack, unpack
 from runtime.checkpoints import Checkpoints, differences
 from runtime.datasets.dataset import Dataset
@@ -238,35 +238,6 @@ def test_what_a_killed_writer_left_is_removed(adam: Program, tmp_path: Path) -> 
 
 
 # ---- A full disk (fault 27) -----------------------------------------------------------------
-
-
-class Disk:
-    """Counts what goes to the disk, and fails from call number `full` on, until there is room again."""
-
-    CALLS = ("write", "fsync")
-
-    def __init__(self, full: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.full, self.calls = full, 0
-        for name in self.CALLS:
-            monkeypatch.setattr(files.os, name, self.wrapped(getattr(os, name)))
-        replace_file, open_file = Path.replace, os.open
-        monkeypatch.setattr(Path, "replace", lambda a, b: (self.count(), replace_file(a, b))[1])
-        monkeypatch.setattr(
-            files.os, "open", lambda p, how, *m: (how & os.O_CREAT and self.count(), open_file(p, how, *m))[1]
-        )
-
-    def count(self) -> None:
-        self.calls += 1
-        if self.calls >= self.full:
-            raise OSError(28, "No space left on device")
-
-    def wrapped(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(handle: int, *arguments: Any) -> Any:
-            if not os.path.isdir(f"/proc/self/fd/{handle}"):  # noqa: PTH112 - a folder's fsync is no write
-                self.count()
-            return real(handle, *arguments)
-
-        return call
 
 
 def test_full_disk_at_every_call_leaves_the_old_file(tmp_path: Path) -> None:

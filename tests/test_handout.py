@@ -482,7 +482,7 @@ def a_run(names: list[str]) -> Trained:
     counts = [[9 if i == j else (i + j) % 3 for j in range(len(names))] for i in range(len(names))]
     classes = [{"name": name} for name in names]
     evaluation = {"test_accuracy": 0.875, "test_loss": 0.4, "classes": classes, "confusion": counts}
-    return Trained(summary, {**evaluation, "data": {"origin": HOSTILE}})
+    return Trained(Path("run"), summary, {**evaluation, "data": {"origin": HOSTILE}})
 
 
 def test_names_and_descriptions_stay_text(show):

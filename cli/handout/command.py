@@ -60,7 +60,7 @@ def handout(
     reader = reader_of(**choices)
     shown = handout_of(found, form=form, gradcheck=gradcheck, run=run)
     with reading(reader):
-        content = page(shown).encode()
+        content = page(shown).encode(errors="replace")
     if as_pdf:
         content = printed(content, browser)
     write_file(where, content)

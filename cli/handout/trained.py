@@ -28,6 +28,7 @@ EVALUATION = "evaluation.json"
 class Trained:
     """A run's files, read: its summary, and its evaluation if there is one ({} otherwise)."""
 
+    folder: Path
     summary: dict[str, Any]
     evaluation: dict[str, Any]
 
@@ -55,7 +56,7 @@ def trained(folder: Path, generated: Generated) -> Trained:
         raise RunError(
             f"{folder}: a run of another spec: {'; '.join(found)}; train anew, or use the old spec"
         )
-    return Trained(summary, _object(folder / EVALUATION))
+    return Trained(folder, summary, _object(folder / EVALUATION))
 
 
 def _object(path: Path, required: bool = False) -> dict[str, Any]:
@@ -81,7 +82,9 @@ def shown(run: Trained) -> Shown:
     try:
         return _shown(run)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise RunError(f"{SUMMARY} or {EVALUATION} of the run is damaged ({error!r}); run it anew") from error
+        raise RunError(
+            f"{run.folder}: {SUMMARY} or {EVALUATION} is damaged ({error!r}); run it anew"
+        ) from error
 
 
 def _shown(run: Trained) -> Shown:

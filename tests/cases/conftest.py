@@ -1,0 +1,58 @@
+"""What the cases share: the command run in an empty folder, and a finished run."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from small import SMALL, small_data
+
+from cli.main import main
+
+
+@pytest.fixture
+def derive(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in an empty folder; return its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["derive", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return int(exit_info.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a spec, its data, an image and a finished run."""
+    root = tmp_path_factory.mktemp("trained")
+    data = small_data()
+    parts = {"x_train": data.train_x, "y_train": data.train_t, "x_test": data.test_x, "y_test": data.test_t}
+    np.savez(root / "data.npz", **parts)
+    (root / "small.toml").write_text(SMALL)
+    Image.fromarray(data.train_x[0, :, :, 0]).save(root / "a.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr(sys, "argv", ["derive", "train", "small.toml", "--run-dir", "run", "--quiet"])
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+    assert exit_info.value.code == 0
+    return root
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, to be spoilt."""
+    shutil.copytree(trained / "run", tmp_path / "run")
+    return tmp_path / "run"

@@ -18,6 +18,7 @@ from codegen.equation import EquationLowering, Known
 from codegen.program import BATCH, Draw, EquationNote, Loop, Program, Shape, Statement, Value
 from derive import notation
 from derive.deriving import Derivation, NumberedEquation
+from derive.index import cotangent, primal
 from derive.present.text import matrix_text, shape_text
 
 SECTION = {
@@ -27,6 +28,7 @@ SECTION = {
     "backward": "backward",
     "update": "update",
 }
+INPUT_GRADIENT = cotangent("x")
 SECTIONS = ("forward", "evaluation", "loss", "backward", "input_gradient", "statistics", "update")
 Copies = dict[tuple[str, int], set[WindowKey]]
 MODE = {
@@ -58,6 +60,9 @@ class _Lowering:
         self.copies = dict(copies)
         self.parameters = {p.name for p in derivation.network.parameters}
         self.values: dict[str, Value] = {}
+        constants = derivation.network.spec.optimizer.options
+        self.constants = {name: notation.name(name).identifier for name in constants}
+        self.identifiers = {*notation.RESERVED, *self.constants.values()}
         self.sections: dict[str, list[Statement]] = {name: [] for name in SECTIONS}
         self.known = Known()
         self.needed = self._needed()
@@ -73,18 +78,17 @@ class _Lowering:
         for statistic in network.statistics:
             self._declare(statistic.name, statistic.shape, "statistic")
         for noise in network.noise:
-            self.values[noise.name] = Value(
-                noise.name, (BATCH, *noise.shape), "local", notation.name(noise.name).identifier, truth=True
-            )
-        trained = {f"d{p.name}" for p in network.parameters}
+            self._add(Value(noise.name, (BATCH, *noise.shape), "local", "", truth=True))
+        trained = {cotangent(p.name) for p in network.parameters}
         computed = [e for e in self.derivation.equations if not e.shown_only]
         for equation in computed:
             self._lower(equation, trained)
         self.sections["evaluation"] = self._evaluation()
         notes = {e.number: _note(e) for e in computed}
         sections: dict[str, tuple[Statement | Loop, ...]] = {n: tuple(s) for n, s in self.sections.items()}
-        constants = {name: notation.name(name).identifier for name in network.spec.optimizer.options}
-        return Program(sections, self.values, notes, network.output, constants)
+        return Program(
+            sections, self.values, notes, network.output, self.constants, input_gradient=INPUT_GRADIENT
+        )
 
     def _evaluation(self) -> list[Statement]:
         """Return the forward statements of evaluation mode; [] where they are those of training."""
@@ -97,10 +101,19 @@ class _Lowering:
 
     def _declare(self, name: str, shape: Shape, kind: str) -> None:
         integer = kind == "target" and self.derivation.network.labels
-        identifier = notation.name(name).identifier
-        if name.removeprefix("d") in self.parameters:  # a name that an optimizer may use too
-            identifier = name
-        self.values.setdefault(name, Value(name, shape, kind, identifier, integer=integer))
+        of = primal(name) if kind == "gradient" else None
+        if name not in self.values:
+            self._add(Value(name, shape, kind, "", integer=integer, of=of or ""))
+
+    def _add(self, value: Value) -> None:
+        """Declare a value under the identifier that the table of names gives it, or the next that is free."""
+        wanted = notation.identifier(value.name)
+        identifier, count = wanted, 1
+        while identifier in self.identifiers:
+            count += 1
+            identifier = f"{wanted}_{count}"
+        self.identifiers.add(identifier)
+        self.values[value.name] = replace(value, identifier=identifier)
 
     def _lower(self, numbered: NumberedEquation, trained: set[str]) -> None:
         equation = numbered.computed
@@ -141,9 +154,9 @@ class _Lowering:
 
     def _needed(self) -> set[str]:
         """Return the cotangents on the way to the gradient of a parameter."""
-        needed = {f"d{name}" for name in self.parameters}
+        needed = {cotangent(name) for name in self.parameters}
         for later in reversed(self.derivation.role("backward")):
-            if later.name in needed:
+            if later.symbol in needed:
                 needed |= set(later.computed.reads())
         return needed
 
@@ -157,15 +170,14 @@ class _Lowering:
         while candidate in self.values:
             count += 1
             candidate = f"{name}_{count}"
-        identifier = notation.name(candidate).identifier
-        self.values[candidate] = Value(candidate, shape, "local", identifier, truth=truth, zeroed=zeroed)
+        self._add(Value(candidate, shape, "local", "", truth=truth, zeroed=zeroed))
         return candidate
 
 
 def _note(numbered: NumberedEquation) -> EquationNote:
     equation = numbered.equation
     return EquationNote(
-        numbered.number, numbered.role, equation.name, matrix_text(equation), shape_text(equation)
+        numbered.number, numbered.role, numbered.name, matrix_text(equation), shape_text(equation)
     )
 
 

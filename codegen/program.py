@@ -146,7 +146,7 @@ class Value:
     ``kind`` is input, target, parameter, statistic, gradient, state or local; ``identifier`` what programs
     call it, ``slot`` the value whose memory it takes over ("" for its own), ``piece`` how many samples it
     holds at a time (0: all).  ``integer`` is whether it holds labels, ``truth`` whether truth values,
-    ``zeroed`` whether it starts as zeros, some of which stay.
+    ``zeroed`` whether it starts as zeros, some of which stay.  ``of`` is the parameter whose gradient it is.
     """
 
     name: str
@@ -158,6 +158,7 @@ class Value:
     piece: int = 0
     truth: bool = False
     zeroed: bool = False
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,7 @@ class Program:
 
     Sections: ``forward``, ``evaluation`` (the forward statements when not training; empty where they are the
     same), ``loss``, ``backward``, ``input_gradient``, ``statistics`` (running means and such), ``update``.
+    ``output`` and ``input_gradient`` name the values that programs give out.
     ``constants`` maps the symbols that stand for hyper-parameters to their identifiers, ``shared`` what is
     computed for several equations to the numbers of the others.
     """
@@ -187,6 +189,7 @@ class Program:
     output: str
     constants: dict[str, str]
     shared: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    input_gradient: str = ""
 
     def statements(self, *sections: str) -> Iterator[Statement]:
         """Give the statements of some sections in order, those of loops among them."""

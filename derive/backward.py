@@ -10,7 +10,7 @@ from sympy import Add, Expr, Indexed, log
 
 from derive.adjoint import NO_GRADIENT, Adjoint, NoGradient, adjoint, adjoint_equation, named
 from derive.compact import Compact, compact_gradient
-from derive.differentiate import CannotDifferentiate, cotangent
+from derive.differentiate import CannotDifferentiate
 from derive.index import (
     Equation,
     Reduction,
@@ -18,7 +18,9 @@ from derive.index import (
     access,
     accesses,
     apart,
+    cotangent,
     name_of,
+    primal,
     reductions,
     tensor,
 )
@@ -103,7 +105,7 @@ class Backward:
         bases = {base: b for instance in layer.instances for base, b in instance.bases.items()}
         whole = Instance(compact.equation, bases, layer.instances[0].sizes)
         equation = self._instantiate(compact.equation, whole)
-        name = equation.name.removeprefix("d")
+        name = str(primal(equation.name))
         long = self._collect(name)
         if long is None:
             return

@@ -18,8 +18,7 @@ from functools import cache
 import sympy
 from sympy import Add, Expr, Indexed, IndexedBase, Mul
 
-from derive.differentiate import cotangent
-from derive.index import Equation, Sum, accesses, apart, canonical_sums, name_of, reductions
+from derive.index import Equation, Sum, accesses, apart, canonical_sums, cotangent, name_of, reductions
 from derive.prose import _
 from derive.simplify import length, tidy
 

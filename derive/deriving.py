@@ -10,8 +10,8 @@ from sympy import Add
 
 from derive.adjoint import adjoint, computed, named
 from derive.backward import Backward
-from derive.differentiate import CannotDifferentiate, cotangent
-from derive.index import Equation
+from derive.differentiate import CannotDifferentiate
+from derive.index import Equation, cotangent
 from derive.network import Instance, Network, build_network
 from derive.numbering import Book, NumberedEquation
 from derive.output import Output

@@ -1,6 +1,6 @@
 """Derivatives of index equations: SymPy differentiates, Kronecker deltas are contracted.
 
-``vjp`` turns z[free] = right side and the cotangent dz into the index equation of the cotangent of any tensor
+``vjp`` turns z[free] = right side and the cotangent ∂z into the index equation of the cotangent of any tensor
 that the right side reads.  Nothing here knows a function or a layer by name.
 """
 
@@ -24,6 +24,7 @@ from derive.index import (
     accesses,
     apart,
     canonical_sums,
+    cotangent,
     fresh_index,
     index,
     name_of,
@@ -54,11 +55,6 @@ class LocalTerm:
     coefficient: Expr
     subscripts: tuple[Expr, ...]
     axes: tuple[Tuple, ...]
-
-
-def cotangent(name: str) -> str:
-    """Return the name of the cotangent (∂E/∂) of a tensor."""
-    return f"d{name}"
 
 
 def local_terms(expression: Expr, base: IndexedBase) -> list[LocalTerm]:
@@ -148,9 +144,9 @@ def _evaluated(derivative: Expr) -> Expr:
 
 @cache
 def vjp(equation: Equation, name: str) -> Equation:
-    """Return the equation of d{name}, the cotangent of the tensor ``name`` that the equation reads.
+    """Return the equation of ∂name, the cotangent of the tensor ``name`` that the equation reads.
 
-    d{name}[q] = Σ dz[free] · ∂right/∂{name}[q], contracted.  Raises CannotDifferentiate.
+    ∂name[q] = Σ ∂z[free] · ∂right/∂name[q], contracted.  Raises CannotDifferentiate.
     """
     base = equation.reads()[name]
     seed = access(tensor(cotangent(equation.name), *equation.left.base.shape), *equation.free)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Indexed, IndexedBase, Symbol, Tuple
 
+DIFFERENTIAL = "d "
 # What indices bound together are called where their own names are taken: the second of two samples, …
 KIN = {
     "n": "m",
@@ -43,6 +44,22 @@ def tensor(name: str, *shape: object) -> IndexedBase:
 def name_of(base: IndexedBase) -> str:
     """Return a tensor's name."""
     return str(base.label)
+
+
+def cotangent(name: str) -> str:
+    """Return the name of a tensor's cotangent, ∂E/∂name: with a space, which no tensor's own name has."""
+    return f"{DIFFERENTIAL}{name}"
+
+
+def primal(name: str) -> str | None:
+    """Return the name of the tensor that a tensor is the cotangent of, None for what is no cotangent."""
+    return name.removeprefix(DIFFERENTIAL) if name.startswith(DIFFERENTIAL) else None
+
+
+def plain_name(name: str) -> str:
+    """Return a tensor's name in letters and digits: dz1 for the cotangent of z1."""
+    of = primal(name)
+    return name if of is None else f"d{of}"
 
 
 class Reduction(Expr):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from derive.index import plain_name, primal
 from derive.reader import reader
 
 
@@ -64,11 +65,17 @@ GREEK = {
     "var": (r"\bar{v}", "v̄"),
 }
 DELTA = (r"\delta", "δ")
+# What C calls something else and a tensor could be called: its name ends with the number of its layer.
+RESERVED: Final = frozenset(
+    {"exp2", "exp10", "expm1", "log2", "log10", "j0", "j1", "y0", "y1"}
+    | {f"{kind}{count}" for kind in ("float", "double", "int", "uint", "uint8") for count in range(1, 65)}
+)
 # What else letters are called, by the reader's notation: a row changes as a whole, where no letter is taken.
 PROFILES: Final[dict[str, tuple[dict[str, str], ...]]] = {
     "common": (),
     "lectures": ({"z": "x"}, {"t": "y", "T": "Y"}),
 }
+_PRE_ACTIVATION = re.compile(r"z(?![A-Za-z])")
 _NUMBERED = re.compile(r"([A-Za-z]+?)(?:(\d+)(?:_(\d+))?|@(.+))")
 
 
@@ -100,10 +107,14 @@ def exchanged(text: str, letters: Mapping[str, str]) -> str:
 
 
 def differentiated(symbol: str) -> str | None:
-    """Return x for the symbol dx of ∂E/∂x, else None; that of a pre-activation, δ, is a letter of its own."""
-    if len(symbol) < 2 or not symbol.startswith("d") or symbol in FIXED:
-        return None
-    return symbol[1:]
+    """Return x for a cotangent that is written ∂E/∂x; None for δ, a letter of its own, and for all else."""
+    of = primal(symbol)
+    return None if of is None or _PRE_ACTIVATION.match(of) else of
+
+
+def is_delta(symbol: str) -> bool:
+    """Whether a symbol is the cotangent of a pre-activation, δ."""
+    return primal(symbol) is not None and differentiated(symbol) is None
 
 
 def capital(letter: str) -> str:
@@ -122,32 +133,38 @@ def parts(symbol: str, matrix: bool = False) -> Parts:
     if matrix:
         one = parts(symbol)
         return Parts(capital(one.latex), capital(one.text), one.upper)
-    is_delta = symbol.startswith("dz")
-    match = _NUMBERED.fullmatch(symbol[1:] if is_delta else symbol)
+    delta = is_delta(symbol)
+    match = _NUMBERED.fullmatch((primal(symbol) or symbol) if delta else symbol)
     if match is None and symbol in FIXED:
         return Parts(FIXED[symbol].latex, FIXED[symbol].text)
     if match is None:
-        return Parts(*DELTA) if symbol == "dz" else Parts(*GREEK.get(symbol, (symbol, symbol)))
+        return Parts(*DELTA) if delta else Parts(*GREEK.get(symbol, (symbol, symbol)))
     letter, number, step, general = match.groups()
-    latex, text = DELTA if is_delta else GREEK.get(letter, (letter, letter))
+    latex, text = DELTA if delta else GREEK.get(letter, (letter, letter))
     return Parts(latex, text, general or (f"{number},{step}" if step else number))
 
 
 def name(symbol: str, matrix: bool = False) -> Name:
-    """Return how a tensor or constant is written: z1, W1, dz1 (δ), dW1 (∂E/∂W) and the like.
+    """Return how a tensor or constant is written: z1, W1, and their cotangents, δ1 and ∂E/∂W1.
 
     ``matrix``: the vectors of all examples together, with a capital letter: Z1, ∂E/∂A1.
     """
     if symbol in FIXED and not matrix:
         return FIXED[symbol]
     inner = differentiated(symbol)
-    if inner is not None and not symbol.startswith("dz"):
+    if inner is not None:
         of = name(inner, matrix)
-        return Name(rf"\frac{{\partial E}}{{\partial {of.latex}}}", f"∂E/∂{of.text}", symbol)
+        return Name(rf"\frac{{\partial E}}{{\partial {of.latex}}}", f"∂E/∂{of.text}", identifier(symbol))
     found = parts(symbol, matrix)
     latex = f"{found.latex}^{{{found.upper}}}" if found.upper else found.latex
-    identifier = f"delta{symbol[2:]}" if symbol.startswith("dz") else symbol
     if "@" in symbol:
         layer = f"({found.upper})" if len(found.upper) > 1 else found.upper
-        return Name(latex, f"{found.text}^{layer}", identifier.replace("@", "_"))
-    return Name(latex, found.text + found.upper.replace(",", "_"), identifier)
+        return Name(latex, f"{found.text}^{layer}", identifier(symbol))
+    return Name(latex, found.text + found.upper.replace(",", "_"), identifier(symbol))
+
+
+def identifier(tensor: str) -> str:
+    """Return what programs call a tensor: z1, delta1 for the cotangent of z1, dW1 for that of W1."""
+    of = primal(tensor)
+    found = f"delta{of[1:]}" if of is not None and is_delta(tensor) else plain_name(tensor)
+    return found.replace("@", "_")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from derive.index import Equation
+from derive.index import Equation, plain_name
 from derive.prose import Listed, listed
 
 
@@ -38,8 +38,14 @@ class NumberedEquation:
     shown_only: bool = False
 
     @property
-    def name(self) -> str:
+    def symbol(self) -> str:
+        """The name of the tensor that the equation defines."""
         return self.equation.name
+
+    @property
+    def name(self) -> str:
+        """The same in letters and digits: dW1 for the cotangent of W1."""
+        return plain_name(self.symbol)
 
     def text(self, form: str = "index") -> str:
         """Return the equation as text, in a form: index or matrix.  Raises ValueError for another."""

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from sympy import Symbol
 
 from derive.deriving import Derivation, NumberedEquation
-from derive.differentiate import cotangent
-from derive.index import Equation
+from derive.index import Equation, cotangent
 from derive.interpret import evaluate
 from derive.library import OPTIMIZERS
 from derive.network import NetworkParameter
@@ -113,11 +112,11 @@ def work(derivation: Derivation, given: Given) -> Worked:
             _gather(derivation, training)
         only = numbered.mode == "evaluation"
         row = _worked(numbered, evaluation if only else training, numbers)
-        (evaluation if only else training)[numbered.name] = row.value
+        (evaluation if only else training)[numbered.symbol] = row.value
         if numbered.mode == "both" and numbered.role in ("definition", "forward"):
-            evaluation[numbered.name] = _worked(numbered, evaluation, numbers).value
+            evaluation[numbered.symbol] = _worked(numbered, evaluation, numbers).value
         if not numbered.equation.free:
-            numbers[numbered.name] = row.value.item()
+            numbers[numbered.symbol] = row.value.item()
         rows.append(row)
     return Worked(derivation, given, start, constants, tuple(rows))
 
@@ -194,7 +193,7 @@ def require_readable(derivation: Derivation, count: int = 1) -> None:
     sizes = {"x": math.prod(network.spec.input_shape)}
     sizes |= {p.name: p.count for p in network.parameters}
     flat = flat_names(derivation)
-    sizes |= {e.name: _size(e, 1) for e in derivation.equations if e.name not in flat}
+    sizes |= {e.symbol: _size(e, 1) for e in derivation.equations if e.symbol not in flat}
     large = sorted((s for s in sizes.items() if s[1] > MOST_OF_A_TENSOR), key=lambda s: -s[1])
     rule = f"--numbers prints at most {MOST_OF_A_TENSOR} of a tensor and {MOST} in all"
     if large:

@@ -10,6 +10,7 @@ import numpy as np
 
 from codegen.program import Program, Value
 from codegen.targets.cuda.plan import Buffer, Launch, Plan
+from derive.index import plain_name
 from derive.spec import load_spec
 from derive.spec.model import Spec
 
@@ -261,9 +262,9 @@ def _buffers(program: Program, optimizer: str) -> dict[str, Buffer]:
     # a0 shows the input; T is no more needed when δ2 is there
     slots = {"a0": "x", "dz2": "T"}
     found = {
-        v.name: Buffer(v.name, v.identifier, v.shape, v.kind, element(v), slots.get(v.name, ""))
-        for v in program.values.values()
-        if not v.name.endswith(("_sum", "_max", "_exp"))
+        name: Buffer(name, v.identifier, v.shape, v.kind, element(v), slots.get(name, ""), v.of)
+        for name, v in ((plain_name(v.name), v) for v in program.values.values())
+        if not name.endswith(("_sum", "_max", "_exp"))
     }
     if optimizer == COSINE:
         found["left"] = Buffer("left", "left", (2,), "local", "double")

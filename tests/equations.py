@@ -16,7 +16,7 @@ from sympy import Expr, Indexed, KroneckerDelta, Piecewise, Symbol, exp, log, si
 
 from derive.differentiate import vjp
 from derive.functions import erfc, expm1, log1p, logcosh, sigmoid, softplus
-from derive.index import Equation, Inside, Max, Sum, Winner, access, index, name_of, size, tensor
+from derive.index import Equation, Inside, Max, Sum, Winner, access, cotangent, index, name_of, size, tensor
 from derive.interpret import evaluate
 from derive.library import OPTIMIZERS, Formula
 from derive.spec.model import LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
@@ -199,7 +199,7 @@ def check_vjp(
 
 def found_seed(equation: Equation) -> str:
     """Return the name of the cotangent that enters."""
-    return f"d{equation.name}"
+    return cotangent(equation.name)
 
 
 # ---- random equations --------------------------------------------------------------------------------------

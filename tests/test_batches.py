@@ -54,7 +54,7 @@ def values_of(text: str, seed: int) -> tuple[Derivation, dict[str, np.ndarray]]:
     found["t"] = rng.integers(0, width[-1], N) if network.labels else rng.uniform(0.05, 0.95, (N, *width))
     for e in derivation.equations:
         if e.role in ("definition", "forward", "loss", "backward") and e.mode != "evaluation":
-            found[e.name] = evaluate(e.equation, found)
+            found[e.symbol] = evaluate(e.equation, found)
     return derivation, found
 
 
@@ -65,7 +65,7 @@ def check(text: str, layout: str, seed: int) -> tuple[list[str], list[str]]:
     for e in derivation.equations:
         if e.role == "update" or e.mode == "evaluation" or "running" in e.rule:
             continue
-        if e.name in ("x", "dx") or np.ndim(arrays[e.name]) > 2:
+        if e.name in ("x", "dx") or np.ndim(arrays[e.symbol]) > 2:
             continue  # an image
         bases = [e.equation.left.base, *e.equation.reads().values()]
         of_examples = frozenset(str(b.label) for b in bases if b.shape and b.shape[0] == BATCH)
@@ -79,11 +79,11 @@ def check(text: str, layout: str, seed: int) -> tuple[list[str], list[str]]:
             continue
         if isinstance(right, t.Applied) and right.text.startswith("vec"):
             continue  # the vector of an image
-        assert isinstance(left, t.Ref) and left.symbol == e.name
+        assert isinstance(left, t.Ref) and left.symbol == e.symbol
         values = Values(arrays, of_examples, layout, {"N": N})
-        per_example = layout == "example" and e.name in of_examples
+        per_example = layout == "example" and e.symbol in of_examples
         for n in range(N) if per_example else [0]:
-            want = np.asarray(arrays[e.name][n] if per_example else arrays[e.name])
+            want = np.asarray(arrays[e.symbol][n] if per_example else arrays[e.symbol])
             want = want.T if left.matrix and layout == "columns" else want
             want = want.reshape(-1, 1) if want.ndim < 2 else want
             at = {"": n, left.mark: n}
@@ -116,8 +116,8 @@ def test_a_wrong_transpose_is_noticed() -> None:
     derivation, arrays = values_of(random_spec(1), 1)
     weights = next(e for e in derivation.equations if e.name == "dW1")
     _, right = batch_sides(weights.equation, False, False, True)
-    values = Values(arrays, frozenset({"dz1", "x", "a0", "z1"}), "rows", {"N": N})
-    assert np.allclose(values.of(right), arrays["dW1"])
+    values = Values(arrays, frozenset({"d z1", "x", "a0", "z1"}), "rows", {"N": N})
+    assert np.allclose(values.of(right), arrays["d W1"])
     assert isinstance(right, t.Dot)
     with pytest.raises(AssertionError):
         values.of(t.Dot(right.factors[::-1]))

@@ -66,7 +66,7 @@ def run(
         if numbered.mode not in ("both", mode):
             continue
         form = numbered.computed if computed else numbered.equation
-        arrays[numbered.name] = evaluate(form, arrays)
+        arrays[numbered.symbol] = evaluate(form, arrays)
     return arrays
 
 
@@ -87,9 +87,9 @@ def check_forms(derivation: Derivation, arrays: Arrays) -> Arrays:
         computed = evaluate(numbered.computed, values)
         scale = max(1.0, float(np.max(np.abs(textbook))))
         assert np.max(np.abs(textbook - computed)) <= 1e-12 * scale, str(numbered)
-        if numbered.name in values:
-            assert np.max(np.abs(textbook - values[numbered.name])) <= 1e-11 * scale, str(numbered)
-        values[numbered.name] = textbook
+        if numbered.symbol in values:
+            assert np.max(np.abs(textbook - values[numbered.symbol])) <= 1e-11 * scale, str(numbered)
+        values[numbered.symbol] = textbook
     return values
 
 
@@ -136,17 +136,17 @@ def check_book(derivation: Derivation) -> None:
             if name in there:
                 assert there[name].number in e.because or e.role == "backward", f"{e} for {name}"
         if e.mode == "evaluation":
-            assert e.name in before and e.name not in evaluated and e.role == "forward"
-            evaluated[e.name] = e
+            assert e.symbol in before and e.symbol not in evaluated and e.role == "forward"
+            evaluated[e.symbol] = e
             continue
-        assert e.name not in before or before[e.name].shown_only, f"{e.name} twice"
-        assert not (e.name in before and e.shown_only)
-        before[e.name] = e
+        assert e.symbol not in before or before[e.symbol].shown_only, f"{e.symbol} twice"
+        assert not (e.symbol in before and e.shown_only)
+        before[e.symbol] = e
         free = {str(s) for s in e.equation.right.free_symbols if not s.is_symbol or s.is_integer}
         allowed = {"N", *map(str, e.equation.free), *map(str, e.equation.left.base.shape)}
         assert not {s for s in free if "[" not in s} - allowed, f"{e}: unbound {free - allowed}"
     for parameter in derivation.network.parameters:
-        found = [e for e in equations if e.name == cotangent(parameter.name)]
+        found = [e for e in equations if e.symbol == cotangent(parameter.name)]
         assert [e.role for e in found] == ["backward"]
         assert tuple(map(int, found[0].equation.left.base.shape)) == parameter.shape
 
@@ -260,10 +260,10 @@ def lines(derivation: Derivation) -> dict[str, str]:
 def test_the_textbook_network() -> None:
     found = lines(derive_network(spec([4, "sigmoid", 3, "softmax"], "cross_entropy")))
     assert found["dz2"] == "(-T[n, k] + a2[n, k])/N"
-    assert found["dW2"] == "sum_n(a1[n, j]*dz2[n, k])"
-    assert found["db2"] == "sum_n(dz2[n, k])"
-    assert found["dz1"] == "(1 - a1[n, j])*a1[n, j]*sum_k(W2[k, j]*dz2[n, k])"
-    assert found["dW1"] == "sum_n(a0[n, j]*dz1[n, k])"
+    assert found["dW2"] == "sum_n(a1[n, j]*d z2[n, k])"
+    assert found["db2"] == "sum_n(d z2[n, k])"
+    assert found["dz1"] == "(1 - a1[n, j])*a1[n, j]*sum_k(W2[k, j]*d z2[n, k])"
+    assert found["dW1"] == "sum_n(a0[n, j]*d z1[n, k])"
 
 
 def test_sigmoid_with_binary_cross_entropy() -> None:

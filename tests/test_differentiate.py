@@ -163,7 +163,7 @@ def test_convolution(
     np.testing.assert_allclose(evaluate(equation, {**arrays, **sizes}), value(), rtol=1e-13, atol=1e-13)
     dz = random(1, *shape, 2)
     for name, array in arrays.items():
-        found = evaluate(vjp(equation, name), {**arrays, **sizes, "dz": dz})
+        found = evaluate(vjp(equation, name), {**arrays, **sizes, "d z": dz})
         origin = value(**{name: np.zeros_like(array)})
         expected = np.zeros_like(array)
         for position in np.ndindex(*array.shape):
@@ -227,7 +227,7 @@ def test_max_pool_gives_a_tie_to_the_first() -> None:
     a = np.zeros((1, 4, 4, 1))
     a[0, 2:, 2:, 0] = [[1, 5], [5, 5]]
     dz = np.arange(1.0, 5).reshape(1, 2, 2, 1)
-    got = evaluate(found, {"a": a, "dz": dz, "U": 2, "V": 2})[0, :, :, 0]
+    got = evaluate(found, {"a": a, "d z": dz, "U": 2, "V": 2})[0, :, :, 0]
     expected = np.zeros((4, 4))
     expected[0, 0], expected[0, 2], expected[2, 0], expected[2, 3] = 1, 2, 3, 4
     np.testing.assert_array_equal(got, expected)
@@ -236,13 +236,13 @@ def test_max_pool_gives_a_tie_to_the_first() -> None:
 def test_overlapping_max_pool_adds_up_what_a_winner_gets() -> None:
     a = np.zeros((1, 3, 3, 1))
     a[0, 1, 1, 0] = 2
-    found = evaluate(vjp(max_pool(1), "a"), {"a": a, "dz": np.ones((1, 2, 2, 1)), "U": 2, "V": 2})
+    found = evaluate(vjp(max_pool(1), "a"), {"a": a, "d z": np.ones((1, 2, 2, 1)), "U": 2, "V": 2})
     assert found[0, 1, 1, 0] == 4 and np.sum(found) == 4
 
 
 def test_a_maximum_over_padding_alone_passes_nothing() -> None:
     a = np.full((1, 1, 1, 1), -3.0)
-    found = evaluate(vjp(max_pool(1, 1), "a"), {"a": a, "dz": np.ones((1, 2, 2, 1)), "U": 2, "V": 2})
+    found = evaluate(vjp(max_pool(1, 1), "a"), {"a": a, "d z": np.ones((1, 2, 2, 1)), "U": 2, "V": 2})
     assert np.all(found == 0)  # the zeros around it win
 
 
@@ -319,7 +319,7 @@ def test_flatten(rank: int) -> None:
     found = check_vjp(flatten, {"x": a}, "x", sizes)
     assert not found.right.has(KroneckerDelta, Inside, Sum)  # a reshape back, nothing else
     gather = Equation(x[(n, *symbols)], y[n, position])
-    back = evaluate(vjp(gather, "y"), {"dx": a, **sizes})
+    back = evaluate(vjp(gather, "y"), {"d x": a, **sizes})
     np.testing.assert_array_equal(back, a.reshape(1, -1))
 
 
@@ -387,9 +387,9 @@ def text(equation: Equation) -> str:
 
 
 def test_dense_gradients_read_as_in_the_textbook() -> None:
-    assert text(vjp(AFFINE, "W")) == "dW[k, j] = sum_n(dz[n, k]*x[n, j])"
-    assert text(vjp(AFFINE, "x")) == "dx[n, j] = sum_k(W[k, j]*dz[n, k])"
-    assert text(vjp(AFFINE, "b")) == "db[k] = sum_n(dz[n, k])"
+    assert text(vjp(AFFINE, "W")) == "d W[k, j] = sum_n(d z[n, k]*x[n, j])"
+    assert text(vjp(AFFINE, "x")) == "d x[n, j] = sum_k(W[k, j]*d z[n, k])"
+    assert text(vjp(AFFINE, "b")) == "d b[k] = sum_n(d z[n, k])"
 
 
 @pytest.mark.parametrize("padding", [(0, 0), (1, 2), (3, 0)])
@@ -401,7 +401,7 @@ def test_the_input_gradient_of_a_convolution_of_stride_1(
     found = vjp(conv2d((1, 1), dilation, padding), "a")
     assert not found.right.has(Inside, KroneckerDelta)
     p, q = found.free[1:3]
-    w, dz = tensor("w", O_, U, V, C), tensor("dz", N, P, Q, O_)
+    w, dz = tensor("w", O_, U, V, C), tensor("d z", N, P, Q, O_)
     row, column = p - dilation[0] * u + padding[0], q - dilation[1] * v + padding[1]
     body = w[o, u, v, c] * dz[n, row, column, o]
     flipped = Sum(body, (o, O_), (u, U), (v, V))
@@ -429,7 +429,7 @@ def test_sizes_stay_symbolic_and_nothing_is_left_over() -> None:
     symbols = found.right.free_symbols - set(found.free)
     assert not any(isinstance(s, sympy.Dummy) for s in symbols)
     assert {str(s) for s in found.left.base.shape} == {"N", "H", "W", "C"}
-    assert {name for name in found.reads()} == {"w", "dz"}
+    assert {name for name in found.reads()} == {"w", "d z"}
 
 
 @pytest.mark.parametrize("template", [AFFINE, SOFTMAX, conv2d((2, 1), (1, 2), (1, 0)), normalized(True)])

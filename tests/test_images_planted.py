@@ -154,26 +154,26 @@ DERIVED = ("differences", "gradients", "steps")  # a wrong gradient of a right l
 INPUT_ONLY = ("differences", "gradients")
 KEPT = ("steps", "evaluation")
 EQUATIONS = (
-    Planted("the sign of a convolution's delta", CONV, {"dz1": negate}, DERIVED),
+    Planted("the sign of a convolution's delta", CONV, {"d z1": negate}, DERIVED),
     Planted("padding off by one", CONV, {"z1": shifted("a0", 1, -1)}),
-    Planted("padding off by one, backwards only", CONV, {"dW1": shifted("a0", 1, -1)}, DERIVED),
+    Planted("padding off by one, backwards only", CONV, {"d W1": shifted("a0", 1, -1)}, DERIVED),
     Planted("the odd zero before", CONV, {"z2": shifted("a1", 2, -1)}),
     Planted("stride and dilation exchanged in the weight gradient", CONV,
-            {"dW1": exchanged_slopes("a0")}, DERIVED),
-    Planted("the kernel not turned in the adjoint", CONV, {"dz1": turned("W2", 1, 2)}, DERIVED),
-    Planted("the kernel not turned in the input's gradient", CONV, {"dx": turned("W1", 2, 2)}, INPUT_ONLY),
+            {"d W1": exchanged_slopes("a0")}, DERIVED),
+    Planted("the kernel not turned in the adjoint", CONV, {"d z1": turned("W2", 1, 2)}, DERIVED),
+    Planted("the kernel not turned in the input's gradient", CONV, {"d x": turned("W1", 2, 2)}, INPUT_ONLY),
     Planted("a convolution that turns its kernel", CONV, {"z2": turned("W2", 1, 2)}),
     Planted("flip turns one axis of two", SQUARE, {"z1": turned("W1", 1, 3)}),
     Planted("a bias that adds up samples only", CONV,
-            {"db1": lambda right: Sum(
+            {"d b1": lambda right: Sum(
                 right.body.xreplace(dict.fromkeys(right.bound[1:], sympy.S.Zero)), right.axes[0])}, DERIVED),
-    Planted("no decay of a kernel", CONV, {"dW2": without_a_term(lambda t: not t.has(Sum))}, DERIVED),
+    Planted("no decay of a kernel", CONV, {"d W2": without_a_term(lambda t: not t.has(Sum))}, DERIVED),
     Planted("a group that reads its neighbour", GROUPS,
             {"h1": on_reads("a0", lambda e: e.xreplace({index("g"): 1 - index("g")}))}),
-    Planted("the last of equals wins", POOLS, {"dx": last_of_equals}, ("gradients",), x=equal_pixels),
+    Planted("the last of equals wins", POOLS, {"d x": last_of_equals}, ("gradients",), x=equal_pixels),
     Planted("a mean over one place too few", POOLS, {"a1_2": times(Rational(4, 3))}),
-    Planted("the adjoint of a mean not divided", POOLS, {"dz1": times(4)}, DERIVED),
-    Planted("the adjoint of a mean one place off", POOLS, {"dz1": shifted("da1_2", 1, 1)}, DERIVED),
+    Planted("the adjoint of a mean not divided", POOLS, {"d z1": times(4)}, DERIVED),
+    Planted("the adjoint of a mean one place off", POOLS, {"d z1": shifted("d a1_2", 1, 1)}, DERIVED),
     Planted("1/M missing in the mean of a batch", NORM, {"mu2": times(6)}),
     Planted("1/M missing in the variance", NORM, {"v2": times(6)}),
     Planted("the unbiased variance in training", NORM, {"v2": times(6 * N / (6 * N - 1))}),
@@ -181,10 +181,10 @@ EQUATIONS = (
             {"xhat2": on_nodes(sympy.Pow, lambda e: 1 / (sympy.sqrt(e.base.args[1]) + e.base.args[0])
                                if e.exp == Rational(-1, 2) else e)}),
     Planted("batch norm's gradient without its coupling", NORM,
-            {"dz1": without_a_term(lambda t: "xhat2" in str(t))}, DERIVED),
-    Planted("batch norm's gradient without 1/M", NORM, {"dz1": times(6 * N)}, DERIVED),
+            {"d z1": without_a_term(lambda t: "xhat2" in str(t))}, DERIVED),
+    Planted("batch norm's gradient without 1/M", NORM, {"d z1": times(6 * N)}, DERIVED),
     Planted("gamma's gradient without the standardized values", NORM,
-            {"dgamma2": on_reads("xhat2", lambda e: sympy.S.One)}, DERIVED),
+            {"d gamma2": on_reads("xhat2", lambda e: sympy.S.One)}, DERIVED),
     Planted("running statistics that are not kept", NORM,
             {"mean2": renamed("mu2", "mean2")}, KEPT),
     Planted("momentum the wrong way round", NORM,
@@ -195,13 +195,13 @@ EQUATIONS = (
             {"z2 in evaluation": on_reads("var2", lambda e: sympy.S.One)}, ("evaluation",)),
     Planted("layer norm over one value too few", LAYER_NORM, {"v1": times(Rational(24, 23))}),
     Planted("the loser of maxout gets the gradient", LAYER_NORM,
-            {"dh3": on_nodes(Winner, lambda e: 1 - e)}, DERIVED),
-    Planted("a global mean that is a sum, backwards", LAYER_NORM, {"dz2": times(6)}, DERIVED),
+            {"d h3": on_nodes(Winner, lambda e: 1 - e)}, DERIVED),
+    Planted("a global mean that is a sum, backwards", LAYER_NORM, {"d z2": times(6)}, DERIVED),
     Planted("dropout without its scale", DROPOUT, {"a1 in training": times(Rational(3, 4))}),
     Planted("dropout that scales in evaluation", DROPOUT, {"a1 in evaluation": times(Rational(3, 4))},
             ("evaluation",)),
     Planted("the mask forgotten, backwards", DROPOUT,
-            {"dz1": on_reads("m1", lambda e: sympy.S.One)}, DERIVED),
+            {"d z1": on_reads("m1", lambda e: sympy.S.One)}, DERIVED),
 )  # fmt: skip
 
 
@@ -212,14 +212,14 @@ def changed(derivation: Derivation, changes: Mapping[str, Change]) -> Derivation
     """The derivation with right sides changed; every named one must change."""
     left, equations = set(changes), []
     for entry in derivation.equations:
-        for key in () if entry.shown_only else (entry.name, f"{entry.name} in {entry.mode}"):
+        for key in () if entry.shown_only else (entry.symbol, f"{entry.symbol} in {entry.mode}"):
             if key in changes:
                 right = changes[key](entry.computed.right)
                 assert right != entry.computed.right, f"{key} did not change: {right}"
                 entry = replace(entry, computed=Equation(entry.computed.left, right))
                 left.discard(key)
         equations.append(entry)
-    assert not left, f"no equation of {left} in {[e.name for e in derivation.equations]}"
+    assert not left, f"no equation of {left} in {[e.symbol for e in derivation.equations]}"
     return replace(derivation, equations=tuple(equations))
 
 

@@ -199,10 +199,10 @@ def test_the_compact_gradient_is_proved(kind: str, shape: tuple[int, ...], text:
                 continue
             found = values(e.equation, arrays, {"N": mpmath.mpf(BATCH)}, precise=True)
             if e.name == "da0" or e.name == "dx":
-                long = arrays.setdefault("da0", found)
+                long = arrays.setdefault("d a0", found)
                 scale = max(abs(long.reshape(-1)))
                 assert max(abs((found - long).reshape(-1))) <= scale * mpmath.mpf(10) ** (5 - DIGITS)
-            arrays[e.name] = found
+            arrays[e.symbol] = found
         last = derivation.role("backward")[-1]
         for wrong in last.equation.right.atoms(Sum):
             changed = Equation(last.equation.left, last.equation.right.xreplace({wrong: -wrong}))

@@ -250,7 +250,7 @@ def test_batch_norm_of_a_single_value_is_defined() -> None:
     np.testing.assert_allclose(found["mean"], 0.75 * arrays["mean"] + 0.25 * arrays["x"][0])
     compact = compact_gradient(layer.equations, adjoint_equation)
     assert compact is not None
-    gradient = evaluate(concrete(layer, compact.equation), {**found, "dy": np.ones((1, 3))})
+    gradient = evaluate(concrete(layer, compact.equation), {**found, "d y": np.ones((1, 3))})
     np.testing.assert_array_equal(gradient, np.zeros((1, 3)))
 
 

@@ -68,9 +68,9 @@ def scale_shift(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
 def test_scale_and_shift(add: Any) -> None:
     add("scale_shift", scale_shift)
     found = derived([4, "scale_shift", "tanh", 3, "scale_shift", "softmax"], "cross_entropy", l2=0.1)
-    assert text_of(found, "ds2") == "ds2[k] = s2[k]/5 + sum_n(dz2[n, k]*z1[n, k])"
-    assert text_of(found, "db2") == "db2[k] = sum_n(dz2[n, k])"
-    assert text_of(found, "dz1") == "dz1[n, k] = dz2[n, k]*s2[k]"
+    assert text_of(found, "ds2") == "d s2[k] = s2[k]/5 + sum_n(d z2[n, k]*z1[n, k])"
+    assert text_of(found, "db2") == "d b2[k] = sum_n(d z2[n, k])"
+    assert text_of(found, "dz1") == "d z1[n, k] = d z2[n, k]*s2[k]"
     assert [p.name for p in found.network.parameters] == ["W1", "b1", "s2", "b2", "W3", "b3", "s4", "b4"]
 
 
@@ -89,7 +89,7 @@ def convolution(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
 def test_convolution_over_the_features(add: Any) -> None:
     add("features", convolution)
     found = derived([5, "features", "relu", "features", 2], l2=0.05)
-    assert text_of(found, "dz1") == "dz1[n, p] = sum_u(dz2[n, p - u + 1]*w2[u])"
+    assert text_of(found, "dz1") == "d z1[n, p] = sum_u(d z2[n, p - u + 1]*w2[u])"
 
 
 def test_convolution_of_images(add: Any) -> None:
@@ -260,7 +260,7 @@ def test_a_new_activation_is_one_formula(name: str, monkeypatch: pytest.MonkeyPa
 def test_a_new_activation_gets_its_derivative_through_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(derive.library.ACTIVATIONS, "bipolar", Formula("2 / (1 + exp(-x)) - 1"))
     found = derived([4, "bipolar", 2])
-    assert text_of(found, "dz1") == "dz1[n, j] = (1 - a1[n, j]**2)*sum_k(W2[k, j]*dz2[n, k])/2"
+    assert text_of(found, "dz1") == "d z1[n, j] = (1 - a1[n, j]**2)*sum_k(W2[k, j]*d z2[n, k])/2"
 
 
 def test_a_new_loss_is_one_formula(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -406,7 +406,7 @@ def test_labels_in_arithmetic_are_caught() -> None:
         "labels",
         "arithmetic",
     )
-    position, delta = find(program, "backward", Map, out="dz3")
+    position, delta = find(program, "backward", Map, out="d z3")
     refused(
         changed(program, "backward", position, replace(delta, expression=delta.expression - labels)), "labels"
     )

@@ -74,8 +74,8 @@ def page(rule: str, *symbols: str) -> Page:
         (("t", "T", "y"), "", ["t", "T", "y"]),
         (("t", "T"), "", ["y", "Y"]),
         (("z",), "x goes in", ["z"]),
-        (("z1", "dz1", "dx1"), "", ["z1", "dz1", "dx1"]),
-        (("z@l", "dz@l"), "", ["x@l", "dz@l"]),
+        (("z1", "d z1", "d x1"), "", ["z1", "d z1", "d x1"]),
+        (("z@l", "d z@l"), "", ["x@l", "d z@l"]),
     ],
 )
 def test_by_rows_of_the_table(symbols: tuple[str, ...], rule: str, expected: list[str]) -> None:

@@ -156,20 +156,20 @@ PLACES = """reached, here = np.zeros(best.shape, bool), np.empty(best.shape, boo
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):"""
 
 PLANTED = (
-    Planted("the sign of a delta", CLASSES, {"dz2": negate}),
-    Planted("1/N is missing", CLASSES, {"dz3": times(N)}),
-    Planted("W in place of its transpose, in a square layer", CLASSES, {"dz1": transposed("W2")}),
-    Planted("sigma' of the wrong layer", CLASSES, {"dz1": renamed("a1", "a2")}),
+    Planted("the sign of a delta", CLASSES, {"d z2": negate}),
+    Planted("1/N is missing", CLASSES, {"d z3": times(N)}),
+    Planted("W in place of its transpose, in a square layer", CLASSES, {"d z1": transposed("W2")}),
+    Planted("sigma' of the wrong layer", CLASSES, {"d z1": renamed("a1", "a2")}),
     Planted("the derivative of tanh without its square", CLASSES,
-            {"dz2": on_nodes(sympy.Pow, lambda e: e.base)}),
-    Planted("a bias gradient of one row of the batch", CLASSES, {"db1": first_sample_only}),
-    Planted("a bias gradient that is a mean", CLASSES, {"db2": times(1 / N)}),
-    Planted("a weight gradient of the wrong input", CLASSES, {"dW2": renamed("a1", "a2")}),
-    Planted("l2 with the factor 1 for 2", CLASSES, {"dW2": half_of_the_decay}),
-    Planted("no decay at all", CLASSES, {"dW1": without_a_term(lambda t: not t.has(Sum))}),
-    Planted("p + t for p - t", CLASSES, {"dz3": on_reads("T", negate)}),
+            {"d z2": on_nodes(sympy.Pow, lambda e: e.base)}),
+    Planted("a bias gradient of one row of the batch", CLASSES, {"d b1": first_sample_only}),
+    Planted("a bias gradient that is a mean", CLASSES, {"d b2": times(1 / N)}),
+    Planted("a weight gradient of the wrong input", CLASSES, {"d W2": renamed("a1", "a2")}),
+    Planted("l2 with the factor 1 for 2", CLASSES, {"d W2": half_of_the_decay}),
+    Planted("no decay at all", CLASSES, {"d W1": without_a_term(lambda t: not t.has(Sum))}),
+    Planted("p + t for p - t", CLASSES, {"d z3": on_reads("T", negate)}),
     Planted("the loss summed, the gradient a mean", CLASSES, {"E": times(N)}, ("differences", "gradients")),
-    Planted("loss and gradient summed", CLASSES, {"E": times(N), "dz3": times(N)}, ("gradients", "steps")),
+    Planted("loss and gradient summed", CLASSES, {"E": times(N), "d z3": times(N)}, ("gradients", "steps")),
     Planted("a layer without its bias", CLASSES, {"z2": without_a_term(lambda t: not t.has(Sum))}),
     Planted("Adam without its correction", CLASSES,
             {"theta": lambda r: r.xreplace({beta**STEP: sympy.S.Zero for beta in (BETA1, BETA2)})},
@@ -181,16 +181,16 @@ PLANTED = (
     Planted("Adam's square forgotten", CLASSES,
             {"v": on_nodes(sympy.Pow, lambda e: sympy.Abs(e.base))}, ("steps",)),
     Planted("up the hill", CLASSES, {"theta": exchange(ETA, -ETA)}, ("steps",)),
-    Planted("y + t for y - t", VALUES, {"dz2": on_reads("t", negate)}),
-    Planted("t - y for y - t", VALUES, {"dz2": negate}),
+    Planted("y + t for y - t", VALUES, {"d z2": on_reads("t", negate)}),
+    Planted("t - y for y - t", VALUES, {"d z2": negate}),
     Planted("no factor 1/2 in the loss", VALUES, {"E": times(2)}, ("differences", "gradients")),
     Planted("relu' where the unit is off", VALUES,
-            {"dz1": on_nodes(sympy.Le, lambda e: sympy.Gt(*e.args))}),
-    Planted("relu' is 1 at 0", VALUES, {"dz1": on_nodes(sympy.Le, lambda e: sympy.Lt(*e.args))},
+            {"d z1": on_nodes(sympy.Le, lambda e: sympy.Gt(*e.args))}),
+    Planted("relu' is 1 at 0", VALUES, {"d z1": on_nodes(sympy.Le, lambda e: sympy.Lt(*e.args))},
             ("gradients", "steps"), x=zeros),
     Planted("momentum that forgets", VALUES, {"theta": renamed("v", "g")}, ("steps",)),
     Planted("softmax's derivative without its coupling", SHARES,
-            {"dz2": without_a_term(lambda t: t.has(Sum))}),
+            {"d z2": without_a_term(lambda t: t.has(Sum))}),
     Planted("RMSprop's epsilon under the root", SHARES,
             {"theta": on_nodes(sympy.Pow, lambda e: _under_root(e))}, ("steps",)),
     Planted("AdaGrad without a memory", BITS,
@@ -202,19 +202,19 @@ PLANTED = (
             {"z1": on_reads("a0", lambda e: access(e.base, e.indices[0], e.indices[1] + 1, e.indices[2]))},
             ("differences",)),
     Planted("the guard of an adjoint off by one", MEANS,
-            {"dx": on_nodes(Inside, lambda e: Inside(e.expression + 1, e.size))}, INPUT_ONLY),
-    Planted("the guard of an adjoint lost", MEANS, {"dx": on_nodes(Inside, lambda e: sympy.S.One)},
+            {"d x": on_nodes(Inside, lambda e: Inside(e.expression + 1, e.size))}, INPUT_ONLY),
+    Planted("the guard of an adjoint lost", MEANS, {"d x": on_nodes(Inside, lambda e: sympy.S.One)},
             INPUT_ONLY),
     Planted("the kernel not flipped in the adjoint", CONVOLUTION,
-            {"dz1": on_reads("W2", lambda e: access(e.base, e.indices[0], 1 - e.indices[1], e.indices[2]))},
+            {"d z1": on_reads("W2", lambda e: access(e.base, e.indices[0], 1 - e.indices[1], e.indices[2]))},
             ("differences",)),
     Planted("the last of equals wins", POOL, {}, ("gradients",),
             rewritten=(PLACES, PLACES.replace("in np.", "in reversed(list(np.").replace(":", ")):")), x=tied),
     Planted("the loser of a window gets the gradient", POOL,
             {}, ("differences", "gradients"), rewritten=("np.equal(values", "np.not_equal(values")),
     Planted("one of three cotangents lost", NORM,
-            {"dz1": without_a_term(lambda t: "dv2" in str(t))}, ("differences",)),
-    Planted("a mean that counts one too few", NORM, {"dz1": times(sympy.Rational(5, 4))}, ("differences",)),
+            {"d z1": without_a_term(lambda t: "d v2" in str(t))}, ("differences",)),
+    Planted("a mean that counts one too few", NORM, {"d z1": times(sympy.Rational(5, 4))}, ("differences",)),
 )  # fmt: skip
 
 
@@ -234,11 +234,11 @@ def changed(derivation: Derivation, changes: Mapping[str, Change]) -> Derivation
     """The derivation with right sides changed; every named one must change."""
     left, equations = set(changes), []
     for entry in derivation.equations:
-        if entry.name in left:
-            right = changes[entry.name](entry.computed.right)
+        if entry.symbol in left:
+            right = changes[entry.symbol](entry.computed.right)
             assert right != entry.computed.right, f"{entry.name} did not change: {right}"
             entry = replace(entry, computed=Equation(entry.computed.left, right))
-            left.discard(derivation.equation(entry.number).name)
+            left.discard(entry.symbol)
         equations.append(entry)
     assert not left, f"no equation of {left}"
     return replace(derivation, equations=tuple(equations))
@@ -348,16 +348,16 @@ def swap(s: Contract) -> Contract:
 STATEMENTS = (
     Broken("a lost matrix product", statement(Contract, "z2_sum"), lambda s: None),
     Broken("a lost update of the parameters", lambda s: s.out == "theta", lambda s: None),
-    Broken("a lost derivative of an activation", statement(Map, "dz2"), lambda s: None),
+    Broken("a lost derivative of an activation", statement(Map, "d z2"), lambda s: None),
     Broken("a lost bias", lambda s: isinstance(s, Map) and s.out == "z1", lambda s: None),
     Broken("a maximum for a sum", statement(Reduce, "a3_sum"), lambda s: replace(s, operation="max")),
     Broken("a sum over the batch for one over classes", statement(Reduce, "a3_sum"),
            lambda s: replace(s, over=s.indices, indices=s.over)),
-    Broken("a weight read the other way round", statement(Contract, "dz1_sum"),
+    Broken("a weight read the other way round", statement(Contract, "d z1_sum"),
            lambda s: replace(s, **{
                side: replace(getattr(s, side), indices=getattr(s, side).indices[::-1])
                for side in ("left", "right") if getattr(s, side).name == "W2"})),
-    Broken("the labels as numbers", lambda s: s.out == "dz3",
+    Broken("the labels as numbers", lambda s: s.out == "d z3",
            lambda s: replace(s, expression=s.expression - access(tensor("t", size("N")), n))),
 )  # fmt: skip
 

@@ -263,13 +263,13 @@ def test_stable_forms_of_sums_at_extreme_logits(name: str, logits: tuple[float, 
 
 
 def equation_of(name: str, derivation: Any) -> Any:
-    return next(e for e in derivation.equations if e.name == name)
+    return next(e for e in derivation.equations if e.symbol == name)
 
 
 @pytest.mark.parametrize("logits", LOGITS)
 def test_cross_entropy_after_softmax_at_extreme_logits(logits: tuple[float, ...]) -> None:
     derivation = derive_network(spec([3, "softmax"], "cross_entropy"))
-    loss, delta = equation_of("E", derivation), equation_of("dz1", derivation)
+    loss, delta = equation_of("E", derivation), equation_of("d z1", derivation)
     for label in range(3):
         one_hot = np.eye(3)[[label]]
         raw = -log(exp(z[k]) / Sum(exp(z[j]), (j, K)))
@@ -292,7 +292,7 @@ def test_cross_entropy_after_softmax_at_extreme_logits(logits: tuple[float, ...]
 @pytest.mark.parametrize("target", [0.0, 1.0, 0.25])
 def test_binary_cross_entropy_after_sigmoid_at_extreme_logits(logit: float, target: float) -> None:
     derivation = derive_network(spec([1, "sigmoid"], "binary_cross_entropy"))
-    loss, delta = equation_of("E", derivation), equation_of("dz1", derivation)
+    loss, delta = equation_of("E", derivation), equation_of("d z1", derivation)
     arrays = {"z1": np.array([[logit]]), "t": np.array([[target]])}
     with mpmath.workdps(9000):
         y = 1 / (1 + mpmath.exp(-mpmath.mpf(logit)))
@@ -313,7 +313,7 @@ def test_derivatives_of_activations_at_extreme_points(name: str) -> None:
     forward, derivative = computed(template)[0], adjoint(template, "x").equation
     for place in EXTREMES:
         at = {size("N"): 1, size("D1"): 1, n: 0, k: 0}
-        arrays = {"x": np.array([[place]]), "dy": np.ones((1, 1))}
+        arrays = {"x": np.array([[place]]), "d y": np.ones((1, 1))}
         arrays["y"] = np.array([[value(forward.right, arrays, at)]])
         found = value(derivative.right, arrays, at)
         with mpmath.workdps(200):
@@ -331,7 +331,7 @@ def test_a_sigmoid_with_its_own_bias_is_stable_under_a_sum() -> None:
     """db[k] = Σ_n dy σ′(x + b): the quotient becomes σ(−x) σ(x) before a sum of exponentials is shifted."""
     x, b, y = tensor("x", N, K), tensor("b", K), tensor("y", N, K)
     found = adjoint(Equation(y[n, k], 1 / (1 + exp(-x[n, k] - b[k]))), "b").equation
-    arrays = {"x": np.array([[1e4], [-1e4], [0.0]]), "b": np.zeros(1), "dy": np.ones((3, 1))}
+    arrays = {"x": np.array([[1e4], [-1e4], [0.0]]), "b": np.zeros(1), "d y": np.ones((3, 1))}
     assert value(found.right, arrays, {N: 3, K: 1, k: 0}) == pytest.approx(0.25, rel=1e-14)
 
 

@@ -67,7 +67,7 @@ def copied(program: Program, name: str) -> list[str]:
 @pytest.mark.parametrize("name", SHARED)
 def test_one_copy_serves_both_equations(name: str) -> None:
     program = lowered(SHARED[name])
-    (windows,) = copied(program, "dz2")
+    (windows,) = copied(program, "d z2")
     products = [s for s in program.statements("backward") if isinstance(s, Contract)]
     assert sum(windows in (s.left.name, s.right.name) for s in products) == 2
     assert copied(program, "a1") == []
@@ -77,7 +77,7 @@ def test_one_copy_serves_both_equations(name: str) -> None:
 def test_windows_are_not_shared_where_that_costs_more(name: str) -> None:
     program = lowered(APART[name])
     assert len(copied(program, "a1")) == 1
-    assert copied(program, "dz2") == []
+    assert copied(program, "d z2") == []
 
 
 @pytest.mark.parametrize("name", CASES)

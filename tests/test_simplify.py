@@ -86,7 +86,7 @@ def test_tidy_never_makes_it_longer(expression: Expr) -> None:
 def test_tidy_keeps_the_value_of_derivatives(case: Case) -> None:
     raw = vjp(case.equation, "a")
     extents = [case.sizes[str(s)] for s in case.equation.left.base.shape]
-    arrays = {**case.arrays, "dz": np.random.default_rng(1).uniform(-1, 1, extents)}
+    arrays = {**case.arrays, "d z": np.random.default_rng(1).uniform(-1, 1, extents)}
     neat = Equation(raw.left, tidy(raw.right))
     before, after = (np.asarray(values(e, arrays, case.sizes), dtype=float) for e in (raw, neat))
     np.testing.assert_allclose(after, before, rtol=1e-11, atol=1e-11)
@@ -137,7 +137,7 @@ def check_through_output(equation: Equation, places: list[float] | None = None) 
     extra = found.right.free_symbols - raw.right.free_symbols - equation.left.free_symbols
     assert not extra, f"{found}: nothing stands for {extra}"
     points = np.array(places or PLACES)
-    arrays = {"x": points, "dy": np.linspace(0.5, 1.5, len(points))}
+    arrays = {"x": points, "d y": np.linspace(0.5, 1.5, len(points))}
     sizes = {"K": len(points)}
     arrays["y"] = values(equation, arrays, sizes, precise=True)
     before, after = (values(e, arrays, sizes, precise=True) for e in (raw, found))
@@ -147,15 +147,15 @@ def check_through_output(equation: Equation, places: list[float] | None = None) 
 
 
 FOUND = {
-    "1 / (1 + exp(-x))": "dx[k] = (1 - y[k])*dy[k]*y[k]",
-    "tanh(x)": "dx[k] = (1 - y[k]**2)*dy[k]",
-    "max(0, x)": "dx[k] = Piecewise((0, y[k] <= 0), (1, True))*dy[k]",
-    "max(x, 0)": "dx[k] = Piecewise((1, y[k] >= 0), (0, True))*dy[k]",
-    "where(x > 0, x, 0.1 * x)": "dx[k] = Piecewise((1, y[k] > 0), (1/10, True))*dy[k]",
-    "where(x > 0, x, exp(x) - 1)": "dx[k] = Piecewise((1, y[k] > 0), (y[k] + 1, True))*dy[k]",
-    "exp(x)": "dx[k] = dy[k]*y[k]",
-    "exp(2 * x) + 3": "dx[k] = 2*(y[k] - 3)*dy[k]",
-    "2 * x + 1": "dx[k] = 2*dy[k]",
+    "1 / (1 + exp(-x))": "d x[k] = (1 - y[k])*d y[k]*y[k]",
+    "tanh(x)": "d x[k] = (1 - y[k]**2)*d y[k]",
+    "max(0, x)": "d x[k] = Piecewise((0, y[k] <= 0), (1, True))*d y[k]",
+    "max(x, 0)": "d x[k] = Piecewise((1, y[k] >= 0), (0, True))*d y[k]",
+    "where(x > 0, x, 0.1 * x)": "d x[k] = Piecewise((1, y[k] > 0), (1/10, True))*d y[k]",
+    "where(x > 0, x, exp(x) - 1)": "d x[k] = Piecewise((1, y[k] > 0), (y[k] + 1, True))*d y[k]",
+    "exp(x)": "d x[k] = d y[k]*y[k]",
+    "exp(2 * x) + 3": "d x[k] = 2*(y[k] - 3)*d y[k]",
+    "2 * x + 1": "d x[k] = 2*d y[k]",
 }
 
 
@@ -345,7 +345,7 @@ def check_equation(equation: Equation, extent: int = 4, sign: float = 1.0) -> Eq
     arrays: dict[str, Any] = {"x": sign * rng.uniform(0.1, 1.5, [extent] * len(read.shape))}
     sizes = {str(s): extent for s in {*read.shape, *equation.left.base.shape}}
     arrays["y"] = values(equation, arrays, sizes, precise=True)
-    arrays["dy"] = rng.uniform(0.5, 1.5, arrays["y"].shape)
+    arrays["d y"] = rng.uniform(0.5, 1.5, arrays["y"].shape)
     before, after = (values(e, arrays, sizes, precise=True) for e in (raw, found))
     assert np.all(np.abs(before - after) <= 1e-12), f"{equation} -> {found}"
     return found
@@ -394,7 +394,7 @@ def test_subscripts_and_reductions(name: str, sign: float) -> None:
 
 def test_softmax_is_found() -> None:
     found = check_equation(SOFTMAX)
-    assert str(found) == "dx[n, k] = (dy[n, k] - sum_j(dy[n, j]*y[n, j]))*y[n, k]"
+    assert str(found) == "d x[n, k] = (d y[n, k] - sum_j(d y[n, j]*y[n, j]))*y[n, k]"
 
 
 @pytest.mark.parametrize(
@@ -417,4 +417,4 @@ def test_every_function_of_the_tests(name: str) -> None:
 def test_a_scalar() -> None:
     s, e = tensor("x"), tensor("y")
     equation = Equation(access(e), tanh(access(s)))
-    assert str(through_output(equation, vjp(equation, "x"))) == "dx[] = (1 - y[]**2)*dy[]"
+    assert str(through_output(equation, vjp(equation, "x"))) == "d x[] = (1 - y[]**2)*d y[]"

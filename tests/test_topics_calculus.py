@@ -128,7 +128,7 @@ def test_the_recursion_of_delta_by_autograd(seed: int, torch: ModuleType) -> Non
         deltas = [z.grad.item() for z in sums]
         outputs = [activation(z).item() for z in sums]
         for i in range(4):
-            at = {"z": sums[i].item(), "h": outputs[i], "w": weights[i + 1].item(), "dz": deltas[i + 1]}
+            at = {"z": sums[i].item(), "h": outputs[i], "w": weights[i + 1].item(), "d z": deltas[i + 1]}
             formula = found.formulas[name]
             got = formula.xreplace({a: sympy.Float(at[name_of(a.base)]) for a in formula.atoms(Indexed)})
             assert float(got) == pytest.approx(deltas[i], rel=1e-9, abs=1e-15)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from by_hand import convolved, difference, sigma, softmax
 
-from derive.index import Equation, access, index, tensor
+from derive.index import Equation, access, cotangent, index, tensor
 from derive.interpret import evaluate
 from derive.topics import topic
 
@@ -214,7 +214,7 @@ def draw_convolution(rng: np.random.Generator) -> Iterator[Check]:
         for flip in (True, False):
             y = convolved(x, w, p, flip)
             dy = rng.normal(size=y.shape)
-            at = {"x": x, "w": w, "dy": dy, "m": m, "p": p, "s": 1, "d": 1}
+            at = {"x": x, "w": w, "d y": dy, "m": m, "p": p, "s": 1, "d": 1}
             kind = suffix if flip else f", cross-correlation{suffix}"
             yield f"y{kind}, padding p", free, at, y
             dx = difference(lambda v, f=flip, w=w, p=p, d=dy: (d * convolved(v, w, p, f)).sum(), x)
@@ -244,7 +244,7 @@ def draw_pooling(rng: np.random.Generator) -> Iterator[Check]:
     def blocks(v: Any) -> Any:
         return v.reshape(3, 2, 3, 2).transpose(0, 2, 1, 3).reshape(3, 3, 4)
 
-    at = {"x": x, "dy": dy, "K": 2}
+    at = {"x": x, "d y": dy, "K": 2}
     yield "max", "ij", at, blocks(x).max(axis=2)
     yield "mean", "ij", at, blocks(x).mean(axis=2)
     yield "dE/dx, max", "pq", at, difference(lambda v: (dy * blocks(v).max(axis=2)).sum(), x)
@@ -261,7 +261,7 @@ def draw_maxout(rng: np.random.Generator) -> Iterator[Check]:
     def error(w: Any, b: Any, x: Any) -> float:
         return float(dy * max(w @ x + b))
 
-    at = {"w": w, "b": b, "x": x, "h": h, "dy": dy}
+    at = {"w": w, "b": b, "x": x, "h": h, "d y": dy}
     yield "h", "q", at, h
     yield "y", "", at, max(h)
     yield "dy/dh", "q", at, difference(max, h)
@@ -273,7 +273,7 @@ def draw_maxout(rng: np.random.Generator) -> Iterator[Check]:
 def draw_dropout(rng: np.random.Generator) -> Iterator[Check]:
     w, x, t, rate = rng.normal(size=4), rng.normal(size=4), rng.normal(), rng.uniform(0.1, 0.8)
     q, mask, dy = 1 - rate, rng.integers(0, 2, 4).astype(float), rng.normal(size=4)
-    at = {"w": w, "x": x, "t": t, "p": rate, "q": q, "m": mask, "dy": dy}
+    at = {"w": w, "x": x, "t": t, "p": rate, "q": q, "m": mask, "d y": dy}
     yield "y, training", "j", at, np.where(mask == 1, x / q, 0)
     yield "mean of y", "j", at, q * (x / q) + (1 - q) * 0
     yield "y, evaluation", "j", at, x
@@ -300,10 +300,10 @@ def draw_batch_norm(rng: np.random.Generator) -> Iterator[Check]:
 
     mu, v = x.mean(), x.var()
     dxhat = dy * gamma
-    at = {"x": x, "dy": dy, "gamma": gamma, "beta": beta, "epsilon": eps, "mu": mu, "v": v, "N": 5}
-    at |= {"xhat": normal(x), "dxhat": dxhat, "mean": 0.3, "var": 1.7}
-    at["dv"] = difference(lambda u: (dxhat * normal(x, mu, u)).sum(), v)
-    at["dmu"] = difference(lambda u: (dxhat * normal(x, u)).sum(), mu)  # through x̂ and through v
+    at = {"x": x, "d y": dy, "gamma": gamma, "beta": beta, "epsilon": eps, "mu": mu, "v": v, "N": 5}
+    at |= {"xhat": normal(x), "d xhat": dxhat, "mean": 0.3, "var": 1.7}
+    at["d v"] = difference(lambda u: (dxhat * normal(x, mu, u)).sum(), v)
+    at["d mu"] = difference(lambda u: (dxhat * normal(x, u)).sum(), mu)  # through x̂ and through v
     yield "mu", "", at, mu
     yield "v", "", at, v
     yield "xhat", "n", at, normal(x)
@@ -311,8 +311,8 @@ def draw_batch_norm(rng: np.random.Generator) -> Iterator[Check]:
     yield "dE/dgamma", "", at, difference(lambda u: (dy * (u * normal(x) + beta)).sum(), gamma)
     yield "dE/dbeta", "", at, difference(lambda u: (dy * (gamma * normal(x) + u)).sum(), beta)
     yield "dE/dxhat", "n", at, dxhat
-    yield "dE/dv", "", at, at["dv"]
-    yield "dE/dmu", "", at, at["dmu"]
+    yield "dE/dv", "", at, at["d v"]
+    yield "dE/dmu", "", at, at["d mu"]
     whole = difference(lambda u: (dy * (gamma * normal(u) + beta)).sum(), x)
     yield "dE/dx, long", "n", at, whole
     yield "dE/dx, compact", "n", at, whole
@@ -348,13 +348,13 @@ def network(sizes: tuple[int, ...], biases: tuple[bool, ...], last_softmax: bool
 
         at = {"x": x, "t": t, "T": t, "N": rows, **p, **forward(p)}
         for k in range(1, depth + 1):
-            at[f"dz{k}"] = difference(lambda z, k=k: forward(p, k, z)["E"], at[f"z{k}"])
+            at[cotangent(f"z{k}")] = difference(lambda z, k=k: forward(p, k, z)["E"], at[f"z{k}"])
         for k in range(1, depth + 1):
             yield f"z{k}", "nk", at, at[f"z{k}"]
             yield f"a{k}", "nk", at, at[f"a{k}"]
         yield "E", "", at, at["E"]
         for k in range(1, depth + 1):
-            yield f"dz{k}", "nk" if k == depth else "nj", at, at[f"dz{k}"]
+            yield f"dz{k}", "nk" if k == depth else "nj", at, at[cotangent(f"z{k}")]
         for name, value in p.items():
             slope = difference(lambda v, name=name: forward({**p, name: v})["E"], value)
             yield f"d{name}", "kj" if name[0] == "W" else "k", at, slope

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from cli.handout.markup import formula
 from cli.running import scratch_program
+from derive.index import cotangent
 from derive.present.tree import Ref
 from derive.prose import Prose, _, say
 from derive.spec.model import Spec
@@ -71,7 +72,7 @@ def rows(report: GradientReport) -> tuple[Checked, ...]:
     return tuple(
         Checked(
             say(_("at the start") if row.stage == "initial" else _("after some steps of training")),
-            formula(Ref(f"d{row.tensor}")),
+            formula(Ref(cotangent(row.tensor))),
             " × ".join(map(str, row.shape)),
             f"{row.sampled:,}",
             f"{row.nonzero:,}",

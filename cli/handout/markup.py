@@ -67,7 +67,7 @@ def math(inner: str, source: str, display: bool = False) -> Markup:
 
 def drawn_symbol(symbol: str, after: str = "") -> Markup:
     """Return a tensor's letter for SVG text, its layer above it, and what follows."""
-    of = None if symbol.startswith("dz") else differentiated(symbol)
+    of = differentiated(symbol)
     found = parts(symbol if of is None else of)
     letter = element("tspan", found.text, class_="letter")
     if not found.upper:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from derive.index import primal
 from derive.network import Network
+from derive.notation import is_delta
 from derive.prose import Prose, _
 
 INDICES: Final = _(
@@ -59,7 +61,7 @@ _LETTER: Final = re.compile(r"([A-Za-z]+?)\d")
 
 def meaning_of(symbol: str, network: Network) -> Prose:
     """Return the meaning of a tensor of a network, or of a letter of its update."""
-    if symbol.startswith("dz"):
+    if is_delta(symbol):
         return _("error of a layer: the gradient of the loss with respect to its pre-activation")
     if symbol == "a0":
         return _("input as the first layer takes it")
@@ -90,7 +92,7 @@ def _inner(symbol: str) -> Prose:
     letter = _LETTER.match(symbol)
     if letter and letter[1] in LETTERS:
         return LETTERS[letter[1]]
-    if symbol.startswith("d"):
+    if primal(symbol) is not None:
         return _("gradient of the loss with respect to a tensor, of the shape of that tensor")
     return _("value within a layer")
 

@@ -76,7 +76,7 @@ def rows(derivation: Derivation, page: Page, letters: Mapping[str, str]) -> tupl
 
 def _letter(symbol: str) -> str:
     """Return what symbols of one row share: the letter without its layer, d for ∂E/∂ of anything."""
-    if differentiated(symbol) is not None and not symbol.startswith("dz"):
+    if differentiated(symbol) is not None:
         return "d"
     return _LAYER.sub(r"\1", symbol)
 
@@ -94,7 +94,7 @@ def on_page(page: Page) -> Found:
 def _collect(node: Node, entry: Entry, found: Found, subscript: bool = False) -> None:
     match node:
         case Ref(symbol=symbol, subscripts=subscripts, mark=mark):
-            of = None if symbol.startswith("dz") else differentiated(symbol)
+            of = differentiated(symbol)
             if of is not None:
                 found.tensors.setdefault(Ref(of, matrix=node.matrix))
             found.tensors.setdefault(Ref(symbol, matrix=node.matrix))

@@ -12,8 +12,6 @@ from codegen.kernels.work import Guarded
 from codegen.program import BATCH, Extent, Map, Pad, Program, Reshape, Shape, Statement, Value, Window, reads
 from derive.index import Inside, access, name_of, tensor
 
-INPUT_GRADIENT = "dx"
-
 
 @dataclass(frozen=True)
 class Place:
@@ -46,7 +44,7 @@ class Views:
             first = written[0]
             if self.program.values[name].kind != "local" or any(w != first for w in written):
                 continue
-            given_out = name in reshaped or name in (self.program.output, INPUT_GRADIENT)
+            given_out = name in reshaped or name in (self.program.output, self.program.input_gradient)
             window = isinstance(first, Window | Pad) and not given_out
             if window or isinstance(first, Reshape) or _is_copy(first):
                 found[name] = first

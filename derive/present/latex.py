@@ -151,7 +151,7 @@ def _closed(node: t.Node) -> tuple[str, int]:
 
 def reference(node: t.Ref, transposed: bool = False) -> str:
     """Return a tensor with its layer above, its subscripts below; ∂E/∂W with both inside the denominator."""
-    of = None if node.symbol.startswith("dz") else differentiated(node.symbol)
+    of = differentiated(node.symbol)
     found = parts(node.symbol if of is None else of, node.matrix)
     upper = found.upper + (r"\top" if transposed and of is None else "")
     lower = _subscripts(node.subscripts) or node.mark
@@ -244,7 +244,7 @@ def _condition(node: t.Node) -> str:
 
 def _transposed(body: t.Node) -> str:
     if isinstance(body, t.Ref):
-        is_letter = body.symbol.startswith("dz") or differentiated(body.symbol) is None
+        is_letter = differentiated(body.symbol) is None
         if body.mark and is_letter and parts(body.symbol).upper:
             return rf"({reference(body)})^{{\top}}"
         return reference(body, transposed=True)

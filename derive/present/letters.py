@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from derive.notation import differentiated, exchanged, letters_in, profile
+from derive.index import primal
+from derive.notation import exchanged, letters_in, profile
 from derive.present import tree as t
 from derive.present.page import Entry, Page, WorkedLines, nodes
 from derive.present.sides import Line
@@ -111,7 +112,7 @@ def _symbols(page: Page) -> Iterator[str]:
     for node in nodes(page):
         if isinstance(node, t.Ref):
             yield node.symbol
-            yield differentiated(node.symbol) or node.symbol
+            yield primal(node.symbol) or node.symbol
         elif isinstance(node, t.Leaf):
             prose.append(node.text)
     for text in prose:

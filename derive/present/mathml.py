@@ -160,7 +160,7 @@ def _upper(node: t.Ref) -> str:
 
 
 def _reference(node: t.Ref) -> str:
-    of = None if node.symbol.startswith("dz") else differentiated(node.symbol)
+    of = differentiated(node.symbol)
     found = parts(node.symbol if of is None else of, node.matrix)
     letter = f"<mi>{escape(found.text)}</mi>"
     single = all(isinstance(s, t.Leaf) and len(s.text) == 1 for s in node.subscripts)
@@ -178,7 +178,7 @@ def _reference(node: t.Ref) -> str:
 
 
 def _transposed(body: t.Node) -> str:
-    if isinstance(body, t.Ref) and (body.symbol.startswith("dz") or differentiated(body.symbol) is None):
+    if isinstance(body, t.Ref) and differentiated(body.symbol) is None:
         found = parts(body.symbol, body.matrix)
         if not body.mark:
             upper = f"<mrow><mn>{found.upper}</mn><mo>⊤</mo></mrow>" if found.upper else "<mo>⊤</mo>"

@@ -10,8 +10,8 @@ import sympy
 from sympy import Add, Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Pow, Rational, Symbol, exp
 
 from derive.functions import sigmoid
-from derive.index import Inside, Reduction, Sum, Winner, name_of
-from derive.notation import differentiated, parts
+from derive.index import Inside, Reduction, Sum, Winner, name_of, primal
+from derive.notation import parts
 
 TARGETS = ("t", "T")
 PARAMETERS = ("W", "w", "b", r"\gamma", r"\alpha", r"\beta", r"\hat{\alpha}", r"\hat{\beta}")
@@ -157,7 +157,7 @@ def _kind(base: Expr) -> int:
         name = name_of(base.base)
         if is_parameter(base):
             return 3
-        return 5 if name in TARGETS or differentiated(name) is not None else 6
+        return 5 if name in TARGETS or primal(name) is not None else 6
     if isinstance(base, Reduction):
         return 4
     if isinstance(base, Symbol):
@@ -178,7 +178,7 @@ def _kind(base: Expr) -> int:
 def _kind_of_sum(base: Expr) -> int:
     """A sum like Σ w δ comes first, an error y − t before what it is multiplied by, 1 − a after it."""
     reads = base.atoms(Indexed)
-    if any(map(is_parameter, reads)) and any(differentiated(name_of(a.base)) is not None for a in reads):
+    if any(map(is_parameter, reads)) and any(primal(name_of(a.base)) is not None for a in reads):
         return 4
     return 5 if _reads_target(base) else 8
 

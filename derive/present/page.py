@@ -204,7 +204,7 @@ def entry_of(numbered: NumberedEquation, form: str, limits: bool) -> Entry:
     if form == "both":
         matrix = line(numbered.equation, "matrix", limits=limits, batch=batch)
         matrix = None if matrix.right == shown.right else matrix
-    symbol = name(numbered.name).identifier
+    symbol = name(numbered.symbol).identifier
     shape = shape_text(numbered.equation)
     if batch == "columns" and isinstance(shown.left, Ref) and shown.left.matrix:
         shape = f"({', '.join(shape.strip('()').split(', ')[::-1])})"

@@ -9,9 +9,9 @@ import sympy
 from sympy import Expr, Mul, Symbol, exp
 
 from derive.deriving import adjoint
-from derive.differentiate import cotangent, local_terms, vjp
+from derive.differentiate import local_terms, vjp
 from derive.formula import FormulaError, formula_names, parse_formula
-from derive.index import Equation, access, tensor
+from derive.index import Equation, access, cotangent, tensor
 from derive.present.tree import Applied, Leaf, Node
 from derive.prose import _
 from derive.topics.model import Steps, Topic, TopicError, partial

@@ -12,7 +12,7 @@ from sympy import Expr, Mul, Rational, Symbol, exp, log
 
 from derive.deriving import adjoint
 from derive.differentiate import vjp
-from derive.index import Equation, Sum, access, index, size, tensor
+from derive.index import Equation, Sum, access, cotangent, index, size, tensor
 from derive.interpret import function_of
 from derive.present.tree import Applied, Big, Dot, Leaf, Over, Plus, Raised, Related, Slope, Times, Transposed
 from derive.prose import _
@@ -50,12 +50,12 @@ def convexity(given: Mapping[str, str]) -> Topic:
 @cache
 def _local() -> Expr:
     """Return ∂S/∂z through the output: S (1 − S)."""
-    return adjoint(CURVE, "z").equation.right / access(tensor("dS", n), i)
+    return adjoint(CURVE, "z").equation.right / access(tensor(cotangent("S"), n), i)
 
 
 def _slope(cost: Equation) -> Expr:
     """Return ∂cost/∂z_i as it comes from the engine."""
-    outer = vjp(cost, "S").right.xreplace({access(tensor(f"d{cost.name}")): sympy.S.One})
+    outer = vjp(cost, "S").right.xreplace({access(tensor(cotangent(cost.name))): sympy.S.One})
     return outer * _local()
 
 
@@ -71,7 +71,7 @@ def _entropy(steps: Steps) -> tuple[int, int]:
     rule = _("the cross-entropy of n points with targets y_i of 0 or 1")
     third = steps.add("C", ENTROPY.right, rule, (second,), "C")
     fourth = steps.add(partial(S[i], z[i]), _local(), _("derivative through the output"), (second,), "dS/dz")
-    outer = vjp(ENTROPY, "S").right.xreplace({access(tensor("dC")): sympy.S.One})
+    outer = vjp(ENTROPY, "S").right.xreplace({access(tensor(cotangent("C"))): sympy.S.One})
     rule = _("chain rule: ∂C/∂S_i times ∂S_i/∂z_i")
     fifth = steps.add(partial("C", z[i]), product(outer, _local()), rule, (third, fourth))
     short = sympy.expand(sympy.cancel(outer * _local()))

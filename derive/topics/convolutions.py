@@ -14,8 +14,8 @@ import numpy as np
 import sympy
 from sympy import Expr, Integer, Symbol, floor
 
-from derive.differentiate import cotangent, vjp
-from derive.index import Equation, Sum, access, canonical_sums, index, size, tensor
+from derive.differentiate import vjp
+from derive.index import Equation, Sum, access, canonical_sums, cotangent, index, size, tensor
 from derive.layers.convolution import Axis, Convolution, N, in_channels, out_channels
 from derive.layers.layer import ShapeError
 from derive.layers.windows import Window, window
@@ -269,7 +269,7 @@ def _numbers(steps: Steps, example: Mapping[str, Any]) -> None:
         right = Related(relation(float(y[first])), shown, figure(float(y[first])))
         steps.add(counted(forward, first), right, rule, (given, rotated))
     every = worked(steps, Ref("y"), y, rule, (given, kernel), "y, worked")
-    arrays["dy"] = np.ones_like(y)
+    arrays[cotangent("y")] = np.ones_like(y)
     for of in ("x", "w"):
         slope = vjp(forward, of)
         compute([slope], arrays)

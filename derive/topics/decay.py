@@ -8,7 +8,7 @@ import sympy
 from sympy import Expr, Integer, Rational, Symbol
 
 from derive.differentiate import vjp
-from derive.index import Equation, Sum, access, accesses, index, name_of, size, tensor
+from derive.index import Equation, Sum, access, accesses, cotangent, index, name_of, size, tensor
 from derive.library import OPTIMIZERS
 from derive.present.tree import Applied, Bars, Dot, Leaf, Node, Over, Plus, Raised, Times, Transposed
 from derive.prose import _
@@ -84,9 +84,9 @@ def _linear(steps: Steps) -> int:
     fixed = {r[i]: shown(inner.right)}
     rule = _("a linear model: its i-th output is Σ X_ik θ_k")
     first = steps.add("E", laid(error.right, fixed), rule, formula=error.right.xreplace({r[i]: inner.right}))
-    outer = vjp(error, "r").right.xreplace({access(tensor("dE")): sympy.S.One})
+    outer = vjp(error, "r").right.xreplace({access(tensor(cotangent("E"))): sympy.S.One})
     chained = vjp(inner, "theta")
-    slope = chained.right.xreplace({access(tensor("dr", N), i): outer, chained.left.indices[0]: j})
+    slope = chained.right.xreplace({access(tensor(cotangent("r"), N), i): outer, chained.left.indices[0]: j})
     rule = _("chain rule: θ_j stands in every output, with X_ij before it")
     whole = slope.xreplace({r[i]: inner.right})
     name = "dE/dtheta, linear"
@@ -118,7 +118,7 @@ def _linear(steps: Steps) -> int:
 def _penalty_slope() -> Expr:
     """Return ∂(λ‖θ‖²)/∂θ_j as it comes from the engine."""
     penalty = Equation(PENALTY, decay * Sum(theta[j] ** 2, (j, D)))
-    return vjp(penalty, "theta").right.xreplace({access(tensor("dR")): sympy.S.One})
+    return vjp(penalty, "theta").right.xreplace({access(tensor(cotangent("R"))): sympy.S.One})
 
 
 def _check_vectors(slope: Expr) -> None:

@@ -10,8 +10,8 @@ import sympy
 from sympy import Expr, Integer, KroneckerDelta, Symbol, exp
 
 from derive.deriving import adjoint
-from derive.differentiate import contract, cotangent, vjp
-from derive.index import Equation, Sum, access, index, size, tensor
+from derive.differentiate import contract, vjp
+from derive.index import Equation, Sum, access, cotangent, index, size, tensor
 from derive.present.tree import Big, Node, Plus, Times
 from derive.prose import _
 from derive.topics.model import Erratum, Steps, Topic, node, partial
@@ -60,7 +60,7 @@ def delta(given: Mapping[str, str]) -> Topic:
 
 
 def _delta(layer: str, at: Symbol, extent: Expr = K) -> Expr:
-    return access(tensor(f"dz@{layer}", extent), at)
+    return access(tensor(cotangent(f"z@{layer}"), extent), at)
 
 
 # ---- Before the last layer -------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def _last_sigmoid(steps: Steps) -> None:
     a, z = last.left, tensor("z@L", K)[k]
     forward = steps.add(a, last.right, _("sigmoid outputs"))
     first, slope = _squared(steps)
-    local = adjoint(last, "z@L").equation.right / access(tensor("da@L", K), k)
+    local = adjoint(last, "z@L").equation.right / access(tensor(cotangent("a@L"), K), k)
     second = steps.add(partial(a, z), local, "σ′ = a(1 − a)", (forward,))
     rule = _("chain rule: z_k acts on E through a_k alone")
     third = steps.add(_delta("L", k), Times((partial("E", a), partial(a, z))), rule, (forward,))
@@ -256,10 +256,10 @@ def _small_network(steps: Steps) -> tuple[list[float], list[float], list[float],
     last = last.replace({tensor("a@L", K): tensor("a@l+1", K)})
     here = Equation(_delta("l", k), steps.formulas["delta"])
     compute([last, here], arrays)
-    outer = tensor("dz@l+1", AFTER)
+    outer = tensor(cotangent("z@l+1"), AFTER)
     by_weights = here.replace({outer[i]: outer[i] * tensor("a@l", K)[k]})  # ∂E/∂w_ik = δ_i a_k for δ_i
-    slide = compute([by_weights], dict(arrays))["dz@l"]
-    return list(arrays["dz@l"]), _difference(error, arrays["z@l"]), list(slide), 2
+    slide = compute([by_weights], dict(arrays))[cotangent("z@l")]
+    return list(arrays[cotangent("z@l")]), _difference(error, arrays["z@l"]), list(slide), 2
 
 
 def _small_softmax(steps: Steps) -> tuple[list[float], list[float], list[float]]:
@@ -274,7 +274,7 @@ def _small_softmax(steps: Steps) -> tuple[list[float], list[float], list[float]]
     found = []
     for name, at in (("delta, sigmoid and MSE", k), ("delta, softmax and MSE", j)):
         equation = Equation(_delta("L", at), steps.formulas[name])
-        found.append(list(compute([equation], dict(arrays))["dz@L"]))
+        found.append(list(compute([equation], dict(arrays))[cotangent("z@L")]))
     return found[0], found[1], _difference(error, arrays["z@L"])
 
 

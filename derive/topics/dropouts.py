@@ -10,8 +10,8 @@ import numpy as np
 import sympy
 from sympy import Expr, KroneckerDelta, Symbol
 
-from derive.differentiate import contract, cotangent, vjp
-from derive.index import Equation, Sum, access, index, size, tensor
+from derive.differentiate import contract, vjp
+from derive.index import Equation, Sum, access, cotangent, index, size, tensor
 from derive.layers import LAYERS
 from derive.layers.dropout import N, kept
 from derive.layers.layer import features

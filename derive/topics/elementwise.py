@@ -10,9 +10,9 @@ import sympy
 from sympy import Expr, Indexed, Piecewise, Rational, Symbol
 
 from derive.deriving import adjoint
-from derive.differentiate import CannotDifferentiate, cotangent, local_terms
+from derive.differentiate import CannotDifferentiate, local_terms
 from derive.formula import parse_formula
-from derive.index import Equation, access, index, size, tensor
+from derive.index import Equation, access, cotangent, index, size, tensor
 from derive.library import ACTIVATIONS
 from derive.notation import name as name_of_symbol
 from derive.present.tree import Node, Times

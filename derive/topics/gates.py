@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derive.deriving import Derivation, derive_network
-from derive.differentiate import cotangent, vjp
-from derive.index import Equation, accesses, tensor
+from derive.differentiate import vjp
+from derive.index import Equation, accesses, cotangent, tensor
 from derive.network import N, n
 from derive.present.sides import line
 from derive.present.tree import Leaf, Node, Ref
@@ -166,12 +166,14 @@ def xor_backprop(given: Mapping[str, str]) -> Topic:
     numbers = network_equations(steps, derivation)
     update = derivation.role("update")[-1].equation
     rule = _("gradient descent, θ any weight or bias, g its gradient")
-    descent = steps.add(update.left, update.right, rule, tuple(numbers[f"d{p}"] for p in start), relation="←")
+    descent = steps.add(
+        update.left, update.right, rule, tuple(numbers[cotangent(p)] for p in start), relation="←"
+    )
     steps.heading(_("One step in numbers"))
     arrays, places = _start(steps, start, rate)
     for numbered in blackboard(derivation):
-        name = numbered.name
-        _value(steps, from_x(numbered.equation), arrays, numbers[name], places, f"{name}, worked")
+        number = numbers[numbered.symbol]
+        _value(steps, from_x(numbered.equation), arrays, number, places, f"{numbered.name}, worked")
     step = _descent(update, rate)
     for name in start:
         moved = step(arrays[name], arrays[cotangent(name)])
@@ -229,7 +231,7 @@ def _train(
             own = tensor("b1", N, *read.base.shape)[(n, *read.indices)]
             equation = equation.replace({read: own})
             of_rows = vjp(equation, "b1")
-        if bias_of_rows and numbered.name == "db1":
+        if bias_of_rows and numbered.symbol == cotangent("b1"):
             equation = of_rows
         equations.append((equation.name, arrays_of(equation)))
     x = np.array(ROWS, dtype=float)
@@ -250,7 +252,7 @@ def _train(
 def _bias_erratum(
     steps: Steps, arrays: Mapping[str, Any], right: Mapping[str, Any], wrong: Mapping[str, Any]
 ) -> Erratum:
-    shapes = {name: " × ".join(map(str, np.shape(arrays[name]))) for name in ("dz1", "db1")}
+    wide, narrow = (" × ".join(map(str, np.shape(arrays[cotangent(name)]))) for name in ("z1", "b1"))
     for name, trained in (("right", right), ("slide", wrong)):
         keep(steps, f"b1, {STEPS} steps, {name}", trained["b1"])
         keep(steps, f"E, {STEPS} steps, {name}", trained["E"])
@@ -258,10 +260,10 @@ def _bias_erratum(
     return Erratum(
         _(
             "a program subtracts δ¹, an array of {wide}, from the bias of {narrow} numbers",
-            wide=shapes["dz1"],
-            narrow=shapes["db1"],
+            wide=wide,
+            narrow=narrow,
         ),
-        _("∂E/∂b¹ as the sum of δ¹ over the batch, {narrow} numbers", narrow=shapes["db1"]),
+        _("∂E/∂b¹ as the sum of δ¹ over the batch, {narrow} numbers", narrow=narrow),
         _(
             "NumPy makes the bias {wide} without a word: every example learns a bias of its own. After "
             "{steps} steps its E is {wrong}, but a new example has no bias; with the sum over the batch it "

@@ -10,9 +10,21 @@ import sympy
 from sympy import Integer, Symbol, exp
 
 from derive.deriving import adjoint
-from derive.differentiate import cotangent, vjp
-from derive.index import Equation, Sum, access, accesses, apart, canonical_sums, index, tensor
+from derive.differentiate import vjp
+from derive.index import (
+    Equation,
+    Sum,
+    access,
+    accesses,
+    apart,
+    canonical_sums,
+    cotangent,
+    index,
+    plain_name,
+    tensor,
+)
 from derive.network import N, n
+from derive.notation import differentiated
 from derive.present.tree import Big, Node, Plus, Times
 from derive.prose import _
 from derive.topics.deltas import E, J, K, dense, weight_rule
@@ -73,9 +85,10 @@ def backprop_chain(given: Mapping[str, str]) -> Topic:
     rate = Symbol("lambda", positive=True)
     for layer in range(4, 0, -1):
         weight = access(tensor(f"w{layer}"))
-        gradient = node(slopes[f"dw{layer}"].right)
+        slope = cotangent(f"w{layer}")
+        gradient = node(slopes[slope].right)
         step = Plus(((False, node(weight)), (True, Times((node(rate), gradient)))))
-        because = (places[f"dw{layer}"],)
+        because = (places[slope],)
         places[f"w{layer}"] = steps.add(weight, step, _("gradient descent"), because, relation="←")
     if numbers:
         _chain_numbers(steps, forward, slopes, places, numbers)
@@ -116,15 +129,15 @@ def _chain_backward(steps: Steps, forward: list[Equation], places: dict[str, int
         found = adjoint(curve, f"z{layer}").equation
         rule = "σ′ = y(1 − y)" if layer == 4 else f"σ′ = h{layer}(1 − h{layer})"
         local = steps.add(partial(h, z), found.right / seed, rule, (places[NAMES[layer]],))
-        own = Equation(access(tensor(f"dz{layer}")), found.right.xreplace({seed: incoming}))
+        own = Equation(access(tensor(cotangent(f"z{layer}"))), found.right.xreplace({seed: incoming}))
         rule = _("chain rule: ∂E/∂z = ∂E/∂h ∂h/∂z")
         places[own.name] = steps.add(own.left, own.right, rule, (reached, local), f"delta{layer}")
         gradient = vjp(line, f"w{layer}")
         left = partial("E", access(tensor(f"w{layer}")))
         rule = _("chain rule: z is the weight times its input")
         because = (places[own.name], places[f"z{layer}"])
-        places[f"dw{layer}"] = steps.add(left, gradient.right, rule, because, f"dE/dw{layer}")
-        slopes |= {own.name: own, f"dw{layer}": gradient}
+        places[gradient.name] = steps.add(left, gradient.right, rule, because, f"dE/dw{layer}")
+        slopes |= {own.name: own, gradient.name: gradient}
         before = vjp(line, NAMES[layer - 1])
         incoming = before.right
         if layer > 1:
@@ -150,14 +163,15 @@ def _chain_numbers(
     put(steps, "lambda", rate, chosen["rate"])
     for equation in (*forward, *slopes.values()):
         because = (places[equation.name], *(shown[r] for r in equation.reads() if r in shown))
-        weight = equation.name[1:] if equation.name.startswith("dw") else ""
+        weight = differentiated(equation.name)
         left = partial("E", access(tensor(weight))) if weight else None
-        (shown[equation.name],) = work(steps, equation, arrays, because, f"{equation.name}, worked", left)
+        result = f"{plain_name(equation.name)}, worked"
+        (shown[equation.name],) = work(steps, equation, arrays, because, result, left)
     for layer in range(4, 0, -1):
         weight = access(tensor(f"w{layer}"))
-        slope = access(tensor(f"dw{layer}"))
+        slope = access(tensor(cotangent(f"w{layer}")))
         moved = Equation(access(tensor(f"w{layer}'")), weight - Symbol("lambda", positive=True) * slope)
-        because = (places[f"w{layer}"], shown[f"dw{layer}"])
+        because = (places[f"w{layer}"], shown[cotangent(f"w{layer}")])
         work(steps, moved, arrays, because, f"w{layer}, after one step", node(weight))
 
 

@@ -11,8 +11,8 @@ import sympy
 from sympy import Expr, Symbol, exp, log
 
 from derive.deriving import adjoint
-from derive.differentiate import cotangent, vjp
-from derive.index import Equation, Sum, access, accesses, index, size, tensor
+from derive.differentiate import vjp
+from derive.index import Equation, Sum, access, accesses, cotangent, index, plain_name, primal, size, tensor
 from derive.present.tree import Big, Leaf, Node, Plus, Times
 from derive.prose import _
 from derive.simplify import tidy
@@ -197,15 +197,16 @@ def _logistic_numbers(
     for equation, number in zip(equations, because, strict=True):
         at = work(steps, equation, arrays, (number, *at), f"{equation.name}, worked")
     for gradient, number in gradients:
-        own = work(steps, gradient, arrays, (number, *at), f"dC/{gradient.name}, worked", _left(gradient))
-        name = gradient.name[1:]
+        result = f"dC/{plain_name(gradient.name)}, worked"
+        own = work(steps, gradient, arrays, (number, *at), result, _left(gradient))
+        name = str(primal(gradient.name))
         letter = access(tensor(name))
         moved = Equation(access(tensor(f"{name}'")), letter - Symbol("learning_rate") * gradient.left)
         work(steps, moved, arrays, own, f"{name}, after one step", node(letter))
 
 
 def _left(gradient: Equation) -> Node:
-    return partial("C", access(tensor(gradient.name[1:])))
+    return partial("C", access(tensor(str(primal(gradient.name)))))
 
 
 TOPICS = {"cross-entropy": cross_entropy, "logistic": logistic}

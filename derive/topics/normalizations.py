@@ -11,8 +11,8 @@ from sympy import Expr
 
 from derive.adjoint import adjoint_equation, named
 from derive.compact import compact_gradient, cotangents, inlined, standardized
-from derive.differentiate import cotangent, vjp
-from derive.index import Equation, Sum, access, index, size, tensor
+from derive.differentiate import vjp
+from derive.index import Equation, Sum, access, cotangent, index, primal, size, tensor
 from derive.layers import LAYERS
 from derive.layers.layer import Forward, features
 from derive.present.tree import Node, Plus, Times
@@ -113,7 +113,7 @@ def _long(steps: Steps, equations: tuple[Equation, ...], numbers: Mapping[str, i
 
 
 def _left(slope: Equation) -> Node:
-    return partial("E", access(tensor(slope.name[1:], *slope.left.base.shape), *slope.free))
+    return partial("E", access(tensor(str(primal(slope.name)), *slope.left.base.shape), *slope.free))
 
 
 def _terms(expression: Expr) -> tuple[tuple[bool, Node], ...]:
@@ -215,24 +215,23 @@ def _worked(
     steps: Steps, equations: tuple[Equation, ...], compact: Equation, found: Mapping[str, Any]
 ) -> None:
     steps.heading(_("In numbers"))
-    arrays: dict[str, Any] = dict(found)
-    given = []
-    for name in EXAMPLE:
-        given.append(put(steps, name, found[name], _("an example")))
+    arrays: dict[str, Any] = {cotangent("y") if name == "dy" else name: found[name] for name in EXAMPLE}
+    given = [put(steps, name, value, _("an example")) for name, value in arrays.items()]
     because: tuple[int, ...] = (given[0],)
     known = cotangents(equations, adjoint_equation)
-    rules = {e.name: e.name for e in equations} | {f"d{name}": f"dE/d{name}" for name in ("xhat", "v", "mu")}
-    for equation in (*equations, *(known[name] for name in ("dxhat", "dv", "dmu"))):
-        result = rules[equation.name]
+    results = {e.name: e.name for e in equations}
+    results |= {cotangent(name): f"dE/d{name}" for name in ("xhat", "v", "mu")}
+    for equation in (*equations, *(known[cotangent(name)] for name in ("xhat", "v", "mu"))):
+        result = results[equation.name]
         from_ = (_number(steps, result), *because[-1:])
         because = work(steps, equation, arrays, from_, f"{result}, worked")
     for equation, rule, name in (
-        (known["dx"], _("the long form with the numbers"), "long"),
+        (known[cotangent("x")], _("the long form with the numbers"), "long"),
         (compact, _("the compact form with the numbers: the same"), "compact"),
     ):
         compute([equation], arrays)
-        own = _number(steps, f"dE/dx, {name}")
-        worked(steps, partial("E", "x"), arrays["dx"], rule, (own, *because[-1:]), f"dE/dx, {name}, worked")
+        own = (_number(steps, f"dE/dx, {name}"), *because[-1:])
+        worked(steps, partial("E", "x"), arrays[cotangent("x")], rule, own, f"dE/dx, {name}, worked")
 
 
 TOPICS = {"batch-norm": batch_norm}

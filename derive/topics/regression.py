@@ -10,7 +10,7 @@ import sympy
 from sympy import Add, Expr, Integer, Mul, Rational, Symbol
 
 from derive.differentiate import vjp
-from derive.index import Equation, Sum, access, tensor
+from derive.index import Equation, Sum, access, cotangent, tensor
 from derive.present.tree import Leaf, Node, Over, Raised, Related, Slope, Times
 from derive.prose import _
 from derive.topics.model import Steps, Topic, partial
@@ -47,7 +47,7 @@ def cost(steps: Steps, letter: str) -> Cost:
     first = steps.add(y[i], model, _("a line and the error ε_i of each point, i = 1, …, n"))
     second = steps.add(error[i], laid(error[i], AS_WRITTEN), _("solved for the error"), (first,))
     squares = Equation(access(tensor(letter)), Sum(error[i] ** 2, (i, n)))
-    seed = {access(tensor(f"d{letter}")): sympy.S.One}
+    seed = {access(tensor(cotangent(letter))): sympy.S.One}
     third = steps.add(
         letter_node(letter),
         chain(laid(squares.right), laid(squares.right, AS_WRITTEN)),
@@ -62,7 +62,7 @@ def cost(steps: Steps, letter: str) -> Cost:
         inner = sympy.diff(RESIDUAL, parameter)
         local = steps.add(partial(error[i], parameter), inner, _("derivative of the error"), (second,))
         slope = vjp(Equation(error[i], RESIDUAL), name).right.xreplace(
-            {access(tensor("depsilon", n), i): by_error}
+            {access(tensor(cotangent("epsilon"), n), i): by_error}
         )
         number = steps.add(
             partial(letter_node(letter), parameter),

@@ -8,8 +8,8 @@ from typing import Any
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Symbol, exp
 
-from derive.differentiate import contract, cotangent, local_terms, vjp
-from derive.index import Equation, Sum, access, index, name_of, size, tensor
+from derive.differentiate import contract, local_terms, vjp
+from derive.index import Equation, Sum, access, cotangent, index, name_of, size, tensor
 from derive.present.tree import Big, Node, Over, Plus, Times
 from derive.prose import _
 from derive.rewrites import ONE_HOT, one_hot_sums

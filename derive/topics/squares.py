@@ -9,7 +9,7 @@ from sympy import Expr, Rational, Symbol
 
 from derive.differentiate import vjp
 from derive.formula import formula_names, parse_formula
-from derive.index import Equation, Sum, access, index, size, tensor
+from derive.index import Equation, Sum, access, cotangent, index, size, tensor
 from derive.present.text import text as written
 from derive.present.tree import Leaf, Node, Plus, Raised, Times
 from derive.prose import _
@@ -41,7 +41,7 @@ def mse_minimum(given: Mapping[str, str]) -> Topic:
 
 def _loss(steps: Steps) -> None:
     one = steps.add("E", LOSS.right, _("definition"))
-    slope = vjp(LOSS, "y").right.xreplace({access(tensor("dE")): sympy.S.One})
+    slope = vjp(LOSS, "y").right.xreplace({access(tensor(cotangent("E"))): sympy.S.One})
     steps.add(partial("E", y[k]), slope, _("derivative of a sum, one term is left"), (one,), "dE/dy_k")
 
 

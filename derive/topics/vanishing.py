@@ -11,8 +11,8 @@ import sympy
 from sympy import Expr, Rational, Symbol
 
 from derive.deriving import adjoint
-from derive.differentiate import cotangent, vjp
-from derive.index import Equation, access, index, size, tensor
+from derive.differentiate import vjp
+from derive.index import Equation, access, cotangent, index, size, tensor
 from derive.interpret import function_of
 from derive.library import ACTIVATIONS
 from derive.network import formula_expression
@@ -24,12 +24,12 @@ from derive.topics.support import givens
 from derive.topics.support.layout import chain, few, in_words, ordered, product, rounded, shown
 
 i, k, size_ = index("i"), index("k"), size("L")
-Z, H, W, DELTA = tensor("z", size_), tensor("h", size_), tensor("w", size_), tensor("dz", size_)
+Z, H, W, DELTA = tensor("z", size_), tensor("h", size_), tensor("w", size_), tensor(cotangent("z"), size_)
 QUARTER: Final = Rational(1, 4)
 FAR_OUT: Final = 1e100  # no δ above it is followed
 ERRATUM_LAYERS: Final = 4
 
-FAR: Final = Ref("dz", (Plus(((False, shown(i)), (False, shown(size_)))),))  # δ, L layers on
+FAR: Final = Ref(cotangent("z"), (Plus(((False, shown(i)), (False, shown(size_)))),))  # δ, L layers on
 CALLED: Final = {"sigmoid": _("sigmoid"), "relu": "ReLU"}
 
 # One layer of one neuron, and the next: scalars for the engine, Z[i] and the like on the page.
@@ -73,8 +73,8 @@ def _local(name: str) -> Expr:
     """Return ∂h/∂z of an activation, through its output where that can be."""
     curve = _curve(name)
     if name == "relu":  # where h > 0 is where z > 0, and z is what the lecture looks at
-        return vjp(curve, "z").right.xreplace({access(tensor("dh")): sympy.S.One})
-    return adjoint(curve, "z").equation.right.xreplace({access(tensor("dh")): sympy.S.One})
+        return vjp(curve, "z").right.xreplace({access(tensor(cotangent("h"))): sympy.S.One})
+    return adjoint(curve, "z").equation.right.xreplace({access(tensor(cotangent("h"))): sympy.S.One})
 
 
 def _recursion(steps: Steps, name: str, result: str) -> int:

@@ -9,8 +9,8 @@ import numpy as np
 import sympy
 from sympy import Expr, Integer
 
-from derive.differentiate import cotangent, local_terms, vjp
-from derive.index import Equation, access, canonical_sums, index, size, tensor
+from derive.differentiate import local_terms, vjp
+from derive.index import Equation, access, canonical_sums, cotangent, index, size, tensor
 from derive.layers import LAYERS
 from derive.layers.layer import ShapeError
 from derive.layers.maxout import GREATEST, PIECES, N, fan_out
@@ -122,11 +122,11 @@ def _worked(
     arrays: dict[str, Any] = compute([concrete], {"x": x})
     rule = {"max": _("the greatest value of each window"), "mean": _("the mean of each window")}[kind]
     shown = worked(steps, Ref("y"), arrays["y"], rule, because, f"y, {kind}, worked")
-    arrays["dy"] = np.ones_like(arrays["y"])
+    arrays[cotangent("y")] = np.ones_like(arrays["y"])
     slope = vjp(concrete, "x")
     compute([slope], arrays)
     rule = _("for E = Σ y, so that ∂E/∂y = 1 everywhere")
-    worked(steps, partial("E", "x"), arrays["dx"], rule, (shown,), f"dE/dx, {kind}, worked")
+    worked(steps, partial("E", "x"), arrays[cotangent("x")], rule, (shown,), f"dE/dx, {kind}, worked")
 
 
 # ---- Maxout ----------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def maxout(given: Mapping[str, str]) -> Topic:
     for name in ("w", "b", "x"):
         slope = vjp(affine, name)
         inner = through.right.xreplace({through.free[0]: index("q")})
-        right = slope.right.xreplace({access(slope.reads()["dh"], index("q")): inner})
+        right = slope.right.xreplace({access(slope.reads()[cotangent("h")], index("q")): inner})
         right = canonical_sums(right, ("q", "r", "s"), slope.free)
         left = partial("E", access(tensor(name, *slope.left.base.shape), *slope.free))
         rules = {
@@ -180,11 +180,11 @@ def maxout(given: Mapping[str, str]) -> Topic:
     shown = [put(steps, name, found[name], _("an example")) for name in ("w", "b", "x")]
     pieces_ = work(steps, affine, arrays, (first, *shown))
     work(steps, greatest, arrays, pieces_, "y, worked")
-    arrays["dy"] = np.float64(1)
+    arrays[cotangent("y")] = np.float64(1)
     for gradient, name in zip(gradients, ("w", "b", "x"), strict=True):
         compute([gradient], arrays)
         rule = _("for E = y, so that ∂E/∂y = 1")
-        worked(steps, partial("y", name), arrays[f"d{name}"], rule, pieces_, f"dy/d{name}, worked")
+        worked(steps, partial("y", name), arrays[gradient.name], rule, pieces_, f"dy/d{name}, worked")
     return steps.topic(
         "maxout", _("maxout"), _("Where two pieces are the greatest, the first of them is the winner.")
     )

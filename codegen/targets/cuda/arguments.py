@@ -88,7 +88,7 @@ class Arguments:
             case "parameter" | "statistic":
                 return f'p["{name}"]'
             case "gradient":
-                return f'g["{name.removeprefix("d")}"]'
+                return f'g["{buffer.of}"]'
             case "local":
                 return f"w.{buffer.identifier}"
         raise VerificationError(f"{value}: a {buffer.kind} is no matter of the {section} section")

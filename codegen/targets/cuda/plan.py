@@ -14,7 +14,8 @@ class Buffer:
     ``kind`` is the value's kind (input, target, parameter, statistic, gradient, state, local) or "scalar" for
     what the driver keeps on the device beside them (``seed``, ``step``, ``steps``); ``element`` is the C type
     of an entry (real, double, int, unsigned char, unsigned long long), ``slot`` the buffer whose memory this
-    one takes over ("" for its own).  Parameters, gradients and the state lie in flat vectors of COUNT values.
+    one takes over ("" for its own), ``of`` the parameter whose gradient it is.  Parameters, gradients and the
+    state lie in flat vectors of COUNT values.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Buffer:
     kind: str
     element: str
     slot: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True)

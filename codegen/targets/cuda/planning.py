@@ -10,7 +10,6 @@ from sympy import Indexed, IndexedBase, Symbol
 from codegen.frame import Frame
 from codegen.kernels.fusion import Fusion
 from codegen.kernels.places import size
-from codegen.kernels.views import INPUT_GRADIENT
 from codegen.kernels.work import Drawing, Elements, Product, Reduction, Samples, Step, Work
 from codegen.passes import absorb_temporaries
 from codegen.program import BATCH, Draw, Program, Value
@@ -60,7 +59,7 @@ class _Planning:
             buffers,
             output=self.views.memory(self.program.output),
             loss=self.views.memory(LOSS),
-            input_gradient=self.views.memory(INPUT_GRADIENT),
+            input_gradient=self.views.memory(self.program.input_gradient),
             persistent=memory(phases, buffers, LOSS),
             work=sum(_operations(work) for section in PHASES for work in self.works[section]),
         )
@@ -87,7 +86,7 @@ class _Planning:
         """Return the tensors that must be in memory: what other work reads, and what the driver gives out."""
         kept = {
             self.views.memory(n)
-            for n in (self.program.output, LOSS, INPUT_GRADIENT)
+            for n in (self.program.output, LOSS, self.program.input_gradient)
             if n in self.program.values
         }
         for value in self.program.values.values():
@@ -101,7 +100,7 @@ class _Planning:
         return frozenset(kept)
 
     def _results(self) -> set[str]:
-        results = (self.program.output, LOSS, INPUT_GRADIENT)
+        results = (self.program.output, LOSS, self.program.input_gradient)
         return {self.views.memory(name) for name in results if name in self.program.values}
 
     def _reads(self, work: Work) -> set[str]:
@@ -182,6 +181,7 @@ class _Planning:
                 value.kind,
                 element_of(self.program, name),
                 slots.get(name, ""),
+                value.of,
             )
         return found
 
@@ -194,7 +194,7 @@ class _Planning:
                 last[name] = position
         forever = {
             self.views.memory(n)
-            for n in (self.program.output, LOSS, INPUT_GRADIENT)
+            for n in (self.program.output, LOSS, self.program.input_gradient)
             if n in self.program.values
         }
         early = {

@@ -81,7 +81,7 @@ class Sections:
                 if section not in ("forward", "evaluation", "loss") or not self._made_in(value.name, section):
                     names[value.name] = stored[value.name]
             if value.kind == "gradient" and value.name != "g":
-                stored[value.name] = f'g["{value.identifier[1:]}"]'
+                stored[value.name] = f'g["{value.of}"]'
                 names[value.name] = stored[value.name]
             if value.kind == "statistic":
                 stored[value.name] = names[value.name]
@@ -155,7 +155,7 @@ class Sections:
 
     def _name(self, value: Value) -> str:
         if value.kind in ("parameter", "statistic") and value.name != "theta":
-            return f'p["{value.identifier}"]'
+            return f'p["{value.name}"]'
         return value.identifier
 
     def _section(self, section: str) -> list[str]:

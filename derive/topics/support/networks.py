@@ -13,7 +13,7 @@ from sympy import Expr, Indexed, Symbol
 
 from derive.deriving import Derivation
 from derive.functions import elementary
-from derive.index import Equation, Reduction, Sum, apart, name_of, tensor
+from derive.index import Equation, Reduction, Sum, apart, cotangent, name_of, tensor
 from derive.numbering import NumberedEquation
 from derive.present.sides import line
 from derive.prose import _
@@ -69,14 +69,14 @@ def from_x(equation: Equation) -> Equation:
 def blackboard(derivation: Derivation) -> list[NumberedEquation]:
     """Return the numbered equations that a blackboard needs: not the copy of x, not ∂E/∂x."""
     roles = derivation.role("forward", "loss", "backward")
-    return [e for e in roles if e.name not in ("a0", "dx", "da0")]
+    return [e for e in roles if e.symbol not in ("a0", cotangent("x"), cotangent("a0"))]
 
 
 def network_equations(steps: Steps, derivation: Derivation) -> dict[str, int]:
     """Add the equations of a network, and return the number of each by what it defines."""
     steps.heading(_("Equations"))
     numbers: dict[str, int] = {}
-    names = {e.number: e.name for e in derivation.equations}
+    names = {e.number: e.symbol for e in derivation.equations}
     headings = {"forward": _("forward"), "loss": _("squared error, summed over the batch")}
     for numbered in blackboard(derivation):
         equation = from_x(numbered.equation)
@@ -85,7 +85,7 @@ def network_equations(steps: Steps, derivation: Derivation) -> dict[str, int]:
         rule = headings.get(numbered.role, numbered.rule)
         if numbered.role == "loss" and derivation.network.spec.loss.type != "mse":
             rule = _("loss: the mean cross-entropy of the batch")
-        numbers[numbered.name] = steps.add(
+        numbers[numbered.symbol] = steps.add(
             shown.left, shown.right, rule, tuple(because), numbered.name, formula=equation.right
         )
     return numbers

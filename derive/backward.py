@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import sympy
@@ -24,7 +25,8 @@ from derive.index import (
     reductions,
     tensor,
 )
-from derive.network import Instance, Layer, Network
+from derive.layers.layer import features
+from derive.network import Instance, Layer, N, Network, n
 from derive.numbering import Book
 from derive.output import Output
 from derive.prose import listed
@@ -37,11 +39,17 @@ SEED = access(tensor(cotangent(LOSS)))
 
 @dataclass(frozen=True)
 class Cotangent:
-    """What reaches a tensor from an equation that reads it, or all that reaches it."""
+    """What reaches a tensor from an equation that reads it, or all that reaches it.
+
+    ``of`` numbers the equations that were differentiated, in the order of the chain rule; what the equation
+    itself reads is not among them.  ``long`` is the same as the chain rule gives it, where ``equation`` is a
+    compact form of it.
+    """
 
     equation: Equation
     rule: str
-    because: tuple[int, ...]
+    of: tuple[int, ...]
+    long: Cotangent | None = None
 
 
 class Backward:
@@ -57,83 +65,50 @@ class Backward:
         self.parts: dict[str, list[Cotangent]] = {}
 
     def walk(self) -> None:
-        """Write down the cotangents of all that leads to the loss, each gradient as soon as it is whole."""
+        """Write down the cotangents of all that leads to the loss, each gradient as soon as it is whole.
+
+        Raises CannotDifferentiate: for a parameter that no gradient reaches, and for what would be lost.
+        """
         for instance in self.network.losses:
             self._contribute(instance)
         for layer in reversed(self.network.layers):
             compact = compact_gradient(tuple(i.template for i in layer.instances), adjoint_equation)
             replaced = compact.replaced if compact is not None else frozenset()
+            later = {name: len(parts) for name, parts in self.parts.items()}
             for instance in reversed(layer.instances):
                 self.waiting.subtract(name for _, name in self._local_reads(instance))
                 found = self._collect(instance.output)
-                if found is None or self._passed_on(found, instance):
-                    continue
-                self._add(found, shown_only=cotangent(instance.template.name) in replaced)
-                self._contribute(instance)
-                self._finish_parameters(instance)
+                if found is not None and not self._passed_on(found, instance):
+                    self._add(found, shown_only=cotangent(instance.template.name) in replaced)
+                    self._contribute(instance)
+                self._finish(name for _, name in self._local_reads(instance) if not self.waiting[name])
             if compact is not None:
-                self._shorten(layer, compact)
+                self._shorten(layer, compact, later)
+        self._finish(self.trained)  # what the loss alone reads
         self._add(self._collect("x") or self._nothing())
+        self._require_all()
 
     def _add(self, found: Cotangent, shown_only: bool = False) -> int:
         equation = found.equation
-        return self.book.add("backward", equation, equation, found.because, found.rule, shown_only=shown_only)
+        because = (*found.of, *self.book.reads(equation))
+        return self.book.add("backward", equation, equation, because, found.rule, shown_only=shown_only)
 
-    def _nothing(self) -> Cotangent:
-        """Return the cotangent of an input that the loss does not depend on, almost everywhere."""
-        instance = self.network.forward[0]
-        left = access(tensor(cotangent("x"), *instance.equation.left.base.shape), *instance.equation.free)
-        return Cotangent(Equation(left, sympy.S.Zero), listed(NO_GRADIENT), ())
-
-    def _passed_on(self, found: Cotangent, instance: Instance) -> bool:
-        """Whether a cotangent needs no line: it goes into that of the one tensor which the instance reads."""
-        reads = [(local, name) for local, name in self._local_reads(instance) if name in self.wanted]
-        merged = self._merge(found.equation, instance, reads[0][0]) if len(reads) == 1 else None
-        if merged is None:
-            return False
-        equation, rule = merged
-        because = (
-            *found.because,
-            *self.book.reads(instance.equation),
-            self.book.number_of[instance.output],
-        )
-        self._put(reads[0][1], Cotangent(equation, listed(found.rule, rule), because))
-        return True
-
-    def _shorten(self, layer: Layer, compact: Compact) -> None:
-        """Show the cotangent of a layer's input as the chain rule gives it, go on with its compact form."""
-        bases = {base: b for instance in layer.instances for base, b in instance.bases.items()}
-        whole = Instance(compact.equation, bases, layer.instances[0].sizes)
-        equation = self._instantiate(compact.equation, whole)
-        name = str(primal(equation.name))
-        long = self._collect(name)
-        if long is None:
-            return
-        number = self._add(long, shown_only=True)
-        del self.book.number_of[equation.name]  # what reads it reads the compact form
-        self._put(name, Cotangent(equation, compact.rule, (number, *self.book.reads(equation))))
-
-    def _finish_parameters(self, instance: Instance) -> None:
-        """Give the gradients of parameters that no equation before this one reads: they are complete."""
-        for _, name in self._local_reads(instance):
-            if name in self.trained and not self.waiting[name]:
-                total = self._collect(name)
-                if total is not None:
-                    self._add(total)
+    # ---- What a cotangent reaches ----------------------------------------------------------------
 
     def _wanted(self) -> set[str]:
-        """Return what needs a cotangent: parameters and what they lead to, the input and what it acts on.
+        """Return what needs a cotangent: the input, the parameters, and by what they act on the loss.
 
-        Behind a step at the front the input acts on nothing: its gradient is 0 there, and trains nothing.
+        Where a derivative is 0 everywhere, as that of a step, they do not.
         """
-        leading, wanted = set(self.trained), {"x", *self.trained}
+        leading = {name for i in self.network.losses for _, name in self._local_reads(i)}
+        for instance in reversed(self.network.forward):
+            if instance.output in leading:
+                leading |= {name for _, name in self._local_reads(instance)}
+        wanted = {"x", *self.trained}
         for instance in self.network.forward:
-            reads = self._local_reads(instance)
-            if any(name in leading for _, name in reads):
-                leading.add(instance.output)
-            elif not any(name in wanted and self._passes(instance, local) for local, name in reads):
-                continue
-            wanted.add(instance.output)
+            reads = [local for local, name in self._local_reads(instance) if name in wanted]
+            if instance.output in leading and any(self._passes(instance, local) for local in reads):
+                wanted.add(instance.output)
         return wanted
 
     def _passes(self, instance: Instance, local: str) -> bool:
@@ -144,6 +119,76 @@ class Backward:
             return False
         return True
 
+    def _reached(self, instance: Instance) -> list[tuple[str, str]]:
+        """Return what a gradient passes on to from an instance, as (local name, network name)."""
+        reads = [(local, name) for local, name in self._local_reads(instance) if name in self.wanted]
+        return [(local, name) for local, name in reads if self._passes(instance, local)]
+
+    def _passed_on(self, found: Cotangent, instance: Instance) -> bool:
+        """Whether a cotangent needs no line: it goes into that of the one tensor which the instance reads."""
+        reads = self._reached(instance)
+        merged = self._merge(found, instance, reads[0][0]) if len(reads) == 1 else None
+        if merged is None:
+            return False
+        self._put(reads[0][1], merged)
+        return True
+
+    def _shorten(self, layer: Layer, compact: Compact, later: Mapping[str, int]) -> None:
+        """Go on with the compact form of what a layer gives its input, beside what ``later`` layers gave."""
+        bases = {base: b for instance in layer.instances for base, b in instance.bases.items()}
+        whole = Instance(compact.equation, bases, layer.instances[0].sizes)
+        equation = self._instantiate(compact.equation, whole)
+        name = str(primal(equation.name))
+        parts = self.parts.get(name, [])
+        own = parts[later.get(name, 0) :]
+        if own:
+            names = {name_of(base): name_of(b) for base, b in bases.items()}
+            names |= {cotangent(base): cotangent(b) for base, b in names.items()}
+            used = (*compact.identities, *compact.replaced)
+            put_in = tuple(sorted(self.book.number_of[names[each]] for each in used))
+            short = Cotangent(equation, compact.rule, put_in, long=_total(own))
+            self.parts[name] = [*parts[: len(parts) - len(own)], short]
+
+    def _finish(self, names: Iterable[str]) -> None:
+        """Give the gradients of parameters that are complete."""
+        for name in dict.fromkeys(names):
+            total = self._collect(name) if name in self.trained else None
+            if total is not None:
+                self._add(total)
+
+    def _nothing(self) -> Cotangent:
+        """Return the cotangent of an input that the loss does not depend on, or only in steps."""
+        shape = self.network.spec.input_shape
+        indices, _sizes = features(len(shape))
+        left = access(tensor(cotangent("x"), N, *shape), n, *indices)
+        return Cotangent(Equation(left, sympy.S.Zero), NO_GRADIENT, ())
+
+    def _require_all(self) -> None:
+        """Raise CannotDifferentiate for what was not collected, and for a parameter without a gradient."""
+        for name, parts in self.parts.items():
+            raise CannotDifferentiate(
+                f"{self._shown(parts[0].of[-1])} reads {name}, which is not defined before it: what it gives "
+                "to the gradient would be lost"
+            )
+        for parameter in self.network.parameters:
+            if cotangent(parameter.name) not in self.book.number_of:
+                raise CannotDifferentiate(self._why_not(parameter.name))
+
+    def _why_not(self, parameter: str) -> str:
+        """Return why no gradient reaches a parameter: what stands in the way."""
+        leading = {parameter}
+        for instance in (*self.network.forward, *self.network.losses):
+            for local, name in self._local_reads(instance):
+                if name in leading:
+                    try:
+                        self._adjoint(instance, local)
+                    except NoGradient as error:
+                        return f"{error}, and {parameter} would not train"
+                    leading.add(instance.output)
+        return f"the loss does not depend on {parameter}: a formula after it is constant"
+
+    # ---- One equation ----------------------------------------------------------------------------
+
     def _local_reads(self, instance: Instance) -> list[tuple[str, str]]:
         """Return the tensors an instance reads, as (local name, network name): weights first, then biases."""
         reads = [(local, name_of(instance.bases[base])) for local, base in instance.template.reads().items()]
@@ -151,44 +196,45 @@ class Backward:
 
     def _contribute(self, instance: Instance) -> None:
         """Find the cotangents of what an instance reads, from that of its output."""
-        for local, name in self._local_reads(instance):
-            if name not in self.wanted:
-                continue
+        number = self.book.number_of[instance.output]
+        for local, name in self._reached(instance):
             found = self._adjoint(instance, local)
             equation = self._instantiate(found.equation, instance)
             equation = Equation(equation.left, equation.right.xreplace({SEED: sympy.S.One}))
-            loss = [self.book.number_of[LOSS]] if instance.output == LOSS else []
-            self._put(name, Cotangent(equation, found.rule, (*self.book.reads(equation), *loss)))
+            self._put(name, Cotangent(equation, found.rule, (number,)))
 
     def _adjoint(self, instance: Instance, local: str) -> Adjoint:
         """Return the adjoint of an instance; an error names the equation as the derivation shows it."""
         try:
             return adjoint(instance.template, local)
         except CannotDifferentiate as error:
-            from derive.present.text import index_text
-
-            shown = f"equation ({self.book.number_of[instance.output]}), {index_text(instance.equation)}"
+            shown = self._shown(self.book.number_of[instance.output])
             why = str(error).removeprefix(f"{instance.template}: ")
             name = name_of(instance.bases[instance.template.reads()[local]])
             why = why.replace(f"with respect to {local} ", f"with respect to {name} ")
             raise type(error)(f"{shown}: {why}") from None
+
+    def _shown(self, number: int) -> str:
+        from derive.present.text import index_text
+
+        return f"equation ({number}), {index_text(self.book.equations[number - 1].equation)}"
 
     def _put(self, name: str, part: Cotangent) -> None:
         self.parts.setdefault(name, []).append(part)
 
     def _instantiate(self, equation: Equation, instance: Instance) -> Equation:
         mapping = dict(instance.mapping)
+        by_name = {name_of(base): target for base, target in instance.bases.items()}
         for base in (equation.left.base, *equation.reads().values()):
-            if base not in mapping:  # a cotangent: named after the tensor it belongs to
-                origin = {cotangent(name_of(b)): target for b, target in instance.bases.items()}[
-                    name_of(base)
-                ]
-                mapping[base] = tensor(cotangent(name_of(origin)), *origin.shape)
+            of = primal(name_of(base))
+            if of is not None:
+                mapping[base] = tensor(cotangent(name_of(by_name[of])), *by_name[of].shape)
         return equation.replace(mapping)
 
-    def _merge(self, seed: Equation, instance: Instance, local: str) -> tuple[Equation, str] | None:
+    def _merge(self, whole: Cotangent, instance: Instance, local: str) -> Cotangent | None:
         """Put a cotangent's equation into the adjoint that alone reads it; None where that does not pay."""
-        found = self._adjoint(instance, local)
+        seed, found = whole.equation, self._adjoint(instance, local)
+        of = (*whole.of, self.book.number_of[instance.output])
         target = self._instantiate(found.equation, instance)
         base = seed.left.base
         right = apart(target.right)
@@ -202,7 +248,7 @@ class Backward:
             if not reductions(seed.right):
                 right = self._tidy_product(right)
             left = access(target.left.base, *seed.free)
-            return named(Equation(left, right)), found.rule
+            return Cotangent(named(Equation(left, right)), listed(whole.rule, found.rule), of)
         if reductions(seed.right):
             return None
         exchange = {read: seed.at(read.indices) for read in reads}
@@ -210,8 +256,8 @@ class Backward:
         right = tidy(self.output.one_hot(before))
         if length(right) > length(target.right) + length(seed.right):
             return None
-        rule = listed(found.rule, ONE_HOT) if right != before else found.rule
-        return named(Equation(target.left, right)), rule
+        rule = listed(whole.rule, found.rule, *([ONE_HOT] if right != before else []))
+        return Cotangent(named(Equation(target.left, right)), rule, of)
 
     def _tidy_product(self, right: Expr) -> Expr:
         simple = tidy(right)
@@ -220,16 +266,28 @@ class Backward:
         return simple
 
     def _collect(self, name: str) -> Cotangent | None:
-        """Add the cotangents that reach a tensor from every equation that reads it."""
+        """Add the cotangents that reach a tensor from every equation that reads it.
+
+        Where one of them has a long form, the sum is shown with that first, and goes on with the compact one.
+        """
         parts = self.parts.pop(name, [])
         if not parts:
             return None
-        parts.sort(key=lambda part: -len(reductions(part.equation.right)))
-        left = parts[0].equation.left
-        terms = [parts[0].equation.right, *(part.equation.at(left.indices) for part in parts[1:])]
-        rule = listed(*(part.rule for part in parts))
-        because = tuple(number for part in parts for number in part.because)
-        return Cotangent(named(Equation(left, Add(*terms))), rule, because)
+        found = _total(parts)
+        if not any(part.long for part in parts):
+            return found
+        number = self._add(_total([part.long or part for part in parts]), shown_only=True)
+        del self.book.number_of[cotangent(name)]  # what reads it reads the compact form
+        return Cotangent(found.equation, found.rule, (number, *found.of))
+
+
+def _total(parts: list[Cotangent]) -> Cotangent:
+    """Return the sum of what reaches one tensor, sums over an index first."""
+    first, *rest = sorted(parts, key=lambda part: -len(reductions(part.equation.right)))
+    left = first.equation.left
+    terms = [first.equation.right, *(part.equation.at(left.indices) for part in rest)]
+    rule = listed(first.rule, *(part.rule for part in rest))
+    return Cotangent(named(Equation(left, Add(*terms))), rule, tuple(n for part in parts for n in part.of))
 
 
 def _stays_inside(read: Indexed, equation: Equation, right: Expr) -> bool:

@@ -11,7 +11,7 @@ Nothing here knows a layer: the equations tell what is a mean of the input and w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -28,10 +28,14 @@ BOUND = ("k", "j", "i", "m", "l")
 
 @dataclass(frozen=True)
 class Compact:
-    """A gradient in its compact form, and the cotangents that only the long form reads."""
+    """A gradient in its compact form, and the cotangents that only the long form reads.
+
+    ``identities`` names the tensors by whose equations the one becomes the other.
+    """
 
     equation: Equation
     replaced: frozenset[str]
+    identities: tuple[str, ...]
     rule: str = RULE
 
 
@@ -135,7 +139,21 @@ def compact_gradient(
     if not candidates:
         return None
     _, right, replaced = min(candidates, key=lambda c: c[0])
-    return Compact(Equation(long.left, canonical_sums(right, BOUND, long.free)), replaced)
+    compact = Equation(long.left, canonical_sums(right, BOUND, long.free))
+    others = {c: e for c, e in known.items() if c not in (*replaced, compact.name)}
+    identities = (found.equation.name, name_of(found.mean.base))
+    return Compact(compact, replaced - _read_by((compact, *others.values()), known), identities)
+
+
+def _read_by(equations: Iterable[Equation], known: Mapping[str, Equation]) -> set[str]:
+    """Return the cotangents that equations read, those that these read among them."""
+    waiting, found = [name for e in equations for name in e.reads()], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in known and name not in found:
+            found.add(name)
+            waiting += known[name].reads()
+    return found
 
 
 def cotangents(

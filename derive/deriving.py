@@ -94,15 +94,33 @@ def _forward(network: Network, book: Book) -> None:
         book.add("definition", definition.equation, definition.equation, (), _("definition"))
     for layer in network.layers:
         mode = "both" if layer.evaluation is None else "training"
-        _formulas(book, "forward", layer.instances, _("forward formula"), mode)
-        _formulas(book, "forward", layer.evaluation or (), _("forward formula"), "evaluation")
+        _formulas(network, book, "forward", layer.instances, _("forward formula"), mode)
+        _formulas(network, book, "forward", layer.evaluation or (), _("forward formula"), "evaluation")
 
 
-def _formulas(book: Book, role: str, instances: Iterable[Instance], rule: str, mode: str) -> None:
+def _formulas(
+    network: Network, book: Book, role: str, instances: Iterable[Instance], rule: str, mode: str
+) -> None:
     for instance in instances:
         form, used = computed(instance.template)
         equation, reason = instance.equation, listed(rule, *used)
+        _require_defined(network, book, equation)
         book.add(role, equation, form.replace(instance.mapping), book.reads(equation, mode), reason, mode)
+
+
+def _require_defined(network: Network, book: Book, equation: Equation) -> None:
+    """Raise CannotDifferentiate for an equation that reads what none before it defines."""
+    for name in equation.reads():
+        if name not in book.number_of and name not in network.given:
+            why = (
+                "which it defines itself: a recurrence has no derivation yet"
+                if name == equation.name
+                else "which no equation before it defines: equations stand in the order of their computation"
+            )
+            from derive.present.text import index_text
+
+            shown = f"equation ({len(book.equations) + 1}), {index_text(equation)}"
+            raise CannotDifferentiate(f"{shown}, reads {name}, {why}")
 
 
 def _loss(network: Network, book: Book, output: Output) -> None:
@@ -111,19 +129,14 @@ def _loss(network: Network, book: Book, output: Output) -> None:
     right, used = output.stable(terms[0].right)
     right = tidy(output.one_hot(right)) if used else right
     form = Equation(equation.left, Add(right, *(t.right for t in terms[1:])))
-    because = [*book.reads(equation), *book.reads(form)]
+    because = sorted({*book.reads(equation), *book.reads(form)})
     book.add("loss", equation, named(form), because, listed(_("loss"), *used))
 
 
 def _update(network: Network, book: Book) -> None:
     options = network.spec.optimizer
-    for parameter in network.parameters:
-        if cotangent(parameter.name) not in book.number_of:
-            raise CannotDifferentiate(
-                f"the loss does not depend on {parameter.name}: a formula after it is constant"
-            )
     gradients = {book.number_of[cotangent(p.name)] for p in network.parameters}
-    _formulas(book, "update", network.running, _("running statistics"), "training")
+    _formulas(network, book, "update", network.running, _("running statistics"), "training")
     count = network.parameter_count
     for update in update_equations(options.type, count, options.schedule, options.options):
         equation = update.equation
@@ -131,7 +144,7 @@ def _update(network: Network, book: Book) -> None:
         because = {book.number_of[name] for name in names if name in book.number_of}
         if "g" in names and "kappa" not in names:
             because |= gradients
-        book.add("update", equation, equation, because, update.rule)
+        book.add("update", equation, equation, sorted(because), update.rule)
 
 
 __all__ = [

@@ -20,6 +20,8 @@ from derive.spec.model import LayerSpec, Spec
 
 N = size("N")
 n = index("n")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_OUTPUT = re.compile(r"[za]\d+(_\d+)?")
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,12 @@ class Network:
         return tuple(m for layer in self.layers for m in layer.noise)
 
     @property
+    def given(self) -> frozenset[str]:
+        """The tensors that no equation defines: input, target, parameters, statistics and noise."""
+        kept = (p.name for p in (*self.parameters, *self.statistics))
+        return frozenset({"x", "t", *kept, *(noise.name for noise in self.noise)})
+
+    @property
     def forward(self) -> tuple[Instance, ...]:
         """The forward equations in training."""
         return tuple(i for layer in self.layers for i in layer.instances)
@@ -213,6 +221,13 @@ def _instantiate(
     sizes |= forward.constants
     last = forward.equations[-1].left.base
     parameters, statistics = (_numbered(p, number) for p in (forward.parameters, forward.statistics))
+    for kept in (*parameters, *statistics):
+        if kept.name in taken or _OUTPUT.fullmatch(kept.name):
+            raise ValueError(
+                f"layer {kind}: its {kept.role} would be called {kept.name}, as another tensor is; "
+                "give it another name"
+            )
+        _require_name(kept.name)
     local = {p.name: f"{p.name}{number}" for p in (*forward.parameters, *forward.statistics)}
     local |= {"x": name_of(x), name_of(last): name}
     taken |= set(local.values())
@@ -226,6 +241,8 @@ def _instantiate(
         found = []
         for equation in equations:
             read = [equation.left.base, *equation.reads().values()]
+            for unknown in {name_of(b) for b in read} - local.keys():
+                raise ValueError(f"layer {kind}: {equation} reads {unknown}, which is no tensor of the layer")
             bases = {b: tensor(local[name_of(b)], *(s.xreplace(sizes) for s in b.shape)) for b in read}
             found.append(Instance(equation, bases, sizes))
         return tuple(found)
@@ -260,15 +277,22 @@ def _numbered(parameters: tuple[Parameter, ...], number: int) -> tuple[NetworkPa
 def _free_name(name: str, taken: set[str]) -> str:
     """Return the name, or name_2, name_3 …: the first that is not taken; it is taken then.
 
-    z and a belong to the outputs of layers, so an inner tensor of that name is called h.
+    z and a belong to the outputs of layers, so an inner tensor of that name is called h.  Raises ValueError
+    for a name that is no identifier.
     """
-    name = re.sub(r"^[za](?=\d+$)", "h", name)
+    _require_name(name)
+    name = re.sub(r"^[za](?=\d+(_\d+)?$)", "h", name)
     found, count = name, 1
     while found in taken:
         count += 1
         found = f"{name}_{count}"
     taken.add(found)
     return found
+
+
+def _require_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a tensor of a layer cannot be called {name!r}: letters, digits and _ make a name")
 
 
 def _losses(

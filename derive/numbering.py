@@ -15,8 +15,9 @@ class NumberedEquation:
 
     ``equation`` is the textbook form, ``computed`` the same in the form that programs compute.  ``role`` is
     definition, forward, loss, backward or update; ``because`` the numbers of the equations it follows from,
-    ``rule`` how.  ``mode`` is training or evaluation where the two differ, else both.  ``shown_only`` marks a
-    step of the derivation that programs leave out, because a later equation gives its result at once.
+    what was differentiated first, and ``rule`` how.  ``mode`` is training or evaluation where the two differ,
+    else both.  ``shown_only`` marks a step of the derivation that programs leave out: a later equation gives
+    its result at once.
 
     >>> from derive import derivation
     >>> found = derivation("examples/or.toml").equation(2)
@@ -100,16 +101,16 @@ class Book:
     ) -> int:
         """Write down an equation; returns its number."""
         number = len(self.equations) + 1
-        numbers = tuple(sorted(set(because)))
+        numbers = tuple(dict.fromkeys(because))
         self.equations.append(
             NumberedEquation(number, role, equation, computed, numbers, listed(rule), mode, shown_only)
         )
-        if mode == "evaluation":
+        if mode == "evaluation" and equation.name in self.number_of:
             self.evaluated[self.number_of[equation.name]] = number
         self.number_of.setdefault(equation.name, number)
         return number
 
     def reads(self, equation: Equation, mode: str = "both") -> list[int]:
-        """Return the numbers of the equations that define what an equation reads in a mode."""
+        """Return the numbers of the equations that define what an equation reads in a mode, in order."""
         numbers = [self.number_of[name] for name in equation.reads() if name in self.number_of]
-        return [self.evaluated.get(n, n) for n in numbers] if mode == "evaluation" else numbers
+        return sorted(self.evaluated.get(n, n) for n in numbers) if mode == "evaluation" else sorted(numbers)

@@ -128,13 +128,13 @@ def draw_delta(rng: np.random.Generator) -> Iterator[Check]:
         shift = int(after == 3)
         at = {
             "w@l+1": np.vstack([np.zeros((shift, 2)), W2]),
-            "dz@l+1": np.concatenate([np.zeros(shift), d2]),
+            "d z@l+1": np.concatenate([np.zeros(shift), d2]),
             "a@l": sigma(z1),
         }
         yield name, "k", at, difference(error, z1)
         if after == 5:
             slope = difference(lambda W, f=error: f(W @ a0 + b1), W1)
-            yield "dE/dw", "kj", {"dz@l": difference(error, z1), "a@l-1": a0}, slope
+            yield "dE/dw", "kj", {"d z@l": difference(error, z1), "a@l-1": a0}, slope
     z = rng.normal(size=3)
     squared = difference(lambda v: ((sigma(v) - t) ** 2).sum() / 2, z)
     yield "delta, sigmoid and MSE", "k", {"a@L": sigma(z), "t": t}, squared
@@ -154,10 +154,10 @@ def draw_bias(rng: np.random.Generator) -> Iterator[Check]:
     def error(W: Any, b: Any, rows: slice) -> float:
         return float((d[rows] * (a[rows] @ W.T + b)).sum())  # so that ∂E/∂z is d
 
-    one = {"dz@l": d[0], "a@l-1": a[0]}
+    one = {"d z@l": d[0], "a@l-1": a[0]}
     yield "dE/dw", "kj", one, difference(lambda v: error(v, b, slice(1)), W)
     yield "dE/db", "k", one, difference(lambda v: error(W, v, slice(1)), b)
-    yield "dE/db, batch", "k", {"dz@l": d}, difference(lambda v: error(W, v, slice(None)), b)
+    yield "dE/db, batch", "k", {"d z@l": d}, difference(lambda v: error(W, v, slice(None)), b)
 
 
 def draw_chain(rng: np.random.Generator) -> Iterator[Check]:
@@ -179,13 +179,13 @@ def draw_chain(rng: np.random.Generator) -> Iterator[Check]:
     at = {"x": x, "t": t, "y": states[3][1], **{f"w{k + 1}": w[k] for k in range(4)}}
     at |= {f"h{k + 1}": states[k][1] for k in range(3)} | {f"z{k + 1}": states[k][0] for k in range(4)}
     for layer in range(1, 5):
-        at[f"dz{layer}"] = difference(lambda z, k=layer: error(walk(w, k, float(z))), states[layer - 1][0])
+        at[cotangent(f"z{layer}")] = difference(lambda z, k=layer: error(walk(w, k, float(z))), states[layer - 1][0])
         yield f"z{layer}", "", at, states[layer - 1][0]
         yield "y" if layer == 4 else f"h{layer}", "", at, states[layer - 1][1]
     yield "E", "", at, error(states)
     slopes = difference(lambda v: error(walk(v)), w)
     for layer in range(4, 0, -1):
-        yield f"delta{layer}", "", at, at[f"dz{layer}"]
+        yield f"delta{layer}", "", at, at[cotangent(f"z{layer}")]
         yield f"dE/dw{layer}", "", at, slopes[layer - 1]
 
 

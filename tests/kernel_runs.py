@@ -100,7 +100,7 @@ class Device:
         if buffer.kind == "parameter":
             return self.parameters[name]
         if buffer.kind == "gradient":
-            return self.gradients[name[1:]]
+            return self.gradients[buffer.of]
         if name in self.memory:
             return self.memory[name]
         shape = tuple(self.N if e == "N" else int(e) for e in buffer.shape) or (1,)

@@ -179,7 +179,9 @@ def draw_chain(rng: np.random.Generator) -> Iterator[Check]:
     at = {"x": x, "t": t, "y": states[3][1], **{f"w{k + 1}": w[k] for k in range(4)}}
     at |= {f"h{k + 1}": states[k][1] for k in range(3)} | {f"z{k + 1}": states[k][0] for k in range(4)}
     for layer in range(1, 5):
-        at[cotangent(f"z{layer}")] = difference(lambda z, k=layer: error(walk(w, k, float(z))), states[layer - 1][0])
+        at[cotangent(f"z{layer}")] = difference(
+            lambda z, k=layer: error(walk(w, k, float(z))), states[layer - 1][0]
+        )
         yield f"z{layer}", "", at, states[layer - 1][0]
         yield "y" if layer == 4 else f"h{layer}", "", at, states[layer - 1][1]
     yield "E", "", at, error(states)

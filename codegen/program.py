@@ -16,6 +16,7 @@ from sympy import Expr, Indexed, Symbol
 Extent = int | str  # a number, or "N" for the batch
 Shape = tuple[Extent, ...]
 BATCH = "N"
+GIVEN = ("input", "target", "parameter", "statistic")  # kinds of values that no statement of a step computes
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from sympy.core.numbers import One
 from codegen.affine import bounds
 from codegen.program import (
     BATCH,
+    GIVEN,
     Contract,
     Extent,
     First,
@@ -30,7 +31,6 @@ from codegen.program import (
 from derive.index import Winner
 
 ORDER = ("forward", "loss", "backward", "statistics", "input_gradient")
-GIVEN = ("input", "target", "parameter", "statistic")
 
 
 @dataclass

@@ -70,8 +70,8 @@ def persistent(program: Program, phases: list[Kernel], buffers: Mapping[str, Buf
 
 def _step(program: Program, phases: list[Kernel], buffers: Mapping[str, Buffer], loss: str) -> list[str]:
     lines = ["// The batch, and what changes from step to step."]
-    lines += _gathered("x", "inputs", program.values["x"].shape)
-    lines += _gathered("t", "targets", program.values["t"].shape)
+    for name, source in (("x", "inputs"), ("t", "targets")):
+        lines += _gathered(name, source, program.values[name].shape) if name in buffers else []
     single = []
     if "step" in buffers:
         single.append("step()[0] += 1;")

@@ -13,6 +13,7 @@ from codegen.kinks import conditions, jumps
 from codegen.pieces import UPDATED, shares_update
 from codegen.program import (
     BATCH,
+    GIVEN,
     Contract,
     Draw,
     EquationNote,
@@ -62,7 +63,7 @@ class Sections:
         self.needs_real: dict[str, bool] = dict.fromkeys((*TRAINING, "update", "branches"), False)
         self.sums: set[tuple[int, int]] = set()
         self.scratch = ""  # the shape of the update's own memory
-        self.input_views = self._input_views()
+        self.given_views = self._given_views()
         self.texts = {name: self._section(name) for name in (*TRAINING, "update")}
         self.output = self._printer("forward").names[program.output]
         self.branches: list[str] = []
@@ -92,7 +93,7 @@ class Sections:
             source = viewed(statement)
             if self._fills(statement):
                 names[statement.out] = stored.get(statement.out, names[statement.out])
-            elif source is not None and (isinstance(statement, Window) or statement.out in self.input_views):
+            elif source is not None and (isinstance(statement, Window) or statement.out in self.given_views):
                 names[statement.out] = self.program.values[statement.out].identifier
                 stored.pop(statement.out, None)
                 shown_windows |= {statement.out} if isinstance(statement, Window) else set()
@@ -117,7 +118,7 @@ class Sections:
         for value in (self.program.values[name] for name in used):
             if value.shape[:1] != (BATCH,) or value.name in shown_windows:
                 continue
-            if value.kind != "local" or value.name in self.input_views:
+            if value.kind != "local" or value.name in self.given_views:
                 names[value.name] += "[s]"
                 continue
             names[value.name] = stored[value.name] = value.identifier
@@ -138,15 +139,15 @@ class Sections:
                 return copy
         return isinstance(statement, Pad | Scatter | First | Draw)
 
-    def _input_views(self) -> dict[str, str]:
-        """Return the views of the input, each with the value that it shows."""
+    def _given_views(self) -> dict[str, str]:
+        """Return the views of what a function is given, each with the value that it shows."""
         found: dict[str, str] = {}
         shows = views(self.program)
         for statement in self.program.statements(*TRAINING):
             source = shows.get(statement.out)
             if source is None or isinstance(statement, Window):
                 continue
-            if source in found or self.program.values[source].kind == "input":
+            if source in found or self.program.values[source].kind in GIVEN:
                 found[statement.out] = source
         return found
 
@@ -219,17 +220,16 @@ class Sections:
             f"on_threads(part, COUNT, {UPDATED})",
         ]
 
-    def _views(self, wanted: set[str]) -> list[str]:
-        """Return the lines that make views of the input again, for a function that reads them."""
-        for view, shown in reversed(self.input_views.items()):
+    def _views(self, function: str, wanted: set[str]) -> list[str]:
+        """Return the lines that make views of what is given again, for a function that reads them."""
+        for view, shown in reversed(self.given_views.items()):
             wanted |= {shown} if view in wanted else set()
-        lines = []
         printer = self._printer("forward")
-        for statement in self.program.statements("forward"):
-            source = viewed(statement)
-            if source is not None and statement.out in self.input_views and statement.out in wanted:
-                lines += [line.text for line in printer.lines(statement)]
-        return lines
+        lines: dict[str, list[str]] = {}
+        for statement in self.program.statements(*(s for s in TRAINING if s != function)):
+            if statement.out in wanted & self.given_views.keys() and statement.out not in lines:
+                lines[statement.out] = [line.text for line in printer.lines(statement)]
+        return [line for found in lines.values() for line in found]
 
     def buffers(self, *sections: str, after: tuple[str, ...] = ()) -> list[Buffer]:
         """Return the workspace's lines for the local values of sections ``after`` others, in their order."""
@@ -240,7 +240,7 @@ class Sections:
             source = viewed(statement)
             if value.name in done or value.kind != "local" or not value.shape:
                 continue
-            if source is not None and (isinstance(statement, Window) or value.name in self.input_views):
+            if source is not None and (isinstance(statement, Window) or value.name in self.given_views):
                 continue
             done.add(value.name)
             extents = [str(e) for e in value.shape]
@@ -311,7 +311,7 @@ class Sections:
 
     def _preamble(self, function: str, wanted: set[str], texts: list[str]) -> None:
         """Say what a function must fetch before its lines: sizes, the dtype, views of the input."""
-        lines = [] if function in ("forward", "evaluation") else self._views(wanted)
+        lines = [] if function in ("forward", "evaluation") else self._views(function, wanted)
         batch = ["N = len(t)" if function == "loss" else "N = len(x)"]
         code = [line.split("  # ")[0] for line in (*lines, *texts)]
         whole = function == "update" and not shares_update(self.program) and _uses_scratch(code)

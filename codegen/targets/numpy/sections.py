@@ -145,7 +145,8 @@ class Sections:
         shows = views(self.program)
         for statement in self.program.statements(*TRAINING):
             source = shows.get(statement.out)
-            if source is None or isinstance(statement, Window):
+            local = self.program.values[statement.out].kind == "local"
+            if source is None or not local or isinstance(statement, Window):
                 continue
             if source in found or self.program.values[source].kind in GIVEN:
                 found[statement.out] = source

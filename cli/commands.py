@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cli.data_command import data
 from cli.handout.command import handout
 from cli.options import EXISTING, JSON, LANGUAGE
 from cli.run_commands import evaluate, predict, train
@@ -39,7 +40,7 @@ def derive() -> None:
     """
 
 
-for command in (show, handout, train, predict, evaluate):
+for command in (show, handout, data, train, predict, evaluate):
     derive.add_command(command)
 
 

@@ -10,7 +10,10 @@ import click
 from cli.options import EXISTING, JSON
 from cli.writing import echo_json
 
-DATA = "mnist, mnist_embedded, fashion_mnist, cifar10, folder:PATH or npz:PATH instead of the spec's."
+DATA = (
+    "mnist, mnist_embedded, fashion_mnist, cifar10, cifar100, folder:PATH, npz:PATH or idx:PATH "
+    "instead of the spec's."
+)
 
 
 @click.command()

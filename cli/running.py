@@ -130,12 +130,7 @@ def train_spec(
         raise RunError(f"{where}: began with --target {before}; go on with that, or train anew")
     if settings.target == "numpy" and settings.threads is None:
         settings = replace(settings, threads=available())
-    data = settings.data
-    declared: Any = data or spec.training.data
-    if declared is None:
-        raise RunError(f'{spec.filename} names no data: add data = "mnist" under [training], or use --data')
-    if isinstance(declared, InlineData):
-        declared = {"inputs": declared.inputs, "targets": declared.targets}
+    declared, base = declared_data(spec, path, settings.data)
     if settings.target == "cuda":
         require_device()
     generated = generate(spec, {settings.target})
@@ -146,7 +141,7 @@ def train_spec(
             data_dir=data_dir,
             **preview.takes,
             download=download,
-            base_dir=path.parent if data is None else Path(),
+            base_dir=base,
         )
         check_fit(preview, dataset, settings)
     if not quiet:
@@ -168,6 +163,21 @@ def train_spec(
             quiet=quiet,
         )
     return TrainingReport(result, program.path, path)
+
+
+def declared_data(spec: Spec, path: Path, data: str | None) -> tuple[Any, Path]:
+    """Return the data that were asked for or that the spec names, and the folder that paths start from.
+
+    Raises RunError where there are none.
+    """
+    if data is not None:
+        return data, Path()
+    declared = spec.training.data
+    if declared is None:
+        raise RunError(f'{spec.filename} names no data: add data = "mnist" under [training], or use --data')
+    if isinstance(declared, InlineData):
+        return {"inputs": declared.inputs, "targets": declared.targets}, path.parent
+    return declared, path.parent
 
 
 def _resumed(resume: str | None, run_dir: Path | None, name: str) -> Path | None:

@@ -30,7 +30,7 @@ MANIFEST = "manifest.json"
 EQUATIONS = "equations.tex"
 FORMAT = 1
 TARGETS = {"numpy": numpy_target.FILENAME, "cuda": cuda_target.FILENAME}  # with the file to import
-CLASS_DATA = ("mnist", "fashion_mnist", "cifar10", "mnist_embedded", "folder")
+CLASS_DATA = ("mnist", "fashion_mnist", "cifar10", "cifar100", "mnist_embedded", "folder", "idx")
 
 
 class OutputRefused(ValueError):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from runtime.datasets.dataset import Array, as_floats
 from runtime.errors import DataError
 from runtime.imagefiles import Refused, extensions, opened, strict_sizes
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Picture",
-    "common_border",
     "extensions",
     "image_shape",
     "image_size",
@@ -26,9 +25,9 @@ __all__ = [
     "strict_sizes",
 ]
 
+Array = NDArray[Any]
+
 FITS = ("crop", "pad", "stretch", "digit")
-MOST_BORDERS = 5000  # images whose border is looked at
-NEAR, MOST_OF_THEM = 0.1, 0.75  # brightness that is about the same, and in how large a part of the pixels
 FAINT = 32  # of 255: less than that from the background, and there is no digit
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS: dict[int, tuple[str, Any]] = {  # its values: in words, and Image.Transpose
@@ -246,17 +245,6 @@ def _border_colour(image: Image) -> Any:
     pixels = np.asarray(image)
     colour = np.median(border(pixels.reshape(1, image.height, image.width, -1))[0], axis=0).astype(int)
     return int(colour[0]) if len(colour) == 1 else tuple(int(value) for value in colour)
-
-
-def common_border(x: Array) -> float | None:
-    """How bright, 0 … 1, the outermost pixels of images (N, …) are, where most are about that; else None."""
-    try:
-        shape = image_shape(x.shape[1:], "")
-    except DataError:
-        return None
-    values = as_floats(border(x[:MOST_BORDERS].reshape(-1, *shape)))
-    middle = float(np.median(values))
-    return middle if np.mean(np.abs(values - middle) < NEAR) > MOST_OF_THEM else None
 
 
 def border(images: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: the matrix of confusions, and the mistakes that the network was surest of."""
+"""Pictures of data and of an evaluation: samples, the matrix of confusions, the surest mistakes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from runtime.datasets.dataset import Array, as_floats
+from runtime.datasets.dataset import Array, Dataset, as_floats
+from runtime.datasets.samples import chosen, pictures, titles
 from runtime.errors import DataError
 from runtime.evaluation import Evaluation
 from runtime.images import image_shape
@@ -97,6 +98,36 @@ def save_mistakes(evaluation: Evaluation, images: Array, paths: Sequence[Path]) 
         figure.suptitle("The surest mistakes: class → what it was taken for", fontsize=12)
         write_figure(figure, paths)
     return True
+
+
+def save_samples(data: Dataset, path: Path) -> None:
+    """Draws some training samples, of each class in turn, with what they are.  Raises RunError."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    index = chosen(data, SHOWN)
+    shown = pictures(data, index)
+    rows = -(-len(index) // COLUMNS)
+    with matplotlib.rc_context(_style()):
+        if shown is None:
+            figure = Figure(figsize=(8.0, 5.0), layout="constrained")
+            axes = figure.subplots()
+            values = as_floats(data.train_x[index]).reshape(len(index), -1)
+            figure.colorbar(
+                axes.imshow(values, aspect="auto", cmap="viridis", interpolation="nearest"), ax=axes
+            )
+            axes.set_yticks(range(len(index)), [_plain(title) for title in titles(data, index)])
+            axes.set_xlabel("number of the input")
+        else:
+            figure = Figure(figsize=(1.45 * COLUMNS, 1.7 * rows + 0.5), layout="constrained")
+            grid = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
+            for axes in grid:
+                axes.set_axis_off()
+            for axes, picture, title in zip(grid, shown, titles(data, index), strict=False):
+                axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+                axes.set_title(_plain(title), fontsize=9)
+        figure.suptitle(f"{_plain(data.name)}: training samples", fontsize=12)
+        write_figure(figure, [path])
 
 
 def _plain(name: str) -> str:

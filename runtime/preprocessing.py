@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.datasets.dataset import Array, as_floats
-from runtime.errors import RunError
-from runtime.images import common_border
+from runtime.errors import DataError, RunError
+from runtime.images import border, image_shape
 
 KINDS = ("none", "zscore", "minmax")
+MOST_BORDERS = 5000  # images whose border is looked at
+NEAR, MOST_OF_THEM = 0.1, 0.75  # brightness that is about the same, and in how large a part of the pixels
 CHUNK = 4096  # samples whose statistics are computed at a time
 
 
@@ -98,6 +100,17 @@ def fitted(kind: str, x: Array) -> Preprocessing:
     constant = spread <= np.finfo(np.float32).eps * np.abs(offset)
     scale = np.where(constant, 0.0, 1 / np.where(constant, 1.0, spread))
     return Preprocessing(kind, tuple(offset.tolist()), tuple(scale.tolist()), background)
+
+
+def common_border(x: Array) -> float | None:
+    """How bright, 0 … 1, the outermost pixels of images (N, …) are, where most are about that; else None."""
+    try:
+        shape = image_shape(x.shape[1:], "")
+    except DataError:
+        return None
+    values = as_floats(border(x[:MOST_BORDERS].reshape(-1, *shape)))
+    middle = float(np.median(values))
+    return middle if np.mean(np.abs(values - middle) < NEAR) > MOST_OF_THEM else None
 
 
 def _rows(x: Array) -> Iterator[NDArray[np.float64]]:

@@ -21,10 +21,10 @@ from runtime.datasets import load_dataset
 from runtime.datasets.cifar import CIFAR10
 from runtime.errors import DataError, RunError
 from runtime.evaluation import evaluate_run
-from runtime.images import common_border, read_image
+from runtime.images import read_image
 from runtime.pictures import save_confusion, save_mistakes
 from runtime.prediction import predict_images
-from runtime.preprocessing import fitted
+from runtime.preprocessing import common_border, fitted
 from runtime.run import Run, class_scores, load_run
 from runtime.settings import Settings
 

@@ -179,7 +179,9 @@ def field_documentation() -> str:
             _PRACTICE,
         ),
         _table(
-            "[training]", f"Data sets: {_code(DATA_SETS)}, `folder:PATH`, `npz:PATH`, or a table.", TRAINING
+            "[training]",
+            f"Data sets: {_code(DATA_SETS)}, `folder:PATH`, `npz:PATH`, `idx:PATH`, or a table.",
+            TRAINING,
         ),
         _table(
             "[augmentation]",
@@ -264,7 +266,7 @@ l2 = 0.0                        # {described["l2"]}
 type = "adam"
 learning_rate = 1e-3
 
-{_comment(f"data: {', '.join(DATA_SETS)}, folder:PATH, npz:PATH, or a table of inputs and targets.")}
+{_comment(f"data: {', '.join(DATA_SETS)}, folder:PATH, npz:PATH, idx:PATH, or a table.")}
 [training]
 data = "mnist"
 batch_size = 32

@@ -20,8 +20,11 @@ DATA_SETS: Final[dict[str, tuple[int, ...]]] = {  # name: shape of one image
     "mnist": (28, 28, 1),
     "fashion_mnist": (28, 28, 1),
     "cifar10": (32, 32, 3),
+    "cifar100": (32, 32, 3),
 }
-_DATA_PATTERN: Final = r"^(?:folder|npz):[^\x00-\x1f]+$"
+CLASSES: Final = {"cifar100": 100}  # of a data set; else ten
+DATA_SCHEMES: Final = ("folder", "npz", "idx")  # of data in files of one's own
+_DATA_PATTERN: Final = rf"^(?:{'|'.join(DATA_SCHEMES)}):[^\x00-\x1f]+$"
 
 
 class FieldError(ValueError):
@@ -178,7 +181,9 @@ def _padding(field: Field, value: Any) -> str | int:
 
 
 def _data(field: Field, value: Any) -> str | InlineData:
-    names = f"{', '.join(DATA_SETS)}, folder:PATH, npz:PATH or {{ inputs = [[…]], targets = [[…]] }}"
+    names = (
+        f"{', '.join(DATA_SETS)}, folder:PATH, npz:PATH, idx:PATH or {{ inputs = [[…]], targets = [[…]] }}"
+    )
     if isinstance(value, dict):
         for key in value:
             if key not in ("inputs", "targets"):
@@ -194,7 +199,7 @@ def _data(field: Field, value: Any) -> str | InlineData:
     if not isinstance(value, str):
         raise FieldError("E103", names, value)
     scheme, colon, path = value.partition(":")
-    if value in DATA_SETS or (colon and scheme in ("folder", "npz") and path.strip() and path.isprintable()):
+    if value in DATA_SETS or (colon and scheme in DATA_SCHEMES and path.strip() and path.isprintable()):
         return value
     raise FieldError("E504", names, value, hint=did_you_mean(value, DATA_SETS))
 

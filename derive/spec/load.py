@@ -303,7 +303,9 @@ class _Loader:
         if not table.complete:
             return None
         values = table.values
-        if values["early_stopping"] and not values["validation_split"]:
+        data = values["data"]
+        own = isinstance(data, str) and ":" in data  # a file or folder may have a validation set of its own
+        if values["early_stopping"] and not values["validation_split"] and not own:
             message = f"training.early_stopping = {values['early_stopping']} watches the validation loss"
             remedy = "a validation_split above 0, as in validation_split = 0.1"
             self.reader.at_value("E507", ("training", "early_stopping"), message, expected=remedy)

@@ -9,13 +9,12 @@ from typing import Any, Final
 
 from derive.layers import LAYERS, Forward, Parameter, ShapeError
 from derive.library import ACTIVATIONS
-from derive.spec.kinds import DATA_SETS
+from derive.spec.kinds import CLASSES, DATA_SETS
 from derive.spec.model import AugmentationSpec, InlineData, LayerSpec
 from derive.spec.positions import Path
 from derive.spec.reader import Reader, label
 
 MOST_PARAMETERS: Final = 2**31
-CLASSES: Final = 10  # of every data set that is known by name
 # Activations of which the binary cross-entropy takes the logarithm: values within [0, 1].
 _UNIT_RANGE: Final = ("sigmoid", "step", "softmax")
 _RANK_REMEDIES: Final = {
@@ -165,11 +164,12 @@ class Network:
             if math.prod(self.input_shape) != math.prod(image):
                 message = f'input.shape = {list(self.input_shape)}, but "{data}" has images of {_show(image)}'
                 self.reader.at_value("E505", ("input", "shape"), message, hint=f"use shape = {list(image)}")
-            if math.prod(self.shape) != CLASSES:
+            classes = CLASSES.get(data, 10)
+            if math.prod(self.shape) != classes:
                 message = (
-                    f'training.data = "{data}" has {CLASSES} classes, the network gives {_show(self.shape)}'
+                    f'training.data = "{data}" has {classes} classes, the network gives {_show(self.shape)}'
                 )
-                self.reader.at_value("E505", ("training", "data"), message, hint=f"end with {CLASSES} units")
+                self.reader.at_value("E505", ("training", "data"), message, hint=f"end with {classes} units")
 
     def check_augmentation(self, augmentation: AugmentationSpec) -> None:
         """Report an augmentation of inputs that are no images, or beyond the image."""

@@ -116,13 +116,16 @@ class Dataset:
     @cached_property
     def classes(self) -> bool:
         """Whether targets name classes: labels, rows of probabilities, or 0 and 1 for a single output."""
-        t = self.train_t
-        if t.dtype.kind in "iu" and t.ndim == 1:
-            return True
-        rows = t.reshape(len(t), -1)
-        if rows.shape[1] == 1:
-            return bool(np.all((rows == 0) | (rows == 1)))
-        return probabilities(rows) is None
+        return all(_name_classes(t) for _, t in self.parts().values() if len(t))
+
+
+def _name_classes(t: Array) -> bool:
+    if t.dtype.kind in "iu" and t.ndim == 1:
+        return True
+    rows = t.reshape(len(t), -1)
+    if rows.shape[1] == 1:
+        return bool(np.all((rows == 0) | (rows == 1)))
+    return probabilities(rows) is None
 
 
 def probabilities(rows: Array) -> int | None:

@@ -57,17 +57,25 @@ def fitted(raw: Raw, wanted: Wanted) -> Dataset:
 def natural(raw: Raw) -> Wanted:
     """What a network for these data would take: samples as they are stored, labels where there are.
 
-    Whole numbers, one a sample and no more of them than a thousand, are taken for labels.
+    Whole numbers, one a sample, are labels where at least every second one up to the largest is there.
     """
+    _check_counts(raw)
     x, t = raw.parts[TRAINING]
     shape = x.shape[1:] or (1,)
-    few = t.dtype.kind in "biu" and t.size == len(t) > 0 and t.min() >= 0 and t.max() < MOST_CLASSES
-    if raw.labels or few:
+    if raw.labels or _numbered(t):
         top = max(int(part.t.max()) for part in raw.parts.values() if part.t.size) if t.size else 0
         counted = raw.from_one and t.size > 0 and t.min() == 1
         return Wanted(shape, "labels", len(raw.class_names) or top + (not counted))
     size = t.size // max(1, len(t))
     return Wanted(shape, "values", max(2, size), t.shape[1:] or (1,))
+
+
+def _numbered(t: Array) -> bool:
+    """Whether targets look like labels: whole numbers, most of which from 0 on occur."""
+    if t.dtype.kind not in "biu" or t.size != len(t) or not t.size or t.min() < 0:
+        return False
+    most = int(t.max()) + 1
+    return most <= MOST_CLASSES and most <= 2 * len(np.unique(t))
 
 
 def check_shapes(name: str, image: tuple[int, ...], classes: int, wanted: Wanted) -> None:

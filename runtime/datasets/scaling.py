@@ -77,7 +77,7 @@ def _range(x: Array, where: str) -> tuple[float, float]:
     most = float(np.finfo(np.float32).max)
     if -most <= low and high <= most:
         return low, high
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):  # float16 has no such number
         bad = np.argwhere(~(np.isfinite(x) & (np.abs(x) <= most)))
     index = tuple(int(i) for i in bad[0])
     raise DataError(f"{where}: {x[index]} at index {shape_text(index)} ({len(bad)} such); repair the data")

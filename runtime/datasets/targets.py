@@ -108,7 +108,7 @@ def _soft(t: Array, classes: int) -> bool:
 
 def _finite(values: Array, where: str) -> None:
     most = float(np.finfo(np.float32).max)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         bad = np.argwhere(~(np.isfinite(values) & (np.abs(values) <= most)))
     if len(bad):
         index = tuple(int(i) for i in bad[0])

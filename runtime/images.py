@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import DataError
-from runtime.imagefiles import Refused, extensions, opened, strict_sizes
+from runtime.imagefiles import LARGE, Refused, extensions, opened, strict_sizes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -173,16 +173,19 @@ def deep(image: Image, most: float | None = None) -> tuple[Image, float]:
     """
     from PIL import Image as Pillow
 
-    values = np.asarray(image)
-    low, high = float(values.min()), float(values.max())
-    if not low >= 0 or not high < np.inf:
-        raise Refused("negative or infinite values, or NaN")
+    boxes = [(0, top, image.width, min(top + STRIP, image.height)) for top in range(0, image.height, STRIP)]
+    high = 0.0
+    for box in boxes:
+        values = np.asarray(image.crop(box))
+        if not values.min() >= 0 or not values.max() < np.inf:
+            raise Refused("negative or infinite values, or NaN")
+        high = max(high, float(values.max()))
     full = most if most is not None else next((top for top in FULL_SCALES if high <= top), high)
-    pixels = np.empty(values.shape, np.uint8)
-    for top in range(0, len(values), STRIP):
-        strip = values[top : top + STRIP] * (255 / full)
-        pixels[top : top + STRIP] = np.clip(strip.round(), 0, 255).astype(np.uint8)
-    return Pillow.fromarray(pixels), full
+    result = Pillow.new("L", image.size)
+    for box in boxes:
+        grey = np.clip((np.asarray(image.crop(box)) * (255 / full)).round(), 0, 255).astype(np.uint8)
+        result.paste(Pillow.fromarray(grey), box)
+    return result, full
 
 
 def _resized(image: Image, shape: tuple[int, int, int], fit: str, way: list[str]) -> Image:
@@ -194,6 +197,10 @@ def _resized(image: Image, shape: tuple[int, int, int], fit: str, way: list[str]
     if fit == "digit":
         if channels != 1:
             raise Refused('the fit "digit" is for networks that take grey images')
+        if image.width * image.height > LARGE:
+            times = isqrt(image.width * image.height // LARGE) + 1
+            image = image.reduce(times)
+            way.append(f"1/{times} of its size")
         return _digit(np.asarray(image), height, width, way)
     if image.size == (width, height):
         return image
@@ -242,8 +249,10 @@ def _digit(pixels: Array, height: int, width: int, way: list[str]) -> Image:
 
 
 def _border_colour(image: Image) -> Any:
-    pixels = np.asarray(image)
-    colour = np.median(border(pixels.reshape(1, image.height, image.width, -1))[0], axis=0).astype(int)
+    wide, high = image.size
+    sides = ((0, 0, wide, 1), (0, high - 1, wide, high), (0, 0, 1, high), (wide - 1, 0, wide, high))
+    pixels = [np.asarray(image.crop(box)).reshape(-1, len(image.getbands())) for box in sides]
+    colour = np.median(np.concatenate(pixels), axis=0).astype(int)
     return int(colour[0]) if len(colour) == 1 else tuple(int(value) for value in colour)
 
 

@@ -1,6 +1,7 @@
 # make train   install, then train the example network on the embedded digits
 # make test    install, then run the tests
 # make lint    what the pre-commit hook and CI run
+# make mutants  which small faults the tests would not notice; an hour or more
 # make messages   collect what is to be translated, compile the translations
 # make lock    pin the requirements again, with hashes
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DELETE_ON_ERROR:
-.PHONY: train test lint generated-check messages katex lock clean
+.PHONY: train test lint generated-check mutants messages katex lock clean
 
 train: $(VENV)/run.stamp
 	$(BIN)/derive train examples/mnist_wide.toml --data mnist_embedded
@@ -24,6 +25,9 @@ lint: $(VENV)/test.stamp
 
 generated-check: $(VENV)/run.stamp
 	$(BIN)/derive generate --check examples/*.toml
+
+mutants: $(VENV)/mutants.stamp
+	$(BIN)/python tools/mutants.py --count 200
 
 messages: $(VENV)/test.stamp
 	$(BIN)/python tools/messages.py
@@ -41,6 +45,10 @@ $(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(BIN)/python
 
 $(VENV)/test.stamp: requirements/test.txt $(VENV)/run.stamp
 	$(PIP) install --require-hashes --requirement requirements/test.txt
+	@touch $@
+
+$(VENV)/mutants.stamp: requirements/mutants.txt $(VENV)/test.stamp
+	$(PIP) install --require-hashes --requirement requirements/mutants.txt
 	@touch $@
 
 # ---- KaTeX, for the tests that ask it whether it accepts our LaTeX (they are skipped without it) ----
@@ -61,6 +69,7 @@ lock: $(VENV)/test.stamp
 	$(COMPILE) --all-build-deps --output-file requirements/run.txt pyproject.toml
 	$(COMPILE) --all-build-deps --extra test --extra lint --constraint requirements/run.txt \
 		--output-file requirements/test.txt pyproject.toml
+	$(COMPILE) --extra mutants --constraint requirements/test.txt --output-file requirements/mutants.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) build *.egg-info tests/katex/node_modules

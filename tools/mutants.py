@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("derive", "codegen", "runtime")
 LONGEST = 240  # seconds of tests a mutant, as they took without it
 SLOWER = 4  # a mutant whose tests take this many times as long, and a minute, hangs: killed
+COSMIC_RAY = (sys.executable, "-m", "cosmic_ray.cli")
 PLUGIN = """
 import json, os
 TIMES = {}
@@ -152,7 +153,7 @@ def mutants(folder: Path, data: Path, count: int, seed: int) -> list[Mutant]:
         '[cosmic-ray.distributor]\nname = "local"\n'
     )
     if not session.exists():
-        found = run([_program("cosmic-ray"), "init", config, session], folder)
+        found = run([*COSMIC_RAY, "init", config, session], folder)
         if found.returncode:
             sys.exit(found.stderr)
     with sqlite3.connect(session) as database:
@@ -185,10 +186,6 @@ def runs(mutant: Mutant, folder: Path) -> bool:
     return not any(start <= at < end for start, end in annotations(folder / mutant.path))
 
 
-def _program(name: str) -> Path:
-    return Path(sys.executable).parent / name
-
-
 # ---- Testing them -----------------------------------------------------------------------------------
 
 
@@ -218,9 +215,7 @@ def outcomes(chosen: Sequence[Mutant], known: Reach, copies: Sequence[Path], dat
 
 
 def _tested(mutant: Mutant, known: Reach, copy: Path, data: Path) -> Outcome:
-    applied = run(
-        [_program("cosmic-ray"), "apply", mutant.path, mutant.operator, str(mutant.occurrence)], copy
-    )
+    applied = run([*COSMIC_RAY, "apply", mutant.path, mutant.operator, str(mutant.occurrence)], copy)
     difference = run(["git", "diff", "-U0", "--", mutant.path], copy).stdout
     if applied.returncode or not difference:
         raise RuntimeError(f"{mutant} was not applied: {applied.stderr[-500:]}")

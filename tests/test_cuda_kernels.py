@@ -15,10 +15,10 @@ import random_specs
 from cuda_on_cpu import nvrtc
 from cuda_on_cpu.module import CpuModule, CudaOnCpuError, requires_compiler
 from kernel_runs import Device, Programs, batch, disagreements, distance, programs
+from shipped import NETWORKS
 
 from derive.spec.problems import SpecError
 
-ROOT = Path(__file__).parent.parent
 SPECS = 100  # dense, and as many with images
 DOUBLE, FLOAT = 1e-10, 1e-4
 STEPS = 10
@@ -57,7 +57,7 @@ def test_in_float(kind: str, seed: int) -> None:
     assert disagreements(both, device, N, 0, FLOAT) == {}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda p: p.stem)
 def test_shipped_specs(path: Path) -> None:
     both = programs(path.read_text(encoding="utf-8"))
     large = len(both.program.values["x"].shape) > 2
@@ -332,7 +332,7 @@ def test_swapped_strides_and_bounds_in_kernels_are_caught(number: int) -> None:
 
 @nvrtc.requires_nvrtc
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda p: p.stem)
 def test_nvrtc_compiles_without_spills(path: Path, architecture: str) -> None:
     source = programs(path.read_text(encoding="utf-8")).plan.source
     found = nvrtc.resources(source, architecture, ("--std=c++17", "-ftz=true"))
@@ -343,7 +343,7 @@ def test_nvrtc_compiles_without_spills(path: Path, architecture: str) -> None:
 
 
 @nvrtc.requires_nvrtc
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda p: p.stem)
 def test_nvrtc_compiles_the_cooperative_kernel_without_spills(path: Path) -> None:
     source = programs(path.read_text(encoding="utf-8")).plan.source
     found = nvrtc.resources(source, "sm_80", ("--std=c++17", "-ftz=true", "-DPERSISTENT"))

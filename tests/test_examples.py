@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from shipped import EXAMPLES, NETWORKS
 
 from codegen.generate import generate, recorded_targets, stale
 from derive.spec.load import load_spec
@@ -18,7 +19,6 @@ from runtime.gradcheck import check_gradients
 from runtime.program import Program, load_program
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
 GENERATED = ROOT / "generated"
 COUNTS = {
     "and_gate": 3,
@@ -70,7 +70,7 @@ def test_generated_programs_are_what_the_generator_writes(path: Path) -> None:
     assert stale(generate(spec, recorded_targets(GENERATED / spec.name)), GENERATED) == {}
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
 def test_gradients_of_every_example(path: Path) -> None:
     report = check_gradients(program(load_spec(path).name), samples=8, batch=4)
     assert report.passed, report.to_text()

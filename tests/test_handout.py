@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import KATEX, not_installed, unavailable
+from shipped import NETWORKS
 
 from cli.handout import printing, symbols
 from cli.handout.document import Handout, handout_of, page
@@ -27,7 +28,6 @@ from derive.spec import load_spec
 from derive.spec.load import parse_spec
 
 ROOT = Path(__file__).parent.parent
-SPECS = sorted((ROOT / "examples").glob("*.toml"))
 LIMIT = 1_500_000
 SHOWN = [("mnist_mlp", "en"), ("mnist_mlp", "ko"), ("fashion_cnn", "en"), ("fashion_cnn", "ko")]
 HOSTILE = "<script>document.title='run'</script> \" ' & $x^2$ \\ `a` {{ 1 }} 한글 שלום \u202e"
@@ -167,7 +167,7 @@ def point_at(opened: Opened, row: str) -> None:
 # ---- What is on the page -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
 def test_a_handout_is_small_and_names_every_equation(path):
     shown = handout(path.stem)
     html = written(shown)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from shipped import NETWORKS
 
 from codegen.generate import generate
 from derive.deriving import derive_network
@@ -21,7 +22,6 @@ from derive.topics import TOPICS, topic
 
 LECTURES = Reader(notation="lectures")
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
 MNIST = ROOT / "examples" / "mnist_mlp.toml"
 
 
@@ -97,7 +97,7 @@ def test_programs_keep_their_own_letters() -> None:
         assert generate(load_spec(ROOT / "examples" / "or.toml")).files == usual
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda p: p.stem)
 def test_katex_accepts_examples_for_every_reader(
     path: Path, katex: Callable[[Iterable[str]], list[str]]
 ) -> None:

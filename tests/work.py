@@ -1,4 +1,4 @@
-"""How much work something is, counted and not timed: the same on a fast machine, a slow one and a busy one."""
+"""How much work something is, counted and not timed: the same on a fast machine and on a busy one."""
 
 import sys
 from collections.abc import Callable

@@ -193,11 +193,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
         raise RunError(f"{path}: format {found!r}, this version reads format {FORMAT}; generate it again")
     try:
-        for value in (*manifest["input"]["shape"], *manifest["output"]["shape"]):
-            int(value)
+        sizes = (*manifest["input"]["shape"], *manifest["output"]["shape"])
         targets = [Path(str(name)) for name in manifest["targets"].values()]
         complete = (
-            manifest["target"]["kind"] in ("labels", "values")
+            all(type(size) is int and size > 0 for size in sizes)
+            and manifest["target"]["kind"] in ("labels", "values")
             and isinstance(manifest["classification"], bool)
             and all(isinstance(manifest[key], dict) for key in ("spec", "files", "loss", "training"))
             and all(isinstance(key, str) for key in (manifest["name"], manifest["spec"]["sha256"]))

@@ -71,6 +71,7 @@ def load_run(path: Path, program: Program | None = None) -> Run:
             f"{path}: {SUMMARY} is of spec {str(recorded)[:12]}…, the program of "
             f"{program.spec_sha256[:12]}…: they are of two runs"
         )
+    _try(program, parameters)
     data = _table(summary, "data", path)
     preprocessing = Preprocessing.from_json(_table(summary, "inputs", path), program.input_shape)
     source = data.get("source") or program.training.get("data") or ""
@@ -79,6 +80,25 @@ def load_run(path: Path, program: Program | None = None) -> Run:
     origin = str(data.get("origin", ""))
     names, classes = _class_names(data, program), bool(data.get("classes", program.classification))
     return Run(path, program, parameters, preprocessing, names, source, origin, classes)
+
+
+def _try(program: Program, parameters: Parameters) -> None:
+    """Raises RunError where the program does not make of an input what its manifest says."""
+    wanted = (1, *program.output_shape)
+    try:
+        one = np.zeros((1, *program.input_shape), np.float32)
+        with np.errstate(all="ignore"):
+            found = np.shape(program.module.predict(parameters, one))
+    except Exception as error:
+        raise RunError(
+            f"{program.path}: it fails for an input as {MANIFEST} has it ({type(error).__name__}: {error}); "
+            "one of the two was edited: use --regenerate, or another run"
+        ) from error
+    if found != wanted:
+        raise RunError(
+            f"{program.path}: its output has shape {found}, by {MANIFEST} {wanted}; one of the two was edited: "
+            "use --regenerate, or another run"
+        )
 
 
 def _summary(path: Path) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def _try(program: Program, parameters: Parameters) -> None:
         ) from error
     if found != wanted:
         raise RunError(
-            f"{program.path}: its output has shape {found}, by {MANIFEST} {wanted}; one of the two was edited: "
+            f"{program.path}: its output has shape {found}, by {MANIFEST} {wanted}; one of them was edited: "
             "use --regenerate, or another run"
         )
 

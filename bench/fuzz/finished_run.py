@@ -62,9 +62,10 @@ def base() -> Path:
 
 def _spare() -> None:
     """Generate each program once, and draw nothing: neither depends on what is read from a folder."""
+    from matplotlib.figure import Figure
+
     import cli.handout.document
     import cli.running
-    from matplotlib.figure import Figure
 
     made: dict[str, Any] = {}
     real = cli.running.generate

@@ -189,14 +189,16 @@ def transposed(node: Node) -> Node:
             return Transposed(node)
 
 
-def batch_sides(equation: Equation, exact: bool, limits: bool, rows: bool) -> tuple[Node, Node]:
+def batch_sides(
+    equation: Equation, exact: bool, limits: bool, rows: bool, origin: int = 1
+) -> tuple[Node, Node]:
     """Return both sides of an equation for a batch.  Raises NoMatrixForm, also where no example is meant."""
     left = equation.left
     if any(not isinstance(i, Symbol) for i in left.indices):
         raise NoMatrixForm
     examples = frozenset(i for i, n in equation.axes if n == BATCH)
     right = equation.right if exact else LOGISTIC.apply(textbook(equation.right))
-    plain = BatchWriter(equation.name, limits, rows=rows, examples=examples)
+    plain = BatchWriter(equation.name, limits, origin, rows=rows, examples=examples)
     free = plain._placed(left.indices)
     if len(free) > 2:
         raise NoMatrixForm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from derive.present import latex as tex
@@ -57,7 +58,7 @@ def pieces(node: t.Node, limit: float) -> list[Piece]:
                 head = tex.write(t.Times(tuple(before)) if len(before) > 1 else before[0])
                 return _closed(head, pieces(last, limit))
             case t.Big(_operator, _indices, t.Plus() as body):
-                empty = tex.write(t.Big(node.operator, node.indices, t.Leaf("", "")))
+                empty = tex.write(replace(node, body=t.Leaf("", "")))
                 return _closed(empty, pieces(body, limit))
             case t.Times((*before, t.Big(_operator, _indices, t.Plus()) as last)) if before:
                 head = tex.write(t.Times(tuple(before)) if len(before) > 1 else before[0])

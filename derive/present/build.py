@@ -78,11 +78,12 @@ class CannotPresent(TypeError):
 class Writer:
     """Writes expressions in index form.
 
-    ``own`` is the tensor on the left side; ``limits``: sums carry their range.
+    ``own`` is the tensor on the left side; ``limits``: sums carry their range, which starts at ``origin``.
     """
 
     own: str = ""
     limits: bool = False
+    origin: int = 1
 
     def tree(self, node: Any) -> Node:
         """Return what is written for an expression.  Raises CannotPresent."""
@@ -148,13 +149,7 @@ class Writer:
         return Iverson((Related("=", self.tree(left), self.tree(right)),))
 
     def winner(self, node: Winner) -> Node:
-        bound = tuple(axis[0] for axis in node.axes)
-        best = Applied(
-            rf"\operatorname*{{arg\,max}}_{{{','.join(map(str, bound))}}}",
-            f"argmax_{','.join(map(str, bound))}",
-            (self.tree(node.body),),
-            bare=True,
-        )
+        best = self.over("argmax", node)
         at = [self.tree(i) for i in node.at]
         here = at[0] if len(at) == 1 else Applied("", "", tuple(at))
         return Iverson((Related("=", here, best),))
@@ -185,8 +180,13 @@ class Writer:
         return self.reduce(node)
 
     def reduce(self, node: Reduction) -> Node:
-        axes = tuple((str(i), str(n) if self.limits else "") for i, n in node.axes)
-        return Big("max" if isinstance(node, Max) else "sum", axes, self.tree(node.body))
+        return self.over("max" if isinstance(node, Max) else "sum", node)
+
+    def over(self, operator: str, node: Reduction | Winner) -> Big:
+        """Write an operator over indices; a range that no tensor shows is told in every format."""
+        told = tuple(str(i) for i, n in node.axes if not _is_shown(i, n, node.body))
+        axes = tuple((str(i), str(n) if self.limits or told else "") for i, n in node.axes)
+        return Big(operator, axes, self.tree(node.body), told, self.origin)
 
     def choice(self, node: Piecewise) -> Node:
         best = extremum(node)
@@ -236,6 +236,12 @@ class Writer:
             return Root(self.tree(node.base))
         base = output_first(node.base) if is_even(node) else node.base
         return Raised(self.tree(base), self.tree(node.exp))
+
+
+def _is_shown(index: Symbol, size: Expr, body: Expr) -> bool:
+    """Whether a tensor has an axis of that size at that very index, so that its shape tells the range."""
+    reads = ((i, n) for a in body.atoms(Indexed) for i, n in zip(a.indices, a.base.shape, strict=True))
+    return any(i == index and n == size for i, n in reads)
 
 
 def _is_negative(expression: Expr) -> bool:
@@ -323,13 +329,6 @@ def number(value: Rational) -> Node:
     if len(digits) == 1 and zeros >= 4 and value.q != 1:
         return Leaf(rf"{digits} \cdot 10^{{-{zeros}}}", plain if zeros <= 4 else f"{digits}e-{zeros}")
     return Leaf(plain, plain)
-
-
-def plain_subscripts(equation: Equation) -> bool:
-    """Whether every subscript is an index by itself, so that it may as well count from 1."""
-    if equation.right.has(Inside) or any(d.has(Add, Mul) for d in equation.right.atoms(KroneckerDelta)):
-        return False
-    return all(isinstance(i, Symbol) for a in equation.right.atoms(Indexed) for i in a.indices)
 
 
 def symbol(node: Symbol) -> Node:

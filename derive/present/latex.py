@@ -15,7 +15,7 @@ from derive.present.build import Writer, textbook
 from derive.present.sides import Line, line
 from derive.prose import _, say
 
-PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
+PLUS, HADAMARD, TIMES, DOT, POWER, ATOM, ABOVE = range(1, 8)  # ABOVE: in parentheses whatever it is
 RELATIONS: Final = {
     "≤": r"\le",
     "≥": r"\ge",
@@ -97,8 +97,8 @@ def _write(node: t.Node) -> tuple[str, int]:
             return f"{at(kernel, POWER)} {sign} {at(input_, POWER)}", HADAMARD
         case t.Over(numerator, denominator):
             return rf"\frac{{{write(numerator)}}}{{{write(denominator)}}}", POWER
-        case t.Big(operator, indices, body):
-            return _big(operator, indices, body), HADAMARD
+        case t.Big():
+            return _big(node), HADAMARD
         case _:
             return _closed(node)
 
@@ -108,7 +108,7 @@ def _closed(node: t.Node) -> tuple[str, int]:
         case t.Raised(base, exponent):
             return _raised(base, exponent), POWER
         case t.Exp(exponent):
-            power = _exponent(exponent)
+            power = _exponent(exponent)[0]
             if any(mark in power for mark in (r"\sum", r"\begin", r"\frac{\partial")):
                 return rf"\exp\left({power}\right)", ATOM
             return f"e^{{{power}}}", POWER
@@ -170,9 +170,9 @@ def _subscripts(subscripts: tuple[t.Node, ...]) -> str:
 
 def _plus(terms: tuple[tuple[bool, t.Node], ...]) -> str:
     written = ""
-    for negative, term in terms:
+    for place, (negative, term) in enumerate(terms, 1):
         sign = "-" if negative else "+"
-        body = at(term, HADAMARD)
+        body = at(term, ABOVE if place < len(terms) and t.is_open(term) else HADAMARD)
         written += f" {sign} {body}" if written else f"{sign if negative else ''}{body}"
     return written
 
@@ -192,34 +192,43 @@ def _needs_closing(factor: t.Node) -> bool:
     return isinstance(factor, t.Dot) or (isinstance(factor, t.Applied) and factor.bare)
 
 
-def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> str:
-    below = ",".join(index for index, _ in indices)
-    inner = at(body, HADAMARD)
-    if operator != "max" and all(size for _, size in indices):
-        sums = " ".join(rf"\{operator}_{{{index}=1}}^{{{size}}}" for index, size in indices)
+def _big(node: t.Big) -> str:
+    inner = at(node.body, HADAMARD)
+    sign = r"\operatorname*{arg\,max}" if node.operator == "argmax" else rf"\{node.operator}"
+    sized = all(size for _, size in node.indices)
+    if node.operator in ("sum", "prod") and sized:
+        from_ = node.origin
+        sums = " ".join(rf"{sign}_{{{index}={from_}}}^{{{node.last(size)}}}" for index, size in node.indices)
         return f"{sums} {inner}"
-    return rf"\{operator}_{{{below}}} {inner}"
+    if node.told and sized:
+        end = r"\le" if node.origin else "<"
+        ranges = [rf"{node.origin} \le {','.join(names)} {end} {size}" for names, size in node.ranges()]
+        below = r",\, ".join(ranges)
+        return rf"{sign}_{{{below}}} {inner}"
+    return rf"{sign}_{{{','.join(index for index, _ in node.indices)}}} {inner}"
 
 
 def _raised(base: t.Node, exponent: t.Node) -> str:
-    power = _exponent(exponent)
+    power = _exponent(exponent)[0]
     if isinstance(base, t.Applied) and base.latex in (r"\tanh", r"\sin", r"\cos", r"\sinh", r"\cosh"):
         return f"{base.latex}^{{{power}}}{_parentheses(write(base.arguments[0]))}"
     written, binds = _write(base)
     simple = binds >= ATOM and "^" not in written and r"\frac" not in written
-    if simple or isinstance(base, t.Applied | t.Iverson | t.Bars):
+    if simple or isinstance(base, t.Iverson) or (isinstance(base, t.Applied) and binds >= ATOM):
         return f"{written}^{{{power}}}"
     return f"{_parentheses(written)}^{{{power}}}"
 
 
-def _exponent(node: t.Node) -> str:
-    """Return an exponent, with a fraction in it on one line."""
+def _exponent(node: t.Node) -> tuple[str, int]:
+    """Return an exponent, with a fraction in it on one line, and how it binds."""
     if isinstance(node, t.Over) and not any(mark in write(node)[6:] for mark in TALL):
-        return f"{at(node.numerator, TIMES)}/{at(node.denominator, POWER)}"
+        return f"{at(node.numerator, TIMES)}/{at(node.denominator, POWER)}", TIMES
     if isinstance(node, t.Plus) and len(node.terms) == 1:
         (negative, term) = node.terms[0]
-        return f"{'-' if negative else ''}{_exponent(term)}"
-    return write(node)
+        written, binds = _exponent(term)
+        written = written if binds >= HADAMARD else _parentheses(written)
+        return f"{'-' if negative else ''}{written}", PLUS
+    return _write(node)
 
 
 def _bars(inner: str, norm: bool, above: str, below: str) -> str:

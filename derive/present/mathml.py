@@ -7,12 +7,17 @@ from typing import Final
 
 from derive.notation import differentiated, parts
 from derive.present import tree as t
-from derive.present.latex import ATOM, DOT, HADAMARD, IF, OTHERWISE, PLUS, POWER, TIMES
+from derive.present.latex import ABOVE, ATOM, DOT, HADAMARD, IF, OTHERWISE, PLUS, POWER, TIMES
 from derive.present.sides import Line
 from derive.prose import say
 
 FUNCTIONS: Final = {"max", "min", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
-SIGNS: Final = {"sum": "<mo>∑</mo>", "prod": "<mo>∏</mo>", "max": "<mo movablelimits='false'>max</mo>"}
+SIGNS: Final = {
+    "sum": "<mo>∑</mo>",
+    "prod": "<mo>∏</mo>",
+    "max": "<mo movablelimits='false'>max</mo>",
+    "argmax": "<mo movablelimits='false'>arg max</mo>",
+}
 NO_BREAK: Final = "\u2062"  # invisible times
 NO_BREAK_SPACE: Final = "\u00a0"  # one that MathML does not drop at an edge
 
@@ -67,8 +72,8 @@ def _write(node: t.Node) -> tuple[str, int]:
             return _row(_at(kernel, POWER), sign, _at(input_, POWER)), HADAMARD
         case t.Over(numerator, denominator):
             return f"<mfrac>{_at(numerator, 0)}{_at(denominator, 0)}</mfrac>", POWER
-        case t.Big(operator, indices, body):
-            return _big(operator, indices, body), HADAMARD
+        case t.Big():
+            return _big(node), HADAMARD
         case _:
             return _rest(node)
 
@@ -96,11 +101,7 @@ def _rest(node: t.Node) -> tuple[str, int]:
             return _transposed(body), POWER
         case t.Applied(text=text, arguments=arguments):
             inner = _operator(",").join(_at(a, 0) for a in arguments)
-            called, _, below = text.partition("_")
-            name = f"<mi>{escape(called)}</mi>"
-            if below:
-                name = f"<munder>{name}<mtext>{escape(below)}</mtext></munder>"
-            return _row(name, _operator("\u2061"), _closed(inner)), ATOM
+            return _row(f"<mi>{escape(text)}</mi>", _operator("\u2061"), _closed(inner)), ATOM
         case t.Limit(variable, value, body):
             below = _row(_at(variable, 0), _operator("→"), _at(value, 0))
             return _row(f"<munder><mo>lim</mo>{below}</munder>", _at(body, HADAMARD)), HADAMARD
@@ -191,10 +192,10 @@ def _transposed(body: t.Node) -> str:
 
 def _plus(terms: tuple[tuple[bool, t.Node], ...]) -> str:
     written: list[str] = []
-    for negative, term in terms:
+    for place, (negative, term) in enumerate(terms, 1):
         if written or negative:
             written.append(_operator("−" if negative else "+"))
-        written.append(_at(term, HADAMARD))
+        written.append(_at(term, ABOVE if place < len(terms) and t.is_open(term) else HADAMARD))
     return _row(*written)
 
 
@@ -210,17 +211,32 @@ def _product(factors: tuple[t.Node, ...], dot: bool) -> tuple[str, int]:
     return _row(joined), DOT if dot else TIMES
 
 
-def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> str:
-    inner = _at(body, HADAMARD)
-    sign = SIGNS[operator]
-    if operator != "max" and all(size for _, size in indices):
+def _big(node: t.Big) -> str:
+    inner = _at(node.body, HADAMARD)
+    sign = SIGNS[node.operator]
+    sized = all(size for _, size in node.indices)
+    if node.operator in ("sum", "prod") and sized:
+        first = f"<mo>=</mo><mn>{node.origin}</mn>"
         ranges = [
-            f"<munderover>{sign}<mrow><mi>{i}</mi><mo>=</mo><mn>1</mn></mrow><mi>{size}</mi></munderover>"
-            for i, size in indices
+            f"<munderover>{sign}<mrow><mi>{i}</mi>{first}</mrow>{_last(node.last(size))}</munderover>"
+            for i, size in node.indices
         ]
         return _row(*ranges, inner)
-    below = _operator(",").join(f"<mi>{index}</mi>" for index, _ in indices)
+    below = _operator(",").join(f"<mi>{index}</mi>" for index, _ in node.indices)
+    if node.told and sized:
+        start, end = f"<mn>{node.origin}</mn>{_operator('≤')}", _operator("≤" if node.origin else "<")
+        below = _operator(",").join(
+            start + _operator(",").join(f"<mi>{name}</mi>" for name in names) + end + _last(size)
+            for names, size in node.ranges()
+        )
     return _row(f"<munder>{sign}{_row(below)}</munder>", inner)
+
+
+def _last(size: str) -> str:
+    """Return a number, or a letter from which 1 may be subtracted."""
+    letter, minus, less = size.partition(" - ")
+    written = f"<mn>{letter}</mn>" if letter.isdecimal() else f"<mi>{letter}</mi>"
+    return _row(written, _operator("−"), f"<mn>{less}</mn>") if minus else written
 
 
 def _choice(branches: tuple[tuple[t.Node, t.Node | None], ...]) -> str:

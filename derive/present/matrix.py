@@ -179,7 +179,7 @@ class MatrixWriter(Writer):
         body = inner.contraction(node.body, bound) if bound else inner.tree(node.body)
         if not examples:
             return body
-        return Big("sum", tuple((str(i), "N" if self.limits else "") for i in examples), body)
+        return Big("sum", tuple((str(i), "N" if self.limits else "") for i in examples), body, (), self.origin)
 
     def contraction(self, body: Expr, bound: tuple[Symbol, ...]) -> Node:
         """Write Σ over ``bound`` of body."""
@@ -286,7 +286,9 @@ def scalar(nodes: Sequence[Node]) -> Node:
     return nodes[0] if len(nodes) == 1 else Times(tuple(nodes))
 
 
-def matrix_sides(equation: Equation, exact: bool = False, limits: bool = False) -> tuple[Node, Node]:
+def matrix_sides(
+    equation: Equation, exact: bool = False, limits: bool = False, origin: int = 1
+) -> tuple[Node, Node]:
     """Return both sides of an equation in matrix form.  Raises NoMatrixForm."""
     left = equation.left
     if any(not isinstance(i, Symbol) for i in left.indices):
@@ -296,7 +298,7 @@ def matrix_sides(equation: Equation, exact: bool = False, limits: bool = False) 
     right = equation.right if exact else LOGISTIC.apply(textbook(equation.right))
     marked = any(n == BATCH for r in right.atoms(Reduction) for _, n in r.axes)
     sizes = tuple((i, n) for i, n in equation.axes)
-    writer = MatrixWriter(equation.name, limits, free, example, marked, sizes)
+    writer = MatrixWriter(equation.name, limits, origin, free, example, marked, sizes)
     body = writer.tree(right)
     mark = str(example) if marked and example is not None else ""
     return Ref(equation.name, (), mark), body

@@ -11,6 +11,7 @@ import sympy
 from derive import functions
 from derive.notation import name
 from derive.present.build import Writer
+from derive.present.counting import origin_of, sentences
 from derive.present.sides import Line, line
 from derive.present.text import shape_text
 from derive.present.tree import (
@@ -172,14 +173,16 @@ def page_of(derivation: Derivation, form: str = "index", steps: bool = False) ->
     """Return the page of a derivation; with ``steps`` sums carry their ranges and functions are explained."""
     spec = derivation.network.spec
     groups: dict[str, list[Entry]] = {role: [] for role in HEADINGS}
+    equations = [numbered.equation for numbered in derivation.equations]
+    origin = origin_of(equations)
     for equation in derivation.equations:
-        groups[equation.role].append(entry_of(equation, form, steps))
+        groups[equation.role].append(entry_of(equation, form, steps, origin))
     sections = tuple(Section(HEADINGS[role], tuple(entries)) for role, entries in groups.items() if entries)
     page = Page(spec.name, spec.description, sections, tuple(map(drawn, derivation.network.noise)))
-    page = replace(page, steps=steps)
+    page = replace(page, steps=steps, preface=sentences(equations))
     batch = reader().batch
     if any(isinstance(node, Ref) and node.matrix for node in nodes(page)):
-        page = replace(page, preface=(BATCHED[batch],))
+        page = replace(page, preface=(BATCHED[batch], *page.preface))
     return replace(page, where=(*page.where, *explanations(page))) if steps else page
 
 
@@ -189,20 +192,21 @@ def drawn(noise: NetworkNoise) -> Line:
     return Line(Ref(noise.name), "∼", Applied(r"\operatorname{Bernoulli}", "Bernoulli", (probability,)))
 
 
-def entry_of(numbered: NumberedEquation, form: str, limits: bool) -> Entry:
+def entry_of(numbered: NumberedEquation, form: str, limits: bool, origin: int) -> Entry:
     """Return the entry of a numbered equation; the form "both" has the index form and the matrix form."""
     batch = reader().batch
-    shown = line(numbered.equation, "index" if form == "both" else form, limits=limits, batch=batch)
+    first = "index" if form == "both" else form
+    shown = line(numbered.equation, first, False, limits, batch, origin)
     computed = matrix = None
     rule: str = numbered.rule
     rewrites: str = ""
     if numbered.computed != numbered.equation:
-        computed = line(numbered.computed, "index" if form == "both" else form, exact=True, batch=batch)
+        computed = line(numbered.computed, first, True, False, batch, origin)
         computed = None if computed == shown else computed
         first, *rest = parts_of(rule)
         rule, rewrites = first, listed(*rest)
     if form == "both":
-        matrix = line(numbered.equation, "matrix", limits=limits, batch=batch)
+        matrix = line(numbered.equation, "matrix", False, limits, batch, origin)
         matrix = None if matrix.right == shown.right else matrix
     symbol = name(numbered.symbol).identifier
     shape = shape_text(numbered.equation)
@@ -288,15 +292,8 @@ def nodes(page: Page) -> Iterator[Node]:
 
 def children(node: object) -> Iterator[Node]:
     """Yield the nodes directly below a node."""
-    if isinstance(node, tuple):
-        for item in node:
-            if isinstance(item, tuple):
-                yield from children(item)
-            elif item is not None and not isinstance(item, bool | str):
-                yield item
-        return
-    for value in vars(node).values():
+    for value in node if isinstance(node, tuple) else vars(node).values():
         if isinstance(value, tuple):
             yield from children(value)
-        elif not isinstance(value, str | bool):
+        elif isinstance(value, Node):
             yield value

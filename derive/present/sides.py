@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from derive.index import Equation
 from derive.present.batch import batch_sides
-from derive.present.build import Writer, plain_subscripts, textbook
+from derive.present.build import Writer, textbook
+from derive.present.counting import origin_of
 from derive.present.matrix import NoMatrixForm, matrix_sides
 from derive.present.tree import Node
 
@@ -24,22 +25,29 @@ class Line:
 
 
 def line(
-    equation: Equation, form: str, exact: bool = False, limits: bool = False, batch: str = "example"
+    equation: Equation,
+    form: str,
+    exact: bool = False,
+    limits: bool = False,
+    batch: str = "example",
+    origin: int | None = None,
 ) -> Line:
     """Return an equation in a form; the matrix form falls back on the index form where there is none.
 
     ``exact`` keeps the functions of the computed form, ``limits`` gives sums their range.  ``batch``: the
-    matrix form is that of one example, or of a batch whose examples are "rows" or "columns".
+    matrix form is that of one example, or of a batch whose examples are "rows" or "columns".  Indices count
+    from ``origin``; of an equation by itself it is what its own subscripts ask for.
     """
+    origin = origin_of((equation,)) if origin is None else origin
     relation = "←" if equation.name in equation.reads() else "="
     if form == "matrix":
         for layout in dict.fromkeys((batch, "example")):
             with suppress(NoMatrixForm):
                 if layout == "example":
-                    left, right = matrix_sides(equation, exact, limits)
+                    left, right = matrix_sides(equation, exact, limits, origin)
                 else:
-                    left, right = batch_sides(equation, exact, limits, layout == "rows")
+                    left, right = batch_sides(equation, exact, limits, layout == "rows", origin)
                 return Line(left, relation, right)
-    writer = Writer(equation.name, limits and plain_subscripts(equation))
+    writer = Writer(equation.name, limits, origin)
     body = equation.right if exact else textbook(equation.right)
     return Line(writer.tree(equation.left), relation, writer.tree(body))

@@ -14,11 +14,11 @@ from derive.present.build import Writer, textbook
 from derive.present.sides import Line, line
 from derive.prose import say
 
-PLUS, HADAMARD, TIMES, DOT, POWER, ATOM = range(1, 7)
+PLUS, HADAMARD, TIMES, DOT, POWER, ATOM, ABOVE = range(1, 8)
 LOWER = {"n": "ₙ", "m": "ₘ", "k": "ₖ", "j": "ⱼ", "i": "ᵢ", "l": "ₗ"}
 UPPER = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 DIGITS = "0123456789"
-BIG = {"sum": "Σ", "max": "max", "prod": "Π"}
+BIG = {"sum": "Σ", "max": "max", "prod": "Π", "argmax": "argmax"}
 
 
 def text(expression: Expr, own: str = "", exact: bool = False) -> str:
@@ -90,8 +90,8 @@ def _write(node: t.Node) -> tuple[str, int]:
             return f"{_at(kernel, POWER)} {sign} {_at(input_, POWER)}", HADAMARD
         case t.Over(numerator, denominator):
             return f"{_at(numerator, TIMES)}/{_at(denominator, POWER)}", TIMES
-        case t.Big(operator, indices, body):
-            return _big(operator, indices, body), HADAMARD
+        case t.Big():
+            return _big(node), HADAMARD
         case _:
             return _closed(node)
 
@@ -157,9 +157,9 @@ def _reference(node: t.Ref) -> tuple[str, int]:
 
 def _plus(terms: tuple[tuple[bool, t.Node], ...]) -> str:
     written = ""
-    for negative, term in terms:
+    for place, (negative, term) in enumerate(terms, 1):
         sign = "−" if negative else "+"
-        body = _at(term, HADAMARD)
+        body = _at(term, ABOVE if place < len(terms) and t.is_open(term) else HADAMARD)
         written += f" {sign} {body}" if written else f"{sign if negative else ''}{body}"
     return written
 
@@ -181,13 +181,17 @@ def _times(factors: tuple[t.Node, ...]) -> tuple[str, int]:
     return joined, TIMES
 
 
-def _big(operator: str, indices: tuple[tuple[str, str], ...], body: t.Node) -> str:
-    names = "".join(index for index, _ in indices)
-    if all(index in LOWER for index, _ in indices):
-        lower = "".join(LOWER[index] for index, _ in indices)
+def _big(node: t.Big) -> str:
+    names = [index for index, _ in node.indices]
+    if node.told:
+        end = "≤" if node.origin else "<"
+        ranges = ",".join(",".join(indices) + end + size for indices, size in node.ranges())
+        lower = f"_{{{ranges}}}"
+    elif all(index in LOWER for index in names):
+        lower = "".join(LOWER[index] for index in names)
     else:
-        lower = f"_{names}" if len(names) == len(indices) else f"_{{{','.join(i for i, _ in indices)}}}"
-    return f"{BIG[operator]}{lower} {_at(body, HADAMARD)}"
+        lower = f"_{''.join(names)}" if all(len(name) == 1 for name in names) else f"_{{{','.join(names)}}}"
+    return f"{BIG[node.operator]}{lower} {_at(node.body, HADAMARD)}"
 
 
 def _choice(branches: tuple[tuple[t.Node, t.Node | None], ...]) -> str:

@@ -145,11 +145,33 @@ class Applied:
 
 @dataclass(frozen=True)
 class Big:
-    """Σ or max over indices, each with its size ("" where limits are left out)."""
+    """Σ, Π, max or argmax over indices, each with its size ("" where its range is left out).
+
+    ``told`` are the indices whose range every format says, because no tensor of the body has such an axis;
+    they count from ``origin``.
+    """
 
     operator: str
     indices: tuple[tuple[str, str], ...]
     body: Node
+    told: tuple[str, ...] = ()
+    origin: int = 1
+
+    def last(self, size: str) -> str:
+        """Return the last value of an index of that size."""
+        if self.origin:
+            return size
+        return str(int(size) - 1) if size.isdecimal() else f"{size} - 1"
+
+    def ranges(self) -> list[tuple[list[str], str]]:
+        """Return the indices with their sizes, neighbours of one size together."""
+        found: list[tuple[list[str], str]] = []
+        for index, size in self.indices:
+            if found and found[-1][1] == size:
+                found[-1][0].append(index)
+            else:
+                found.append(([index], size))
+        return found
 
 
 @dataclass(frozen=True)
@@ -228,6 +250,28 @@ def _inside(value: object, change: Callable[[Node], Node]) -> object:
     if isinstance(value, tuple):
         return tuple(_inside(item, change) for item in value)
     return changed(value, change) if isinstance(value, Node) else value
+
+
+def counted(node: Node, origin: int) -> Node:
+    """Return a tree whose indices count from ``origin``."""
+    return changed(node, lambda each: replace(each, origin=origin) if isinstance(each, Big) else each)
+
+
+def is_open(node: Node) -> bool:
+    """Whether a term ends in an operator that might reach over a + behind it: max_j z_j + b.
+
+    Σ and Π reach to the next + by custom; of a maximum, a place or a limit that is not known.
+    """
+    match node:
+        case Big(operator=operator, body=body):
+            return operator in ("max", "argmax") or is_open(body)
+        case Limit():
+            return True
+        case Times(factors) | Dot(factors) | Hadamard(factors):
+            return is_open(factors[-1])
+        case Plus(terms):
+            return is_open(terms[-1][1])
+    return False
 
 
 def negated(node: Node) -> Node:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from derive.index import Equation
 from derive.notation import name
-from derive.present.build import plain_subscripts, symbol
+from derive.present.build import symbol
+from derive.present.counting import origin_of
 from derive.present.matrix import NoMatrixForm, matrix_sides
 from derive.present.numerals import Rounded, pictured, plain
 from derive.present.order import BATCH
@@ -59,10 +60,8 @@ class _Writer:
 
     @property
     def first(self) -> int:
-        """What indices count from: 1, or 0 where they are calculated with or labels are compared to them."""
-        derivation = self.worked.derivation
-        plain_ones = all(plain_subscripts(e.equation) for e in derivation.equations)
-        return 1 if plain_ones and not derivation.network.labels else 0
+        """What indices count from."""
+        return origin_of(e.equation for e in self.worked.derivation.equations)
 
     # ---- What is given
 
@@ -100,8 +99,6 @@ class _Writer:
         found: list[str] = []
         if self.first:
             found.append(_("Indices count from 1."))
-        else:
-            found.append(_("Indices count from 0, as in the equations and in the program."))
         if self.samples > 1:
             found.append(
                 _("The first index, or the mark of a vector, counts the samples in the order asked for.")

@@ -24,7 +24,7 @@ from derive.present.tree import Big, Leaf, Node, Over, Plus, Ref, Related, Times
 from derive.prose import _
 from derive.topics.model import Steps, Topic, TopicError, node, partial
 from derive.topics.support.givens import allow
-from derive.topics.support.numbers import compute, counted, figure, inserted, put, relation, worked
+from derive.topics.support.numbers import compute, element, figure, inserted, put, relation, worked
 from derive.topics.support.templates import plain_places, renamed, without
 from derive.topics.support.tensors import Array, tensor_of, whole
 
@@ -72,7 +72,7 @@ def gradient(equation: Equation, of: str) -> Equation:
 def convolution(given: Mapping[str, str]) -> Topic:
     """Derive sizes, the rotated kernel and both derivatives; then an example in numbers."""
     example = _example(given)
-    steps = Steps()
+    steps = Steps(origin=0)
     _definition(steps)
     _sizes(steps)
     _rotated(steps)
@@ -267,7 +267,7 @@ def _numbers(steps: Steps, example: Mapping[str, Any]) -> None:
     rule = _("stride {s}, dilation {d}, padding {p}", s=step, d=gap, p=before)
     if shown is not None:
         right = Related(relation(float(y[first])), shown, figure(float(y[first])))
-        steps.add(counted(forward, first), right, rule, (given, rotated))
+        steps.add(element(forward, first, steps.origin), right, rule, (given, rotated))
     every = worked(steps, Ref("y"), y, rule, (given, kernel), "y, worked")
     arrays[cotangent("y")] = np.ones_like(y)
     for of in ("x", "w"):

@@ -10,8 +10,8 @@ from sympy import Expr
 from derive.present.build import Writer, textbook
 from derive.present.page import Entry, Page, Section, explanations
 from derive.present.sides import Line
-from derive.present.text import text, write
-from derive.present.tree import Leaf, Node, Slope
+from derive.present.text import write
+from derive.present.tree import Leaf, Node, Slope, counted
 from derive.prose import _
 from derive.topics.plot import Plot
 
@@ -44,7 +44,7 @@ class Topic:
 
     ``formulas`` holds the right sides of results as expressions, for whoever wants to compute with them;
     ``errata`` stand among the notes too.  ``headings`` stand above the entries of these numbers.
-    In a notebook a topic shows all its steps.
+    ``origin`` is what indices count from.  In a notebook a topic shows all its steps.
     """
 
     id: str
@@ -56,11 +56,13 @@ class Topic:
     errata: tuple[Erratum, ...] = ()
     plots: tuple[Plot, ...] = ()
     headings: Mapping[int, str] = field(default_factory=dict)
+    origin: int = 1
 
     def page(self, steps: bool = False) -> Page:
         """Return all steps, or the results alone."""
         sections = tuple(self._sections(steps))
         page = Page(self.id, self.title, sections, (), self.notes, dict(self.results), steps=steps)
+        page = page if self.origin else replace(page, preface=(_("Indices count from 0."),))
         return replace(page, where=tuple(explanations(page))) if steps else page
 
     def __str__(self) -> str:
@@ -90,9 +92,10 @@ class Topic:
 
 
 class Steps:
-    """Collects the steps of a topic as they are derived."""
+    """Collects the steps of a topic as they are derived; indices count from ``origin``."""
 
-    def __init__(self) -> None:
+    def __init__(self, origin: int = 1) -> None:
+        self.origin = origin
         self.entries: list[Entry] = []
         self.results: dict[str, str] = {}
         self.formulas: dict[str, Expr] = {}
@@ -118,14 +121,14 @@ class Steps:
         ``formula`` is the right side as an expression where that is laid out already.
         """
         number = len(self.entries) + 1
-        shown = Line(node(left), relation, node(right))
+        shown = Line(counted(node(left), self.origin), relation, counted(node(right), self.origin))
         role = "result" if result else "step"
         numbers = tuple(sorted(set(because)))
         self.entries.append(Entry(number, role, result or "step", shown, "", numbers, rule))
         if isinstance(right, Expr):
             formula = right
         if result and formula is not None:
-            self.results[result] = text(right) if isinstance(right, Expr) else write(right)
+            self.results[result] = write(shown.right)
             self.formulas[result] = formula
         return number
 
@@ -144,6 +147,7 @@ class Steps:
             errata,
             tuple(self.plots),
             self.headings,
+            self.origin,
         )
 
 

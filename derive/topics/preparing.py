@@ -137,7 +137,7 @@ def one_hot(given: Mapping[str, str]) -> Topic:
     """Derive Σ_k T_k = 1 and E = −log p_t for a one-hot target, from the Kronecker delta."""
     givens.allow(given, ("t", "classes", "p"), "one-hot")
     classes, labels, probabilities = _labels(given)
-    steps = Steps()
+    steps = Steps(origin=0)
     t = Symbol("t", integer=True)
     hot = KroneckerDelta(k, t)
     rule = _("definition: 1 at the class t, 0 at every other of the K classes")

@@ -43,7 +43,7 @@ def pooling(given: Mapping[str, str]) -> Topic:
     x = found.get("x", np.array(SLIDE, dtype=float))
     extent = whole("size", found["size"], 1) if "size" in found else 2
     stride = whole("stride", found["stride"], 1) if "stride" in found else extent
-    steps = Steps()
+    steps = Steps(origin=0)
     greatest, mean = (_pool(name, x.shape, extent, stride) for name in ("max_pool2d", "avg_pool2d"))
     biggest = _greatest(steps, greatest)
     average = _mean(steps, mean)

@@ -72,7 +72,7 @@ def work(
         bare = put_in is None or put_in == shown
         right = shown if bare else Related(relation(own), put_in, shown)  # type: ignore[arg-type]
         sign = relation(own) if bare else "="
-        added.append(steps.add(left or counted(equation, at), right, rule, because, result, sign))
+        added.append(steps.add(left or element(equation, at, steps.origin), right, rule, because, result, sign))
     if result:
         keep(steps, result, value)
     return tuple(added)
@@ -126,9 +126,9 @@ def put(steps: Steps, name: str, values: Any, rule: str) -> int:
     return worked(steps, Ref(name), values, rule)
 
 
-def counted(equation: Equation, at: Sequence[int]) -> Node:
-    """Return the left side at a place, counted from 1."""
-    return Ref(equation.name, tuple(Leaf(str(i + 1), str(i + 1)) for i in at))
+def element(equation: Equation, at: Sequence[int], origin: int = 1) -> Node:
+    """Return the left side at a place, counted from ``origin``."""
+    return Ref(equation.name, tuple(Leaf(str(i + origin), str(i + origin)) for i in at))
 
 
 def inserted(equation: Equation, arrays: Mapping[str, Any], at: Sequence[int]) -> Node | None:

@@ -87,6 +87,14 @@ class Parts:
     text: str
     upper: str = ""
 
+    @property
+    def above(self) -> str:
+        """What is printed above the letter: the layer in brackets, so that v^(2) is no square.
+
+        The lectures write it without.
+        """
+        return f"({self.upper})" if self.upper and reader().notation != "lectures" else self.upper
+
 
 def profile() -> tuple[dict[str, str], ...]:
     """Return the rows of the reader's notation."""
@@ -156,7 +164,7 @@ def name(symbol: str, matrix: bool = False) -> Name:
         of = name(inner, matrix)
         return Name(rf"\frac{{\partial E}}{{\partial {of.latex}}}", f"∂E/∂{of.text}", identifier(symbol))
     found = parts(symbol, matrix)
-    latex = f"{found.latex}^{{{found.upper}}}" if found.upper else found.latex
+    latex = f"{found.latex}^{{{found.above}}}" if found.upper else found.latex
     if "@" in symbol:
         layer = f"({found.upper})" if len(found.upper) > 1 else found.upper
         return Name(latex, f"{found.text}^{layer}", identifier(symbol))

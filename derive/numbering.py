@@ -24,7 +24,7 @@ class NumberedEquation:
     >>> print(found)
     (2) z1[n,k] = Σⱼ W1[k,j] a0[n,j] + b1[k]
     >>> found.latex("matrix")
-    'z^{1} = W^{1} a^{0} + b^{1}'
+    'z^{(1)} = W^{(1)} a^{(0)} + b^{(1)}'
 
     In a notebook an equation is set with its number.
     """

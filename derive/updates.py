@@ -50,7 +50,7 @@ def update_equations(
     if warmup or schedule != "constant":
         rate = parse_formula(plan.rate + warmup, symbols)
         rate_rule = listed(schedule, *([_("warm-up")] if warmup else []))
-        symbols["learning_rate"] = scalar("eta", rate, _("learning rate of step k: {rule}", rule=rate_rule))
+        symbols["learning_rate"] = scalar("eta", rate, _("learning rate of the step: {rule}", rule=rate_rule))
     if "clip_norm" in given:
         g = symbols["g"]
         symbols["norm"] = scalar("norm", sqrt(Sum(g * g, (i, size))), _("norm of the whole gradient"))

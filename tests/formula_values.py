@@ -1,7 +1,7 @@
-"""What a formula in index form is worth at a point: its tree worked out on arrays, sums over the printed ranges.
+"""What a formula in index form is worth at a point: its tree worked out on arrays, over the printed ranges.
 
 Indices count from ``origin``; a tensor is 0 outside its box, and what it multiplies is 0 then.  Where a sum
-prints no range, its index runs over the axis that a tensor inside has it for; none of that comes from the engine.
+prints no range, its index runs over the axis that a tensor inside has it for.  Nothing of the engine is used.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+from latex_reader.names import Triple, triple
 
 from derive.present import tree as t
-from latex_reader.names import Triple, triple
 
 Array = Any
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt, ">": operator.gt, "≤": operator.le, "≥": operator.ge, "=": operator.eq, "≠": operator.ne,
+    "<": operator.lt, ">": operator.gt, "≤": operator.le, "≥": operator.ge,
+    "=": operator.eq, "≠": operator.ne,
 }  # fmt: skip
 
 
@@ -89,10 +90,12 @@ class IndexValues:
         raise TypeError(f"no value for {node}")
 
     def letter(self, latex: str) -> Array:
-        if latex[:1].isdigit() and latex.replace(".", "", 1).isdigit():
+        if latex[:1].isdigit():
             return float(latex)
         if latex in self.bound:
             return self.bound[latex]
+        if (latex, "", "") in self.letters:
+            return self.letters[latex, "", ""]
         key = triple(latex)
         if key[0] == r"\delta" and len(key[2]) == 2:  # Kronecker
             left, right = (self.letter(each) for each in key[2])
@@ -124,7 +127,7 @@ class IndexValues:
         """Whether a factor is 0 by its place."""
         out = np.asarray(False)
         for factor in factors:
-            if isinstance(factor, t.Times):
+            if isinstance(factor, t.Times | t.Dot):
                 out = out | self.excluded(factor.factors)
             elif isinstance(factor, t.Ref):
                 out = out | ~self.place(factor)[1]
@@ -166,7 +169,7 @@ class IndexValues:
         extents = set()
         for ref in _refs(node.body):
             for place, subscript in enumerate(ref.subscripts):
-                if subscript == t.Leaf(index, index):
+                if isinstance(subscript, t.Leaf) and subscript.latex == index:
                     extents.add(np.shape(self.arrays[ref.symbol])[place])
         if len(extents) != 1:
             raise NoRange(f"from where to where does {index} run? {extents or 'nothing shows it'}")
@@ -174,11 +177,11 @@ class IndexValues:
 
     def number(self, text: str) -> float:
         total, sign = 0.0, 1.0
-        for token in text.replace("−", "-").replace("-", " - ").replace("+", " + ").split():
-            if token in "+-":
-                sign = 1.0 if token == "+" else -1.0
+        for part in text.replace("−", "-").replace("-", " - ").replace("+", " + ").split():
+            if part in "+-":
+                sign = 1.0 if part == "+" else -1.0
                 continue
-            total += sign * float(self.letter(token))
+            total += sign * float(self.letter(part))
         return total
 
     # ---- conditions ----------------------------------------------------------------------------------------

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import sympy
 from formula_values import IndexValues
-from latex_reader.grammar import read
 from latex_reader.names import Names, Triple, triple
-from latex_reader.tokens import tokens
 
 from derive.deriving import Derivation, derive_network
+from derive.functions import elementary
 from derive.index import Equation, Reduction, name_of
 from derive.interpret import value_at
-from derive.functions import elementary
-from derive.notation import name
 from derive.present import latex as tex
 from derive.present import tree as t
+from derive.present.lettering import letters_of
 from derive.present.order import BATCH
+from derive.present.page import Page, nodes
+from derive.spec import SpecError
 from derive.spec.load import parse_spec
 
 N = 3
-LARGEST = 4000  # terms of a sum that the reference interpreter is asked to add up
+LARGEST = 400  # terms of a sum that the reference interpreter is asked to add up
+
+
+def smaller(text: str) -> str:
+    """Return a spec with the same layers, narrower and on smaller pictures."""
+    text = re.sub(r"\bfilters = \d+", "filters = 2", text)
+    text = re.sub(r"\bunits = (\d+)", lambda m: f"units = {m[1] if int(m[1]) < 4 else 3}", text)
+    text = re.sub(r"\n(data|augment\w*) = [^\n{]*(?=\n)", "", text)
+    text = re.sub(r"\nshape = \[(\d\d+)\]", "\nshape = [4]", text)
+    for side in (6, 8, 10, 12, 16, 20):
+        found = re.sub(r"\nshape = \[\d+, \d+, (\d+)\]", rf"\nshape = [{side}, {side}, \1]", text)
+        with contextlib.suppress(SpecError):
+            parse_spec(found, "net.toml")
+            return found
+    return text
 
 
 @dataclass(frozen=True)
@@ -56,23 +72,36 @@ def printed(text: str, file: str = "net.toml") -> Printed:
                 if symbol.is_positive and symbol.name not in constants:
                     constants[symbol.name] = float(rng.uniform(0.2, 0.8))
     for whole in ("k", "K", "warmup", "decay_every"):
-        constants[whole] = rng.integers(2, 7)
+        constants[whole] = int(rng.integers(2, 7))
     if derivation.network.labels:
         arrays["t"] = rng.integers(0, derivation.network.output_shape[-1], N)
     for noise in derivation.network.noise:
         arrays[noise.name] = rng.integers(0, 2, np.shape(arrays[noise.name]))
+    constants |= {name: value.item() for name, value in arrays.items() if np.ndim(value) == 0}
     return Printed(derivation, arrays, constants)
 
 
-def names_of(symbols: Iterable[str], letters: Iterable[str] = (), matrix: bool = False) -> Names:
-    """Return the names under which tensors and constants are printed, each its own."""
-    names = Names(matrix=matrix)
-    for symbol in symbols:
-        names.add(name(symbol).latex, t.Ref(symbol))
-        if matrix:
-            names.add(name(symbol, True).latex, t.Ref(symbol, matrix=True))
-    names.letters |= {triple(name(letter).latex) for letter in letters}
-    return names
+def names_of(page: Page, matrix: bool = False) -> tuple[Names, dict[Triple, str]]:
+    """Return the names of a page, and the symbols of its constants, by what is printed: each its own.
+
+    Raises AssertionError where two tensors, or a tensor and a constant, are printed alike.
+    """
+    names, constants = Names(matrix=matrix), dict[Triple, str]()
+    for node in nodes(page):
+        if isinstance(node, t.Ref):
+            names.ranks[node.symbol] = max(len(node.subscripts), names.ranks.get(node.symbol, 0))
+            names.add(
+                tex.write(replace(node, subscripts=(), mark="")), t.Ref(node.symbol, matrix=node.matrix)
+            )
+        elif isinstance(node, t.Leaf) and node.constant:
+            key = triple(node.latex)
+            assert constants.setdefault(key, node.constant) == node.constant, node
+        elif isinstance(node, t.Leaf) and re.fullmatch(r"\\?[A-Za-z]+_\w", node.latex):
+            names.letters.add(triple(node.latex))
+    names.letters |= set(constants)
+    for key, ref in names.tensors.items():
+        assert constants.get(key, ref.symbol) == ref.symbol, (key, ref)
+    return names, constants
 
 
 def reference(equation: Equation, found: Printed, point: Mapping[Any, int]) -> float:
@@ -99,20 +128,38 @@ def points(equation: Equation, count: int, chance: random.Random) -> list[dict[A
     return [first, last, *others][: count + 2 if sizes else 1]
 
 
-def check_line(shown: t.Node, latex: str, equation: Equation, found: Printed, names: Names, origin: int) -> str:
-    """Return how a printed line differs from its equation, "" where it does not."""
-    left, _relation, right = read(tokens(latex), names)
-    letters = {triple(name(key).latex): value for key, value in found.constants.items()}
-    chance = random.Random(latex)
-    if not isinstance(left, t.Ref) or left.symbol != equation.name:
-        return f"{latex}: the left side is read as {left}"
-    for point in points(equation, 2, chance):
-        written = {str(i): value + origin for i, value in point.items()}
-        values = IndexValues(found.arrays, letters, written, origin)
-        at = tuple(values.letter(s.latex) - origin for s in left.subscripts if isinstance(s, t.Leaf))
-        if at != tuple(point.values()):
-            return f"{latex}: the left side has the subscripts {left.subscripts}"
-        printed_, right_ = float(values.of(right)), reference(equation, found, point)
-        if not math.isclose(printed_, right_, rel_tol=1e-9, abs_tol=1e-12):
-            return f"{latex}: at {point} printed {printed_}, the equation is {right_}"
-    return ""
+@dataclass(frozen=True)
+class Checked:
+    """A page of a derivation, with what its letters mean and what indices count from."""
+
+    found: Printed
+    names: Names
+    constants: dict[Triple, str]
+    indices: Mapping[str, str]
+    origin: int
+
+    def differs(self, latex: str, equation: Equation, parsed: tuple[t.Node, str, t.Node]) -> str:
+        """Return how a printed line differs from its equation, "" where it does not."""
+        left, _relation, right = parsed
+        if not isinstance(left, t.Ref) or left.symbol != equation.name:
+            return f"{latex}: the left side is read as {left}"
+        letters = {key: self.found.constants[symbol] for key, symbol in self.constants.items()}
+        letters |= {triple("N"): N, triple(r"\pi"): math.pi}
+        for point in points(equation, 2, random.Random(latex)):
+            written = {self.indices.get(str(i), str(i)): value + self.origin for i, value in point.items()}
+            values = IndexValues(self.found.arrays, letters, written, self.origin)
+            at = tuple(values.letter(s.latex) - self.origin for s in left.subscripts if isinstance(s, t.Leaf))
+            if at != tuple(point.values()):
+                return f"{latex}: the left side has the subscripts {left.subscripts}"
+            here, there = float(values.of(right)), reference(equation, self.found, point)
+            if not math.isclose(here, there, rel_tol=1e-9, abs_tol=1e-12):
+                return f"{latex}: at {point} printed {here}, the equation is {there}"
+        return ""
+
+
+def checked(found: Printed, page: Page) -> Checked:
+    """Return what is needed to read a page of a derivation."""
+    equations = found.derivation.equations
+    origin = 0 if any("from 0" in sentence for sentence in page.preface) else 1
+    names, constants = names_of(replace(page, where=()))
+    return Checked(found, names, constants, letters_of(equations).indices, origin)

@@ -52,7 +52,7 @@ def command(*arguments: str, **options: object) -> subprocess.Popen[str]:
 def test_spec_prints_latex_by_default(derive):
     code, out, err = derive(OR)
     assert (code, err) == (0, "")
-    assert r"z^{1}_{nk} &= \sum_{j} W^{1}_{kj} a^{0}_{nj} + b^{1}_{k} \tag{2}" in out
+    assert r"z^{(1)}_{nk} &= \sum_{j} W^{(1)}_{kj} a^{(0)}_{nj} + b^{(1)}_{k} \tag{2}" in out
 
 
 def test_forms_and_formats(derive):

@@ -122,8 +122,8 @@ def test_descriptions_of_topics_are_translated() -> None:
 
 
 def test_prose_in_prose() -> None:
-    rule = _("learning rate of step k: {rule}", rule=listed("cosine", _("warm-up")))
-    assert rule == "learning rate of step k: cosine, warm-up" == say(rule)
+    rule = _("learning rate of the step: {rule}", rule=listed("cosine", _("warm-up")))
+    assert rule == "learning rate of the step: cosine, warm-up" == say(rule)
     with reading(KOREAN):
         assert say(rule) == "스텝 k의 학습률: cosine, 웜업"
         assert say("warm-up") == "warm-up"  # what a user writes is no message

@@ -89,31 +89,32 @@ def test_the_equations_of_mnist_mlp_read_as_in_a_textbook() -> None:
 def test_the_latex_of_mnist_mlp_reads_as_in_a_textbook() -> None:
     by_name = {e.name: e.equation for e in make(MNIST, l2=1e-4).equations}
     assert index_latex(by_name["T"]) == r"T_{nk} = [k = t_{n}]"
-    assert index_latex(by_name["z1"]) == r"z^{1}_{nk} = \sum_{j} W^{1}_{kj} a^{0}_{nj} + b^{1}_{k}"
-    assert index_latex(by_name["a1"]) == r"a^{1}_{nk} = \frac{1}{1 + e^{-z^{1}_{nk}}}"
-    assert index_latex(by_name["a3"]) == r"a^{3}_{nk} = \frac{e^{z^{3}_{nk}}}{\sum_{j} e^{z^{3}_{nj}}}"
-    assert index_latex(by_name["dz3"]) == r"\delta^{3}_{nk} = \frac{1}{N} (a^{3}_{nk} - T_{nk})"
+    assert index_latex(by_name["z1"]) == r"z^{(1)}_{nk} = \sum_{j} W^{(1)}_{kj} a^{(0)}_{nj} + b^{(1)}_{k}"
+    assert index_latex(by_name["a1"]) == r"a^{(1)}_{nk} = \frac{1}{1 + e^{-z^{(1)}_{nk}}}"
+    assert index_latex(by_name["a3"]) == r"a^{(3)}_{nk} = \frac{e^{z^{(3)}_{nk}}}{\sum_{j} e^{z^{(3)}_{nj}}}"
+    assert index_latex(by_name["dz3"]) == r"\delta^{(3)}_{nk} = \frac{1}{N} (a^{(3)}_{nk} - T_{nk})"
     assert index_latex(by_name["dz2"]) == (
-        r"\delta^{2}_{nj} = \left(\sum_{k} W^{3}_{kj} \delta^{3}_{nk}\right) a^{2}_{nj} (1 - a^{2}_{nj})"
+        r"\delta^{(2)}_{nj} = \left(\sum_{k} W^{(3)}_{kj} \delta^{(3)}_{nk}\right) "
+        r"a^{(2)}_{nj} (1 - a^{(2)}_{nj})"
     )
     assert index_latex(by_name["dW1"]) == (
-        r"\frac{\partial E}{\partial W^{1}_{kj}} = "
-        r"\sum_{n} \delta^{1}_{nk} a^{0}_{nj} + 2 \cdot 10^{-4} W^{1}_{kj}"
+        r"\frac{\partial E}{\partial W^{(1)}_{kj}} = "
+        r"\sum_{n} \delta^{(1)}_{nk} a^{(0)}_{nj} + 2 \cdot 10^{-4} W^{(1)}_{kj}"
     )
     assert matrix_latex(by_name["dz2"]) == (
-        r"\delta^{2} = (W^{3\top} \delta^{3}) \odot a^{2} \odot (1 - a^{2})"
+        r"\delta^{(2)} = (W^{(3)\top} \delta^{(3)}) \odot a^{(2)} \odot (1 - a^{(2)})"
     )
     assert matrix_latex(by_name["dW1"]) == (
-        r"\frac{\partial E}{\partial W^{1}} = "
-        r"\sum_{n} \delta^{1}_{n} (a^{0}_{n})^{\top} + 2 \cdot 10^{-4} W^{1}"
+        r"\frac{\partial E}{\partial W^{(1)}} = "
+        r"\sum_{n} \delta^{(1)}_{n} (a^{(0)}_{n})^{\top} + 2 \cdot 10^{-4} W^{(1)}"
     )
     assert matrix_latex(by_name["E"]) == (
-        r"E = -\frac{1}{N} \sum_{n} T^{\top}_{n} \log a^{3}_{n} + 10^{-4} "
-        r"(\lVert W^{1} \rVert^{2} + \lVert W^{2} \rVert^{2} + \lVert W^{3} \rVert^{2})"
+        r"E = -\frac{1}{N} \sum_{n} T^{\top}_{n} \log a^{(3)}_{n} + 10^{-4} "
+        r"(\lVert W^{(1)} \rVert^{2} + \lVert W^{(2)} \rVert^{2} + \lVert W^{(3)} \rVert^{2})"
     )
     assert index_latex(by_name["theta"]) == r"\theta_{i} \leftarrow \theta_{i} - \eta g_{i}"
     assert index_latex(by_name["z1"], limits=True, sides="right") == (
-        r"\sum_{j=1}^{784} W^{1}_{kj} a^{0}_{nj} + b^{1}_{k}"
+        r"\sum_{j=1}^{784} W^{(1)}_{kj} a^{(0)}_{nj} + b^{(1)}_{k}"
     )
 
 
@@ -143,7 +144,7 @@ def test_what_no_matrix_expresses_falls_back_on_indices() -> None:
     a, w, z = tensor("a0", N, K), tensor("W1", M), tensor("z1", N, K)
     window = Equation(z[n, k], Sum(w[u] * a[n, k + u - 1], (u, M)))
     assert matrix_text(window) == index_text(window) == "z1[n,k] = Σ_u W1[u] a0[n,k+u−1]"
-    assert index_latex(window) == r"z^{1}_{nk} = \sum_{u} W^{1}_{u} a^{0}_{n,k+u-1}"
+    assert index_latex(window) == r"z^{(1)}_{nk} = \sum_{u} W^{(1)}_{u} a^{(0)}_{n,k+u-1}"
 
 
 def test_guards_and_winners_are_iverson_brackets(katex: Callable[[Iterable[str]], list[str]]) -> None:
@@ -152,7 +153,7 @@ def test_guards_and_winners_are_iverson_brackets(katex: Callable[[Iterable[str]]
     guard = Equation(tensor("a1", K)[k], Inside(k - u, K) * z[k])
     best = Winner(z[u], (k,), (u, K)) * z[k]
     assert text(guard.right) == "[0 ≤ k − u < K] z1[k]"
-    assert text(best) == "[k = argmax_u(z1[u])] z1[k]"
+    assert text(best) == "[k = argmax_u z1[u]] z1[k]"
     assert text(Max(z[u], (u, K))) == "max_u z1[u]"
     assert katex([index_latex(guard), index_latex(Equation(tensor("a1", K)[k], best))]) == []
 

@@ -126,7 +126,7 @@ def test_long_formulas_are_broken_before_their_signs() -> None:
     letters = [t.Ref(f"W{n}") for n in range(1, 40)]
     long = t.Times((t.Leaf("2", "2"), t.Plus(tuple((n % 2 == 1, w) for n, w in enumerate(letters)))))
     found = rows(long, 40)
-    assert len(found) > 3 and found[0].startswith(r"2 \Bigl( W^{1}") and found[-1].endswith(r"\Bigr)")
+    assert len(found) > 3 and found[0].startswith(r"2 \Bigl( W^{(1)}") and found[-1].endswith(r"\Bigr)")
     assert all(row.startswith((r"\quad {} +", r"\quad {} -")) for row in found[1:])
     assert measure(long) > 100 and all(piece.width < 40 for piece in pieces(long, 40))
     assert "".join(found).count("W^{") == 39

@@ -24,7 +24,7 @@ FIXED: Final[dict[str, Prose]] = {
     "k": _("number of the step, from 1"),
     "K": _("number of steps in the whole training"),
     "learning_rate": _("learning rate"),
-    "eta": _("learning rate of step k"),
+    "eta": _("learning rate of the step"),
     "momentum": _("share of the velocity that is kept"),
     "rho": _("share of the running mean of g² that is kept"),
     "beta1": _("share of the running mean of g that is kept"),

@@ -12,7 +12,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanTrue
 
 from derive import functions
-from derive.index import Equation, Inside, Max, Reduction, Sum, Winner, name_of
+from derive.index import Inside, Max, Reduction, Sum, Winner, name_of
 from derive.notation import name
 from derive.present.order import common, content, factors, is_even, output_first, terms
 from derive.present.tree import (
@@ -24,6 +24,7 @@ from derive.present.tree import (
     Exp,
     Iverson,
     Joined,
+    Kronecker,
     Leaf,
     Node,
     Over,
@@ -141,8 +142,8 @@ class Writer:
 
     def kronecker(self, left: Expr, right: Expr) -> Node:
         if isinstance(left, Symbol) and isinstance(right, Symbol):
-            one, two = sorted((left.name, right.name))
-            return Leaf(rf"\delta_{{{one}{two}}}", f"δ_{one}{two}")
+            one, two = sorted((left, right), key=str)
+            return Kronecker(symbol(one), symbol(two))
         if right == 0 and not isinstance(left, Symbol):  # a divisibility that stays
             plus = [t for t in Add.make_args(left) if not factors(t).negative]
             left, right = Add(*plus), Add(*plus) - left
@@ -331,7 +332,7 @@ def number(value: Rational) -> Node:
     return Leaf(plain, plain)
 
 
-def symbol(node: Symbol) -> Node:
+def symbol(node: Symbol) -> Leaf:
     """Return what is written for a constant, a size or an index."""
     written = name(node.name)
     latex = written.latex
@@ -342,7 +343,8 @@ def symbol(node: Symbol) -> Node:
         stem = stem if len(stem) == 1 else rf"\mathrm{{{stem}}}"
         latex = rf"{stem}_{{{lower}}}" if lower else stem
         latex = latex.replace("_{_", "_{")
-    return Leaf(latex, written.text)
+    is_index = bool(node.is_integer) and not node.is_positive
+    return Leaf(latex, written.text, "" if is_index else node.name, is_index)
 
 
 def extremum(node: Piecewise) -> tuple[str, tuple[Expr, Expr]] | None:

@@ -52,7 +52,7 @@ def _within(subscript: Expr, extent: Expr, sizes: dict[Symbol, Expr]) -> bool:
     low = high = sympy.S.Zero
     for term in Add.make_args(sympy.expand(subscript)):
         factor, rest = term.as_coeff_Mul()
-        most = sizes.get(rest, None)
+        most = sizes.get(rest)
         if most is None and rest != 1:
             return False
         ends = (factor, factor) if most is None else (sympy.S.Zero, factor * (most - 1))

@@ -38,7 +38,9 @@ _SYMBOLS: Final = {
     "ⱼ": "_j", "ᵢ": "_i", "₁": "_1", "₂": "_2", "ˡ": "^l", "ᴸ": "^L", "∈": r"\in", "≈": r"\approx",
     "ȳ": r"\bar y", "x̄": r"\bar x", "α̂": r"\hat\alpha", "β̂": r"\hat\beta", "θ̂": r"\hat\theta",
     "x̂": r"\hat x", "μ̄": r"\bar\mu", "v̄": r"\bar v", "⟨": r"\langle", "⟩": r"\rangle", "°": r"^\circ",
-    "Δ": r"\Delta", "Π": r"\Pi", "″": "''", "₀": "_0", "₃": "_3", "∇": r"\nabla",
+    "τ": r"\tau", "ω": r"\omega", "φ": r"\varphi", "ψ": r"\psi", "ζ": r"\zeta", "ν": r"\nu", "ξ": r"\xi",
+    "χ": r"\chi", "κ": r"\kappa", "Δ": r"\Delta", "Π": r"\Pi", "″": "''", "₀": "_0", "₃": "_3",
+    "∇": r"\nabla",
 }  # fmt: skip
 _ACCENTS: Final = "\u0302\u0304"  # what stands over x̂ and x̄
 _LETTER: Final = rf"(?<![A-Za-z0-9_\\])([A-Za-zα-ωΣΠȳŷŶ][{_ACCENTS}]?)"

@@ -140,6 +140,8 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return rf"\frac{{{d}{above} {at(of, POWER)}}}{{{d} {below}}}", POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
+        case t.Kronecker(left, right):
+            return rf"\delta_{{{left.latex}{right.latex}}}", ATOM
         case t.Grid(rows):
             lines = [" & ".join(write(cell) for cell in row) for row in rows]
             tall = any(mark in line for line in lines for mark in TALL)
@@ -153,9 +155,10 @@ def reference(node: t.Ref, transposed: bool = False) -> str:
     """Return a tensor with its layer above, its subscripts below; ∂E/∂W with both inside the denominator."""
     of = differentiated(node.symbol)
     found = parts(node.symbol if of is None else of, node.matrix)
-    upper = found.upper + (r"\top" if transposed and of is None else "")
+    letter = node.letter[0] if node.letter else found.latex
+    upper = found.above + (r"\top" if transposed and of is None else "")
     lower = _subscripts(node.subscripts) or node.mark
-    written = found.latex + (f"^{{{upper}}}" if upper else "") + (f"_{{{lower}}}" if lower else "")
+    written = letter + (f"^{{{upper}}}" if upper else "") + (f"_{{{lower}}}" if lower else "")
     if of is None:
         return written
     fraction = rf"\frac{{\partial E}}{{\partial {written}}}"

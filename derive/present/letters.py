@@ -53,7 +53,8 @@ def _with_letters(page: Page, exchange: Mapping[str, str]) -> Page:
         if isinstance(node, t.Ref):
             return replace(node, symbol=_exchanged(node.symbol, exchange))
         if isinstance(node, t.Leaf):
-            return t.Leaf(exchanged(node.latex, exchange), exchanged(node.text, exchange))
+            latex, text = (exchanged(each, exchange) for each in (node.latex, node.text))
+            return replace(node, latex=latex, text=text)
         return t.Words(prose(node.text)) if isinstance(node, t.Words) else node
 
     def prose(text: str) -> str:

@@ -116,6 +116,8 @@ def _rest(node: t.Node) -> tuple[str, int]:
             return _slope(node), POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
+        case t.Kronecker(left, right):
+            return f"<msub><mi>δ</mi>{_row(_at(left, 0), _at(right, 0))}</msub>", ATOM
         case t.Grid(rows):
             cells = ("".join(f"<mtd>{_at(cell, 0)}</mtd>" for cell in row) for row in rows)
             table = "".join(f"<mtr>{row}</mtr>" for row in cells)
@@ -141,8 +143,6 @@ def _slope(node: t.Slope) -> str:
 def _leaf(latex: str, text: str) -> str:
     if not text:
         return ""
-    if latex.startswith(r"\delta_{"):
-        return f"<msub><mi>δ</mi><mi>{escape(text[2:])}</mi></msub>"
     if latex.startswith("10^{"):
         return f"<msup><mn>10</mn><mn>{escape(latex[4:-1].replace('-', '−'))}</mn></msup>"
     digits, times, power = latex.partition(r" \cdot 10^{")
@@ -163,14 +163,14 @@ def _upper(node: t.Ref) -> str:
 def _reference(node: t.Ref) -> str:
     of = differentiated(node.symbol)
     found = parts(node.symbol if of is None else of, node.matrix)
-    letter = f"<mi>{escape(found.text)}</mi>"
+    letter = f"<mi>{escape(node.letter[1] if node.letter else found.text)}</mi>"
     single = all(isinstance(s, t.Leaf) and len(s.text) == 1 for s in node.subscripts)
     lower = ("" if single else _operator(",")).join(_at(s, 0) for s in node.subscripts)
     lower = lower or (f"<mi>{node.mark}</mi>" if node.mark else "")
     if found.upper and lower:
-        letter = f"<msubsup>{letter}{_row(lower)}<mn>{found.upper}</mn></msubsup>"
+        letter = f"<msubsup>{letter}{_row(lower)}<mn>{found.above}</mn></msubsup>"
     elif found.upper:
-        letter = f"<msup>{letter}<mn>{found.upper}</mn></msup>"
+        letter = f"<msup>{letter}<mn>{found.above}</mn></msup>"
     elif lower:
         letter = f"<msub>{letter}{_row(lower)}</msub>"
     if of is None:
@@ -182,7 +182,7 @@ def _transposed(body: t.Node) -> str:
     if isinstance(body, t.Ref) and differentiated(body.symbol) is None:
         found = parts(body.symbol, body.matrix)
         if not body.mark:
-            upper = f"<mrow><mn>{found.upper}</mn><mo>⊤</mo></mrow>" if found.upper else "<mo>⊤</mo>"
+            upper = f"<mrow><mn>{found.above}</mn><mo>⊤</mo></mrow>" if found.upper else "<mo>⊤</mo>"
             return f"<msup><mi>{escape(found.text)}</mi>{upper}</msup>"
         if not found.upper:
             return f"<msubsup><mi>{escape(found.text)}</mi><mi>{body.mark}</mi><mo>⊤</mo></msubsup>"

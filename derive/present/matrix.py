@@ -179,7 +179,9 @@ class MatrixWriter(Writer):
         body = inner.contraction(node.body, bound) if bound else inner.tree(node.body)
         if not examples:
             return body
-        return Big("sum", tuple((str(i), "N" if self.limits else "") for i in examples), body, (), self.origin)
+        return Big(
+            "sum", tuple((str(i), "N" if self.limits else "") for i in examples), body, (), self.origin
+        )
 
     def contraction(self, body: Expr, bound: tuple[Symbol, ...]) -> Node:
         """Write Σ over ``bound`` of body."""

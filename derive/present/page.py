@@ -12,6 +12,7 @@ from derive import functions
 from derive.notation import name
 from derive.present.build import Writer
 from derive.present.counting import origin_of, sentences
+from derive.present.lettering import Lettering, letters_of
 from derive.present.sides import Line, line
 from derive.present.text import shape_text
 from derive.present.tree import (
@@ -175,11 +176,13 @@ def page_of(derivation: Derivation, form: str = "index", steps: bool = False) ->
     groups: dict[str, list[Entry]] = {role: [] for role in HEADINGS}
     equations = [numbered.equation for numbered in derivation.equations]
     origin = origin_of(equations)
+    letters = letters_of(derivation.equations)
     for equation in derivation.equations:
-        groups[equation.role].append(entry_of(equation, form, steps, origin))
+        groups[equation.role].append(entry_of(equation, form, steps, origin, letters))
     sections = tuple(Section(HEADINGS[role], tuple(entries)) for role, entries in groups.items() if entries)
-    page = Page(spec.name, spec.description, sections, tuple(map(drawn, derivation.network.noise)))
-    page = replace(page, steps=steps, preface=sentences(equations))
+    where = tuple(letters.line(drawn(noise)) for noise in derivation.network.noise)
+    page = Page(spec.name, spec.description, sections, where)
+    page = replace(page, steps=steps, preface=(*sentences(equations), *letters.sentences()))
     batch = reader().batch
     if any(isinstance(node, Ref) and node.matrix for node in nodes(page)):
         page = replace(page, preface=(BATCHED[batch], *page.preface))
@@ -192,21 +195,21 @@ def drawn(noise: NetworkNoise) -> Line:
     return Line(Ref(noise.name), "∼", Applied(r"\operatorname{Bernoulli}", "Bernoulli", (probability,)))
 
 
-def entry_of(numbered: NumberedEquation, form: str, limits: bool, origin: int) -> Entry:
+def entry_of(numbered: NumberedEquation, form: str, limits: bool, origin: int, letters: Lettering) -> Entry:
     """Return the entry of a numbered equation; the form "both" has the index form and the matrix form."""
     batch = reader().batch
     first = "index" if form == "both" else form
-    shown = line(numbered.equation, first, False, limits, batch, origin)
+    shown = letters.line(line(numbered.equation, first, False, limits, batch, origin))
     computed = matrix = None
     rule: str = numbered.rule
     rewrites: str = ""
     if numbered.computed != numbered.equation:
-        computed = line(numbered.computed, first, True, False, batch, origin)
+        computed = letters.line(line(numbered.computed, first, True, False, batch, origin))
         computed = None if computed == shown else computed
         first, *rest = parts_of(rule)
         rule, rewrites = first, listed(*rest)
     if form == "both":
-        matrix = line(numbered.equation, "matrix", False, limits, batch, origin)
+        matrix = letters.line(line(numbered.equation, "matrix", False, limits, batch, origin))
         matrix = None if matrix.right == shown.right else matrix
     symbol = name(numbered.symbol).identifier
     shape = shape_text(numbered.equation)

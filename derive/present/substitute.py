@@ -200,7 +200,7 @@ def matrices(
 ) -> Node:
     """Return the right side in matrix form with the numbers put in, for one example."""
     tensors = equation.reads()
-    letters = {symbol(BATCH): numeral(samples)}
+    letters: dict[Node, Node] = {symbol(BATCH): numeral(samples)}
     for s in equation.right.free_symbols:
         if type(s) is Symbol and s.name in values and s.name not in tensors:
             letters[symbol(s)] = numeral(values[s.name].item())

@@ -135,6 +135,8 @@ def _closed(node: t.Node) -> tuple[str, int]:
             return f"{d}{above}{_at(of, POWER)}/{d}{below}", TIMES
         case t.Choice(branches):
             return _choice(branches), ATOM
+        case t.Kronecker(left, right):
+            return f"δ_{left.text}{right.text}", ATOM
         case t.Grid(rows):
             written = [f"[{', '.join(write(cell) for cell in row)}]" for row in rows]
             return written[0] if len(written) == 1 else f"[{', '.join(written)}]", ATOM
@@ -147,7 +149,7 @@ def _condition(node: t.Node) -> str:
 
 
 def _reference(node: t.Ref) -> tuple[str, int]:
-    written = name(node.symbol, node.matrix).text
+    written = node.letter[1] if node.letter else name(node.symbol, node.matrix).text
     if node.mark:
         written += LOWER.get(node.mark, f"[{node.mark}]")
     if node.subscripts:

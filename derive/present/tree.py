@@ -6,15 +6,20 @@ The order of terms and factors is settled when the tree is built, so that both r
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A number, a letter or a word."""
+    """A number, a letter or a word.
+
+    ``constant`` is the symbol of a constant or a size; ``index`` marks an index.
+    """
 
     latex: str
     text: str
+    constant: str = field(default="", compare=False)
+    index: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,15 @@ class Words:
 class Ref:
     """A tensor by its symbol, with subscripts (index form) or marked with the example it belongs to.
 
-    ``matrix``: with a row or a column for every example, a capital letter.
+    ``matrix``: with a row or a column for every example, a capital letter.  ``letter``, in LaTeX and in text,
+    stands for the usual one where that is taken on the page.
     """
 
     symbol: str
     subscripts: tuple[Node, ...] = ()
     mark: str = ""
     matrix: bool = False
+    letter: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -215,6 +222,14 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Kronecker:
+    """1 where two indices are equal, else 0."""
+
+    left: Leaf
+    right: Leaf
+
+
+@dataclass(frozen=True)
 class Grid:
     """A matrix, written out."""
 
@@ -233,7 +248,7 @@ class Slope:
 
 Node = (
     Leaf | Words | Ref | Plus | Times | Dot | Hadamard | Slid | Over | Raised | Exp | Root | Bars | Rounded
-    | Transposed | Applied | Big | Limit | Related | Joined | Iverson | Choice | Grid | Slope
+    | Transposed | Applied | Big | Limit | Related | Joined | Iverson | Choice | Kronecker | Grid | Slope
 )  # fmt: skip
 
 ONE = Leaf("1", "1")

@@ -12,7 +12,7 @@ from derive.deriving import adjoint
 from derive.differentiate import local_terms, vjp
 from derive.formula import FormulaError, formula_names, parse_formula
 from derive.index import Equation, access, cotangent, tensor
-from derive.present.tree import Applied, Leaf, Node
+from derive.present.tree import Applied, Node, Ref
 from derive.prose import _
 from derive.topics.model import Steps, Topic, TopicError, partial
 from derive.topics.support import givens
@@ -103,7 +103,7 @@ def _multiplied(polynomial: Expr, names: list[Symbol]) -> Node:
 def _neurons(steps: Steps, count: int) -> None:
     """Derive ∂E/∂W of the first weight of neurons in a row, in letters first, then with σ and ½(h − t)²."""
     names = ["x", *(_name("h", k, count) for k in range(1, count + 1))]
-    nested: Node = Leaf("W", "W") if count == 1 else Leaf("W^{1}", "W1")
+    nested: Node = Ref(_name("W", 1, count))
     for letter in ["f", "h"] * count + ["E"]:
         nested = Applied(letter, letter, (nested,))
     weight = access(tensor(_name("W", 1, count)))

@@ -13,7 +13,7 @@ from sympy import Expr, Symbol, exp, log
 from derive.deriving import adjoint
 from derive.differentiate import vjp
 from derive.index import Equation, Sum, access, accesses, cotangent, index, plain_name, primal, size, tensor
-from derive.present.tree import Big, Leaf, Node, Plus, Times
+from derive.present.tree import Applied, Big, Leaf, Node, Plus, Times
 from derive.prose import _
 from derive.simplify import tidy
 from derive.topics.model import Erratum, Steps, Topic, TopicError, node, partial
@@ -39,7 +39,7 @@ def cross_entropy(given: Mapping[str, str]) -> Topic:
     one = p[i] ** y[i] * (1 - p[i]) ** (1 - y[i])
     rule = _("likelihood of independent outcomes: y_i is 1 with probability p_i, else 0")
     first = steps.add("L", Big("prod", (("i", ""),), node(one)), rule)
-    logged = Times((Leaf(r"\log", "log"), Leaf("L", "L")))
+    logged = Applied(r"\log", "log", (Leaf("L", "L"),), bare=True)
     rule = _("the logarithm of a product is the sum of logarithms")
     second = steps.add(logged, Sum(log(one), (i, n)), rule, (first,))
     free = {a: Symbol(f"s{k}", positive=True) for k, a in enumerate(accesses(one))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 
 from derive.present import tree as t
@@ -11,14 +12,16 @@ from latex_reader.tokens import CannotRead
 RELATIONS = {
     "=": "=", "<": "<", ">": ">", r"\le": "≤", r"\ge": "≥", r"\ne": "≠", r"\leftarrow": "←", r"\sim": "∼",
     r"\approx": "≈", r"\to": "→",
+    ":": ":",
 }  # fmt: skip
 BARE = {
     r"\log", r"\sin", r"\cos", r"\tan", r"\sinh", r"\cosh", r"\tanh", r"\exp", r"\max", r"\min", r"\sigma",
 }  # fmt: skip
 BIG = {r"\sum": "sum", r"\prod": "prod", r"\max": "max", r"\operatorname*{argmax}": "argmax"}
 OPEN = ("max", "argmax", "lim")
-CLOSING = {")", "]", "}", r"\rvert", r"\rVert", r"\rangle", r"\rfloor", r"\end", r"\\"}
+CLOSING = {")", "]", "}", r"\rvert", r"\rVert", r"\rangle", r"\rfloor", r"\end", r"\\", "&"}
 ENDS = {*CLOSING, *RELATIONS, "+", "-", ",", r"\odot", r"\star", r"\ast", r"\underset", "/", r"\tag"}
+WORDS = r"\text{"
 
 
 @dataclass
@@ -93,7 +96,7 @@ class Reader:
 
     def product(self) -> t.Node:
         factors: list[t.Node] = []
-        while self.peek() and self.peek() not in ENDS:
+        while self.peek() and self.peek() not in ENDS and not (factors and self.peek().startswith(WORDS)):
             if self.take(r"\cdot") and not factors:
                 raise CannotRead("a · with nothing before it")
             factor, is_last = self.factor()
@@ -111,13 +114,13 @@ class Reader:
 
     def factor(self) -> tuple[t.Node, bool]:
         """Return a factor, and whether nothing may follow it in its product."""
-        token = self.peek()
-        if token == "-":
+        sign = self.peek()
+        if sign == "-":
             raise CannotRead("a − within a product")
         big = self.big()
         if big is not None:
             return big, True
-        if token in BARE or token.startswith(r"\operatorname") or token in self.names.functions:
+        if sign in BARE or sign.startswith(r"\operatorname") or sign in self.names.functions:
             found = self.function()
             if found is not None:
                 return found
@@ -158,6 +161,9 @@ class Reader:
         called, self.place = taken_letter(self.found, self.place)
         if called == r"\log" and self.take(r"\cosh"):
             called = r"\log\cosh"
+        if called in self.names.functions and self.peek() != "(":
+            self.place = start
+            return None
         power = self.group() if self.take("^") else []
         if power == ["-", "1"]:
             called, power = f"{called}^{{-1}}", []
@@ -168,6 +174,8 @@ class Reader:
             while self.take("^"):
                 node = _raised(self, node, self.group())
             return node, False
+        if called.startswith(r"\operatorname"):
+            return t.Leaf(called, ""), False
         if called in (r"\sigma", *self.names.functions) or power:
             self.place = start
             return None
@@ -182,35 +190,37 @@ class Reader:
         return tuple(found)
 
     def atom(self) -> t.Node:
-        token = self.peek()
-        if token[0].isdigit():
+        sign = self.peek()
+        if sign[0].isdigit():
             self.place += 1
             if self.peek()[:1].isdigit():
-                raise CannotRead(f"{token} and {self.peek()} stand side by side")
-            return t.Leaf(token, token)
+                raise CannotRead(f"{sign} and {self.peek()} stand side by side")
+            return t.Leaf(sign, sign)
         if self.take("("):
             found = self.arguments(")")
             return found[0] if len(found) == 1 else t.Applied("", "", found)
         if self.take("["):
             return t.Iverson(self.arguments("]"))
-        if token in (r"\lvert", r"\lVert"):
-            return self.bars(token == r"\lVert")
-        if token in (r"\langle", r"\lfloor"):
+        if sign in (r"\lvert", r"\lVert"):
+            return self.bars(sign == r"\lVert")
+        if sign in (r"\langle", r"\lfloor"):
             self.place += 1
-            return t.Applied(token, token, self.arguments({r"\langle": r"\rangle"}.get(token, r"\rfloor")))
+            return t.Applied(sign, sign, self.arguments({r"\langle": r"\rangle"}.get(sign, r"\rfloor")))
         if self.take(r"\frac"):
             return self.fraction(self.group(), self.group())
         if self.take(r"\sqrt"):
             return t.Root(self.inner(self.group()))
+        if self.take("√"):  # of a text: of the letter or the parentheses behind it
+            return t.Root(self.atom())
         if self.take(r"\begin"):
             return self.environment("".join(self.group()))
-        if token.startswith(r"\text{"):
+        if sign.startswith(r"\text{"):
             self.place += 1
-            return t.Words(token[6:-1])
-        if token in (r"\cdots", r"\ldots", r"\dots", r"\vdots"):
+            return t.Words(sign[6:-1])
+        if sign in (r"\cdots", r"\ldots", r"\dots", r"\vdots"):
             self.place += 1
-            return t.Leaf(token, token)
-        if token == "e" and self.found[self.place + 1 : self.place + 2] == ["^"]:
+            return t.Leaf(sign, sign)
+        if sign == "e" and self.found[self.place + 1 : self.place + 2] == ["^"]:
             self.place += 2
             return t.Exp(self.inner(self.group()))
         return self.name()
@@ -232,10 +242,23 @@ class Reader:
             return t.Over(self.inner(above), self.inner(below))
         if above == [r"\partial", "E"]:
             inside = Reader(below[1:], self.names)
-            node = inside.name(self.names.gradients)
-            if inside.place == len(below) - 1 and isinstance(node, t.Ref):
-                return node
+            with contextlib.suppress(CannotRead):
+                node = inside.name(self.names.gradients)
+                if inside.place == len(below) - 1 and isinstance(node, t.Ref):
+                    return node
+        if above[1:2] == ["^"]:
+            _order, start = taken_group(above, 2)
+            by, further = self.twice(below, d)
+            return t.Slope(self.inner(above[start:]), by, d == ["d"], further)
         return t.Slope(self.inner(above[1:]), self.inner(below[1:]), d == ["d"])
+
+    def twice(self, below: list[str], d: list[str]) -> tuple[t.Node, tuple[t.Node, ...]]:
+        """Read ∂w² or ∂w ∂b: by what, and by what further."""
+        parts = " ".join(below[1:]).split(f" {d[0]} ")
+        first, *further = (self.inner(part.split()) for part in parts)
+        if isinstance(first, t.Raised):
+            return first.base, (first.base,)
+        return first, tuple(further)
 
     def environment(self, kind: str) -> t.Node:
         rows: list[list[t.Node]] = [[]]
@@ -245,22 +268,25 @@ class Reader:
                     while not self.take("]"):
                         self.place += 1
                 rows.append([])
-                continue
-            rows[-1].append(self.cell())
+            elif not self.take("&"):
+                rows[-1] += self.cell()
         self.group()
         if kind == "bmatrix":
             return t.Grid(tuple(map(tuple, rows)))
         branches = []
-        for value, *conditions in rows:
-            found = [c for c in conditions if not isinstance(c, t.Words)]
+        for value, *found in rows:
             branches.append((value, found[0] if found else None))
         return t.Choice(tuple(branches))
 
-    def cell(self) -> t.Node:
-        if self.peek().startswith(r"\text{"):
-            self.place += 1
-            return t.Words(self.found[self.place - 1][6:-1])
-        return self.relation()
+    def cell(self) -> list[t.Node]:
+        """Read a cell without its words: "if", "otherwise"."""
+        found: list[t.Node] = []
+        while self.peek() not in ("&", r"\\", r"\end"):
+            if self.peek().startswith(r"\text{"):
+                self.place += 1
+            else:
+                found.append(self.relation())
+        return found
 
     # ---- names ---------------------------------------------------------------------------------------------
 
@@ -287,7 +313,7 @@ class Reader:
                 if self.names.matrix and subs:
                     node = t.Ref(ref.symbol, mark="".join(subs), matrix=ref.matrix)
                 else:
-                    node = t.Ref(ref.symbol, self.subscripts(subs), matrix=ref.matrix)
+                    node = t.Ref(ref.symbol, self.subscripts(subs, self.names.rank(ref)), matrix=ref.matrix)
                 node = _raised(self, node, upper) if upper and not key[1] else node
                 break
             if key in self.names.letters or (not any(key[1:]) and not lower):
@@ -295,12 +321,18 @@ class Reader:
                 node = _raised(self, node, upper) if upper and not key[1] else node
                 break
         else:
+            if letter == r"\delta" and len(lower) == 2 and not upper:
+                return t.Kronecker(t.Leaf(lower[0], ""), t.Leaf(lower[1], ""))
             raise CannotRead(f"{letter} with {above!r} above and {below!r} below is no name of this page")
         return t.Transposed(node) if turned else node
 
-    def subscripts(self, tokens: list[str]) -> tuple[t.Node, ...]:
-        if all(len(token) == 1 and token.isalnum() for token in tokens):
-            return tuple(t.Leaf(token, token) for token in tokens)
+    def subscripts(self, tokens: list[str], rank: int = 0) -> tuple[t.Node, ...]:
+        """Read subscripts: letters and digits side by side are one each, unless a vector has just one."""
+        letters = "".join(tokens)
+        if not letters or (letters.isdigit() and rank == 1):
+            return (t.Leaf(letters, letters),) if letters else ()
+        if letters.isalnum() and all(len(each) == 1 or each.isdigit() for each in tokens):
+            return tuple(t.Leaf(letter, letter) for letter in letters)
         return Reader([*tokens, ")"], self.names).arguments(")")
 
 
@@ -309,7 +341,7 @@ def _below(lower: str) -> str:
 
 
 def _product(factors: list[t.Node]) -> t.Node:
-    return factors[0] if len(factors) == 1 else t.Times(tuple(factors))
+    return factors[0] if len(factors) == 1 else t.Dot(tuple(factors))
 
 
 def _raised(reader: Reader, base: t.Node, power: list[str]) -> t.Node:
@@ -321,6 +353,9 @@ def _raised(reader: Reader, base: t.Node, power: list[str]) -> t.Node:
 def _applied(called: str, arguments: tuple[t.Node, ...]) -> t.Node:
     if called == r"\exp":
         return t.Exp(arguments[0])
+    if called == r"\operatorname{where}":
+        condition, value, otherwise = arguments
+        return t.Choice(((value, condition), (otherwise, None)))
     return t.Applied(called, called, arguments)
 
 

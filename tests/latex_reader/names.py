@@ -16,7 +16,7 @@ class Names:
     """The letters of a page: ``tensors`` by what is printed, those of a gradient by what ∂E is divided by.
 
     ``letters`` are constants with a subscript of their own; ``functions`` are letters before parentheses.
-    ``matrix``: a subscript is the example that a vector belongs to.
+    ``matrix``: a subscript is the example that a vector belongs to; ``ranks`` counts the subscripts.
     """
 
     tensors: dict[Triple, t.Ref] = field(default_factory=dict)
@@ -24,6 +24,11 @@ class Names:
     letters: set[Triple] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
     matrix: bool = False
+    ranks: dict[str, int] = field(default_factory=dict)
+
+    def rank(self, ref: t.Ref) -> int:
+        """Return how many subscripts a tensor has, 0 where that is not known."""
+        return self.ranks.get(ref.symbol, 0)
 
     def add(self, latex: str, ref: t.Ref) -> None:
         """Say that a tensor is printed so; ∂E/∂W is that of W."""
@@ -31,7 +36,8 @@ class Names:
         name = latex.removeprefix(r"\frac{\partial E}{\partial ")[:-1] if of_gradient else latex
         table = self.gradients if of_gradient else self.tensors
         key = triple(name)
-        assert table.setdefault(key, ref) == ref, f"{latex} is {table[key].symbol} and {ref.symbol}"
+        first = table.setdefault(key, ref).symbol
+        assert first == ref.symbol, f"{latex} is {first} and {ref.symbol}"
 
 
 def triple(latex: str) -> Triple:
@@ -54,6 +60,8 @@ def taken_letter(found: list[str], place: int) -> tuple[str, int]:
     if letter in (r"\hat", r"\bar", r"\tilde", r"\mathrm", r"\mathbf", r"\operatorname", r"\operatorname*"):
         inside, after = taken_group(found, place + 1)
         return f"{letter}{{{''.join(inside)}}}", after
+    while found[place + 1 : place + 2] == ["'"]:
+        letter, place = f"{letter}'", place + 1
     return letter, place + 1
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from xml.etree import ElementTree
 
-TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|\d+(?:\.\d+)?|.", re.DOTALL)
-IGNORED = {r"\,", r"\;", r"\left", r"\right", " ", "\n", r"\textstyle", r"\quad", r"\qquad", "&"}
+TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|\d+(?:\{,\}\d{3})*(?:\.\d+)?|.", re.DOTALL)
+IGNORED = {r"\,", r"\;", r"\left", r"\right", " ", "\n", r"\textstyle", r"\quad", r"\qquad"}
 
 
 class CannotRead(ValueError):
@@ -16,16 +15,21 @@ class CannotRead(ValueError):
 def tokens(latex: str) -> list[str]:
     """Return the tokens of a formula; each \\text{…} is one, what only spaces or sizes is left out."""
     found: list[str] = []
-    place = 0
+    latex, place = latex.replace("{:}", ":"), 0
     while place < len(latex):
-        if latex.startswith(r"\text{", place):
-            end = latex.index("}", place) + 1
+        if latex.startswith(r"\text{", place):  # prose, mathematics in dollars within
+            end, depth = place + 6, 1
+            while depth:
+                depth += {"{": 1, "}": -1}.get(latex[end], 0)
+                end += 1
             found.append(latex[place:end])
             place = end
             continue
         match = TOKEN.match(latex, place)
         assert match is not None
         token, place = match.group(), match.end()
+        if not token.isascii():
+            raise CannotRead(f"{token!r} is no LaTeX: {latex}")
         if token not in IGNORED:
             found.append(token)
     return found

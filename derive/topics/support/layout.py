@@ -120,14 +120,20 @@ def _ends(value: Rational) -> bool:
     return rest == 1
 
 
+def _finite(value: Expr) -> Node:
+    """Return a number that has a finite decimal expansion as that, never as a fraction."""
+    written = decimal(abs(value))
+    leaf = Leaf(written, written)
+    return Plus(((True, leaf),)) if value < 0 else leaf
+
+
 def row(values: Sequence[Expr]) -> Node:
     """Return (1, 2, 3); of many numbers only the first ones and the last.
 
     Where all of them are decimals, none stands as a fraction: (0.2, 0.5, 0.3).
     """
     decimals = all(isinstance(v, Rational) and is_short(v) and _ends(v) for v in values)
-    written = (decimal(v).replace("-", "−") for v in values) if decimals else ()
-    nodes = [Leaf(v, v) for v in written] if decimals else [exact(v) for v in values]
+    nodes = [_finite(v) for v in values] if decimals else [exact(v) for v in values]
     return Applied("", "", tuple(few(nodes)))
 
 

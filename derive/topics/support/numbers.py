@@ -72,7 +72,9 @@ def work(
         bare = put_in is None or put_in == shown
         right = shown if bare else Related(relation(own), put_in, shown)  # type: ignore[arg-type]
         sign = relation(own) if bare else "="
-        added.append(steps.add(left or element(equation, at, steps.origin), right, rule, because, result, sign))
+        added.append(
+            steps.add(left or element(equation, at, steps.origin), right, rule, because, result, sign)
+        )
     if result:
         keep(steps, result, value)
     return tuple(added)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ENDINGS: Final = (".png", ".svg", ".pdf")
 SAMPLES: Final = 401
+ALIKE: Final = 4  # letters that share a glyph, in the mean; fewer than 2 in any font for reading
 COLOURS: Final = ("#1f5fa8", "#c8501e", "#3c8a4e", "#7a4fa3")
 RAISED: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 STYLE: Final[dict[str, Any]] = {
@@ -83,10 +84,12 @@ def _fonts(text: str) -> list[str]:
 
     def lacks(path: str) -> set[str]:
         known = FT2Font(path).get_charmap()
+        known = {} if _is_placeholder(known) else known
         return {letter for letter in text if ord(letter) not in known and not letter.isspace()}
 
     usual = "DejaVu Sans"
-    missing = lacks(font_manager.findfont(usual))
+    # A name alone is read as a pattern, in which a hyphen stands before a size: it goes into a list.
+    missing = lacks(font_manager.findfont(font_manager.FontProperties(family=[usual])))
     if not missing:
         return [usual]
     manager = font_manager.fontManager
@@ -99,6 +102,11 @@ def _fonts(text: str) -> list[str]:
                     manager.addfont(path)
         found = _first(manager.ttflist, lacks, missing)
     return [] if found is None else [usual, found]
+
+
+def _is_placeholder(glyphs: Mapping[int, int]) -> bool:
+    """Whether a font draws most letters alike: Last Resort has a box for a script, others nothing at all."""
+    return len(set(glyphs.values())) * ALIKE < len(glyphs)
 
 
 def _first(fonts: Iterable[Any], lacks: Callable[[str], set[str]], missing: set[str]) -> str | None:

@@ -78,6 +78,8 @@ class IndexValues:
                 return np.sqrt(self.of(body))
             case t.Bars(body, norm) if not norm:
                 return np.abs(self.of(body))
+            case t.Rounded(body, brackets):
+                return {"⌊⌋": np.floor, "⌈⌉": np.ceil, "⌊⌉": np.round}[brackets](self.of(body))
             case t.Big():
                 return self.big(node)
             case t.Iverson(conditions):
@@ -187,6 +189,9 @@ class IndexValues:
     # ---- conditions ----------------------------------------------------------------------------------------
 
     def holds(self, node: t.Node) -> Array:
+        if isinstance(node, t.Joined):
+            join = operator.and_ if node.operator == "∧" else operator.or_
+            return reduce(join, map(self.holds, node.conditions))
         assert isinstance(node, t.Related), node
         left = node.left
         if isinstance(left, t.Related):

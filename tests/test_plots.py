@@ -74,6 +74,11 @@ def korean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(derive.prose, "say", say)
 
 
+def font_file(name: str) -> str:
+    """Return a font's file; its name in a list, for a hyphen in a pattern stands before a size."""
+    return font_manager.findfont(font_manager.FontProperties(family=[name]), fallback_to_default=False)
+
+
 def test_labels_in_korean_have_all_their_letters(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -84,7 +89,7 @@ def test_labels_in_korean_have_all_their_letters(
     with reading(Reader(language="ko")), caplog.at_level(logging.WARNING):
         assert plotting.draw(topic("sigmoid"), tmp_path / "a.png")
     assert not caplog.records
-    known = set().union(*(font_manager.get_font(font_manager.findfont(name)).get_charmap() for name in fonts))
+    known = set().union(*(font_manager.get_font(path).get_charmap() for path in map(font_file, fonts)))
     assert {ord(letter) for letter in "학습률"} <= known
 
 

@@ -13,9 +13,9 @@ from cli.handout.meanings import INDICES, constant, meaning_of
 from derive.deriving import Derivation
 from derive.notation import FIXED, differentiated, exchanged, name
 from derive.present.build import number
-from derive.present.page import Entry, Page, children
+from derive.present.page import Page, children
 from derive.present.sides import Line
-from derive.present.tree import Applied, Big, Leaf, Node, Ref, Slope
+from derive.present.tree import Big, Leaf, Node, Ref, Slope
 from derive.prose import Prose, say
 from derive.reader import reader
 
@@ -87,33 +87,31 @@ def on_page(page: Page) -> Found:
     for entry in page.entries:
         for shown in filter(None, (entry.line, entry.computed)):
             for side in (shown.left, shown.right):
-                _collect(side, entry, found)
+                _collect(side, found)
     return found
 
 
-def _collect(node: Node, entry: Entry, found: Found, subscript: bool = False) -> None:
+def _collect(node: Node, found: Found) -> None:
     match node:
         case Ref(symbol=symbol, subscripts=subscripts, mark=mark):
             of = differentiated(symbol)
             if of is not None:
                 found.tensors.setdefault(Ref(of, matrix=node.matrix))
-            found.tensors.setdefault(Ref(symbol, matrix=node.matrix))
+            found.tensors.setdefault(Ref(symbol, matrix=node.matrix, letter=node.letter))
             if mark:
                 found.indices.setdefault(Leaf(mark, mark))
             for each in subscripts:
-                _collect(each, entry, found, True)
+                _collect(each, found)
             return
-        case Leaf(text=text) if text[0].isalpha() and not text.startswith(("π", "δ_")):
-            index = subscript or (entry.role != "update" and text.islower() and text.isascii())
-            (found.indices if index else found.letters).setdefault(node)
+        case Leaf(index=True):
+            found.indices.setdefault(node)
+        case Leaf(constant=constant) if constant:
+            found.letters.setdefault(node)
         case Big(indices=indices):
             for letter, _size in indices:
                 found.indices.setdefault(Leaf(letter, letter))
-        case Applied(text=text) if "_" in text:  # argmax over the indices that stand below it
-            for letter in text.partition("_")[2].split(","):
-                found.indices.setdefault(Leaf(letter, letter))
     for child in below(node):
-        _collect(child, entry, found, subscript)
+        _collect(child, found)
 
 
 def below(node: Node) -> Iterator[Node]:
@@ -142,7 +140,7 @@ def _shape(sizes: tuple[str, ...], matrix: bool) -> str:
 def named(letters: Iterable[Leaf]) -> Iterator[tuple[Leaf, str]]:
     """Yield letters that are no tensors, each with its symbol in the table of names."""
     for letter in letters:
-        yield letter, next((key for key in FIXED if name(key).text == letter.text), letter.text)
+        yield letter, letter.constant
 
 
 def _constant(letter: Leaf, symbol: str, derivation: Derivation) -> Row:

@@ -19,8 +19,9 @@ BARE = {
 }  # fmt: skip
 BIG = {r"\sum": "sum", r"\prod": "prod", r"\max": "max", r"\operatorname*{argmax}": "argmax"}
 OPEN = ("max", "argmax", "lim")
-CLOSING = {")", "]", "}", r"\rvert", r"\rVert", r"\rangle", r"\rfloor", r"\end", r"\\", "&"}
-ENDS = {*CLOSING, *RELATIONS, "+", "-", ",", r"\odot", r"\star", r"\ast", r"\underset", "/", r"\tag"}
+CLOSING = {")", "]", "}", r"\rvert", r"\rVert", r"\rangle", r"\rfloor", r"\rceil", r"\end", r"\\", "&"}
+JOINED = {r"\land": "∧", r"\lor": "∨"}
+ENDS = {*CLOSING, *RELATIONS, *JOINED, "+", "-", ",", r"\odot", r"\star", r"\ast", r"\underset", "/", r"\tag"}
 WORDS = r"\text{"
 
 
@@ -66,7 +67,14 @@ class Reader:
             operator = RELATIONS[self.found[self.place]]
             self.place += 1
             node = t.Related(operator, node, self.sum())
-        return node
+        if self.peek() not in JOINED:
+            return node
+        conditions, joined = [node], self.peek()
+        while self.take(joined):
+            conditions.append(self.relation())
+        if self.peek() in JOINED:
+            raise CannotRead("∧ and ∨ without brackets")
+        return t.Joined(JOINED[joined], tuple(conditions))
 
     def sum(self) -> t.Node:
         negative = self.take("-")
@@ -203,9 +211,13 @@ class Reader:
             return t.Iverson(self.arguments("]"))
         if sign in (r"\lvert", r"\lVert"):
             return self.bars(sign == r"\lVert")
-        if sign in (r"\langle", r"\lfloor"):
-            self.place += 1
-            return t.Applied(sign, sign, self.arguments({r"\langle": r"\rangle"}.get(sign, r"\rfloor")))
+        if self.take(r"\langle"):
+            return t.Applied(sign, sign, self.arguments(r"\rangle"))
+        if self.take(r"\lfloor", r"\lceil"):
+            body = self.sum()
+            end = self.peek()
+            self.need(end if end in (r"\rfloor", r"\rceil") else r"\rfloor")
+            return t.Rounded(body, ("⌊" if sign == r"\lfloor" else "⌈") + ("⌋" if end == r"\rfloor" else "⌉"))
         if self.take(r"\frac"):
             return self.fraction(self.group(), self.group())
         if self.take(r"\sqrt"):

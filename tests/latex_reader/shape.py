@@ -59,6 +59,10 @@ def shape(node: t.Node, names: Names) -> Shape:
             return ("kronecker", left.latex, right.latex)
         case t.Choice(branches):
             return ("choice", *((of(value), of(c) if c else None) for value, c in branches))
+        case t.Rounded(body, brackets):
+            return ("rounded", of(body), brackets)
+        case t.Joined(operator, conditions):
+            return ("joined", operator, *map(of, conditions))
         case t.Related(operator, left, right):
             return ("related", operator, of(left), of(right))
         case t.Grid(rows):

@@ -1,0 +1,76 @@
+"""What stands on a page: letters, ranges, options that do nothing, fonts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from matplotlib import font_manager
+
+from cli import plotting
+from derive.deriving import derive_network
+from derive.present import present
+from derive.spec import load_spec
+
+HERE = Path(__file__).parent
+HANGUL = "학습률"
+
+
+# ---- P3: one origin on a page, what is outside of a tensor, the range of a maximum
+
+
+def test_p3_indices_and_labels_count_from_one_origin() -> None:
+    derivation = derive_network(load_spec(HERE / "page_cnn_small.toml"))
+    latex = present(derivation, steps=True)
+    assert "Indices count from 0, as in the program, and so do labels." in latex
+    assert "A tensor that is read outside of its box is 0 there." in latex
+    assert "=1}" not in latex and r"\sum_{k=0}^{2}" in latex and r"\sum_{n=0}^{N - 1}" in latex
+    assert r"\max_{0 \le u,v < 2} a^{(1)}_{n,2i+u,2j+v,k}" in latex
+    for format in ("text", "markdown", "html", "tex", "json"):
+        said = present(derivation, format=format)
+        assert "count from 0" in said and "outside of its box" in said, format
+    assert "max_{u,v<2} a1[n,2i+u,2j+v,k]" in present(derivation, format="text")
+
+
+def test_p3_a_page_without_labels_and_places_counts_from_one() -> None:
+    latex = present(derive_network(load_spec(HERE.parents[1] / "examples" / "or.toml")), steps=True)
+    assert r"\sum_{j=1}^{2}" in latex and "count from 0" not in latex
+
+
+# ---- P4: no letter for two things
+
+
+def test_p4_batch_norm_and_adam_share_no_letter() -> None:
+    latex = present(derive_network(load_spec(HERE / "page_bn_net.toml")))
+    assert r"\beta^{(2)}_{k}" in latex and r"\rho_2" in latex and r"\beta_2" not in latex
+    assert r"v^{(2)}_{k}" in latex and "v_{i}" not in latex and "r_{i}" in latex
+    assert r"\rho_1^{\tau}" in latex and "No letter means two things here" in latex
+
+
+# ---- P9: a font that draws every letter alike is none
+
+
+def fonts_named(*names: str) -> list[font_manager.FontEntry]:
+    return [font for font in font_manager.fontManager.ttflist if font.name in names]
+
+
+def test_p9_a_placeholder_font_is_no_font(monkeypatch: pytest.MonkeyPatch) -> None:
+    placeholder = "Last Resort High-Efficiency"  # Matplotlib 3.11 brings it
+    only = fonts_named("DejaVu Sans", placeholder)
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", only)
+    monkeypatch.setattr(font_manager, "findSystemFonts", list)
+    assert plotting._fonts(HANGUL) == []
+
+
+def test_p9_what_draws_letters_alike_is_a_placeholder() -> None:
+    assert plotting._is_placeholder({letter: letter // 1000 for letter in range(50_000)})
+    assert plotting._is_placeholder(dict.fromkeys(range(100), 0))
+    assert not plotting._is_placeholder({letter: letter for letter in range(100)})
+
+
+def test_p9_a_font_installed_since_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not plotting._fonts(HANGUL):
+        pytest.skip("no installed font has Hangul")
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", fonts_named("DejaVu Sans"))
+    _usual, found = plotting._fonts(HANGUL)
+    assert found not in ("DejaVu Sans", "Last Resort High-Efficiency")

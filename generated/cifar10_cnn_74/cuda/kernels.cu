@@ -217,7 +217,7 @@ KERNEL forward_a2(real* RESTRICT a2, const real* RESTRICT a1_2, const real* REST
     product<64, 32, 16, false, false>(1, N * 900, 32, 288, 1, shared, left, right, store);
 }
 
-// a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k]    (N, 15, 15, 32) (9)
+// a2_2[n,i,j,k] = max_{u,v<2} a2[n,2i+u,2j+v,k]    (N, 15, 15, 32) (9)
 // One thread an element of (N, 15, 15, 32).
 KERNEL forward_a2_2(real* RESTRICT a2_2, const real* RESTRICT a2, int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 7200 * N; at += gridDim.x * THREADS) {
@@ -249,7 +249,7 @@ KERNEL forward_a3(real* RESTRICT a3, const real* RESTRICT a2_2, const real* REST
     product<64, 64, 16, false, false>(1, N * 225, 64, 288, 1, shared, left, right, store);
 }
 
-// a3_2[n,i,j,k] = max_uv a3[n,2i+u,2j+v,k]    (N, 7, 7, 64) (12)
+// a3_2[n,i,j,k] = max_{u,v<2} a3[n,2i+u,2j+v,k]    (N, 7, 7, 64) (12)
 // One thread an element of (N, 7, 7, 64).
 KERNEL forward_a3_2(real* RESTRICT a3_2, const real* RESTRICT a3, int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 3136 * N; at += gridDim.x * THREADS) {
@@ -506,7 +506,7 @@ KERNEL backward_da3_3(real* RESTRICT da3_3, const real* RESTRICT delta4, const r
     product<64, 32, 16, false, true>(1, N, 3136, 512, 1, shared, left, right, store);
 }
 
-// δ3[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a3[n,2i+u,2j+v,k])] ∂E/∂a3_2[n,i,j,k]) [a3[n,p,q,k] > 0]    (N, 15, 15, 64) (31)
+// δ3[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a3[n,2i+u,2j+v,k]] ∂E/∂a3_2[n,i,j,k]) [a3[n,p,q,k] > 0]    (N, 15, 15, 64) (31)
 // One thread an element of (N, 7, 7, 2, 2, 64).
 KERNEL backward_delta3_sum_windows(real* RESTRICT delta3_sum_windows, const real* RESTRICT a3_2,
         const real* RESTRICT a3, const real* RESTRICT da3_3, int N) {
@@ -523,7 +523,7 @@ KERNEL backward_delta3_sum_windows(real* RESTRICT delta3_sum_windows, const real
     }
 }
 
-// δ3[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a3[n,2i+u,2j+v,k])] ∂E/∂a3_2[n,i,j,k]) [a3[n,p,q,k] > 0]    (N, 15, 15, 64) (31)
+// δ3[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a3[n,2i+u,2j+v,k]] ∂E/∂a3_2[n,i,j,k]) [a3[n,p,q,k] > 0]    (N, 15, 15, 64) (31)
 // One thread an element of (N, 15, 15, 64).
 KERNEL backward_delta3(real* RESTRICT delta3, const real* RESTRICT delta3_sum_windows, const real* RESTRICT a3,
         int N) {
@@ -608,7 +608,7 @@ KERNEL backward_da2_2(real* RESTRICT da2_2, const real* RESTRICT delta3, const r
     product<64, 32, 16, false, true>(1, N * 225, 32, 576, 1, shared, left, right, store);
 }
 
-// δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 30, 30, 32) (35)
+// δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a2[n,2i+u,2j+v,k]] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 30, 30, 32) (35)
 // One thread an element of (N, 15, 15, 2, 2, 32).
 KERNEL backward_delta2_sum_windows(real* RESTRICT delta2_sum_windows, const real* RESTRICT a2_2,
         const real* RESTRICT a2, const real* RESTRICT da2_2, int N) {
@@ -625,7 +625,7 @@ KERNEL backward_delta2_sum_windows(real* RESTRICT delta2_sum_windows, const real
     }
 }
 
-// δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 30, 30, 32) (35)
+// δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a2[n,2i+u,2j+v,k]] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 30, 30, 32) (35)
 // One thread an element of (N, 30, 30, 32).
 KERNEL backward_delta2(real* RESTRICT delta2, const real* RESTRICT delta2_sum_windows, const real* RESTRICT a2,
         int N) {

@@ -335,7 +335,7 @@ KERNEL forward_a4(real* RESTRICT a4, const real* RESTRICT z3, const real* RESTRI
     product<64, 32, 16, false, false>(1, N * 900, 32, 288, 1, shared, left, right, store);
 }
 
-// a4_2[n,i,j,k] = max_uv a4[n,2i+u,2j+v,k]    (N, 15, 15, 32) (19)
+// a4_2[n,i,j,k] = max_{u,v<2} a4[n,2i+u,2j+v,k]    (N, 15, 15, 32) (19)
 // One thread an element of (N, 15, 15, 32).
 KERNEL forward_a4_2(real* RESTRICT a4_2, const real* RESTRICT a4, int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 7200 * N; at += gridDim.x * THREADS) {
@@ -426,7 +426,7 @@ KERNEL forward_a6(real* RESTRICT a6, const real* RESTRICT z5, const real* RESTRI
     product<64, 64, 16, false, false>(1, N * 225, 64, 288, 1, shared, left, right, store);
 }
 
-// a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k]    (N, 7, 7, 64) (27)
+// a6_2[n,i,j,k] = max_{u,v<2} a6[n,2i+u,2j+v,k]    (N, 7, 7, 64) (27)
 // One thread an element of (N, 7, 7, 64).
 KERNEL forward_a6_2(real* RESTRICT a6_2, const real* RESTRICT a6, int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 3136 * N; at += gridDim.x * THREADS) {
@@ -551,7 +551,7 @@ KERNEL evaluation_z3(real* RESTRICT a2, real* RESTRICT a2_2, real* RESTRICT z3, 
     product<64, 32, 16, false, false>(1, N * 900, 32, 27, 1, shared, left, right, store);
 }
 
-// a4_2[n,i,j,k] = max_uv a4[n,2i+u,2j+v,k]    (N, 15, 15, 32) (19)
+// a4_2[n,i,j,k] = max_{u,v<2} a4[n,2i+u,2j+v,k]    (N, 15, 15, 32) (19)
 // z5[n,i,j,k] = γ5[k] (a4_2[n,i,j,k] − μ̄5[k])/√(v̄5[k] + 1e-5) + β5[k]    (N, 15, 15, 32) (24)
 // One thread an element of (N, 15, 15, 32).
 KERNEL evaluation_z5(real* RESTRICT a4_2, real* RESTRICT z5, const real* RESTRICT a4, const real* RESTRICT gamma5,
@@ -714,7 +714,7 @@ KERNEL backward_da6_3(real* RESTRICT da6_3, const real* RESTRICT delta7, const r
     product<64, 32, 16, false, true>(1, N, 3136, 512, 1, shared, left, right, store);
 }
 
-// δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0]    (N, 15, 15, 64) (46)
+// δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a6[n,2i+u,2j+v,k]] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0]    (N, 15, 15, 64) (46)
 // One thread an element of (N, 7, 7, 2, 2, 64).
 KERNEL backward_delta6_sum_windows(real* RESTRICT delta6_sum_windows, const real* RESTRICT a6_2,
         const real* RESTRICT a6, const real* RESTRICT da6_3, int N) {
@@ -731,7 +731,7 @@ KERNEL backward_delta6_sum_windows(real* RESTRICT delta6_sum_windows, const real
     }
 }
 
-// δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0]    (N, 15, 15, 64) (46)
+// δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a6[n,2i+u,2j+v,k]] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0]    (N, 15, 15, 64) (46)
 // One thread an element of (N, 15, 15, 64).
 KERNEL backward_delta6(real* RESTRICT delta6, const real* RESTRICT delta6_sum_windows, const real* RESTRICT a6,
         int N) {
@@ -872,7 +872,7 @@ KERNEL backward_da4_2(real* RESTRICT da4_2, const real* RESTRICT gamma5, const r
     }
 }
 
-// δ4[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a4[n,2i+u,2j+v,k])] ∂E/∂a4_2[n,i,j,k]) [a4[n,p,q,k] > 0]    (N, 30, 30, 32) (57)
+// δ4[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a4[n,2i+u,2j+v,k]] ∂E/∂a4_2[n,i,j,k]) [a4[n,p,q,k] > 0]    (N, 30, 30, 32) (57)
 // One thread an element of (N, 15, 15, 2, 2, 32).
 KERNEL backward_delta4_sum_windows(real* RESTRICT delta4_sum_windows, const real* RESTRICT a4_2,
         const real* RESTRICT a4, const real* RESTRICT da4_2, int N) {
@@ -889,7 +889,7 @@ KERNEL backward_delta4_sum_windows(real* RESTRICT delta4_sum_windows, const real
     }
 }
 
-// δ4[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a4[n,2i+u,2j+v,k])] ∂E/∂a4_2[n,i,j,k]) [a4[n,p,q,k] > 0]    (N, 30, 30, 32) (57)
+// δ4[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a4[n,2i+u,2j+v,k]] ∂E/∂a4_2[n,i,j,k]) [a4[n,p,q,k] > 0]    (N, 30, 30, 32) (57)
 // One thread an element of (N, 30, 30, 32).
 KERNEL backward_delta4(real* RESTRICT delta4, const real* RESTRICT delta4_sum_windows, const real* RESTRICT a4,
         int N) {

@@ -259,7 +259,7 @@ KERNEL forward_a2(real* RESTRICT xhat2, real* RESTRICT a2, const real* RESTRICT 
     }
 }
 
-// a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k]    (N, 16, 16, 32) (10)
+// a2_2[n,i,j,k] = max_{u,v<2} a2[n,2i+u,2j+v,k]    (N, 16, 16, 32) (10)
 // a2_3 = (10/9) a2_2 ⊙ m2    (N, 16, 16, 32) (11)
 // One thread an element of (N, 16, 16, 32).
 KERNEL forward_a2_3(real* RESTRICT a2_2, real* RESTRICT a2_3, const real* RESTRICT a2,
@@ -430,7 +430,7 @@ KERNEL forward_a6(real* RESTRICT xhat6, real* RESTRICT a6, const real* RESTRICT 
     }
 }
 
-// a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k]    (N, 8, 8, 64) (27)
+// a6_2[n,i,j,k] = max_{u,v<2} a6[n,2i+u,2j+v,k]    (N, 8, 8, 64) (27)
 // a6_3 = (5/4) a6_2 ⊙ m6    (N, 8, 8, 64) (28)
 // One thread an element of (N, 8, 8, 64).
 KERNEL forward_a6_3(real* RESTRICT a6_2, real* RESTRICT a6_3, const real* RESTRICT a6,
@@ -524,7 +524,7 @@ KERNEL forward_a8(real* RESTRICT xhat8, real* RESTRICT a8, const real* RESTRICT 
     }
 }
 
-// a8_2[n,i,j,k] = max_uv a8[n,2i+u,2j+v,k]    (N, 4, 4, 128) (37)
+// a8_2[n,i,j,k] = max_{u,v<2} a8[n,2i+u,2j+v,k]    (N, 4, 4, 128) (37)
 // a8_3 = (10/7) a8_2 ⊙ m8    (N, 4, 4, 128) (38)
 // One thread an element of (N, 4, 4, 128).
 KERNEL forward_a8_3(real* RESTRICT a8_2, real* RESTRICT a8_3, const real* RESTRICT a8,
@@ -631,7 +631,7 @@ KERNEL evaluation_a2(real* RESTRICT z1, real* RESTRICT a2, const real* RESTRICT 
     product<64, 32, 16, false, false>(1, N * 1024, 32, 27, 1, shared, left, right, store);
 }
 
-// a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k]    (N, 16, 16, 32) (10)
+// a2_2[n,i,j,k] = max_{u,v<2} a2[n,2i+u,2j+v,k]    (N, 16, 16, 32) (10)
 // a2_3 = a2_2    (N, 16, 16, 32) (12)
 // One thread an element of (N, 16, 16, 32).
 KERNEL evaluation_a2_3(real* RESTRICT a2_2, real* RESTRICT a2_3, const real* RESTRICT a2, int N) {
@@ -691,7 +691,7 @@ KERNEL evaluation_a6(real* RESTRICT z5, real* RESTRICT a6, const real* RESTRICT 
     product<64, 64, 16, false, false>(1, N * 256, 64, 576, 1, shared, left, right, store);
 }
 
-// a6_2[n,i,j,k] = max_uv a6[n,2i+u,2j+v,k]    (N, 8, 8, 64) (27)
+// a6_2[n,i,j,k] = max_{u,v<2} a6[n,2i+u,2j+v,k]    (N, 8, 8, 64) (27)
 // a6_3 = a6_2    (N, 8, 8, 64) (29)
 // One thread an element of (N, 8, 8, 64).
 KERNEL evaluation_a6_3(real* RESTRICT a6_2, real* RESTRICT a6_3, const real* RESTRICT a6, int N) {
@@ -729,7 +729,7 @@ KERNEL evaluation_a8(real* RESTRICT z7, real* RESTRICT a8, const real* RESTRICT 
     product<64, 64, 16, false, false>(1, N * 64, 128, 576, 1, shared, left, right, store);
 }
 
-// a8_2[n,i,j,k] = max_uv a8[n,2i+u,2j+v,k]    (N, 4, 4, 128) (37)
+// a8_2[n,i,j,k] = max_{u,v<2} a8[n,2i+u,2j+v,k]    (N, 4, 4, 128) (37)
 // a8_3 = a8_2    (N, 4, 4, 128) (39)
 // One thread an element of (N, 4, 4, 128).
 KERNEL evaluation_a8_3(real* RESTRICT a8_2, real* RESTRICT a8_3, const real* RESTRICT a8, int N) {
@@ -1002,7 +1002,7 @@ KERNEL backward_da8_4(real* RESTRICT da8_4, const real* RESTRICT delta9, const r
     product<64, 32, 16, false, true>(1, N, 2048, 128, 1, shared, left, right, store);
 }
 
-// δ8[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a8[n,2i+u,2j+v,k])] ∂E/∂a8_3[n,i,j,k] m8[n,i,j,k]) [a8[n,p,q,k] > 0]    (N, 8, 8, 128) (56)
+// δ8[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a8[n,2i+u,2j+v,k]] ∂E/∂a8_3[n,i,j,k] m8[n,i,j,k]) [a8[n,p,q,k] > 0]    (N, 8, 8, 128) (56)
 // One thread an element of (N, 4, 4, 2, 2, 128).
 KERNEL backward_delta8_sum_windows(real* RESTRICT delta8_sum_windows, const real* RESTRICT a8_2,
         const real* RESTRICT a8, const real* RESTRICT da8_4, const unsigned char* RESTRICT m8, int N) {
@@ -1019,7 +1019,7 @@ KERNEL backward_delta8_sum_windows(real* RESTRICT delta8_sum_windows, const real
     }
 }
 
-// δ8[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a8[n,2i+u,2j+v,k])] ∂E/∂a8_3[n,i,j,k] m8[n,i,j,k]) [a8[n,p,q,k] > 0]    (N, 8, 8, 128) (56)
+// δ8[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a8[n,2i+u,2j+v,k]] ∂E/∂a8_3[n,i,j,k] m8[n,i,j,k]) [a8[n,p,q,k] > 0]    (N, 8, 8, 128) (56)
 // One thread an element of (N, 8, 8, 128).
 KERNEL backward_delta8(real* RESTRICT delta8, const real* RESTRICT delta8_sum_windows, const real* RESTRICT a8,
         int N) {
@@ -1153,7 +1153,7 @@ KERNEL backward_da6_2(real* RESTRICT da6_2, const real* RESTRICT da6_2_parts, co
     }
 }
 
-// δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0]    (N, 16, 16, 64) (66)
+// δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a6[n,2i+u,2j+v,k]] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0]    (N, 16, 16, 64) (66)
 // One thread an element of (N, 8, 8, 2, 2, 64).
 KERNEL backward_delta6_sum_windows(real* RESTRICT delta6_sum_windows, const real* RESTRICT a6_2,
         const real* RESTRICT a6, const real* RESTRICT da6_2, int N) {
@@ -1170,7 +1170,7 @@ KERNEL backward_delta6_sum_windows(real* RESTRICT delta6_sum_windows, const real
     }
 }
 
-// δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a6[n,2i+u,2j+v,k])] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0]    (N, 16, 16, 64) (66)
+// δ6[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a6[n,2i+u,2j+v,k]] ∂E/∂a6_2[n,i,j,k]) [a6[n,p,q,k] > 0]    (N, 16, 16, 64) (66)
 // One thread an element of (N, 16, 16, 64).
 KERNEL backward_delta6(real* RESTRICT delta6, const real* RESTRICT delta6_sum_windows, const real* RESTRICT a6,
         int N) {
@@ -1396,7 +1396,7 @@ KERNEL backward_da2_2(real* RESTRICT da2_2, const real* RESTRICT delta3, const r
     product<64, 32, 16, false, true>(1, N * 256, 32, 576, 1, shared, left, right, store);
 }
 
-// δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 32, 32, 32) (85)
+// δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a2[n,2i+u,2j+v,k]] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 32, 32, 32) (85)
 // One thread an element of (N, 16, 16, 2, 2, 32).
 KERNEL backward_delta2_sum_windows(real* RESTRICT delta2_sum_windows, const real* RESTRICT a2_2,
         const real* RESTRICT a2, const real* RESTRICT da2_2, int N) {
@@ -1413,7 +1413,7 @@ KERNEL backward_delta2_sum_windows(real* RESTRICT delta2_sum_windows, const real
     }
 }
 
-// δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 32, 32, 32) (85)
+// δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a2[n,2i+u,2j+v,k]] ∂E/∂a2_2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 32, 32, 32) (85)
 // One thread an element of (N, 32, 32, 32).
 KERNEL backward_delta2(real* RESTRICT delta2, const real* RESTRICT delta2_sum_windows, const real* RESTRICT a2,
         int N) {

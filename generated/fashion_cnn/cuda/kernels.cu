@@ -196,7 +196,7 @@ KERNEL forward_a1(real* RESTRICT a1, const real* RESTRICT x, const real* RESTRIC
     product<64, 64, 16, false, false>(1, N * 784, 64, 4, 1, shared, left, right, store);
 }
 
-// a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k]    (N, 14, 14, 64) (5)
+// a1_2[n,i,j,k] = max_{u,v<2} a1[n,2i+u,2j+v,k]    (N, 14, 14, 64) (5)
 // a1_3 = (10/7) a1_2 ⊙ m1    (N, 14, 14, 64) (6)
 // One thread an element of (N, 14, 14, 64).
 KERNEL forward_a1_3(real* RESTRICT a1_2, real* RESTRICT a1_3, const real* RESTRICT a1,
@@ -232,7 +232,7 @@ KERNEL forward_a2(real* RESTRICT a2, const real* RESTRICT a1_3, const real* REST
     product<64, 32, 16, false, false>(1, N * 196, 32, 256, 1, shared, left, right, store);
 }
 
-// a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k]    (N, 7, 7, 32) (10)
+// a2_2[n,i,j,k] = max_{u,v<2} a2[n,2i+u,2j+v,k]    (N, 7, 7, 32) (10)
 // a2_3 = (10/7) a2_2 ⊙ m2    (N, 7, 7, 32) (11)
 // One thread an element of (N, 7, 7, 32).
 KERNEL forward_a2_3(real* RESTRICT a2_2, real* RESTRICT a2_3, const real* RESTRICT a2,
@@ -317,7 +317,7 @@ KERNEL forward_a4(real* RESTRICT a4_max, real* RESTRICT a4_exp, real* RESTRICT a
 
 // ---- Evaluation ------------------------------------------------------------------------------------------
 
-// a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k]    (N, 14, 14, 64) (5)
+// a1_2[n,i,j,k] = max_{u,v<2} a1[n,2i+u,2j+v,k]    (N, 14, 14, 64) (5)
 // a1_3 = a1_2    (N, 14, 14, 64) (7)
 // One thread an element of (N, 14, 14, 64).
 KERNEL evaluation_a1_3(real* RESTRICT a1_2, real* RESTRICT a1_3, const real* RESTRICT a1, int N) {
@@ -333,7 +333,7 @@ KERNEL evaluation_a1_3(real* RESTRICT a1_2, real* RESTRICT a1_3, const real* RES
     }
 }
 
-// a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k]    (N, 7, 7, 32) (10)
+// a2_2[n,i,j,k] = max_{u,v<2} a2[n,2i+u,2j+v,k]    (N, 7, 7, 32) (10)
 // a2_3 = a2_2    (N, 7, 7, 32) (12)
 // One thread an element of (N, 7, 7, 32).
 KERNEL evaluation_a2_3(real* RESTRICT a2_2, real* RESTRICT a2_3, const real* RESTRICT a2, int N) {
@@ -486,7 +486,7 @@ KERNEL backward_da2_4(real* RESTRICT da2_4, const real* RESTRICT delta3, const r
     product<32, 32, 16, false, true>(1, N, 1568, 256, 1, shared, left, right, store);
 }
 
-// δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 14, 14, 32) (29)
+// δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a2[n,2i+u,2j+v,k]] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 14, 14, 32) (29)
 // One thread an element of (N, 7, 7, 2, 2, 32).
 KERNEL backward_delta2_sum_windows(real* RESTRICT delta2_sum_windows, const real* RESTRICT a2_2,
         const real* RESTRICT a2, const real* RESTRICT da2_4, const unsigned char* RESTRICT m2, int N) {
@@ -503,7 +503,7 @@ KERNEL backward_delta2_sum_windows(real* RESTRICT delta2_sum_windows, const real
     }
 }
 
-// δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 14, 14, 32) (29)
+// δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a2[n,2i+u,2j+v,k]] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 14, 14, 32) (29)
 // One thread an element of (N, 14, 14, 32).
 KERNEL backward_delta2(real* RESTRICT delta2, const real* RESTRICT delta2_sum_windows, const real* RESTRICT a2,
         int N) {
@@ -589,7 +589,7 @@ KERNEL backward_da1_2(real* RESTRICT da1_2, const real* RESTRICT delta2, const r
     product<64, 64, 16, false, true>(1, N * 196, 64, 128, 1, shared, left, right, store);
 }
 
-// δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a1[n,2i+u,2j+v,k])] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0]    (N, 28, 28, 64) (33)
+// δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a1[n,2i+u,2j+v,k]] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0]    (N, 28, 28, 64) (33)
 // One thread an element of (N, 14, 14, 2, 2, 64).
 KERNEL backward_delta1_sum_windows(real* RESTRICT delta1_sum_windows, const real* RESTRICT a1_2,
         const real* RESTRICT a1, const real* RESTRICT da1_2, int N) {
@@ -606,7 +606,7 @@ KERNEL backward_delta1_sum_windows(real* RESTRICT delta1_sum_windows, const real
     }
 }
 
-// δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a1[n,2i+u,2j+v,k])] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0]    (N, 28, 28, 64) (33)
+// δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a1[n,2i+u,2j+v,k]] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0]    (N, 28, 28, 64) (33)
 // One thread an element of (N, 28, 28, 64).
 KERNEL backward_delta1(real* RESTRICT delta1, const real* RESTRICT delta1_sum_windows, const real* RESTRICT a1,
         int N) {

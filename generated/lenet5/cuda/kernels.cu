@@ -160,7 +160,7 @@ KERNEL forward_a1(real* RESTRICT a1, const real* RESTRICT x, const real* RESTRIC
     product<16, 16, 16, false, false>(1, N * 784, 6, 25, 1, shared, left, right, store);
 }
 
-// a1_2[n,i,j,k] = (1/4) Σ_uv a1[n,2i+u,2j+v,k]    (N, 14, 14, 6) (5)
+// a1_2[n,i,j,k] = (1/4) Σ_{u,v<2} a1[n,2i+u,2j+v,k]    (N, 14, 14, 6) (5)
 // One thread an element of (N, 14, 14, 6).
 KERNEL forward_a1_2(real* RESTRICT a1_2, const real* RESTRICT a1, int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 1176 * N; at += gridDim.x * THREADS) {
@@ -193,7 +193,7 @@ KERNEL forward_a2(real* RESTRICT a2, const real* RESTRICT a1_2, const real* REST
     product<64, 16, 16, false, false>(1, N * 100, 16, 150, 1, shared, left, right, store);
 }
 
-// a2_2[n,i,j,k] = (1/4) Σ_uv a2[n,2i+u,2j+v,k]    (N, 5, 5, 16) (8)
+// a2_2[n,i,j,k] = (1/4) Σ_{u,v<2} a2[n,2i+u,2j+v,k]    (N, 5, 5, 16) (8)
 // One thread an element of (N, 5, 5, 16).
 KERNEL forward_a2_2(real* RESTRICT a2_2, const real* RESTRICT a2, int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 400 * N; at += gridDim.x * THREADS) {

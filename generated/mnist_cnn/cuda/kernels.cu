@@ -185,7 +185,7 @@ KERNEL forward_a1(real* RESTRICT a1, const real* RESTRICT x, const real* RESTRIC
     product<64, 16, 16, false, false>(1, N * 676, 16, 9, 1, shared, left, right, store);
 }
 
-// a1_2[n,i,j,k] = max_uv a1[n,2i+u,2j+v,k]    (N, 13, 13, 16) (5)
+// a1_2[n,i,j,k] = max_{u,v<2} a1[n,2i+u,2j+v,k]    (N, 13, 13, 16) (5)
 // One thread an element of (N, 13, 13, 16).
 KERNEL forward_a1_2(real* RESTRICT a1_2, const real* RESTRICT a1, int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 2704 * N; at += gridDim.x * THREADS) {
@@ -217,7 +217,7 @@ KERNEL forward_a2(real* RESTRICT a2, const real* RESTRICT a1_2, const real* REST
     product<64, 32, 16, false, false>(1, N * 121, 32, 144, 1, shared, left, right, store);
 }
 
-// a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k]    (N, 5, 5, 32) (8)
+// a2_2[n,i,j,k] = max_{u,v<2} a2[n,2i+u,2j+v,k]    (N, 5, 5, 32) (8)
 // a2_3 = (10/7) a2_2 ⊙ m2    (N, 5, 5, 32) (9)
 // One thread an element of (N, 5, 5, 32).
 KERNEL forward_a2_3(real* RESTRICT a2_2, real* RESTRICT a2_3, const real* RESTRICT a2,
@@ -286,7 +286,7 @@ KERNEL forward_a4(real* RESTRICT a4_max, real* RESTRICT a4_exp, real* RESTRICT a
 
 // ---- Evaluation ------------------------------------------------------------------------------------------
 
-// a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k]    (N, 5, 5, 32) (8)
+// a2_2[n,i,j,k] = max_{u,v<2} a2[n,2i+u,2j+v,k]    (N, 5, 5, 32) (8)
 // a2_3 = a2_2    (N, 5, 5, 32) (10)
 // One thread an element of (N, 5, 5, 32).
 KERNEL evaluation_a2_3(real* RESTRICT a2_2, real* RESTRICT a2_3, const real* RESTRICT a2, int N) {
@@ -420,7 +420,7 @@ KERNEL backward_da2_4(real* RESTRICT da2_4, const real* RESTRICT delta3, const r
     product<16, 16, 16, false, true>(1, N, 800, 64, 1, shared, left, right, store);
 }
 
-// δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 11, 11, 32) (25)
+// δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a2[n,2i+u,2j+v,k]] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 11, 11, 32) (25)
 // One thread an element of (N, 5, 5, 2, 2, 32).
 KERNEL backward_delta2_sum_windows(real* RESTRICT delta2_sum_windows, const real* RESTRICT a2_2,
         const real* RESTRICT a2, const real* RESTRICT da2_4, const unsigned char* RESTRICT m2, int N) {
@@ -437,7 +437,7 @@ KERNEL backward_delta2_sum_windows(real* RESTRICT delta2_sum_windows, const real
     }
 }
 
-// δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 11, 11, 32) (25)
+// δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a2[n,2i+u,2j+v,k]] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 11, 11, 32) (25)
 // One thread an element of (N, 11, 11, 32).
 KERNEL backward_delta2(real* RESTRICT delta2, const real* RESTRICT delta2_sum_windows, const real* RESTRICT a2,
         int N) {
@@ -522,7 +522,7 @@ KERNEL backward_da1_2(real* RESTRICT da1_2, const real* RESTRICT delta2, const r
     product<64, 16, 16, false, true>(1, N * 169, 16, 288, 1, shared, left, right, store);
 }
 
-// δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a1[n,2i+u,2j+v,k])] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0]    (N, 26, 26, 16) (29)
+// δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a1[n,2i+u,2j+v,k]] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0]    (N, 26, 26, 16) (29)
 // One thread an element of (N, 13, 13, 2, 2, 16).
 KERNEL backward_delta1_sum_windows(real* RESTRICT delta1_sum_windows, const real* RESTRICT a1_2,
         const real* RESTRICT a1, const real* RESTRICT da1_2, int N) {
@@ -539,7 +539,7 @@ KERNEL backward_delta1_sum_windows(real* RESTRICT delta1_sum_windows, const real
     }
 }
 
-// δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a1[n,2i+u,2j+v,k])] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0]    (N, 26, 26, 16) (29)
+// δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a1[n,2i+u,2j+v,k]] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0]    (N, 26, 26, 16) (29)
 // One thread an element of (N, 26, 26, 16).
 KERNEL backward_delta1(real* RESTRICT delta1, const real* RESTRICT delta1_sum_windows, const real* RESTRICT a1,
         int N) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +12,6 @@ from cli.options import JSON
 from cli.writing import echo_json
 
 if TYPE_CHECKING:
-    from derive.spec.model import Spec
     from runtime.datasets import Dataset
     from runtime.datasets.description import Description
 
@@ -77,12 +76,12 @@ def _look(
             raise click.UsageError("--data goes with a SPEC; name the data alone otherwise.")
         found = look_at(_named(source), data_dir=data_dir, download=download)
         return found, describe(found)
-    from cli.running import declared_data
+    from cli.running import declared_data, taken_by
     from derive.spec import load_spec
 
     spec = load_spec(source)
     declared, base = declared_data(spec, Path(source), data)
-    found = load_dataset(declared, data_dir=data_dir, download=download, base_dir=base, **_takes(spec))
+    found = load_dataset(declared, data_dir=data_dir, download=download, base_dir=base, **taken_by(spec))
     held = 0 if found.validation is not None else int(len(found.train_x) * spec.training.validation_split)
     seen = describe(found, held)
     if spec.training.standardize != "none":
@@ -97,20 +96,3 @@ def _named(source: str) -> str:
     if ":" not in source and path.suffix.lower() == ".npz":
         return f"npz:{source}"
     return f"folder:{source}" if ":" not in source and path.is_dir() else source
-
-
-def _takes(spec: Spec) -> dict[str, Any]:
-    """Return what the network of a spec takes, as ``load_dataset`` wants to know."""
-    from math import prod
-
-    from derive.network import build_network
-
-    network = build_network(spec)
-    size = prod(network.output_shape)
-    return {
-        "input_shape": spec.input_shape,
-        "output_shape": network.output_shape,
-        "target_kind": "labels" if network.labels else "values",
-        "classes": size if size > 1 else 2,
-        "loss": spec.loss.type,
-    }

@@ -110,6 +110,11 @@ def random_targets(derivation: Derivation, program: Program, count: int, rng: An
     if program.target_kind == "labels":
         return rng.integers(0, program.classes, count).astype(float)
     shape = (count, *program.output_shape)
+    import numpy as np
+
+    if program.loss_type == "cross_entropy":  # rows of hundredths that sum to 1
+        cuts = np.sort(rng.integers(0, 101, (*shape[:-1], shape[-1] - 1)), axis=-1)
+        return np.diff(cuts, axis=-1, prepend=0, append=100) / 100
     if program.loss_type == "binary_cross_entropy":
         return rng.integers(0, 2, shape).astype(float)
     return rng.integers(0, 101, shape) / 100

@@ -8,12 +8,14 @@ import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import click
 
 from codegen.generate import MANIFEST, Generated, generate, write
+from derive.network import build_network
 from derive.spec.model import InlineData, Spec
 from runtime.checkpoints import differences, sections
 from runtime.datasets import load_dataset
@@ -133,17 +135,12 @@ def train_spec(
     declared, base = declared_data(spec, path, settings.data)
     if settings.target == "cuda":
         require_device()
+    dataset = load_dataset(declared, data_dir=data_dir, **taken_by(spec), download=download, base_dir=base)
+    if spec.loss.type == "cross_entropy":
+        spec = replace(spec, loss=replace(spec.loss, soft=dataset.soft))
     generated = generate(spec, {settings.target})
     with tempfile.TemporaryDirectory() as scratch:
-        preview = load_program(write(generated, Path(scratch), force=True))
-        dataset = load_dataset(
-            declared,
-            data_dir=data_dir,
-            **preview.takes,
-            download=download,
-            base_dir=base,
-        )
-        check_fit(preview, dataset, settings)
+        check_fit(load_program(write(generated, Path(scratch), force=True)), dataset, settings)
     if not quiet:
         held = int(len(dataset.train_x) * settings.validation_split)
         click.echo(describe(dataset, held).text(), err=True)
@@ -163,6 +160,19 @@ def train_spec(
             quiet=quiet,
         )
     return TrainingReport(result, program.path, path)
+
+
+def taken_by(spec: Spec) -> dict[str, Any]:
+    """Return what the network of a spec takes, as ``load_dataset`` wants to know; no program is needed."""
+    network = build_network(spec)
+    size = prod(network.output_shape)
+    return {
+        "input_shape": spec.input_shape,
+        "output_shape": network.output_shape,
+        "target_kind": "labels" if network.labels else "values",
+        "classes": size if size > 1 else 2,
+        "loss": spec.loss.type,
+    }
 
 
 def declared_data(spec: Spec, path: Path, data: str | None) -> tuple[Any, Path]:

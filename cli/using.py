@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from runtime.evaluation import Evaluation, evaluate_run
 from runtime.files import write_json
 from runtime.pictures import save_confusion, save_mistakes
 from runtime.prediction import Prediction, predict_images
-from runtime.run import SPEC, Run, load_run
+from runtime.run import SPEC, Run, load_run, read_summary
+from runtime.training import check_shapes
 
 EVALUATION = "evaluation.json"
 CONFUSION = ("confusion.png", "confusion.svg")
@@ -46,7 +48,10 @@ def _regenerated(path: Path) -> Run:
         raise RunError(f"{path}: no {SPEC} in it to write the program from: it is of an older version")
     if not path.is_dir():
         raise RunError(f"{path}: no such folder; a run's folder is needed, as in runs/NAME-1")
-    with scratch_program(load_spec(path / SPEC)) as program:
+    spec, data = load_spec(path / SPEC), read_summary(path).get("data")
+    if spec.loss.type == "cross_entropy" and isinstance(data, dict):
+        spec = replace(spec, loss=replace(spec.loss, soft=data.get("soft") is True))
+    with scratch_program(spec) as program:
         return load_run(path, program)
 
 
@@ -91,6 +96,7 @@ def evaluated(
         class_names=run.class_names,
         download=bool(download),  # what it was trained on was there: nothing else stands in for it
     )
+    check_shapes(run.program, dataset)
     found = evaluate_run(run, dataset)
     files = {"evaluation": path / EVALUATION}
     if found.accuracy is not None:

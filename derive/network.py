@@ -301,7 +301,7 @@ def _losses(
     """Return the terms of the loss, the definitions they need, and whether targets are integer labels."""
     formula = spec.losses.get(spec.loss.type) or LOSSES[spec.loss.type]
     scalar = _scalar_formula(formula.text, tuple(formula.constants.items()), ("y", "t"))
-    labels = spec.loss.type == "cross_entropy"
+    labels = spec.loss.type == "cross_entropy" and not spec.loss.soft
     indices, sizes = features(len(shape))
     local_y, local_t = tensor("y", N, *sizes), tensor("t", N, *sizes)
     point = (n, *indices)

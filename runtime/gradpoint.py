@@ -111,8 +111,7 @@ def _targets(program: Program, rng: np.random.Generator, batch: int, draw: int) 
     if program.target_kind == "labels":
         return rng.integers(0, program.classes, batch)
     if program.loss_type == "cross_entropy":
-        labels = rng.integers(0, shape[-1], shape[:-1])
-        return np.eye(shape[-1])[labels]
+        return rng.dirichlet(np.ones(shape[-1]), shape[:-1])
     if program.loss_type == "binary_cross_entropy":
         return rng.integers(0, 2, shape).astype(np.float64)
     return rng.standard_normal(shape) if draw % 2 == 0 else rng.uniform(0.05, 0.95, shape)

@@ -305,6 +305,7 @@ class Loop:
                 "validation": len(self.held_out[0]),
                 "test": len(data.test_x),
                 "classes": data.classes,
+                "soft": data.soft,
                 "found": describe(data, len(self.held_out[0])).as_json(),
             },
             inputs=self.preprocessing.as_json(),

@@ -15,11 +15,16 @@ from typing import BinaryIO
 def open_regular(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """An open file and its size in bytes.  Raises OSError, at once, where `path` is no regular file."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
+    try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise OSError(errno.EINVAL, what, str(path))
+        file = os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+    with file:
         yield file, status.st_size
 
 

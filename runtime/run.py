@@ -59,7 +59,7 @@ def load_run(path: Path, program: Program | None = None) -> Run:
     Without `program`, the Python file in the folder is run.  Raises RunError for a folder that is none, a run
     that has no parameters yet, parts that do not belong together, and parameters that are not finite.
     """
-    summary = _summary(path)
+    summary = read_summary(path)
     program = program or load_program(_program_folder(path))
     if not (path / PARAMETERS).exists():
         status = summary.get("status", "of unknown status")
@@ -101,7 +101,8 @@ def _try(program: Program, parameters: Parameters) -> None:
         )
 
 
-def _summary(path: Path) -> dict[str, Any]:
+def read_summary(path: Path) -> dict[str, Any]:
+    """The summary in the folder of a run.  Raises RunError."""
     file = path / SUMMARY
     try:
         summary = read_json(file)

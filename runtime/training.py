@@ -100,21 +100,8 @@ def _with_threads(settings: Settings, program: Program) -> Settings:
 
 
 def check_fit(program: Program, dataset: Dataset, settings: Settings) -> None:
-    """Raises DataError when one sample or one target has not the shape that the program takes.
-
-    Raises RunError when early stopping has nothing to watch.
-    """
-    wanted_t = () if program.target_kind == "labels" else program.output_shape
-    for what, array, wanted in (
-        ("input", dataset.train_x, program.input_shape),
-        ("target", dataset.train_t, wanted_t),
-    ):
-        if array.shape[1:] != wanted:
-            raise DataError(
-                f"{dataset.origin}: one {what} has shape {array.shape[1:]}, {program.name} takes {wanted}; "
-                "change the spec's shapes or its loss, or use other data"
-            )
-
+    """Raises DataError for data of other shapes, RunError when early stopping has nothing to watch."""
+    check_shapes(program, dataset)
     held = (
         len(dataset.validation[0])
         if dataset.validation
@@ -131,6 +118,20 @@ def check_fit(program: Program, dataset: Dataset, settings: Settings) -> None:
             f"{dataset.origin}: early_stopping = {settings.early_stopping} watches the validation loss, but "
             f"{why}; hold out more, or leave early_stopping out"
         )
+
+
+def check_shapes(program: Program, dataset: Dataset) -> None:
+    """Raises DataError when one sample or one target has not the shape that the program takes."""
+    wanted_t = () if program.target_kind == "labels" else program.output_shape
+    for what, array, wanted in (
+        ("input", dataset.train_x, program.input_shape),
+        ("target", dataset.train_t, wanted_t),
+    ):
+        if array.shape[1:] != wanted:
+            raise DataError(
+                f"{dataset.origin}: one {what} has shape {array.shape[1:]}, {program.name} takes {wanted}; "
+                "change the spec's shapes or its loss, or use other data"
+            )
 
 
 def _save(result: RunResult, folder: RunFolder, program: Program, plots: bool) -> None:

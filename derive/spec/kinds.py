@@ -180,6 +180,13 @@ def _padding(field: Field, value: Any) -> str | int:
     return _choice(field, value) if isinstance(value, str) else _int(field, value)
 
 
+def _targets(field: Field, value: Any) -> tuple[tuple[float, ...], ...]:
+    """Rows of targets; a list of numbers is a row of one for each sample."""
+    if isinstance(value, list) and value and not isinstance(value[0], list):
+        return tuple((number,) for number in _vector(field, value, ("targets",)))
+    return _matrix(field, value, ("targets",))
+
+
 def _data(field: Field, value: Any) -> str | InlineData:
     names = (
         f"{', '.join(DATA_SETS)}, folder:PATH, npz:PATH, idx:PATH or {{ inputs = [[…]], targets = [[…]] }}"
@@ -191,7 +198,8 @@ def _data(field: Field, value: Any) -> str | InlineData:
         for key in ("inputs", "targets"):
             if key not in value:
                 raise FieldError("E102", f"inputs and targets; there are no {key}", value)
-        inputs, targets = (_matrix(field, value[key], (key,)) for key in ("inputs", "targets"))
+        inputs = _matrix(field, value["inputs"], ("inputs",))
+        targets = _targets(field, value["targets"])
         if len(inputs) != len(targets):
             expected = f"as many targets as inputs ({len(inputs)}), not {len(targets)}"
             raise FieldError("E502", expected, value["targets"], ("targets",))
@@ -244,7 +252,7 @@ def _shape_schema(field: Field) -> dict[str, Any]:
 def _data_schema(field: Field) -> dict[str, Any]:
     table = {
         "type": "object",
-        "properties": {"inputs": _ROWS, "targets": _ROWS},
+        "properties": {"inputs": _ROWS, "targets": {"anyOf": [_ROWS, _NUMBERS]}},
         "required": ["inputs", "targets"],
         "additionalProperties": False,
     }

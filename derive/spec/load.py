@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -11,7 +12,16 @@ from derive.formula.messages import did_you_mean
 from derive.layers import LAYERS
 from derive.library import ACTIVATIONS, OPTIMIZERS, SCHEDULES, Formula
 from derive.spec.formulas import read_formulas
-from derive.spec.model import AugmentationSpec, LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
+from derive.spec.model import (
+    AugmentationSpec,
+    InlineData,
+    LayerSpec,
+    LossSpec,
+    OptimizerSpec,
+    Place,
+    Spec,
+    TrainingSpec,
+)
 from derive.spec.names import name_problem
 from derive.spec.network import Network, explicit_values_fault
 from derive.spec.positions import Path
@@ -138,6 +148,8 @@ class _Loader:
             network.check_augmentation(augmentation)
         if self.reader.source.problems:
             return None
+        if loss and training and isinstance(training.data, InlineData) and loss.type == "cross_entropy":
+            loss = replace(loss, soft=training.data.soft)
         if not (top.complete and input_shape and loss and optimizer and training and augmentation):
             return None
         return Spec(

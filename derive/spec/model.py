@@ -31,12 +31,16 @@ class LayerSpec:
 
 @dataclass(frozen=True)
 class LossSpec:
-    """The loss: its name, ``mean`` or ``sum`` over the batch, and the weight of Σ‖W‖²."""
+    """The loss: its name, ``mean`` or ``sum`` over the batch, and the weight of Σ‖W‖².
+
+    ``soft`` says that targets of the cross-entropy are rows of probabilities, and no labels.
+    """
 
     type: str
     reduction: str
     l2: float
     place: Place
+    soft: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,15 @@ class OptimizerSpec:
 
 @dataclass(frozen=True)
 class InlineData:
-    """A data set that stands in the spec: one row a sample."""
+    """A data set that stands in the spec: one row a sample; a row of one target may be a label."""
 
     inputs: tuple[tuple[float, ...], ...]
     targets: tuple[tuple[float, ...], ...]
+
+    @property
+    def soft(self) -> bool:
+        """Whether targets are rows of several numbers that are not all 0 and 1."""
+        return len(self.targets[0]) > 1 and any(t not in (0, 1) for row in self.targets for t in row)
 
 
 @dataclass(frozen=True)

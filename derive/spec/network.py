@@ -191,16 +191,24 @@ class Network:
             ("targets", data.targets, self.shape),
         ):
             size = math.prod(shape)
-            if len(rows[0]) != size:
+            if len(rows[0]) != size and not (key == "targets" and len(rows[0]) == 1):
                 path = ("training", "data", key)
                 what = "input.shape" if key == "inputs" else "the network's output"
                 message = f"{label(path)} has rows of {len(rows[0])} numbers; {what} is {_show(shape)}"
                 self.reader.at_value("E503", path, message, expected=f"rows of {size}")
+        classes = math.prod(self.shape)
         for i, row in enumerate(data.targets):
-            fault = _target_fault(row, loss)
+            numbered = len(row) == 1 < classes
+            fault = _label_fault(row[0], classes) if numbered else _target_fault(row, loss)
             if fault:
                 place = ("training", "data", "targets", i)
                 self.reader.at_value("E506", place, f"{label(place)}: {fault}")
+
+
+def _label_fault(value: float, classes: int) -> str:
+    if value == int(value) and 0 <= value < classes:
+        return ""
+    return f"{value:g} is no label of {classes} classes, which are 0 … {classes - 1}"
 
 
 def _target_fault(row: tuple[float, ...], loss: str | None) -> str:

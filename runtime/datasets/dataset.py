@@ -113,6 +113,11 @@ class Dataset:
         held = {VALIDATION: self.validation} if self.validation is not None else {}
         return {TRAINING: (self.train_x, self.train_t), **held, TEST: (self.test_x, self.test_t)}
 
+    @property
+    def soft(self) -> bool:
+        """Whether targets are rows, not labels."""
+        return self.train_t.ndim > 1
+
     @cached_property
     def classes(self) -> bool:
         """Whether targets name classes: labels, rows of probabilities, or 0 and 1 for a single output."""

@@ -1,0 +1,236 @@
+"""`derive data`, and what `derive train` and `derive evaluate` say of data that are not as they should be."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cases.data_files import classes, write_spec
+from PIL import Image
+
+from cli.main import main
+from runtime.run import load_run
+
+Derive = Callable[..., tuple[int, str, str]]
+XOR = "data = { inputs = [[0,0],[0,1],[1,0],[1,1]], targets = [[0],[1],[1],[0]] }"
+SOFT = "data = { inputs = [[0,0],[0,1],[1,0]], targets = [[0.5,0.5],[0.2,0.8],[1,0]] }"
+
+
+@pytest.fixture
+def derive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Derive:
+    """The command, in an empty folder: its exit code, and what it wrote to stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CHAINRULE_DATA", raising=False)
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "cache"))
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["derive", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capsys.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return run
+
+
+def pixels(path: Path, count: int = 20) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (count, 6, 6, 1))
+    np.savez(path, x_train=x, y_train=np.arange(count) % 3)
+
+
+def test_data_of_a_source_are_shown(derive: Derive, tmp_path: Path) -> None:
+    classes(tmp_path / "d" / "Train", 4, ("cat", "dog"))
+    classes(tmp_path / "d" / "val", 2, ("cat", "dog"))
+    code, out, err = derive("data", "folder:d", "--plot", "seen.png")
+    assert code == 0 and err == ""
+    for line in (
+        "training    8 samples: cat 4, dog 4",
+        "validation  4 samples: cat 2, dog 2",
+        "test        none: the last scores are of the validation samples",
+        "inputs      6 × 6 × 3, uint8 of 0 … 110, divided by 255",
+        "targets     labels of 2 classes",
+        "note        Train/ is the training set, val/ is the validation set",
+        "picture     seen.png",
+    ):
+        assert line in out.splitlines()
+    assert "cat     dog" in out, "and some samples in letters"
+    with Image.open(tmp_path / "seen.png") as seen:
+        assert seen.width > 500
+    assert derive("data", "d")[1].splitlines()[1] == out.splitlines()[1], "a path alone will do"
+
+
+def test_data_of_a_spec_are_shown_as_its_network_takes_them(derive: Derive, tmp_path: Path) -> None:
+    pixels(tmp_path / "d.npz")
+    spec = write_spec(
+        tmp_path / "n.toml",
+        [36],
+        training='data = "npz:d.npz"\nvalidation_split = 0.2\nstandardize = "zscore"',
+    )
+    code, out, _ = derive("data", spec, "--json")
+    found = json.loads(out)
+    assert code == 0 and found["splits"]["training"] == {"samples": 20, "classes": [7, 7, 6]}
+    assert found["inputs"] == {
+        "stored": [6, 6, 1], "shape": [36], "dtype": "int64", "low": 0.0, "high": 255.0, "divided_by": 255
+    }  # fmt: skip
+    notes = " ".join(found["notes"])
+    assert "4 of the training samples are held out" in notes and "standardized (zscore)" in notes
+    assert "rows of 36 numbers" in notes and "taken for pixels" in notes
+    assert found["text"][0].startswith("data ") and found["class_names"] == ["0", "1", "2"]
+    np.savez(tmp_path / "e.npz", x=np.random.default_rng(0).random((9, 3)), t=np.linspace(0, 2, 9))
+    out = derive("data", "e.npz")[1]
+    assert "1 value, 0 … 2" in out and "(0.637, 0.2698, 0.04097) → 0" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("npz:none.npz",), 3, "not found"),
+        (("nothing",), 3, "no such data set"),
+        (("none.toml",), 2, "none.toml"),
+        (("n.toml",), 2, "names no data"),
+        (("n.toml", "--data", "npz:d.npz"), 3, "the network takes (4,)"),
+        (("npz:d.npz", "--data", "mnist"), 2, "--data goes with a SPEC"),
+        (("npz:d.npz", "--plot", "a.txt"), 2, ".png, .svg or .pdf"),
+        (("npz:d.npz", "--plot", "none/a.png"), 2, "cannot be written"),
+        (("cifar10",), 3, "--download fetches it"),
+    ],
+)
+def test_data_that_cannot_be_shown(
+    derive: Derive, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    pixels(tmp_path / "d.npz")
+    write_spec(tmp_path / "n.toml", [4])
+    found, out, err = derive("data", *arguments)
+    assert (found, out) == (code, "") and message in err and "Traceback" not in err
+
+
+def test_what_was_found_is_shown_before_training_and_kept(derive: Derive, tmp_path: Path) -> None:
+    pixels(tmp_path / "d.npz")
+    spec = write_spec(tmp_path / "n.toml", [6, 6, 1])
+    code, _, err = derive("train", spec, "--data", "npz:d.npz", "--run-dir", "r")
+    assert code == 0
+    text = derive("data", spec, "--data", "npz:d.npz")[1].split("\n\n")[0]
+    assert err.startswith(text) and "divided by 255" in text
+    summary = json.loads((tmp_path / "r" / "summary.json").read_text())
+    assert "\n".join(summary["data"]["found"]["text"]) == text
+
+
+# ---- No test set, no validation set (D3, D12) ---------------------------------------------------------
+
+
+def test_d12_training_accuracy_is_called_so(derive: Derive, tmp_path: Path) -> None:
+    spec = write_spec(tmp_path / "n.toml", [2], 1, "sigmoid", "binary_cross_entropy", XOR)
+    code, out, _ = derive("train", spec, "--run-dir", "r")
+    assert code == 0 and "test accuracy" not in out and "training accuracy" in out and "no test set" in out
+    summary = json.loads((tmp_path / "r" / "summary.json").read_text())
+    assert summary["test_accuracy"] is None and summary["training_accuracy"] is not None
+    found = json.loads(derive("evaluate", "r", "--json")[1])
+    assert found["part"] == "training" and "test_accuracy" not in found
+    assert found["training_accuracy"] == summary["training_accuracy"]
+
+
+@pytest.mark.parametrize("split", ["validation_split = 0.1\n", ""])
+def test_d12_early_stopping_without_a_validation_set_is_refused(
+    derive: Derive, tmp_path: Path, split: str
+) -> None:
+    spec = write_spec(tmp_path / "n.toml", [2], 1, "sigmoid", "mse", f"{XOR}\n{split}early_stopping = 3")
+    code, _, err = derive("train", spec)
+    assert code == 2 and "early_stopping" in err and not (tmp_path / "runs").exists()
+    assert ("of 4 samples holds out none" in err) == bool(split)
+
+
+def test_d3_validation_folder_is_what_early_stopping_watches(derive: Derive, tmp_path: Path) -> None:
+    for part, count in (("train", 4), ("val", 2)):
+        classes(tmp_path / "d" / part, count)
+    spec = write_spec(tmp_path / "n.toml", [6, 6, 3], training='data = "folder:d"\nearly_stopping = 1')
+    code, out, _ = derive("train", spec, "--run-dir", "r")
+    assert code == 0 and "validation accuracy" in out and "test accuracy" not in out
+    summary = json.loads((tmp_path / "r" / "summary.json").read_text())
+    assert summary["best_epoch"] == 1 and summary["data"]["validation"] == 6
+    assert summary["validation_loss"] == pytest.approx(summary["history"][0]["validation_loss"])
+
+
+# ---- Targets of a single output, and soft ones (D7, D9) -----------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "mse"])
+def test_d7_one_sigmoid_unit_has_an_accuracy(derive: Derive, tmp_path: Path, loss: str) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    t = (x.sum(axis=1) > 0).astype(np.int64)
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=t, x_test=x[:20], y_test=t[:20])
+    spec = write_spec(tmp_path / "n.toml", [4], 1, "sigmoid", loss)
+    code, out, err = derive("train", spec, "--data", "npz:d.npz", "--epochs", 40, "--run-dir", "r")
+    accuracy = json.loads((tmp_path / "r" / "summary.json").read_text())["test_accuracy"]
+    assert (
+        code == 0
+        and accuracy > (0.9 if loss != "mse" else 0)
+        and f"test accuracy  {accuracy:.2%}" in out
+        and "accuracy" in err
+    )
+    assert [row["count"] for row in json.loads(derive("evaluate", "r", "--json")[1])["classes"]] == [
+        int((t[:20] == 0).sum()), int(t[:20].sum())
+    ]  # fmt: skip
+
+
+def test_d7_regression_has_none(derive: Derive, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=(40 + 9 * x[:, 0]).astype(np.int64))
+    spec = write_spec(tmp_path / "n.toml", [4], 1, "identity", "mse")
+    code, out, _ = derive("train", spec, "--data", "npz:d.npz", "--epochs", 30, "--run-dir", "r")
+    assert code == 0 and "accuracy" not in out
+    assert json.loads((tmp_path / "r" / "summary.json").read_text())["training_loss"] < 20
+
+
+def test_d9_soft_rows_of_a_spec_train(derive: Derive, tmp_path: Path) -> None:
+    spec = write_spec(tmp_path / "n.toml", [2], 2, training=SOFT)
+    code, _, err = derive("train", spec, "--epochs", 200, "--run-dir", "r")
+    assert code == 0 and "rows of probabilities for 2 classes" in err
+    run = load_run(tmp_path / "r")
+    soft, x = np.array([[0.5, 0.5], [0.2, 0.8], [1, 0]]), np.array([[0, 0], [0, 1], [1, 0]], np.float32)
+    entropy = -(soft * np.log(np.maximum(soft, 1e-9))).sum(axis=1).mean()
+    loss = json.loads((tmp_path / "r" / "summary.json").read_text())["training_loss"]
+    assert entropy < loss < entropy + 0.1, "the least that the loss can be is the entropy of the targets"
+    assert np.abs(run.outputs(x) - soft).max() < 0.2
+    assert derive("evaluate", "r", "--regenerate")[0] == 0
+    assert derive("gradcheck", spec)[0] == 0
+
+
+def test_d9_soft_rows_of_an_archive_train_the_same_spec(derive: Derive, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    soft = rng.dirichlet(np.ones(3), 30)
+    np.savez(tmp_path / "d.npz", x_train=rng.random((30, 2)), y_train=soft)
+    spec = write_spec(tmp_path / "n.toml", [2])
+    assert derive("train", spec, "--data", "npz:d.npz", "--run-dir", "r")[0] == 0
+    for more in ((), ("--regenerate",)):
+        assert json.loads(derive("evaluate", "r", "--json", *more)[1])["training_accuracy"] is not None
+    soft[7, 0] += 0.2
+    np.savez(tmp_path / "d.npz", x_train=rng.random((30, 2)), y_train=soft)
+    code, _, err = derive("train", spec, "--data", "npz:d.npz")
+    assert code == 3 and "row 7 sums to 1.2" in err
+
+
+def test_labels_may_stand_in_a_spec(derive: Derive, tmp_path: Path) -> None:
+    rows = "data = {{ inputs = [[0,1],[1,0],[1,1]], targets = {} }}"
+    spec = write_spec(tmp_path / "n.toml", [2], training=rows.format("[0, 2, 1]"))
+    code, out, _ = derive("data", spec)
+    assert code == 0 and "3 samples: 0 1, 1 1, 2 1" in out
+    write_spec(spec, [2], training=rows.format("[0, 3, 1]"))
+    code, _, err = derive("data", spec)
+    assert code == 2 and "targets[2]: 3 is no label of 3 classes, which are 0 … 2" in err
+
+
+def test_other_folders_are_numbered_by_the_classes_of_the_run(derive: Derive, tmp_path: Path) -> None:
+    classes(tmp_path / "d" / "train", 6)
+    classes(tmp_path / "d" / "test", 2)
+    classes(tmp_path / "e" / "train", 2, ("2",))  # alone, it would be number 0
+    classes(tmp_path / "e" / "test", 3, ("2",))
+    spec = write_spec(tmp_path / "n.toml", [6, 6, 3], training='data = "folder:d"')
+    assert derive("train", spec, "--run-dir", "r")[0] == 0
+    found = json.loads(derive("evaluate", "r", "--data", "folder:e", "--json")[1])
+    assert [row["count"] for row in found["classes"]] == [0, 0, 3]
+    classes(tmp_path / "e" / "test", 3, ("9",))
+    assert derive("evaluate", "r", "--data", "folder:e")[0] == 3

@@ -74,7 +74,7 @@ def chosen_samples(derivation: Derivation, program: Program, samples: Sequence[i
         x = rng.integers(0, 101, (count, *program.input_shape)) / 100
         return Samples(x, random_targets(derivation, program, count, rng), _random_origin(data, count, seed))
     table = load_dataset(
-        {"inputs": data.inputs, "targets": data.targets},
+        data.as_dict(),
         input_shape=program.input_shape,
         output_shape=program.output_shape,
         target_kind=program.target_kind,

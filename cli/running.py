@@ -186,7 +186,7 @@ def declared_data(spec: Spec, path: Path, data: str | None) -> tuple[Any, Path]:
     if declared is None:
         raise RunError(f'{spec.filename} names no data: add data = "mnist" under [training], or use --data')
     if isinstance(declared, InlineData):
-        return {"inputs": declared.inputs, "targets": declared.targets}, path.parent
+        return declared.as_dict(), path.parent
     return declared, path.parent
 
 

@@ -204,7 +204,7 @@ def _manifest(
     spec = derivation.network.spec
     data: Any = spec.training.data
     if isinstance(data, InlineData):
-        data = {"inputs": [list(r) for r in data.inputs], "targets": [list(r) for r in data.targets]}
+        data = data.as_dict()
     equations = [
         {**record, "lines": {name: found.get(record["number"], []) for name, found in lines.items()}}
         for record in records(derivation)

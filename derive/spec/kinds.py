@@ -180,11 +180,11 @@ def _padding(field: Field, value: Any) -> str | int:
     return _choice(field, value) if isinstance(value, str) else _int(field, value)
 
 
-def _targets(field: Field, value: Any) -> tuple[tuple[float, ...], ...]:
-    """Rows of targets; a list of numbers is a row of one for each sample."""
+def _targets(field: Field, value: Any) -> tuple[tuple[tuple[float, ...], ...], bool]:
+    """Rows of targets, and whether they are a list of numbers: a row of one for each sample."""
     if isinstance(value, list) and value and not isinstance(value[0], list):
-        return tuple((number,) for number in _vector(field, value, ("targets",)))
-    return _matrix(field, value, ("targets",))
+        return tuple((number,) for number in _vector(field, value, ("targets",))), True
+    return _matrix(field, value, ("targets",)), False
 
 
 def _data(field: Field, value: Any) -> str | InlineData:
@@ -199,11 +199,11 @@ def _data(field: Field, value: Any) -> str | InlineData:
             if key not in value:
                 raise FieldError("E102", f"inputs and targets; there are no {key}", value)
         inputs = _matrix(field, value["inputs"], ("inputs",))
-        targets = _targets(field, value["targets"])
+        targets, numbered = _targets(field, value["targets"])
         if len(inputs) != len(targets):
             expected = f"as many targets as inputs ({len(inputs)}), not {len(targets)}"
             raise FieldError("E502", expected, value["targets"], ("targets",))
-        return InlineData(inputs, targets)
+        return InlineData(inputs, targets, numbered)
     if not isinstance(value, str):
         raise FieldError("E103", names, value)
     scheme, colon, path = value.partition(":")

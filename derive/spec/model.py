@@ -60,10 +60,16 @@ class OptimizerSpec:
 
 @dataclass(frozen=True)
 class InlineData:
-    """A data set that stands in the spec: one row a sample; a row of one target may be a label."""
+    """A data set that stands in the spec: one row a sample; ``numbered`` where targets are a plain list."""
 
     inputs: tuple[tuple[float, ...], ...]
     targets: tuple[tuple[float, ...], ...]
+    numbered: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the table as it stands in the spec."""
+        targets = [row[0] if self.numbered else list(row) for row in self.targets]
+        return {"inputs": [list(row) for row in self.inputs], "targets": targets}
 
     @property
     def soft(self) -> bool:

@@ -191,14 +191,14 @@ class Network:
             ("targets", data.targets, self.shape),
         ):
             size = math.prod(shape)
-            if len(rows[0]) != size and not (key == "targets" and len(rows[0]) == 1):
+            if len(rows[0]) != size and not (key == "targets" and data.numbered):
                 path = ("training", "data", key)
                 what = "input.shape" if key == "inputs" else "the network's output"
                 message = f"{label(path)} has rows of {len(rows[0])} numbers; {what} is {_show(shape)}"
                 self.reader.at_value("E503", path, message, expected=f"rows of {size}")
         classes = math.prod(self.shape)
         for i, row in enumerate(data.targets):
-            numbered = len(row) == 1 < classes
+            numbered = data.numbered and classes > 1
             fault = _label_fault(row[0], classes) if numbered else _target_fault(row, loss)
             if fault:
                 place = ("training", "data", "targets", i)

@@ -27,6 +27,6 @@ def load_inline(data: Mapping[str, Any], *, name: str = "inline") -> Raw:
             raise DataError(f"[training] data.{key}: a list of rows is needed, one a sample")
         arrays.append(array)
     x, t = arrays
-    if t.size == len(t) and np.all(t == np.rint(t)):
+    if t.ndim == 1 and np.all(t == np.rint(t)):
         t = t.astype(np.int64)  # labels, where the network takes some
     return Raw(name, {TRAINING: Part(x, t)}, "the spec's own table", exact=True)

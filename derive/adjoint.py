@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from derive.accurate import accurate, is_sound
 from derive.differentiate import CannotDifferentiate, vjp
 from derive.index import Equation, canonical_sums
 from derive.prose import _, listed
@@ -41,7 +42,7 @@ def adjoint(template: Equation, name: str) -> Adjoint:
             "a step may stand only where nothing before it is trained"
         )
     found = through_output(template, raw)
-    if found is not None and found.right != raw.right:
+    if found is not None and found.right != raw.right and is_sound(template, raw.right, found.right):
         return Adjoint(named(found), _("derivative through the output"))
     right, used = stable(raw.right)
     right, more = stable(tidy(right))
@@ -52,7 +53,8 @@ def adjoint(template: Equation, name: str) -> Adjoint:
 def computed(template: Equation) -> tuple[Equation, tuple[str, ...]]:
     """Return a forward template in its stable form, with the rewrites that gave it."""
     right, used = stable(template.right)
-    return named(Equation(template.left, right)), used
+    form, more = accurate(Equation(template.left, right))
+    return named(form), (*used, *more)
 
 
 def named(equation: Equation) -> Equation:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Add, Expr, Indexed, log
 
+from derive.accurate import accurate
 from derive.adjoint import NO_GRADIENT, Adjoint, NoGradient, adjoint, adjoint_equation, named
 from derive.compact import Compact, compact_gradient
 from derive.differentiate import CannotDifferentiate
@@ -89,9 +90,9 @@ class Backward:
         self._require_all()
 
     def _add(self, found: Cotangent, shown_only: bool = False) -> int:
-        equation = found.equation
-        because = (*found.of, *self.book.reads(equation))
-        return self.book.add("backward", equation, equation, because, found.rule, shown_only=shown_only)
+        equation, (form, used) = found.equation, accurate(found.equation)
+        because, rule = (*found.of, *self.book.reads(equation)), listed(found.rule, *used)
+        return self.book.add("backward", equation, form, because, rule, shown_only=shown_only)
 
     # ---- What a cotangent reaches ----------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sympy import Add
 
+from derive.accurate import accurate
 from derive.adjoint import adjoint, computed, named
 from derive.backward import Backward
 from derive.differentiate import CannotDifferentiate
@@ -128,9 +129,9 @@ def _loss(network: Network, book: Book, output: Output) -> None:
     equation = Equation(terms[0].left, Add(*(t.right for t in terms)))
     right, used = output.stable(terms[0].right)
     right = tidy(output.one_hot(right)) if used else right
-    form = Equation(equation.left, Add(right, *(t.right for t in terms[1:])))
+    form, more = accurate(Equation(equation.left, Add(right, *(t.right for t in terms[1:]))))
     because = sorted({*book.reads(equation), *book.reads(form)})
-    book.add("loss", equation, named(form), because, listed(_("loss"), *used))
+    book.add("loss", equation, named(form), because, listed(_("loss"), *used, *more))
 
 
 def _update(network: Network, book: Book) -> None:

@@ -85,6 +85,19 @@ class erfc(sympy.Function):
         return 1 - sympy.erf(self.args[0])
 
 
+class maximum(sympy.Function):
+    """The larger of two; what printers know as such, where a Piecewise of many would be written out."""
+
+    is_real = True
+    nargs = 2
+
+    @classmethod
+    def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
+        if (a - b).is_nonnegative:
+            return a
+        return b if (a - b).is_nonpositive else None
+
+
 NAMED = (sigmoid, softplus, expm1, log1p, logcosh, erfc)
 
 

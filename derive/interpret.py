@@ -18,7 +18,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Indexed, IndexedBase, KroneckerDelta, Symbol
 
-from derive.functions import elementary, rint
+from derive.functions import elementary, maximum, rint
 from derive.index import Equation, Inside, Max, Sum, Winner, name_of
 
 Number = Any  # float or complex
@@ -133,6 +133,8 @@ def value_at(node: Expr, arrays: Mapping[str, NDArray[Any]], bindings: Bindings)
             if isinstance(power, complex) and not isinstance(base + exponent, complex):
                 raise ValueError(f"{node}: {base} to the power {exponent} is not real")
             return power
+        case maximum():
+            return max((of(a) for a in node.args), key=_real)
         case sympy.Max():  # of sizes
             return max(of(a) for a in node.args)
         case sympy.Piecewise():

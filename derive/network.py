@@ -11,7 +11,7 @@ from functools import cache, cached_property
 import sympy
 from sympy import Expr, IndexedBase, KroneckerDelta, Rational, Symbol
 
-from derive.formula import parse_formula
+from derive.formula import exact, parse_formula
 from derive.index import Equation, Sum, access, index, name_of, size, tensor
 from derive.layers import LAYERS, Forward, Parameter
 from derive.layers.layer import features
@@ -148,7 +148,7 @@ class Network:
 
 def formula_expression(formula: Formula, names: Mapping[str, Expr], options: Mapping[str, object]) -> Expr:
     """Return a formula's expression, its constants as exact numbers (overridden by ``options``)."""
-    constants = {c: Rational(str(options.get(c, default))) for c, default in formula.constants.items()}
+    constants = {c: exact(options.get(c, default)) for c, default in formula.constants.items()}
     return parse_formula(formula.text, {**names, **constants})
 
 

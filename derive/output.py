@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from sympy import Expr, Indexed, log
+from sympy import Expr, Indexed, cosh, exp, log, sinh, tanh
 
-from derive.index import Sum, accesses
+from derive.index import Max, Sum, accesses
 from derive.network import Network
-from derive.rewrites import LOG_OF_QUOTIENT, STABLE, one_hot_sums, rewrite, stable
+from derive.rewrites import LOG_OF_QUOTIENT, LOG_SUM, STABLE, one_hot_sums, rewrite, stable
+from derive.scaling import logarithm
+
+GROWING = (exp, sinh, cosh, tanh)  # what logarithms take the edge off
 
 
 class Output:
@@ -14,6 +17,7 @@ class Output:
 
     def __init__(self, network: Network) -> None:
         self.equation = network.forward[-1].equation
+        self.acts_alone = not self.equation.right.has(Sum, Max) and self.equation.right.has(*GROWING)
         self.targets = network.definitions[0].equation.left.base if network.labels else None
 
     def one_hot(self, expression: Expr) -> Expr:
@@ -33,9 +37,10 @@ class Output:
             for read in accesses(node, base):
                 plain = plain.xreplace({read: formula.at(read.indices)})
             better, names = rewrite(plain, STABLE)
-            if better.has(log) and any(a.has(Indexed) and not a.args[0].has(Sum) for a in better.atoms(log)):
-                return node
-            if not names:
+            if self.acts_alone and (_has_plain_log(better) or not names):
+                better = logarithm(plain.args[0]) if isinstance(plain, log) else plain
+                names = (LOG_SUM.name,) if better != plain or not better.has(log) else ()
+            if _has_plain_log(better) or not names:
                 return node
             used.extend(names)
             return better
@@ -44,3 +49,8 @@ class Output:
         if not used:
             return stable(expression)
         return rewrite(result, (LOG_OF_QUOTIENT, *STABLE))[0], tuple(dict.fromkeys(used))
+
+
+def _has_plain_log(expression: Expr) -> bool:
+    """Whether a logarithm is left that no named function has taken, and that is not of a sum over an axis."""
+    return any(a.has(Indexed) and not a.args[0].has(Sum) for a in expression.atoms(log))

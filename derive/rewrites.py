@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import sympy
 from sympy import Add, Expr, Indexed, IndexedBase, Mul, Pow, cosh, erf, exp, log, sinh, tanh
 
-from derive.functions import erfc, expm1, log1p, logcosh, sigmoid, softplus
+from derive.functions import erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
 from derive.index import Max, Sum, index, size, tensor
 from derive.prose import _
+from derive.scaling import logarithm, scaled
 
 u = sympy.Symbol("u", real=True)
 _j, _k, _K = index("j"), index("k"), size("K")
@@ -148,6 +149,32 @@ def _merge_exponentials(node: Mul) -> Expr:
     return Mul(*(f for f in node.args if not isinstance(f, exp))) * exp(Add(*exponents))
 
 
+def _opposite_exponentials(node: Add) -> Expr:
+    """c e^u + c e^−u = 2c cosh u, c e^u − c e^−u = 2c sinh u."""
+    terms = list(node.args)
+    for i, term in enumerate(terms):
+        for j, other in enumerate(terms[:i]):
+            (c, f), (d, g) = (t.as_independent(exp, as_Add=False) for t in (term, other))
+            if abs(c) == abs(d) and isinstance(f, exp) and isinstance(g, exp) and f.args[0] == -g.args[0]:
+                rest = Add(*(t for n, t in enumerate(terms) if n not in (i, j)))
+                return rest + (2 * c * cosh(f.args[0]) if c == d else 2 * c * sinh(f.args[0]))
+    return node
+
+
+def _scaled_quotient(node: Mul) -> Expr:
+    """Scale what is divided by a sum of exponentials."""
+    under = (f.base for f in node.args if isinstance(f, Pow) and f.exp.is_negative)
+    if not any(isinstance(base, Add) and base.has(exp) for base in under) or node.has(Sum, Max):
+        return node
+    return scaled(node)
+
+
+def _log_of_exponentials(node: Expr) -> Expr:
+    terms = Add.make_args(node.args[0])
+    several = sum(isinstance(f, exp) for term in terms for f in Mul.make_args(term)) > 1
+    return logarithm(node.args[0]) if several and not node.has(Sum, Max) else node
+
+
 LOG_OF_QUOTIENT = Rewrite(
     _("logarithm of a softmax"),
     log(exp(_z[_k]) / Sum(exp(_z[_j]), (_j, _K))),
@@ -168,6 +195,27 @@ MERGE = Rewrite(
     exp(u - _m),
     "always",
     _everywhere(Mul, _merge_exponentials),
+)
+HYPERBOLIC = Rewrite(
+    "e^u ± e^−u = 2 cosh u, 2 sinh u",
+    exp(u) - exp(-u),
+    2 * sinh(u),
+    "always",
+    _everywhere(Add, _opposite_exponentials),
+)
+SCALED = Rewrite(
+    _("quotient of exponentials, scaled by the largest"),
+    (exp(u) + exp(2 * u)) / (3 + exp(2 * u)),
+    (exp(u - abs(u)) + exp(-abs(u))) / (3 * exp(-u - abs(u)) + exp(u - abs(u))),
+    "always; no exponent is above 0",
+    _everywhere(Mul, _scaled_quotient),
+)
+LOG_SUM = Rewrite(
+    _("logarithm of a sum of exponentials"),
+    log(exp(-u) + exp(3 * u)),
+    maximum(-u, 3 * u) + softplus(-abs(4 * u)),
+    "always",
+    _everywhere(log, _log_of_exponentials),
 )
 LOGISTIC = Rewrite(
     _("logistic function"), 1 / (1 + exp(-u)), sigmoid(u), "definition of σ", _everywhere(Pow, _reciprocal)
@@ -219,7 +267,7 @@ LOG_COSH = Rewrite("log cosh", log(cosh(u)), logcosh(u), "always", LOG_NAMED.app
 NAMING = (LOGISTIC, ABSORB, COMPLEMENT, LOG_NAMED)
 # Named functions first: what is then left of exponentials in a sum is worth shifting.
 STABLE = (LOG_OF_QUOTIENT, *NAMING, SHIFT, MERGE, EXPM1, LOG1P, ERFC, TANH)
-REWRITES = (*STABLE, LOG_SIGMOID, LOG_COSH)
+REWRITES = (*STABLE, LOG_SIGMOID, LOG_COSH, HYPERBOLIC, SCALED, LOG_SUM)
 
 
 def rewrite(expression: Expr, rules: Iterable[Rewrite]) -> tuple[Expr, tuple[str, ...]]:

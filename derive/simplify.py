@@ -12,6 +12,7 @@ from derive.index import Equation, Inside, Reduction, Sum, Winner, accesses, red
 CONTINUOUS = (
     sympy.exp, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos, sympy.erf, sympy.Abs,
 )  # fmt: skip
+LONGEST_POWER = 64
 OPAQUE = (Indexed, Reduction, Winner, Inside, sympy.KroneckerDelta, sympy.Piecewise)
 
 
@@ -29,7 +30,7 @@ def tidy(expression: Expr) -> Expr:
                 return close(node)
         if isinstance(node, sympy.Piecewise):
             node = sympy.Piecewise(*((tidy(branch), condition) for branch, condition in node.args))
-        if isinstance(node, (*OPAQUE, sympy.Function)):
+        if isinstance(node, (*OPAQUE, sympy.Function)) or _is_long_power(node):
             return slots.setdefault(node, sympy.Dummy(f"s{len(slots)}", real=True))
         if not node.args:
             return node
@@ -41,6 +42,13 @@ def tidy(expression: Expr) -> Expr:
     else:
         best = min(_candidates(closed), key=lambda form: (length(form), sympy.default_sort_key(form)))
     return best.xreplace({slot: node for node, slot in slots.items()})
+
+
+def _is_long_power(node: Expr) -> bool:
+    """Whether algebra would write a power out at length: u**1.2345 as the 2469th power of u**(1/2000)."""
+    return isinstance(node, sympy.Pow) and any(
+        max(abs(number.p), number.q) > LONGEST_POWER for number in node.exp.atoms(sympy.Rational)
+    )
 
 
 def _candidates(expression: Expr) -> list[Expr]:
@@ -121,8 +129,9 @@ def _substitute_solution(forward: Equation, branch: Expr, target: Expr, x: sympy
         moved = part.xreplace(mapping)
         if moved == node:
             return solution.xreplace(mapping)
-        if isinstance(node, sympy.exp) and isinstance(part, sympy.exp) and moved == 1 / node:
-            return 1 / solution.xreplace(mapping)
+        if isinstance(node, sympy.exp) and isinstance(part, sympy.exp):
+            count = sympy.cancel(node.args[0] / moved.args[0])
+            return solution.xreplace(mapping) ** count if count.is_Integer else node
         return node
 
     result = target.replace(lambda e: isinstance(e, part.func), exchange)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sympy import Expr, Indexed, KroneckerDelta, Piecewise, Symbol, exp, log, sin, sqrt, tanh
 
 from derive.differentiate import vjp
-from derive.functions import erfc, expm1, log1p, logcosh, sigmoid, softplus
+from derive.functions import erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
 from derive.index import Equation, Inside, Max, Sum, Winner, access, cotangent, index, name_of, size, tensor
 from derive.interpret import evaluate
 from derive.library import OPTIMIZERS, Formula
@@ -112,6 +112,8 @@ def value(node: Expr, arrays: Mapping[str, Any], at: Mapping[Symbol, Any], preci
         return of(node.base) ** of(node.exp)
     if isinstance(node, Piecewise):
         return next(of(branch) for branch, condition in node.args if holds(condition, of))
+    if isinstance(node, maximum):
+        return max(map(of, node.args))
     (argument,) = node.args
     return (PRECISE if precise else FLOAT)[type(node)](of(argument))
 

@@ -51,7 +51,7 @@ class Programs:
             self.derivation,
             lowered.constants,
             state,
-            counts_steps="step" in self.plan.buffers,
+            reads_step="step" in self.plan.buffers,
             plans_steps="steps" in self.plan.buffers,
             scheduled="eta" in lowered.values,
         )

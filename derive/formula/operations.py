@@ -20,7 +20,6 @@ from derive.functions import rint
 
 MAX_DIGITS: Final = 64
 MAX_EXPONENT: Final = 1_000
-MAX_FRACTION: Final = 10_000
 MAX_SIZE: Final = 2_000
 MAX_CHOICES: Final = 64
 _LIMIT: Final = 10**MAX_DIGITS
@@ -175,6 +174,11 @@ _COMPARISONS: Final[dict[str, tuple[Condition, Callable[[float, float], bool]]]]
 }
 
 
+def exact(value: object) -> sympy.Rational:
+    """Return a constant as the exact number that its decimal digits say: 0.1 is 1/10."""
+    return sympy.Rational(str(value))
+
+
 class Bounds:
     """The limits on one formula; remembers the sub-expressions that it has already looked at."""
 
@@ -192,11 +196,12 @@ class Bounds:
         value = sympy.Integer(int(digits or "0")) * sympy.Integer(10) ** power
         return Operand(self.checked(value), frozenset([float(value)]), 1)
 
-    def given(self, expression: Expr, value: float | None) -> Operand:
-        """Return the operand for an expression of the caller, which may be known to have a value."""
+    def given(self, expression: Expr) -> Operand:
+        """Return the operand for an expression of the caller."""
+        if expression.is_Rational:
+            self.checked(expression)
         self._seen.update(sympy.preorder_traversal(expression))
-        if value is None and expression.is_number:
-            value = float(expression)
+        value = float(expression) if expression.is_number else None
         return Operand(expression, frozenset([value]), 1)
 
     def checked(self, expression: sympy.Basic) -> Expr:
@@ -220,8 +225,8 @@ class Bounds:
             raise FormulaValueError("this is a complex number: a root or a logarithm of a negative number")
         if isinstance(node, sympy.Rational) and max(abs(node.p), node.q) >= _LIMIT:
             raise FormulaValueError(f"this gives a number of more than {MAX_DIGITS} digits")
-        if isinstance(node, (sympy.Pow, sympy.exp)):
-            _check_fractions(node.exp)
+        if isinstance(node, sympy.Pow) and not node.is_number and _greatest(node.exp) > MAX_EXPONENT:
+            raise FormulaValueError(f"an exponent beyond {MAX_EXPONENT:,}")
 
 
 def operate(operation: str, operands: tuple[Operand, ...], bounds: Bounds) -> Operand:
@@ -242,7 +247,7 @@ def operate(operation: str, operands: tuple[Operand, ...], bounds: Bounds) -> Op
     expressions = [operand.expression for operand in operands]
     _check_exponents(operation, expressions)
     try:
-        expression = bounds.checked(build(*expressions))
+        expression = bounds.checked(_built(operation, build, expressions))
     except (TypeError, ArithmeticError):  # SymPy compares what is infinite or complex in one of the cases
         raise FormulaValueError("a case of this has no finite real value to compare") from None
     except RecursionError:
@@ -252,6 +257,26 @@ def operate(operation: str, operands: tuple[Operand, ...], bounds: Bounds) -> Op
     elif values == {0.0} and expression.is_number:
         raise FormulaValueError("a constant too close to zero to tell it from zero")
     return Operand(expression, values, size)
+
+
+def _built(operation: str, build: Callable[..., Expr], expressions: list[Expr]) -> Expr:
+    """Build an operation; where its result hangs on the value of a constant, that is found to 30 digits.
+
+    SymPy itself would look for the sign of sin(1)**2 + cos(1)**2 - 1 for ever.
+    """
+    if operation in ("abs", "sign", "floor", "ceil", "round"):
+        (argument,) = expressions
+        if argument.is_number and not argument.is_Rational:
+            value = argument.evalf(30, maxn=100)
+            nearest = 0 if operation in ("abs", "sign") else sympy.floor(2 * value + sympy.S.Half) / 2
+            if not value.is_real or abs(value - nearest) < 1e-25 * (1 + abs(value)):
+                raise FormulaValueError(
+                    f"{operation} of a constant that is too close to a jump to tell its side"
+                )
+            if operation == "abs":
+                return argument if value > 0 else -argument
+            return build(sympy.Rational(value))
+    return build(*expressions)
 
 
 def compare(operation: str, left: Operand, right: Operand) -> Operand:
@@ -276,18 +301,15 @@ def _values(
     elif operation == "where":
         result = sets[1] if sets[0] == {1.0} else sets[2]
     else:
-        certain = all(len(values) == 1 for values in sets)
-        result = frozenset(_value(operation, to_value, case, certain) for case in itertools.product(*sets))
+        result = frozenset(_value(operation, to_value, case) for case in itertools.product(*sets))
     if len(result) > MAX_CHOICES:
         raise FormulaValueError(_TOO_MANY_CHOICES)
     return result
 
 
-def _value(
-    operation: str, to_value: Callable[..., float], case: tuple[float | None, ...], certain: bool
-) -> float | None:
-    """Return the value of one case; what is undefined is refused only if the case is certain to occur."""
-    if operation == "/" and case[1] == 0 and certain:
+def _value(operation: str, to_value: Callable[..., float], case: tuple[float | None, ...]) -> float | None:
+    """Return the value of one case; one that is undefined or out of bounds is refused, whenever it occurs."""
+    if operation == "/" and case[1] == 0:
         raise FormulaValueError("a division by zero")
     if None in case:
         return None
@@ -296,8 +318,6 @@ def _value(
     except OverflowError:
         value = math.inf
     except (ZeroDivisionError, ValueError):
-        if not certain:
-            return None
         raise FormulaValueError(_undefined(operation, case[0] or 0.0)) from None
     if abs(value) >= _LIMIT:
         raise FormulaValueError(f"this gives a number of more than {MAX_DIGITS} digits")
@@ -321,7 +341,6 @@ def _check_exponents(operation: str, expressions: list[Expr]) -> None:
     """Refuse what SymPy would multiply out: 9**(x + 10**9), (3*x)**1000, exp(10**9 * log(9 * x))."""
     if operation == "**":
         base, exponent = expressions
-        _check_fractions(exponent)
         greatest = _greatest(exponent)
         if greatest > MAX_EXPONENT:
             raise FormulaValueError(f"an exponent beyond {MAX_EXPONENT:,}")
@@ -330,19 +349,8 @@ def _check_exponents(operation: str, expressions: list[Expr]) -> None:
             raise FormulaValueError(f"this power may give a number of more than {MAX_DIGITS} digits")
     elif operation in ("exp", "sigmoid", "softplus"):
         exponent = expressions[0]
-        _check_fractions(exponent)
         if exponent.has(sympy.log) and _greatest(exponent) > MAX_EXPONENT:
             raise FormulaValueError(f"an exponent with a logarithm and a number beyond {MAX_EXPONENT:,}")
-
-
-def _check_fractions(exponent: Expr) -> None:
-    """Refuse an exponent's number with a long numerator or denominator.
-
-    SymPy takes exp(1.5957691216 x) for a power of exp(x / 10**10), and would write out a polynomial in that.
-    """
-    if any(max(abs(number.p), number.q) > MAX_FRACTION for number in exponent.atoms(sympy.Rational)):
-        remedy = "give the number a name, as a constant beside the formula"
-        raise FormulaValueError(f"an exponent with a number of more than 4 digits; {remedy}")
 
 
 def _greatest(expression: Expr) -> float:

@@ -55,16 +55,13 @@ class _Token(NamedTuple):
     position: int
 
 
-def parse_formula(
-    text: str, names: Mapping[str, sympy.Expr], values: Mapping[str, float] | None = None
-) -> sympy.Expr:
+def parse_formula(text: str, names: Mapping[str, sympy.Expr]) -> sympy.Expr:
     """Return the expression of ``text``, each name standing for the expression that ``names`` gives it.
 
     Decimal literals are exact (1.5 is 3/2).  ``max`` and ``min`` are Piecewise, the first wins a tie.
-    ``values`` of names are not put into the expression; what is undefined at them is refused (1/beta at 0).
     Raises FormulaError for anything outside the grammar or the bounds of this module.
     """
-    return _Parser(text, names, values or {}).parse()
+    return _Parser(text, names).parse()
 
 
 def formula_names(text: str) -> set[str]:
@@ -128,10 +125,9 @@ def _character_message(character: str) -> str:
 class _Parser:
     """Precedence climbing over the tokens; builds the expression on the way, operation by operation."""
 
-    def __init__(self, text: str, names: Mapping[str, sympy.Expr], values: Mapping[str, float]) -> None:
+    def __init__(self, text: str, names: Mapping[str, sympy.Expr]) -> None:
         self.text = text
         self.names = names
-        self.values = values
         self.tokens = _tokens(text)
         self.at = 0
         self.nodes = 0
@@ -255,7 +251,10 @@ class _Parser:
         if expression is None and token.text == "pi":
             expression = sympy.pi
         if expression is not None:
-            return self.bounds.given(expression, self.values.get(token.text))
+            try:
+                return self.bounds.given(expression)
+            except FormulaValueError as problem:
+                raise self.error(f"{token.text}: {problem}", token) from None
         if token.text in FUNCTIONS:
             raise self.error(f"{token.text} is a function; write {token.text}(…)", token)
         if token.text.lower() in ("nan", "inf", "infinity"):

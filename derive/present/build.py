@@ -54,6 +54,7 @@ CALLED: Final = {
     functions.softplus: (r"\operatorname{softplus}", "softplus", False),
     functions.expm1: (r"\operatorname{expm1}", "expm1", False),
     functions.log1p: (r"\operatorname{log1p}", "log1p", False),
+    functions.maximum: (r"\max", "max", False),
     functions.logcosh: (r"\log\cosh", "logcosh", False),
 }
 ROUNDED: Final = {sympy.floor: "⌊⌋", sympy.ceiling: "⌈⌉", functions.rint: "⌊⌉"}

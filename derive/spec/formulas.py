@@ -7,7 +7,7 @@ from typing import Final
 
 import sympy
 
-from derive.formula import FormulaError, formula_names, parse_formula
+from derive.formula import FormulaError, exact, formula_names, parse_formula
 from derive.library import Formula
 from derive.spec.fields import Field
 from derive.spec.names import constant_name_problem, formula_name_problem
@@ -74,14 +74,22 @@ def _read_formula(reader: Reader, table: object, path: Path, variables: tuple[st
     return formula if _check_formula(reader, formula, path, variables) else None
 
 
-def _check_formula(reader: Reader, formula: Formula, path: Path, variables: tuple[str, ...]) -> bool:
-    place = (*path, FORMULA.name)
+def formula_fault(formula: Formula, variables: tuple[str, ...]) -> FormulaError | None:
+    """Return why a formula is refused at the values of its constants, or None."""
     # Symbols get names of our own: no text of a user becomes a symbol's name.
     symbols = {name: sympy.Symbol(f"v{i}", real=True) for i, name in enumerate(variables)}
-    unknowns = {name: sympy.Symbol(f"c{i}", real=True) for i, name in enumerate(formula.constants)}
+    numbers = {name: exact(value) for name, value in formula.constants.items()}
     try:
-        parse_formula(formula.text, symbols | unknowns, formula.constants)
+        parse_formula(formula.text, symbols | numbers)
     except FormulaError as error:
+        return error
+    return None
+
+
+def _check_formula(reader: Reader, formula: Formula, path: Path, variables: tuple[str, ...]) -> bool:
+    place = (*path, FORMULA.name)
+    error = formula_fault(formula, variables)
+    if error is not None:
         offset = string_offset(reader.source.text, reader.positions.value(place), error.position)
         reader.source.report("E301", offset, f"{label(place)}: {error.message}")
         return False

@@ -11,7 +11,7 @@ from typing import Any, Final
 from derive.formula.messages import did_you_mean
 from derive.layers import LAYERS
 from derive.library import ACTIVATIONS, OPTIMIZERS, SCHEDULES, Formula
-from derive.spec.formulas import read_formulas
+from derive.spec.formulas import formula_fault, read_formulas
 from derive.spec.model import (
     AugmentationSpec,
     InlineData,
@@ -240,7 +240,7 @@ class _Loader:
         shorts = list(dict.fromkeys((*ACTIVATIONS, *SHORT_FORMS, *own)))
         if short is not None and not self.check_type(table, path, ACTIVATION.name, shorts):
             return None
-        if not read.complete:
+        if not read.complete or not self.has_values(table["type"], options, path):
             return None
         layers = [LayerSpec(table["type"], options, self.reader.place(path))]
         if short is not None:
@@ -250,6 +250,18 @@ class _Loader:
             constants = {f.name: default_value(f) for f in activation if f not in (TYPE, ACTIVATION)}
             layers.append(LayerSpec(short, constants, self.reader.place((*path, ACTIVATION.name))))
         return layers
+
+    def has_values(self, type_name: str, options: dict[str, Any], path: Path) -> bool:
+        """Report an activation whose formula has no value at the constants that its layer gives it."""
+        formula = self.activations.get(type_name) or ACTIVATIONS.get(type_name)
+        given = [key for key in options if (*path, key) in self.reader.positions.keys]
+        if formula is None or not given:
+            return True
+        fault = formula_fault(replace(formula, constants=options), ACTIVATION_VARIABLES)
+        if fault is not None:
+            place = (*path, given[0])
+            self.reader.at_key("E301", place, f"{label(path)}: {formula.text}: {fault.message}")
+        return fault is None
 
     def own(self, section: str) -> tuple[str, ...]:
         """Return the names of the user's own formulas, the refused ones too: they were reported once."""

@@ -27,7 +27,7 @@ from codegen.scalar import (
 # SymPy's functions and the computed forms' named ones, by the class's name; some are the preamble's.
 NAMES = (
     *("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "expm1", "log1p", "erf", "erfc"),
-    *("floor", "rint", "sigmoid", "softplus", "logcosh", "sign"),
+    *("floor", "rint", "sigmoid", "softplus", "logcosh", "maximum", "sign"),
 )
 FUNCTIONS = {**{name: name for name in NAMES}, "Abs": "fabs", "ceiling": "ceil"}
 CONDITION = -1  # the precedence of ? :

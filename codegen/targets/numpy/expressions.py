@@ -37,6 +37,7 @@ FUNCTIONS = {
     "tanh": "np.tanh",
     "Abs": "np.abs",
     "sign": "np.sign",
+    "maximum": "np.maximum",
     "floor": "np.floor",
     "ceiling": "np.ceil",
     "rint": "np.rint",

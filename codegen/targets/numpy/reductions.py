@@ -69,8 +69,9 @@ class Reductions(Lines):
                 if self.loop is not None or places > 1:
                     ones = f"w.places[: {f'{self.batch} * {places}' if places > 1 else self.batch}]"
                 return f"np.dot({ones}, {matrix}{f', out={out}' if out else ''})"
-        if not s.indices and s.body.is_Pow and s.body.exp == 2 and s.body.base.indices == indices:
-            return "np.vdot({0}, {0})".format(self._expression(s.body.base, indices, statement=s))
+        squared = s.body.base if s.body.is_Pow and s.body.exp == 2 else None
+        if not s.indices and isinstance(squared, Indexed) and squared.indices == indices:
+            return "np.vdot({0}, {0})".format(self._expression(squared, indices, statement=s))
         factors = arrays_first(Mul.make_args(s.body))
         if s.indices or len(factors) != 2 or len(indices) < 2:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import mpmath
@@ -114,7 +115,7 @@ def test_m14_brackets_on_the_page():
     found = records(derive_network(parse_spec(network("floor(x) + ceil(x) * round(x) * x"), "s.toml")))
     forward = next(r for r in found if "⌊" in r["text"])
     assert all(brackets in forward["text"] for brackets in ("⌊z1[n,k]⌋", "⌈z1[n,k]⌉", "⌊z1[n,k]⌉"))
-    assert r"\lfloor z^{1}_{nk} \rceil" in forward["latex"]
+    assert re.search(r"\\lfloor z\S* \\rceil", forward["latex"])
 
 
 @pytest.mark.parametrize("case", ["floor", "step_on_input"])

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from cli.using import edits_told
 from codegen.generate import MANIFEST, Generated, generate, write
 from derive.network import build_network
 from derive.spec.model import InlineData, Spec
@@ -244,4 +245,5 @@ def _program(spec: Spec, generated: Generated, folder: RunFolder, target: str) -
         raise RunError(
             f"{folder.path}: a run of another spec: {'; '.join(found)}; train anew, or with the old spec"
         )
-    return load_program(parent / generated.name, target=target)
+    with edits_told():
+        return load_program(parent / generated.name, target=target)

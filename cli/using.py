@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,16 @@ CONFUSION = ("confusion.png", "confusion.svg")
 MISTAKES = ("mistakes.png",)
 
 
+@contextlib.contextmanager
+def edits_told() -> Iterator[None]:
+    """Say on stderr, in a line, that a program which is loaded within was edited."""
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always", EditedProgramWarning)
+        yield
+    for each in noted:
+        click.echo(str(each.message), err=True)
+
+
 def open_run(path: Path, regenerate: bool = False) -> Run:
     """Return the run in a folder; an edited program is used, and said to be.
 
@@ -32,12 +43,8 @@ def open_run(path: Path, regenerate: bool = False) -> Run:
     """
     if regenerate:
         return _regenerated(path)
-    with warnings.catch_warnings(record=True) as noted:
-        warnings.simplefilter("always", EditedProgramWarning)
-        run = load_run(path)
-    for each in noted:
-        click.echo(str(each.message), err=True)
-    return run
+    with edits_told():
+        return load_run(path)
 
 
 def _regenerated(path: Path) -> Run:

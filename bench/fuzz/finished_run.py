@@ -52,7 +52,6 @@ def base() -> Path:
 
     Image.fromarray(x[0, :, :, 0]).save(root / "a.png")
     train = ("train", "small.toml", "--run-dir", "whole", "--quiet", "--checkpoint-every", "2")
-    _spare()
     for arguments in (train, *(command(name, Path("whole")) for name in ("predict", "evaluate", "handout"))):
         word, said = derive(root, arguments)
         if word != "read":
@@ -60,23 +59,29 @@ def base() -> Path:
     return root
 
 
-def _spare() -> None:
-    """Generate each program once, and draw nothing: neither depends on what is read from a folder."""
+@contextlib.contextmanager
+def spared() -> Iterator[None]:
+    """Generates each program once and draws nothing: neither depends on what is read from a folder."""
     from matplotlib.figure import Figure
 
     import cli.handout.document
     import cli.running
 
     made: dict[str, Any] = {}
-    real = cli.running.generate
+    generate, draw = cli.running.generate, Figure.savefig
 
-    def generate(spec: Any, targets: Iterable[str] = ()) -> Any:
+    def once(spec: Any, targets: Iterable[str] = ()) -> Any:
         if spec.source not in made:
-            made[spec.source] = real(spec, targets)
+            made[spec.source] = generate(spec, targets)
         return made[spec.source]
 
-    cli.running.generate = cli.handout.document.generate = generate
+    cli.running.generate = cli.handout.document.generate = once
     Figure.savefig = lambda self, file, **options: file.write(b"drawn")
+    try:
+        yield
+    finally:
+        cli.running.generate = cli.handout.document.generate = generate
+        Figure.savefig = draw
 
 
 def command(name: str, run: Path) -> tuple[str, ...]:

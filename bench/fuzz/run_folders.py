@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from bench.fuzz.finished_run import base, command, copied, derive
+from bench.fuzz.finished_run import base, command, copied, derive, spared
 from bench.fuzz.harness import campaign
 from bench.fuzz.mutations import as_text, damaged, mutated
 
@@ -95,5 +95,6 @@ def _apply(run: Path, name: str, what: bytes | str) -> None:
 
 
 if __name__ == "__main__":
-    base()
-    raise SystemExit(campaign(make, check))
+    with spared():
+        base()
+        raise SystemExit(campaign(make, check))

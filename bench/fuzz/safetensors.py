@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-from bench.fuzz.finished_run import base, command, copied, derive
+from bench.fuzz.finished_run import base, command, copied, derive, spared
 from bench.fuzz.harness import campaign
 from bench.fuzz.mutations import DTYPES, HUGE, as_text, damaged, junk, mutated
 from runtime.arrays import CHECKSUM, DIGITS, START, _digest
@@ -123,5 +123,6 @@ def _other_metadata(random: Random, metadata: dict[str, str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    base()
-    raise SystemExit(campaign(make, check))
+    with spared():
+        base()
+        raise SystemExit(campaign(make, check))

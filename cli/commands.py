@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ class DefaultGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
+            if len(args) > 1 and not args[1].startswith("-"):
+                near = difflib.get_close_matches(args[0], self.commands, n=1)
+                hint = f" Did you mean {near[0]}?" if near else " A topic or a spec stands alone."
+                raise click.UsageError(f"{args[0]!r} is no command.{hint}", ctx)
             args = ["show", *args]
         return super().parse_args(ctx, args)
 
@@ -37,6 +42,8 @@ def derive() -> None:
 
     TOPIC is a subject of the lectures (`derive list` names them), SPEC a network in a TOML file: their
     equations are printed, as LaTeX unless --format says otherwise.
+
+    Exit codes: 0 good, 1 a check failed, 2 bad usage, spec or file, 3 data or a GPU missing, 130 interrupted.
     """
 
 
@@ -87,7 +94,13 @@ def check(spec: Path, as_json: bool) -> None:
     help="cuda (or all): the CUDA program too. The NumPy program is always written, and so is each target "
     "that the folder's manifest lists already.",
 )
-@click.option("--output", type=click.Path(path_type=Path), default=Path("generated"), show_default=True)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("generated"),
+    show_default=True,
+    help="The folder above those of the specs.",
+)
 @click.option(
     "--check", "only_check", is_flag=True, help="Write nothing; exit 1 if a file is not up to date."
 )
@@ -152,7 +165,7 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, as_json: bool) ->
 @click.argument("name")
 @click.option("--force", is_flag=True, help="Write over a file that exists.")
 def new(name: str, force: bool) -> None:
-    """Write NAME.toml, a commented spec to start from."""
+    """Write NAME.toml into the current folder: a commented spec to start from."""
     from derive.spec import starter
 
     path = Path(f"{name}.toml")

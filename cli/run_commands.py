@@ -24,12 +24,20 @@ DATA = (
     help="The program that trains [default: numpy]; cuda needs CuPy and an NVIDIA GPU.",
 )
 @click.option("--data", help=DATA)
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the data sets lie.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Where the data sets lie [default: $CHAINRULE_DATA, then the user's cache].",
+)
 @click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the spec's.")
 @click.option("--batch-size", type=click.IntRange(1), help="Instead of the spec's.")
 @click.option("--seed", type=click.IntRange(0), help="Instead of the spec's.")
-@click.option("--run-dir", type=click.Path(path_type=Path), help="The run's folder [default: runs/NAME-n].")
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    help="The run's folder, new or empty [default: runs/NAME-n].",
+)
 @click.option(
     "--resume",
     is_flag=False,
@@ -56,7 +64,8 @@ def train(spec: Path, as_json: bool, quiet: bool, **options: Any) -> None:
 
     The run's folder also holds the two newest checkpoints. Ctrl-C finishes the step and saves; a second one
     ends at once. Whatever ended a run, `derive train SPEC --resume` goes on with it, in the middle of an
-    epoch too, and ends in the same parameters, byte for byte, as a run that was never cut short.
+    epoch too, and ends in the same parameters, byte for byte, as a run that was never cut short. With more
+    --epochs it goes on beyond its end, unless its learning rate is planned over all epochs (cosine).
     """
     from cli.running import train_spec
     from derive.spec import load_spec
@@ -106,7 +115,8 @@ def predict(
 ) -> None:
     """Show what a trained run takes image files for, and how pixels became its input.
 
-    The program in the run's folder RUN is run: of a stranger's folder, --regenerate runs nothing.
+    RUN is a folder that train wrote, as in runs/NAME-1. The program in it is run: of a stranger's folder,
+    --regenerate runs nothing.
     """
     from cli.using import predicted, prediction_text
 
@@ -120,7 +130,11 @@ def predict(
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", help="Other data than the run was trained on, named as for train.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the data sets lie.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Where the data sets lie [default: $CHAINRULE_DATA, then the user's cache].",
+)
 @click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
 @REGENERATE
 @JSON
@@ -134,7 +148,8 @@ def evaluate(
 ) -> None:
     """Test a trained run: accuracy, classes, confusions and the surest mistakes, with pictures.
 
-    The program in the run's folder RUN is run: of a stranger's folder, --regenerate runs nothing.
+    RUN is a folder that train wrote, as in runs/NAME-1; evaluation.json, confusion.png and mistakes.png are
+    written into it. The program in it is run: of a stranger's folder, --regenerate runs nothing.
     """
     from cli.using import evaluated, evaluation_json, evaluation_text
 

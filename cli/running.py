@@ -197,7 +197,10 @@ def _resumed(resume: str | None, run_dir: Path | None, name: str) -> Path | None
         return None
     if run_dir is not None:
         raise RunError("--run-dir is for a new run; --resume RUN goes on with one: use one of the two")
-    return Path(resume) if resume else newest_run(name)
+    where = Path(resume) if resume else newest_run(name)
+    if not where.is_dir():
+        raise RunError(f"{where}: no such folder; --resume takes the folder of a run, as in runs/NAME-1")
+    return where
 
 
 def _folder(where: Path | None, run_dir: Path | None, name: str, settings: Settings) -> RunFolder:
@@ -235,6 +238,9 @@ def _program(spec: Spec, generated: Generated, folder: RunFolder, target: str) -
     spec, with the differences.
     """
     parent = folder.path / PROGRAM
+    others = [path.parent.name for path in parent.glob(f"*/{MANIFEST}") if path.parent.name != generated.name]
+    if others:
+        raise RunError(f"{folder.path}: a run of {others[0]}, not of {generated.name}; train anew")
     try:
         before = sections(read_manifest(parent / generated.name))
     except RunError:

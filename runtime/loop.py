@@ -22,7 +22,7 @@ from runtime.metrics import Score, evaluate
 from runtime.preprocessing import fitted
 from runtime.program import Parameters, Program, State
 from runtime.progress import Progress
-from runtime.result import EpochRecord, RunResult
+from runtime.result import EpochRecord, RunResult, done
 from runtime.runfolder import RunFolder
 from runtime.settings import Settings
 from runtime.snapshot import Snapshot, Standing, all_finite, copy_values, first_bad_tensor
@@ -93,8 +93,8 @@ class Loop:
         at = moment.standing
         if at.step > self.batches.steps or at.epoch - 1 + bool(at.step) > self.settings.epochs:
             raise RunError(
-                f"{self.folder.path}: it stands at epoch {at.epoch}, step {at.step}: more than "
-                f"{self.settings.epochs} epochs of {self.batches.steps} steps; ask for more by --epochs"
+                f"{self.folder.path}: {done(at.epoch - 1, at.step)} are done, more than is asked for "
+                f"({done(self.settings.epochs, 0)}); ask for more by --epochs"
             )
         self.standing = moment.restore(self.parameters, self.best, self.state)
         shown.start(self.steps)

@@ -46,6 +46,12 @@ class EpochRecord:
         return "  ".join([*parts, f"{seconds:.1f} s"])
 
 
+def done(epochs: int, steps: int) -> str:
+    """Whole epochs, and steps of the next: "3 epochs and 20 steps"."""
+    parts = [(epochs, "epoch"), (steps, "step")]
+    return " and ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in parts if n) or "no step"
+
+
 @dataclass(frozen=True)
 class RunResult:
     """A run, done or cut short.  `history` holds every epoch, or some 500 of very many, the last included.
@@ -91,8 +97,7 @@ class RunResult:
     @property
     def when(self) -> str:
         """How far the run came: "3 epochs and 20 steps"."""
-        parts = [(self.epochs, "epoch"), (self.steps, "step")]
-        return " and ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in parts if n) or "no step"
+        return done(self.epochs, self.steps)
 
     def to_json(self) -> dict[str, Any]:
         """The run as JSON values; what is not finite becomes null."""

@@ -107,7 +107,7 @@ def read_summary(path: Path) -> dict[str, Any]:
     try:
         summary = read_json(file)
     except (FileNotFoundError, NotADirectoryError) as error:
-        what = f"no {SUMMARY} in it" if path.is_dir() else "no such folder"
+        what = f"no {SUMMARY} in it" if path.is_dir() else "no folder" if path.exists() else "no such folder"
         raise RunError(f"{path}: {what}; a run's folder is needed, as in runs/NAME-1") from error
     except OSError as error:
         raise RunError(f"{file}: cannot be read ({error.strerror or error})") from error

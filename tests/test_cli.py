@@ -82,6 +82,8 @@ def test_worked_example_takes_other_givens(derive):
         (["mse", "--form", "tensor"], "'index', 'matrix'"),
         (["train", "missing.toml"], "missing.toml"),
         (["generate"], "SPECS"),
+        (["trian", "missing.toml"], "'trian' is no command. Did you mean train?"),
+        (["softmax", "sigmoid"], "'softmax' is no command. A topic or a spec stands alone."),
     ],
 )
 def test_bad_usage_is_one_message_and_exit_2(derive, arguments, message):

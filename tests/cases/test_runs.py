@@ -178,8 +178,21 @@ def test_r4_a_rate_that_is_planned_over_all_epochs_is_refused_with_the_reason(tm
 
 def test_r4_fewer_epochs_than_are_done_are_refused(program: Program, tmp_path: Path) -> None:
     quiet(program, small_data(), SETTINGS, tmp_path / "r")
-    with pytest.raises(RunError, match="more than 2 epochs of 5 steps; ask for more by --epochs"):
+    with pytest.raises(
+        RunError, match=r"3 epochs are done, more than is asked for \(2 epochs\); ask for more by --epochs"
+    ):
         quiet(program, small_data(), replace(SETTINGS, epochs=2), tmp_path / "r", resume=True)
+
+
+def test_resumed_with_another_spec_is_refused_and_nothing_is_written(
+    derive: Derive, run: Path, trained: Path
+) -> None:
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    os.chdir(trained)
+    (trained / "other.toml").write_text(SMALL.replace('"small"', '"other"'))
+    code, _, err = derive("train", "other.toml", "--resume", run, "--quiet")
+    assert code == 2 and "a run of small, not of other" in err
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 # ---- Parameters without meaning (R5) ------------------------------------------------------------------

@@ -46,19 +46,19 @@ _MODULES: dict[str, dict[str, str]] = {
         "mse-minimum": _("the minimum of E = ½‖t − y(w)‖² over w, exactly"),
     },
     "elementwise": {
-        "sigmoid": _("σ(x) = 1/(1 + e^(−x)) and σ′ = σ(1 − σ)"),
+        "sigmoid": _("σ(x) = 1/(1 + e^(−x)) and its derivative, in x and in the output"),
         "tanh": _("tanh x and 1 − y²"),
         "relu": _("max(0, x) and its derivative"),
         "leaky-relu": _("x above 0, a tenth of it below"),
         "elu": _("x above 0, e^x − 1 below"),
-        "softplus": _("log(1 + e^x), whose derivative is σ"),
+        "softplus": _("log(1 + e^x) and its derivative"),
         "gelu": _("x Φ(x), by the error function"),
         "swish": _("x σ(x)"),
         "step": _("1 above 0, else 0: no gradient passes"),
     },
     "softmaxes": {
         "softmax": _("softmax: its full Jacobian, sum and shift invariance"),
-        "softmax-cross-entropy": _("∂E/∂z = p − t, from the Jacobian"),
+        "softmax-cross-entropy": _("δ of softmax with cross-entropy, from the Jacobian"),
     },
     "likelihood": {
         "cross-entropy": _("from the Bernoulli likelihood to the cross-entropy"),
@@ -68,7 +68,7 @@ _MODULES: dict[str, dict[str, str]] = {
         "delta": _("δ at the last layer and before it, and the weight rule"),
     },
     "layers": {
-        "bias": _("∂E/∂b = δ, the weight rule with input 1"),
+        "bias": _("the gradient of a bias: the weight rule with input 1"),
         "backprop-chain": _("x → h₁ → h₂ → h₃ → y: every δ and every update"),
         "forward-3-2-3": _("3 inputs, 2 hidden, 3 outputs: E as one formula"),
     },

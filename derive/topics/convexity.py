@@ -20,6 +20,7 @@ from derive.topics.model import Steps, Topic, TopicError, partial
 from derive.topics.plot import Curve, Plot, Points
 from derive.topics.support import givens
 from derive.topics.support.layout import chain, grid, in_words, ordered, product, rounded, row, shown
+from derive.topics.support.spoken import spoken
 
 i, n = index("i"), size("n")
 x, y, S, z = (tensor(letter, n) for letter in "xySz")
@@ -130,7 +131,8 @@ def _squares(steps: Steps, numbers: tuple[int, int]) -> None:
     first = steps.add("E", SQUARES.right, _("half the squared error of the same outputs"), (), "E")
     slope = _slope(SQUARES) * x[i]
     written = Big("sum", (("i", ""),), product(S[i] - y[i], _local(), x[i]))
-    rule = _("chain rule, with ∂S_i/∂w = S_i(1 − S_i) x_i")
+    inner_slope = f"{spoken(partial(S[i], w))} = {spoken(product(_local(), _by(w)))}"
+    rule = _("chain rule, with {slope}", slope=inner_slope)
     second = steps.add(
         partial("E", w), written, rule, (first, numbers[0]), "dE/dw", formula=Sum(slope, (i, n))
     )

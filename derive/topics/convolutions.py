@@ -24,7 +24,17 @@ from derive.present.tree import Big, Leaf, Node, Over, Plus, Ref, Related, Times
 from derive.prose import _
 from derive.topics.model import Steps, Topic, TopicError, node, partial
 from derive.topics.support.givens import allow
-from derive.topics.support.numbers import compute, element, figure, inserted, put, relation, worked
+from derive.topics.support.numbers import (
+    compute,
+    element,
+    figure,
+    inserted,
+    put,
+    relation,
+    shown_numbers,
+    worked,
+)
+from derive.topics.support.spoken import slope_of_sum
 from derive.topics.support.templates import plain_places, renamed, without
 from derive.topics.support.tensors import Array, tensor_of, whole
 
@@ -75,10 +85,10 @@ def convolution(given: Mapping[str, str]) -> Topic:
     steps = Steps(origin=0)
     _definition(steps)
     _sizes(steps)
-    _rotated(steps)
+    general, turned = _rotated(steps)
     for rank in (1, 2):
         _derivatives(steps, rank)
-    _numbers(steps, example)
+    _numbers(steps, example, general, turned)
     return steps.topic(
         "convolution",
         _("convolution"),
@@ -158,8 +168,8 @@ def _floor(inner: Node) -> Node:
     return Leaf(rf"\left\lfloor {latex.write(inner)} \right\rfloor", f"⌊{text.write(inner)}⌋")
 
 
-def _rotated(steps: Steps) -> None:
-    """The convolution is the cross-correlation with the rotated kernel."""
+def _rotated(steps: Steps) -> tuple[int, int]:
+    """The convolution is the cross-correlation with the rotated kernel; return the numbers of both."""
     steps.heading(_("Convolution and cross-correlation"))
     general = layer(1, p, True, s, d)
     first = steps.add(
@@ -181,9 +191,10 @@ def _rotated(steps: Steps) -> None:
         general.left,
         cross,
         _("the cross-correlation of x with the rotated kernel"),
-        (named, second),
+        (second, named),
         "y, cross-correlation",
     )
+    return first, named
 
 
 def _derivatives(steps: Steps, rank: int) -> None:
@@ -242,7 +253,8 @@ def _example(given: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def _numbers(steps: Steps, example: Mapping[str, Any]) -> None:
+def _numbers(steps: Steps, example: Mapping[str, Any], general: int, rotation: int) -> None:
+    """An example of the convolution, whose step is ``general``, of the kernel's rotation and derivatives."""
     steps.heading(_("In numbers"))
     x, w = example["x"], example["w"]
     step, gap, padding = example["stride"], example["dilation"], example["padding"]
@@ -258,7 +270,7 @@ def _numbers(steps: Steps, example: Mapping[str, Any]) -> None:
     kernel = put(steps, "w", w, _("its kernel"))
     turned = np.flip(w)
     rule = _("the kernel rotated by 180°")
-    rotated = worked(steps, Ref("w^r"), turned, rule, (kernel,), "w^r, worked")
+    rotated = worked(steps, Ref("w^r"), turned, rule, (rotation, kernel), "w^r, worked")
     forward = _concrete(x, w, windows)
     arrays: dict[str, Any] = compute([forward], {"x": x, "w": w})
     y = arrays["y"]
@@ -267,14 +279,17 @@ def _numbers(steps: Steps, example: Mapping[str, Any]) -> None:
     rule = _("stride {s}, dilation {d}, padding {p}", s=step, d=gap, p=before)
     if shown is not None:
         right = Related(relation(float(y[first])), shown, figure(float(y[first])))
-        steps.add(element(forward, first, steps.origin), right, rule, (given, rotated))
-    every = worked(steps, Ref("y"), y, rule, (given, kernel), "y, worked")
-    arrays[cotangent("y")] = np.ones_like(y)
+        left = element(forward, first, steps.origin)
+        steps.add(left, right, rule, (general, given, kernel, rotated))
+    worked(steps, Ref("y"), y, rule, (general, given, kernel), "y, worked")
+    seed, words = slope_of_sum(forward.left.base, *forward.free)
+    compute([seed], arrays)
     for of in ("x", "w"):
         slope = vjp(forward, of)
         compute([slope], arrays)
-        rule = _("for E = Σ y, so that ∂E/∂y = 1 everywhere")
-        worked(steps, partial("E", of), arrays[slope.name], rule, (every,), f"dE/d{of}, worked")
+        rule = _("for E = Σ y, so that {slope} everywhere", slope=words)
+        own = (general, *shown_numbers(steps, slope))
+        worked(steps, partial("E", of), arrays[slope.name], rule, own, f"dE/d{of}, worked")
 
 
 def _concrete(x: Array, w: Array, windows: tuple[Window, ...]) -> Equation:

@@ -17,6 +17,7 @@ from derive.prose import _
 from derive.topics.model import Erratum, Steps, Topic, node, partial
 from derive.topics.softmaxes import ONE, chained, entropy_steps, jacobian_steps, softmax_of
 from derive.topics.support.numbers import compute
+from derive.topics.support.spoken import primed, through, u
 from derive.topics.support.tensors import taken
 
 i, j, k = index("i"), index("j"), index("k")
@@ -94,10 +95,10 @@ def _hidden(steps: Steps, extent: Expr) -> None:
     rule = _("put in, with δ_i for ∂E/∂z_i")
     fifth = steps.add(left, opened, rule, (third, fourth))
     slope_here = adjoint(here, "z@l").equation.right / access(tensor(cotangent("a@l"), K), k)
-    sixth = steps.add(partial(a, z), slope_here, "σ′ = a(1 − a)", (second,))
-    through = Times((left, partial(a, z)))
+    sixth = steps.add(partial(a, z), slope_here, through(here, "z@l"), (second,))
+    chain = Times((left, partial(a, z)))
     rule = _("chain rule: z_k acts on E through a_k alone; δ_k is ∂E/∂z_k")
-    seventh = steps.add(_delta("l", k), through, rule, (second,))
+    seventh = steps.add(_delta("l", k), chain, rule, (second,))
     result = "delta, 3 nodes after" if three else "delta"
     steps.add(_delta("l", k), opened * slope_here, _("put in"), (fifth, sixth, seventh), result)
 
@@ -126,7 +127,7 @@ def _squared(steps: Steps) -> tuple[int, Expr]:
     a = tensor("a@L", K)
     first = steps.add("E", SQUARED.right, _("squared error"), ())
     slope = vjp(SQUARED, "a@L").right.xreplace(ONE)
-    rule = _("only the term k has a_k in it; (u²/2)′ = u")
+    rule = _("only the term k has {letter}_k in it; {slope}", letter="a", slope=primed(u**2 / 2))
     return steps.add(partial("E", a[k]), slope, rule, (first,)), slope
 
 
@@ -136,7 +137,7 @@ def _last_sigmoid(steps: Steps) -> None:
     forward = steps.add(a, last.right, _("sigmoid outputs"))
     first, slope = _squared(steps)
     local = adjoint(last, "z@L").equation.right / access(tensor(cotangent("a@L"), K), k)
-    second = steps.add(partial(a, z), local, "σ′ = a(1 − a)", (forward,))
+    second = steps.add(partial(a, z), local, through(last, "z@L"), (forward,))
     rule = _("chain rule: z_k acts on E through a_k alone")
     third = steps.add(_delta("L", k), Times((partial("E", a), partial(a, z))), rule, (forward,))
     steps.add(_delta("L", k), slope * local, _("put in"), (first, second, third), "delta, sigmoid and MSE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,14 +16,16 @@ from derive.formula import parse_formula
 from derive.index import Equation, access, cotangent, index, size, tensor
 from derive.library import ACTIVATIONS
 from derive.notation import name as name_of_symbol
+from derive.present.text import write
 from derive.present.tree import Node, Times
-from derive.prose import _, listed, parts_of
+from derive.prose import Prose, _, listed, parts_of
 from derive.rewrites import stable
 from derive.simplify import tidy
 from derive.topics.model import Erratum, Steps, Topic, TopicError, node, partial
 from derive.topics.plot import Curve, Plot
 from derive.topics.support.givens import allow
 from derive.topics.support.numbers import decimal, value_of, work
+from derive.topics.support.spoken import quotient_rule, spoken
 from derive.topics.support.tensors import Array, tensor_of
 
 k, K = index("k"), size("K")
@@ -30,14 +33,22 @@ X, Y = tensor("x", K), tensor("y", K)
 x, y = Symbol("x", real=True), Symbol("y", real=True)
 ONE_X, ONE_Y, SLOPE = access(tensor("x")), access(tensor("y")), access(tensor("slope"))
 SCALAR: dict[Expr, Expr] = {X[k]: x, Y[k]: y}
+_CALLED = re.compile(r"(\w+)\(")  # the functions of a formula
 MOST = 6  # points in one example
 NOTES = {
-    "relu": _("At x = 0 the derivative does not exist; 0 is chosen there, as the frameworks do."),
-    "leaky-relu": _("At x = 0 the derivative does not exist; the slope below 0 is chosen there."),
-    "elu": _(
-        "At x = 0 the derivative from the left is α, from the right 1: they agree for α = 1, the usual one."
+    "relu": _(
+        "At x = 0 the derivative does not exist; {chosen} is chosen there, as PyTorch, JAX, Keras, MLX, "
+        "tinygrad and MyGrad do."
     ),
-    "step": _("The derivative is 0 wherever it exists, so that no gradient passes: a step is forward only."),
+    "leaky-relu": _("At x = 0 the derivative does not exist; {chosen}, the slope below 0, is chosen there."),
+    "elu": _(
+        "At x = 0 the derivative from the left is {left}, from the right {right}: they agree for α = 1, the "
+        "usual one."
+    ),
+    "step": _(
+        "Where the derivative exists it is {chosen}, so that no gradient passes: a step may stand only where "
+        "nothing before it is trained."
+    ),
 }
 
 
@@ -70,7 +81,7 @@ def _topic(name: str) -> Callable[[Mapping[str, str]], Topic]:
         first = steps.add("y", template.right.xreplace(SCALAR), _("definition"), result="y")
         number = _derivative(steps, template, first)
         steps.plots.append(_picture(name, steps, constants))
-        notes: list[str | Erratum] = [NOTES[name]] if name in NOTES else []
+        notes: list[str | Erratum] = [_at_kink(NOTES[name], steps)] if name in NOTES else []
         notes += [
             _(
                 "{name} is {value}; --given {option}=… takes another.",
@@ -112,15 +123,30 @@ def _derivative(steps: Steps, template: Equation, first: int) -> int:
     else:
         short, used = stable(tidy(local))
         if best.has(y) and _scalar(short) not in (raw, best):
-            by = listed(_("simplified"), *used)
+            by = listed(_("simplified"), *_seen(used, short, local))
             second = last = steps.add(left, _scalar(short), by, (second,), "dy/dx")
     if best.has(y):
         rule = _("y put in: the derivative through the output")
         steps.add(left, best, rule, (first, last), "dy/dx through y")
     elif best != raw:
-        by = listed(_("simplified"), *parts_of(found.rule)[1:])
+        by = listed(_("simplified"), *_seen(parts_of(found.rule)[1:], best, raw))
         second = steps.add(left, best, by, (last,), "dy/dx")
     return second
+
+
+def _seen(used: tuple[str, ...], found: Expr, before: Expr) -> tuple[str, ...]:
+    """Return the rewrites that show on the page: they change which functions stand there."""
+    after, first = (set(_CALLED.findall(write(node(e)))) for e in (found, before))
+    return used if after != first else ()
+
+
+def _at_kink(note: Prose, steps: Steps) -> Prose:
+    """Return a note with the derivative at 0: what is chosen there, and what it is on both sides."""
+    slope = steps.formulas["dy/dx"]
+    step = Symbol("h", positive=True)
+    left, right = (sympy.limit(slope.subs(x, side * step), step, 0) for side in (-1, 1))
+    values = {"chosen": slope.subs(x, 0), "left": left, "right": right}
+    return Prose(note.template, {key: spoken(value) for key, value in values.items()})
 
 
 def _split(right: Expr, raw: Expr) -> Node | None:
@@ -146,7 +172,7 @@ def _by_quotient(steps: Steps, right: Expr, raw: Expr) -> int:
     if sympy.simplify((opened - raw).rewrite(sympy.exp)) != 0:
         raise AssertionError(f"the derivative of {right} is {raw}")
     left = partial("y", "x", True)
-    second = steps.add(left, opened, _("quotient rule (u/v)′ = (u′v − uv′)/v²"), (first,))
+    second = steps.add(left, opened, _("quotient rule: {rule}", rule=quotient_rule()), (first,))
     return steps.add(left, raw, _("the second part over the first: 1 − (u/v)²"), (second,), "dy/dx")
 
 
@@ -166,8 +192,8 @@ def _worked(steps: Steps, points: Array, constants: Mapping[str, Rational], numb
     for point in points:
         arrays: dict[str, Any] = {"x": np.float64(point)}
         at = decimal(float(point))
-        (first,) = work(steps, value, arrays, (1,), f"y at {at}", node("y"))
-        work(steps, slope, arrays, (number, first), f"dy/dx at {at}", partial("y", "x", True))
+        work(steps, value, arrays, (1,), f"y at {at}", node("y"))
+        work(steps, slope, arrays, (number,), f"dy/dx at {at}", partial("y", "x", True))
 
 
 def _letters(constants: Mapping[str, Rational]) -> dict[Expr, Expr]:

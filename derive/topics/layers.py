@@ -31,6 +31,7 @@ from derive.topics.deltas import E, J, K, dense, weight_rule
 from derive.topics.model import Erratum, Steps, Topic, TopicError, node, partial
 from derive.topics.softmaxes import ONE
 from derive.topics.support.numbers import compute, decimal, put, work
+from derive.topics.support.spoken import primed, slope, through, u
 from derive.topics.support.tensors import Array, taken
 
 i, j, k = index("i"), index("j"), index("k")
@@ -53,7 +54,7 @@ def bias(given: Mapping[str, str]) -> Topic:
     steps.heading(_("By the chain rule"))
     way = Times((partial("E", here.left), partial(here.left, access(tensor("b@l", K), k))))
     second = steps.add(left, way, _("chain rule: b_k is read by z_k alone"), (1,))
-    steps.add(left, own.right, _("∂z_k/∂b_k = 1: the same"), (first, second), "dE/db")
+    steps.add(left, own.right, _("{slope}: the same", slope=slope(here, "b@l")), (first, second), "dE/db")
     steps.heading(_("In a batch"))
     batch = Equation(
         tensor("z@l", N, K)[n, k],
@@ -64,7 +65,7 @@ def bias(given: Mapping[str, str]) -> Topic:
     rule = _("chain rule: b_k is read by every example")
     fourth = steps.add(left, Big("sum", (("n", ""),), each), rule, (third,))
     summed = vjp(batch, "b@l")
-    steps.add(left, summed.right, "∂z_nk/∂b_k = 1", (fourth,), "dE/db, batch")
+    steps.add(left, summed.right, slope(batch, "b@l"), (fourth,), "dE/db, batch")
     return steps.topic("bias", _("the bias rule"))
 
 
@@ -85,10 +86,10 @@ def backprop_chain(given: Mapping[str, str]) -> Topic:
     rate = Symbol("lambda", positive=True)
     for layer in range(4, 0, -1):
         weight = access(tensor(f"w{layer}"))
-        slope = cotangent(f"w{layer}")
-        gradient = node(slopes[slope].right)
+        own = cotangent(f"w{layer}")
+        gradient = node(slopes[own].right)
         step = Plus(((False, node(weight)), (True, Times((node(rate), gradient)))))
-        because = (places[slope],)
+        because = (places[own],)
         places[f"w{layer}"] = steps.add(weight, step, _("gradient descent"), because, relation="←")
     if numbers:
         _chain_numbers(steps, forward, slopes, places, numbers)
@@ -120,22 +121,22 @@ def _chain_backward(steps: Steps, forward: list[Equation], places: dict[str, int
     steps.heading(_("Backward"))
     loss = forward[-1]
     incoming = vjp(loss, "y").right.xreplace(ONE)
-    reached = steps.add(partial("E", access(tensor("y"))), incoming, "(u²/2)′ = u", (places["E"],))
+    reached = steps.add(partial("E", access(tensor("y"))), incoming, primed(u**2 / 2), (places["E"],))
     slopes: dict[str, Equation] = {}
     for layer in range(4, 0, -1):
         line, curve = forward[2 * layer - 2], forward[2 * layer - 1]
         h, z = curve.left, line.left
         seed = access(tensor(cotangent(NAMES[layer])))
         found = adjoint(curve, f"z{layer}").equation
-        rule = "σ′ = y(1 − y)" if layer == 4 else f"σ′ = h{layer}(1 − h{layer})"
+        rule = through(curve, f"z{layer}")
         local = steps.add(partial(h, z), found.right / seed, rule, (places[NAMES[layer]],))
         own = Equation(access(tensor(cotangent(f"z{layer}"))), found.right.xreplace({seed: incoming}))
-        rule = _("chain rule: ∂E/∂z = ∂E/∂h ∂h/∂z")
+        rule = _("chain rule: ∂E/∂h times ∂h/∂z")
         places[own.name] = steps.add(own.left, own.right, rule, (reached, local), f"delta{layer}")
         gradient = vjp(line, f"w{layer}")
         left = partial("E", access(tensor(f"w{layer}")))
         rule = _("chain rule: z is the weight times its input")
-        because = (places[own.name], places[f"z{layer}"])
+        because = (places[f"z{layer}"], places[own.name])
         places[gradient.name] = steps.add(left, gradient.right, rule, because, f"dE/dw{layer}")
         slopes |= {own.name: own, gradient.name: gradient}
         before = vjp(line, NAMES[layer - 1])
@@ -159,20 +160,19 @@ def _chain_numbers(
     rate = float(numbers.get("rate", RATE))
     arrays: dict[str, Any] = {**{name: np.float64(v) for name, v in CHAIN.items()}, **numbers, "lambda": rate}
     chosen = {name: _("given") if name in numbers else _("chosen") for name in (*CHAIN, "rate")}
-    shown = {name: put(steps, name, arrays[name], chosen[name]) for name in CHAIN}
+    for name in CHAIN:
+        put(steps, name, arrays[name], chosen[name])
     put(steps, "lambda", rate, chosen["rate"])
     for equation in (*forward, *slopes.values()):
-        because = (places[equation.name], *(shown[r] for r in equation.reads() if r in shown))
         weight = differentiated(equation.name)
         left = partial("E", access(tensor(weight))) if weight else None
         result = f"{plain_name(equation.name)}, worked"
-        (shown[equation.name],) = work(steps, equation, arrays, because, result, left)
+        work(steps, equation, arrays, (places[equation.name],), result, left)
     for layer in range(4, 0, -1):
         weight = access(tensor(f"w{layer}"))
-        slope = access(tensor(cotangent(f"w{layer}")))
-        moved = Equation(access(tensor(f"w{layer}'")), weight - Symbol("lambda", positive=True) * slope)
-        because = (places[f"w{layer}"], shown[cotangent(f"w{layer}")])
-        work(steps, moved, arrays, because, f"w{layer}, after one step", node(weight))
+        gradient = access(tensor(cotangent(f"w{layer}")))
+        moved = Equation(access(tensor(f"w{layer}'")), weight - Symbol("lambda", positive=True) * gradient)
+        work(steps, moved, arrays, (places[f"w{layer}"],), f"w{layer}, after one step", node(weight))
 
 
 # ---- Three layers as one formula -------------------------------------------------------------------------
@@ -222,13 +222,11 @@ def forward_3_2_3(given: Mapping[str, str]) -> Topic:
         steps.heading(_("In numbers"))
         arrays = {**{name: np.array(v, dtype=float) for name, v in START.items()}, **numbers}
         chosen = {name: _("given") if name in numbers else _("chosen") for name in SHAPES}
-        shown = {name: put(steps, _letter(name), arrays[name], chosen[name]) for name in SHAPES}
+        for name in SHAPES:
+            put(steps, _letter(name), arrays[name], chosen[name])
         arrays["a0"] = arrays.pop("x")
-        shown["a0"] = shown["x"]
         for equation in equations:
-            because = (places[equation.name], *(shown[r] for r in equation.reads()))
-            added = work(steps, equation, arrays, because, f"{equation.name}, worked")
-            shown[equation.name] = added[-1]
+            work(steps, equation, arrays, (places[equation.name],), f"{equation.name}, worked")
     return steps.topic("forward-3-2-3", _("3 inputs, 2 hidden nodes, 3 outputs"), _repeated_index(equations))
 
 

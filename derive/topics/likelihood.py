@@ -18,6 +18,7 @@ from derive.prose import _
 from derive.simplify import tidy
 from derive.topics.model import Erratum, Steps, Topic, TopicError, node, partial
 from derive.topics.support.numbers import decimal, put, work
+from derive.topics.support.spoken import primed, slope, through, u
 from derive.topics.support.tensors import needed, same_shape, taken
 
 i, n = index("i"), size("n")
@@ -49,7 +50,8 @@ def cross_entropy(given: Mapping[str, str]) -> Topic:
     entropy = Equation(E, -Sum(opened, (i, n)))
     fourth = steps.add("E", entropy.right, _("times −1: the most likely p has the least E"), (third,), "E")
     slope = vjp(entropy, "p").right.xreplace(SEED)
-    rule = _("derivative: only the term i has p_i in it; (log(1 − p))′ = −1/(1 − p)")
+    letter = Symbol("p")
+    rule = _("derivative: only the term i has p_i in it; {slope}", slope=primed(log(1 - letter), letter))
     fifth = steps.add(partial("E", p[i]), slope, rule, (fourth,))
     short = sympy.factor(sympy.together(slope))
     steps.add(partial("E", p[i]), short, _("over one denominator"), (fifth,), "dE/dp_i")
@@ -70,10 +72,11 @@ def _entropy_numbers(
 ) -> None:
     steps.heading(_("In numbers"))
     arrays: dict[str, Any] = dict(numbers)
-    given = tuple(put(steps, name, numbers[name], _("given")) for name in ("p", "y"))
-    work(steps, entropy, arrays, (because[0], *given), "E, worked")
+    for name in ("p", "y"):
+        put(steps, name, numbers[name], _("given"))
+    work(steps, entropy, arrays, (because[0],), "E, worked")
     gradient = Equation(tensor(cotangent("p"), n)[i], slope)
-    work(steps, gradient, arrays, (because[1], *given), "dE/dp, worked")
+    work(steps, gradient, arrays, (because[1],), "dE/dp, worked")
 
 
 def _erratum(term: Expr) -> Erratum:
@@ -117,29 +120,33 @@ def logistic(given: Mapping[str, str]) -> Topic:
     cost = Equation(C, -Sum(sympy.Add(*halves), (i, n)))
     third = steps.add("C", cost.right, _("cost: the cross-entropy"), (second,), "C")
     local = adjoint(curve, "z").equation.right / access(tensor(cotangent("S"), n), i)
-    slope = steps.add(partial(S[i], z[i]), local, "σ′ = S(1 − S)", (second,))
-    total, both = _halves(steps, halves, local, (third, slope))
+    in_output = through(curve, "z")
+    slope = steps.add(partial(S[i], z[i]), local, in_output, (second,))
+    total, both = _halves(steps, halves, local, in_output, (third, slope))
     rule = _("both halves added, with the minus of C; y S cancels")
     number = steps.add(partial("C", z[i]), total, rule, both, "dC/dz")
     gradients = [_gradient(steps, line, letter, total, (first, number)) for letter in (b, w)]
     rate = Symbol("learning_rate", positive=True)
-    for letter, (_gradient_of, own) in zip((b, w), gradients, strict=True):
+    updates = [
         steps.add(letter, _update(letter, rate), _("gradient descent"), (own,), relation="←")
+        for letter, (_gradient_of, own) in zip((b, w), gradients, strict=True)
+    ]
     if numbers:
-        _logistic_numbers(steps, (line, curve, cost), gradients, (first, second, third), numbers)
+        _logistic_numbers(steps, (line, curve, cost), gradients, updates, (first, second, third), numbers)
     return steps.topic("logistic", _("logistic regression"))
 
 
 def _halves(
-    steps: Steps, halves: tuple[Expr, Expr], local: Expr, because: tuple[int, int]
+    steps: Steps, halves: tuple[Expr, Expr], local: Expr, in_output: str, because: tuple[int, int]
 ) -> tuple[Expr, tuple[int, ...]]:
-    """Both terms of the cost in z; returns ∂C/∂z of one example, and the numbers of the two."""
+    """Both terms of the cost in z, σ′ ``in_output``; returns ∂C/∂z of one example, and their numbers."""
     found, numbers = [], []
     for half in halves:
         outer = sympy.diff(half, S[i])
         left = partial(node(half), z[i])
         chain = Times((node(outer), node(local)))
-        at = steps.add(left, chain, _("chain rule: (log u)′ = 1/u, σ′ = S(1 − S)"), because)
+        rule = _("chain rule: {outer}, {inner}", outer=primed(log(u)), inner=in_output)
+        at = steps.add(left, chain, rule, because)
         short = sympy.cancel(outer * local)
         rule = _("S cancels") if outer.has(1 / S[i]) else _("1 − S cancels")
         numbers.append(steps.add(left, tidy(short), rule, (at,)))
@@ -161,9 +168,8 @@ def _gradient(
     if vjp(line, name).right.body / access(tensor(cotangent("z"), n), i) != factor:
         raise AssertionError(f"∂z/∂{name} is {vjp(line, name)}")
     behind = [node(factor)] if factor != 1 else []
-    rules = {"b": "∂z_i/∂b = 1", "w": "∂z_i/∂w = x_i"}
     one = Big("sum", (("i", ""),), Times((node(total), *behind)) if behind else node(total))
-    inserted = steps.add(left, one, rules[name], (chained,))
+    inserted = steps.add(left, one, slope(line, name), (chained,))
     minus = Big("sum", (("i", ""),), Times((node(y[i] - S[i]), *behind)) if behind else node(y[i] - S[i]))
     negative = Plus(((True, minus),))
     rule = _("the minus in front, as the lecture writes it")
@@ -179,6 +185,7 @@ def _logistic_numbers(
     steps: Steps,
     equations: tuple[Equation, ...],
     gradients: list[tuple[Equation, int]],
+    updates: list[int],
     because: tuple[int, ...],
     numbers: Mapping[str, Any],
 ) -> None:
@@ -191,18 +198,18 @@ def _logistic_numbers(
         "learning_rate": rate,
     }
     chosen = {name: _("given") if name in numbers else _("chosen") for name in ("x", "y", "w", "b", "rate")}
-    given = tuple(put(steps, name, arrays[name], chosen[name]) for name in ("x", "y", "w", "b"))
+    for name in ("x", "y", "w", "b"):
+        put(steps, name, arrays[name], chosen[name])
     put(steps, "learning_rate", rate, chosen["rate"])
-    at: tuple[int, ...] = given
     for equation, number in zip(equations, because, strict=True):
-        at = work(steps, equation, arrays, (number, *at), f"{equation.name}, worked")
-    for gradient, number in gradients:
+        work(steps, equation, arrays, (number,), f"{equation.name}, worked")
+    for (gradient, number), update in zip(gradients, updates, strict=True):
         result = f"dC/{plain_name(gradient.name)}, worked"
-        own = work(steps, gradient, arrays, (number, *at), result, _left(gradient))
+        work(steps, gradient, arrays, (number,), result, _left(gradient))
         name = str(primal(gradient.name))
         letter = access(tensor(name))
         moved = Equation(access(tensor(f"{name}'")), letter - Symbol("learning_rate") * gradient.left)
-        work(steps, moved, arrays, own, f"{name}, after one step", node(letter))
+        work(steps, moved, arrays, (update,), f"{name}, after one step", node(letter))
 
 
 def _left(gradient: Equation) -> Node:

@@ -101,6 +101,7 @@ class Steps:
         self.formulas: dict[str, Expr] = {}
         self.plots: list[Plot] = []
         self.headings: dict[int, str] = {}
+        self.shown: dict[str, dict[tuple[int, ...], int]] = {}  # the steps with a tensor's numbers, by place
 
     def heading(self, text: str) -> None:
         """Put a heading above the steps that follow; plain words, for every format writes it as it is."""
@@ -118,12 +119,13 @@ class Steps:
     ) -> int:
         """Add a step and return its number; ``result`` names it among the results.
 
+        ``because`` numbers the steps that it follows from, what is differentiated first.
         ``formula`` is the right side as an expression where that is laid out already.
         """
         number = len(self.entries) + 1
         shown = Line(counted(node(left), self.origin), relation, counted(node(right), self.origin))
         role = "result" if result else "step"
-        numbers = tuple(sorted(set(because)))
+        numbers = tuple(dict.fromkeys(because))
         self.entries.append(Entry(number, role, result or "step", shown, "", numbers, rule))
         if isinstance(right, Expr):
             formula = right

@@ -12,14 +12,16 @@ from sympy import Expr
 from derive.adjoint import adjoint_equation, named
 from derive.compact import compact_gradient, cotangents, inlined, standardized
 from derive.differentiate import vjp
-from derive.index import Equation, Sum, access, cotangent, index, primal, size, tensor
+from derive.index import Equation, Sum, access, accesses, cotangent, index, name_of, primal, size, tensor
 from derive.layers import LAYERS
+from derive.layers.batch_norm import epsilon
 from derive.layers.layer import Forward, features
 from derive.present.tree import Node, Plus, Times
-from derive.prose import _
+from derive.prose import _, listed
 from derive.simplify import tidy
 from derive.topics.model import Steps, Topic, TopicError, node, partial
-from derive.topics.support.numbers import compute, decimal, put, work, worked
+from derive.topics.support.numbers import compute, decimal, put, shown_numbers, work, worked
+from derive.topics.support.spoken import primed, slope, spoken
 from derive.topics.support.templates import without
 from derive.topics.support.tensors import same_shape, taken
 
@@ -43,7 +45,7 @@ def batch_norm(given: Mapping[str, str]) -> Topic:
     slopes = _long(steps, equations, numbers)
     compact = _compact(steps, equations, slopes)
     _evaluation(steps, layer)
-    _worked(steps, equations, compact, found)
+    _worked(steps, equations, compact, slopes[cotangent("mu")], found)
     return steps.topic(
         "batch-norm",
         _("batch normalization"),
@@ -84,32 +86,43 @@ def _long(steps: Steps, equations: tuple[Equation, ...], numbers: Mapping[str, i
     """Every cotangent by the chain rule, each intermediate explained; returns them by name."""
     steps.heading(_("The gradient, long form"))
     mean, variance, normal, output = equations
-    found: dict[str, int] = {}
+    places = dict(numbers)
     rules = {
         "gamma": _("γ is read by every y_n: the sum over the batch"),
         "beta": _("β is read by every y_n: the sum over the batch"),
         "xhat": _("chain rule: x̂_n is read by y_n alone"),
     }
     for name, rule in rules.items():
-        slope = vjp(output, name)
-        found[name] = steps.add(_left(slope), slope.right, rule, (numbers["y"],), f"dE/d{name}")
+        found = vjp(output, name)
+        because = _because(places, found.right, output)
+        places[found.name] = steps.add(_left(found), found.right, rule, because, f"dE/d{name}")
     local = vjp(normal, "v").right.body / access(tensor(cotangent("xhat"), *normal.left.base.shape), n)
-    rule = _("(v + ε)^(−1/2) derived: −1/2 (v + ε)^(−3/2)")
-    power = steps.add(partial(normal.left, variance.left), local, rule, (numbers["xhat"],))
+    root = 1 / sympy.sqrt(variance.left + epsilon)
+    rule = _("power rule: {slope}", slope=primed(root, variance.left))
+    because = _because(places, local, normal)
+    power = steps.add(partial(normal.left, variance.left), local, rule, because)
     of_v = vjp(normal, "v")
     rule = _("chain rule over the batch: every x̂_n reads v")
-    found["v"] = steps.add(_left(of_v), of_v.right, rule, (found["xhat"], power), "dE/dv")
+    because = (*_because(places, of_v.right, normal), power)
+    places[of_v.name] = steps.add(_left(of_v), of_v.right, rule, because, "dE/dv")
     direct, inner = vjp(normal, "mu"), vjp(variance, "mu")
     both = Plus((*_terms(direct.right), *_terms(tidy(inner.right))))
     rule = _("chain rule in two parts: μ is read by every x̂_n, and once more inside of v")
-    second = steps.add(_left(direct), both, rule, (found["xhat"], found["v"]))
+    because = _because(places, direct.right + inner.right, normal, variance)
+    second = steps.add(_left(direct), both, rule, because)
     x, mu = _sample(normal), mean.left
     rule = _("deviations from a mean sum to 0: Σ x_n − N μ = 0")
-    none = steps.add(Sum(mu - x, (n, N)), sympy.S.Zero, rule, (numbers["mu"],))
+    none = steps.add(Sum(mu - x, (n, N)), sympy.S.Zero, rule, (places["mu"],))
     rule = _("the part through v is 0; what is left: how far all x̂_n move together")
-    found["mu"] = steps.add(_left(direct), direct.right, rule, (second, none), "dE/dmu")
-    _three_ways(steps, equations, found)
+    places[direct.name] = steps.add(_left(direct), direct.right, rule, (second, none), "dE/dmu")
+    _three_ways(steps, equations, places)
     return {cotangent("v"): of_v, cotangent("mu"): direct}
+
+
+def _because(places: Mapping[str, int], right: Expr, *differentiated: Equation) -> tuple[int, ...]:
+    """Return the steps of what was differentiated, then those of what stands on the right side."""
+    reads = sorted({name_of(read.base) for read in accesses(right)} & places.keys())
+    return (*(places[e.name] for e in differentiated), *sorted(places[name] for name in reads))
 
 
 def _left(slope: Equation) -> Node:
@@ -125,17 +138,18 @@ def _sample(equation: Equation) -> Expr:
     return access(equation.reads()["x"], n)
 
 
-def _three_ways(steps: Steps, equations: tuple[Equation, ...], found: Mapping[str, int]) -> None:
+def _three_ways(steps: Steps, equations: tuple[Equation, ...], places: Mapping[str, int]) -> None:
     mean, variance, normal, _output = equations
     x = _sample(normal)
     ways = (normal, variance, mean)
     products = tuple((False, Times((_whole(way), partial(way.left, x)))) for way in ways)
     left = partial("E", x)
     rule = _("chain rule in three parts: x_n is read by its own x̂_n, by v and by μ")
-    opened = steps.add(left, Plus(products), rule, tuple(sorted(found.values()))[-3:])
+    because = (*(places[way.name] for way in ways), *(places[cotangent(way.name)] for way in ways))
+    opened = steps.add(left, Plus(products), rule, because)
     total = _long_form(equations)
-    rule = _("∂x̂_n/∂x_n = 1/√(v + ε), ∂v/∂x_n = 2 (x_n − μ)/N, ∂μ/∂x_n = 1/N")
-    steps.add(left, total.right, rule, (opened,), "dE/dx, long")
+    slopes = listed(*(slope(way, "x") for way in ways))
+    steps.add(left, total.right, slopes, (opened, *(places[way.name] for way in ways)), "dE/dx, long")
 
 
 def _whole(equation: Equation) -> Node:
@@ -167,7 +181,7 @@ def _compact(steps: Steps, equations: tuple[Equation, ...], slopes: Mapping[str,
     of_v = slopes[cotangent("v")]
     short = named(Equation(of_v.left, sympy.factor_terms(tidy(form.identities(tidy(of_v.right))))))
     rule = _("x_n − μ = x̂_n √(v + ε) put in")
-    second = steps.add(_left(of_v), short.right, rule, (shift, _number(steps, "dE/dv")))
+    second = steps.add(_left(of_v), short.right, rule, (_number(steps, "dE/dv"), shift))
     long = _long_form(equations)
     whole = named(Equation(long.left, tidy(form.identities(tidy(inlined(long.right, slopes))))))
     rule = _("∂E/∂v, ∂E/∂μ and x_n − μ put in; √(v + ε) is common to all three")
@@ -175,13 +189,14 @@ def _compact(steps: Steps, equations: tuple[Equation, ...], slopes: Mapping[str,
         _left(long),
         whole.right,
         rule,
-        (shift, second, _number(steps, "dE/dmu"), _number(steps, "dE/dx, long")),
+        (_number(steps, "dE/dx, long"), _number(steps, "dE/dmu"), shift, second),
     )
     normal = vjp(equations[-1], "xhat")
     last = named(Equation(long.left, tidy(inlined(whole.right, {cotangent("xhat"): normal}))))
     if sympy.simplify(sympy.expand(last.right - named(found.equation).right)) != 0:
         raise AssertionError(f"{last} is not {found.equation}")
-    rule = _("∂E/∂x̂_n = γ ∂E/∂y_n; less its mean, and less its part along x̂")
+    put_in = f"{spoken(_left(normal))} = {spoken(normal.right)}"
+    rule = _("{slope} put in; less its mean, and less its part along x̂", slope=put_in)
     steps.add(_left(long), found.equation.right, rule, (third, _number(steps, "dE/dxhat")), "dE/dx, compact")
     return found.equation
 
@@ -198,8 +213,9 @@ def _evaluation(steps: Steps, layer: Forward) -> None:
         _("and a running variance; N/(N − 1) makes the variance of a sample unbiased"),
     )
     numbers = []
-    for equation, rule in zip(map(_one, layer.running), rules, strict=True):
-        numbers.append(steps.add(equation.left, equation.right, rule, relation="←"))
+    for equation, rule, kept in zip(map(_one, layer.running), rules, ("mu", "v"), strict=True):
+        because = (_number(steps, kept),)
+        numbers.append(steps.add(equation.left, equation.right, rule, because, relation="←"))
     (equation,) = map(_one, layer.evaluation or ())
     rule = _("evaluation: the running mean and variance instead of those of the batch")
     first = steps.add(equation.left, equation.right, rule, tuple(numbers), "y, evaluation")
@@ -212,25 +228,30 @@ def _evaluation(steps: Steps, layer: Forward) -> None:
 
 
 def _worked(
-    steps: Steps, equations: tuple[Equation, ...], compact: Equation, found: Mapping[str, Any]
+    steps: Steps,
+    equations: tuple[Equation, ...],
+    compact: Equation,
+    direct: Equation,
+    found: Mapping[str, Any],
 ) -> None:
+    """Forward, then every cotangent: that of μ as it is in the end, that of x in both forms."""
     steps.heading(_("In numbers"))
     arrays: dict[str, Any] = {cotangent("y") if name == "dy" else name: found[name] for name in EXAMPLE}
-    given = [put(steps, name, value, _("an example")) for name, value in arrays.items()]
-    because: tuple[int, ...] = (given[0],)
-    known = cotangents(equations, adjoint_equation)
+    for name, value in arrays.items():
+        put(steps, name, value, _("an example"))
+    long = cotangents(equations, adjoint_equation)
+    known = {**long, cotangent("x"): compact, cotangent("mu"): direct}
     results = {e.name: e.name for e in equations}
     results |= {cotangent(name): f"dE/d{name}" for name in ("xhat", "v", "mu")}
     for equation in (*equations, *(known[cotangent(name)] for name in ("xhat", "v", "mu"))):
         result = results[equation.name]
-        from_ = (_number(steps, result), *because[-1:])
-        because = work(steps, equation, arrays, from_, f"{result}, worked")
+        work(steps, equation, arrays, (_number(steps, result),), f"{result}, worked")
     for equation, rule, name in (
-        (known[cotangent("x")], _("the long form with the numbers"), "long"),
-        (compact, _("the compact form with the numbers: the same"), "compact"),
+        (long[cotangent("x")], _("the long form with the numbers"), "long"),
+        (known[cotangent("x")], _("the compact form with the numbers: the same"), "compact"),
     ):
         compute([equation], arrays)
-        own = (_number(steps, f"dE/dx, {name}"), *because[-1:])
+        own = (_number(steps, f"dE/dx, {name}"), *shown_numbers(steps, equation))
         worked(steps, partial("E", "x"), arrays[cotangent("x")], rule, own, f"dE/dx, {name}, worked")
 
 

@@ -18,7 +18,9 @@ from derive.topics.plot import Curve, Plot, Points
 from derive.topics.support import givens
 from derive.topics.support.layout import chain, exact, laid, ordered, row, shown, sign_of, total
 from derive.topics.support.points import Data, i, n, points
+from derive.topics.support.spoken import primed
 
+EPSILON: Final = Symbol("epsilon")
 x, y, error = tensor("x", n), tensor("y", n), tensor("epsilon", n)
 alpha, beta = access(tensor("alpha")), access(tensor("beta"))
 alpha_hat, beta_hat = access(tensor("alphahat")), access(tensor("betahat"))
@@ -67,7 +69,7 @@ def cost(steps: Steps, letter: str) -> Cost:
         number = steps.add(
             partial(letter_node(letter), parameter),
             laid(slope, AS_WRITTEN),
-            _("chain rule: the derivative of ε² is 2ε, times that of ε"),
+            _("chain rule: {slope}, times the derivative of ε", slope=primed(EPSILON**2, EPSILON)),
             (third, local),
             f"d{letter}/d{name}",
             formula=slope.xreplace({error[i]: RESIDUAL}),

@@ -15,7 +15,8 @@ from derive.prose import _
 from derive.rewrites import ONE_HOT, one_hot_sums
 from derive.simplify import tidy
 from derive.topics.model import Steps, Topic, TopicError, node, partial
-from derive.topics.support.numbers import decimal, put, value_of, work, worked
+from derive.topics.support.numbers import decimal, put, shown_numbers, value_of, work, worked
+from derive.topics.support.spoken import primed, quotient_rule, u
 from derive.topics.support.tensors import needed, same_shape, taken
 
 i, j, k, K = index("i"), index("j"), index("k"), size("K")
@@ -64,7 +65,7 @@ def jacobian_steps(steps: Steps, forward: Equation, first: int) -> tuple[int, Ex
     one = steps.add(partial(above, z[j]), jacobian(Equation(tensor("u", K)[i], above)), rule)
     rule = _("Kronecker delta picks k = j")
     two = steps.add(partial(below, z[j]), _gradient(Equation(access(tensor("v")), below), z), rule)
-    rule = _("quotient rule: (u/v)′ = u′/v − uv′/v²")
+    rule = _("quotient rule: {rule}", rule=quotient_rule(apart=True))
     third = steps.add(partial(forward.left, z[j]), raw, rule, (first, one, two))
     found = in_output(raw, forward)
     rule = _("{letter} put in for e^z over the sum", letter=name_of(forward.left.base).partition("@")[0])
@@ -146,12 +147,12 @@ def _softmax_numbers(
     steps.heading(_("In numbers"))
     first, number = because
     arrays: dict[str, Any] = {"z": logits}
-    given = put(steps, "z", logits, _("the logits given"))
-    outputs = work(steps, forward, arrays, (first, given), "y, worked")
+    put(steps, "z", logits, _("the logits given"))
+    work(steps, forward, arrays, (first,), "y, worked")
     slope = Equation(tensor("J", K, K)[i, j], found)
-    left = partial("y", "z")
     rule = _("the Jacobian: row i, column j")
-    worked(steps, left, value_of(slope, arrays), rule, (number, *outputs), "dy/dz, worked")
+    own = (number, *shown_numbers(steps, slope))
+    worked(steps, partial("y", "z"), value_of(slope, arrays), rule, own, "dy/dz, worked")
 
 
 # ---- Softmax with cross-entropy --------------------------------------------------------------------------
@@ -172,9 +173,9 @@ def softmax_cross_entropy(given: Mapping[str, str]) -> Topic:
     forward = softmax_of("p")
     first = steps.add(forward.left, forward.right, _("softmax"), (), "p")
     number, found = jacobian_steps(steps, forward, first)
-    loss, last = entropy_steps(steps, forward, found, number, "dE/dz_j", partial("E", z[j]))
+    loss, entropy, last = entropy_steps(steps, forward, found, number, "dE/dz_j", partial("E", z[j]))
     if numbers:
-        _entropy_numbers(steps, (forward, loss), (first, last), numbers)
+        _entropy_numbers(steps, (forward, loss), (first, entropy, last), numbers)
     return steps.topic("softmax-cross-entropy", _("softmax with cross-entropy"))
 
 
@@ -187,8 +188,8 @@ def chained(steps: Steps, left: Node, outer: Expr, inner: Expr, because: tuple[i
 
 def entropy_steps(
     steps: Steps, forward: Equation, found: Expr, number: int, result: str, left: Node
-) -> tuple[Equation, int]:
-    """Add the steps from the cross-entropy of a softmax to p − t; return the loss and the last number.
+) -> tuple[Equation, int, int]:
+    """Add the steps from the cross-entropy of a softmax to p − t; return the loss, its number and the last.
 
     ``found`` is the Jacobian ∂p_i/∂z_j, ``number`` its step.
     """
@@ -197,7 +198,7 @@ def entropy_steps(
     loss = Equation(access(E), Sum(-t[k] * sympy.log(p[k]), (k, K)))
     entropy = steps.add("E", loss.right, _("cross-entropy"), (), "E")
     slope = vjp(loss, name_of(p)).right.xreplace(ONE)
-    rule = _("only the term k has {letter}_k in it; (log u)′ = 1/u", letter=letter)
+    rule = _("only the term k has {letter}_k in it; {slope}", letter=letter, slope=primed(sympy.log(u)))
     outer = steps.add(partial("E", p[k]), slope, rule, (entropy,))
     inner = found.xreplace({i: k})
     chain = chained(steps, left, p[k], logits[j], (number, outer))
@@ -224,28 +225,26 @@ def entropy_steps(
         (apart_,),
     )
     final = one_hot_sums(single + Sum(rest, (k, K)), t)
-    return loss, steps.add(left, final, ONE_HOT, (picked,), result)
+    return loss, entropy, steps.add(left, final, ONE_HOT, (picked,), result)
 
 
 def _entropy_numbers(
-    steps: Steps, equations: tuple[Equation, Equation], because: tuple[int, int], numbers: Mapping[str, Any]
+    steps: Steps,
+    equations: tuple[Equation, Equation],
+    because: tuple[int, int, int],
+    numbers: Mapping[str, Any],
 ) -> None:
     steps.heading(_("In numbers"))
     forward, loss = equations
-    first, last = because
+    first, entropy, last = because
     arrays: dict[str, Any] = dict(numbers)
-    given = [put(steps, name, numbers[name], _("given")) for name in ("z", "t")]
-    outputs = work(steps, forward, arrays, (first, given[0]), "p, worked")
-    work(steps, loss, arrays, (given[1], *outputs), "E, worked")
-    slope = Equation(tensor("dz", K)[j], steps.formulas["dE/dz_j"])
-    worked(
-        steps,
-        partial("E", "z"),
-        value_of(slope, arrays),
-        _("p − t"),
-        (last, given[1], *outputs),
-        "dE/dz, worked",
-    )
+    for name in ("z", "t"):
+        put(steps, name, numbers[name], _("given"))
+    work(steps, forward, arrays, (first,), "p, worked")
+    work(steps, loss, arrays, (entropy,), "E, worked")
+    slope = Equation(tensor(cotangent("z"), K)[j], steps.formulas["dE/dz_j"])
+    own = (last, *shown_numbers(steps, slope))
+    worked(steps, partial("E", "z"), value_of(slope, arrays), _("with the numbers"), own, "dE/dz, worked")
 
 
 TOPICS = {"softmax": softmax, "softmax-cross-entropy": softmax_cross_entropy}

@@ -92,7 +92,7 @@ def _recursion(steps: Steps, name: str, result: str) -> int:
     written = product(DELTA[i + 1], W[i + 1])
     third = steps.add(partial("E", H[i]), written, rule, forward)
     local = _local(name)
-    rule = _("derivative through the output") if name == "sigmoid" else _("derivative: 1 where z is above 0")
+    rule = _("derivative through the output") if name == "sigmoid" else _("derivative of each case")
     fourth = steps.add(partial(H[i], Z[i]), local.xreplace(PAGE), rule, (second,))
     found = (seed * local).xreplace(PAGE)
     written = product(DELTA[i + 1], W[i + 1], local.xreplace(PAGE))

@@ -19,7 +19,8 @@ from derive.layers.pooling import channels, u, v, window_height, window_width
 from derive.present.tree import Applied, Leaf, Node, Plus, Ref, Times, Transposed
 from derive.prose import _
 from derive.topics.model import Steps, Topic, TopicError, partial
-from derive.topics.support.numbers import compute, put, work, worked
+from derive.topics.support.numbers import compute, put, shown_numbers, work, worked
+from derive.topics.support.spoken import slope_of_sum
 from derive.topics.support.templates import renamed, without
 from derive.topics.support.tensors import needed, taken, whole
 
@@ -33,7 +34,8 @@ SLIDE = (
 )
 K = size("K")
 FIRST = _(
-    "Where two values of a window are the greatest, the first of them is the winner, as the frameworks do."
+    "Where two values of a window are the greatest, the first of them is the winner, as in PyTorch, Flax, "
+    "Keras and MyGrad; MLX and tinygrad share the derivative among them."
 )
 
 
@@ -48,11 +50,9 @@ def pooling(given: Mapping[str, str]) -> Topic:
     biggest = _greatest(steps, greatest)
     average = _mean(steps, mean)
     steps.heading(_("In numbers"))
-    start = put(
-        steps, "x", x, _("an example, window {size} × {size}, stride {stride}", size=extent, stride=stride)
-    )
-    for equation, because, kind in ((greatest, biggest, "max"), (mean, average, "mean")):
-        _worked(steps, equation, x, extent, (start, because), kind)
+    put(steps, "x", x, _("an example, window {size} × {size}, stride {stride}", size=extent, stride=stride))
+    for equation, numbers, kind in ((greatest, biggest, "max"), (mean, average, "mean")):
+        _worked(steps, equation, x, extent, numbers, kind)
     return steps.topic("pooling", _("pooling"), FIRST)
 
 
@@ -70,7 +70,8 @@ def _pool(name: str, shape: tuple[int, ...], extent: int, stride: int) -> Equati
     return one.replace({**{s: n for s, n in kept.items() if s not in window}, **window})
 
 
-def _greatest(steps: Steps, equation: Equation) -> int:
+def _greatest(steps: Steps, equation: Equation) -> tuple[int, int]:
+    """Add the greatest value and its derivatives; return the numbers of both."""
     steps.heading(_("The greatest value"))
     first = steps.add(equation.left, equation.right, _("the greatest value of every window"), (), "max")
     (term,) = local_terms(equation.right, equation.reads()["x"])
@@ -86,10 +87,12 @@ def _greatest(steps: Steps, equation: Equation) -> int:
     )
     slope = _slope(equation)
     rule = _("chain rule over all windows: ∂E/∂y goes to the winner of its window")
-    return steps.add(partial("E", _read(slope)), slope.right, rule, (second,), "dE/dx, max")
+    last = steps.add(partial("E", _read(slope)), slope.right, rule, (first, second), "dE/dx, max")
+    return first, last
 
 
-def _mean(steps: Steps, equation: Equation) -> int:
+def _mean(steps: Steps, equation: Equation) -> tuple[int, int]:
+    """Add the mean and its derivatives; return the numbers of both."""
     steps.heading(_("The mean"))
     first = steps.add(equation.left, equation.right, _("the mean of every window of K² values"), (), "mean")
     (term,) = local_terms(equation.right, equation.reads()["x"])
@@ -104,7 +107,8 @@ def _mean(steps: Steps, equation: Equation) -> int:
     )
     slope = _slope(equation)
     rule = _("chain rule over all windows: each gives 1/K² of its ∂E/∂y to every value in it")
-    return steps.add(partial("E", _read(slope)), slope.right, rule, (second,), "dE/dx, mean")
+    last = steps.add(partial("E", _read(slope)), slope.right, rule, (first, second), "dE/dx, mean")
+    return first, last
 
 
 def _slope(equation: Equation) -> Equation:
@@ -116,17 +120,20 @@ def _read(slope: Equation) -> Expr:
 
 
 def _worked(
-    steps: Steps, equation: Equation, x: Any, extent: int, because: tuple[int, ...], kind: str
+    steps: Steps, equation: Equation, x: Any, extent: int, numbers: tuple[int, int], kind: str
 ) -> None:
+    forward, backward = numbers
     concrete = equation.replace({K: Integer(extent)})
     arrays: dict[str, Any] = compute([concrete], {"x": x})
     rule = {"max": _("the greatest value of each window"), "mean": _("the mean of each window")}[kind]
-    shown = worked(steps, Ref("y"), arrays["y"], rule, because, f"y, {kind}, worked")
-    arrays[cotangent("y")] = np.ones_like(arrays["y"])
+    own = (forward, *shown_numbers(steps, concrete))
+    worked(steps, Ref("y"), arrays["y"], rule, own, f"y, {kind}, worked")
+    seed, words = slope_of_sum(concrete.left.base, *concrete.free)
     slope = vjp(concrete, "x")
-    compute([slope], arrays)
-    rule = _("for E = Σ y, so that ∂E/∂y = 1 everywhere")
-    worked(steps, partial("E", "x"), arrays[cotangent("x")], rule, (shown,), f"dE/dx, {kind}, worked")
+    compute([seed, slope], arrays)
+    rule = _("for E = Σ y, so that {slope} everywhere", slope=words)
+    own = (backward, *shown_numbers(steps, slope))
+    worked(steps, partial("E", "x"), arrays[slope.name], rule, own, f"dE/dx, {kind}, worked")
 
 
 # ---- Maxout ----------------------------------------------------------------------------------------------
@@ -160,8 +167,8 @@ def maxout(given: Mapping[str, str]) -> Topic:
         (second,),
         "dy/dh",
     )
-    fourth = steps.add(partial("E", affine.left), through.right, _("chain rule"), (third,))
-    gradients = []
+    fourth = steps.add(partial("E", affine.left), through.right, _("chain rule"), (second, third))
+    gradients, numbers = [], []
     for name in ("w", "b", "x"):
         slope = vjp(affine, name)
         inner = through.right.xreplace({through.free[0]: index("q")})
@@ -173,18 +180,21 @@ def maxout(given: Mapping[str, str]) -> Topic:
             "b": _("chain rule through piece q: only the winner's bias learns"),
             "x": _("chain rule over the pieces: the winner's weights alone pass on"),
         }
-        steps.add(left, right, rules[name], (first, fourth), f"dE/d{name}")
+        numbers.append(steps.add(left, right, rules[name], (first, fourth), f"dE/d{name}"))
         gradients.append(Equation(slope.left, right))
     arrays: dict[str, Any] = dict(found)
     steps.heading(_("In numbers"))
-    shown = [put(steps, name, found[name], _("an example")) for name in ("w", "b", "x")]
-    pieces_ = work(steps, affine, arrays, (first, *shown))
-    work(steps, greatest, arrays, pieces_, "y, worked")
-    arrays[cotangent("y")] = np.float64(1)
-    for gradient, name in zip(gradients, ("w", "b", "x"), strict=True):
+    for name in ("w", "b", "x"):
+        put(steps, name, found[name], _("an example"))
+    work(steps, affine, arrays, (first,))
+    work(steps, greatest, arrays, (second,), "y, worked")
+    seed, words = slope_of_sum(greatest.left.base)
+    compute([seed], arrays)
+    for gradient, name, number in zip(gradients, ("w", "b", "x"), numbers, strict=True):
         compute([gradient], arrays)
-        rule = _("for E = y, so that ∂E/∂y = 1")
-        worked(steps, partial("y", name), arrays[gradient.name], rule, pieces_, f"dy/d{name}, worked")
+        rule = _("for E = y, so that {slope}", slope=words)
+        own = (number, *shown_numbers(steps, gradient))
+        worked(steps, partial("y", name), arrays[gradient.name], rule, own, f"dy/d{name}, worked")
     return steps.topic(
         "maxout", _("maxout"), _("Where two pieces are the greatest, the first of them is the winner.")
     )

@@ -15,7 +15,7 @@ import numpy as np
 import sympy
 from sympy import Expr, Indexed, Piecewise, Symbol
 
-from derive.index import Equation, Max, Reduction, Sum, Winner, access, name_of, tensor
+from derive.index import Equation, Max, Reduction, Sum, Winner, access, accesses, apart, name_of, tensor
 from derive.interpret import evaluate
 from derive.present import text
 from derive.present.build import Writer, extremum, textbook
@@ -58,26 +58,45 @@ def work(
 ) -> tuple[int, ...]:
     """Add the steps that show an equation with its numbers, and keep what it defines among the arrays.
 
+    ``because`` numbers the steps that gave the equation; those with the numbers that it reads are found.
     A short vector is shown row by row with the numbers put in; of what is longer, the values.  ``left`` is
     written instead of the letter of what the equation defines.
     """
     arrays[equation.name] = value = value_of(equation, arrays)
     rule = _("with the numbers")
     if value.size > FULLY or value.ndim > 1 or (left is not None and value.ndim):
-        return (worked(steps, left or Ref(equation.name), value, rule, because, result),)
-    added = []
+        because = (*because, *shown_numbers(steps, equation))
+        number = worked(steps, left or Ref(equation.name), value, rule, because, result)
+        steps.shown[equation.name] = {(): number}
+        return (number,)
+    added = {}
     for at in itertools.product(*map(range, value.shape)):
         own = float(value[at])
         put_in, shown = inserted(equation, arrays, at), figure(own)
         bare = put_in is None or put_in == shown
         right = shown if bare else Related(relation(own), put_in, shown)  # type: ignore[arg-type]
         sign = relation(own) if bare else "="
-        added.append(
-            steps.add(left or element(equation, at, steps.origin), right, rule, because, result, sign)
-        )
+        own_left = left or element(equation, at, steps.origin)
+        own_because = (*because, *shown_numbers(steps, equation, at))
+        added[at] = steps.add(own_left, right, rule, own_because, result, sign)
+    steps.shown[equation.name] = added
     if result:
         keep(steps, result, value)
-    return tuple(added)
+    return tuple(added.values())
+
+
+def shown_numbers(steps: Steps, equation: Equation, at: Sequence[int] = ()) -> tuple[int, ...]:
+    """Return the steps that show the numbers of what an equation reads, at a place of its left side."""
+    right = apart(equation.right).xreplace(dict(zip(equation.free, map(sympy.Integer, at), strict=False)))
+    found: set[int] = set()
+    for read in accesses(right):
+        places = steps.shown.get(name_of(read.base), {})
+        place = tuple(int(i) for i in read.indices) if all(i.is_Integer for i in read.indices) else None
+        found |= {places[place]} if place in places else set(places.values())
+    letters = {str(symbol) for symbol in right.free_symbols} - equation.reads().keys()
+    for letter in letters:
+        found |= set(steps.shown.get(letter, {}).values())
+    return tuple(sorted(found))
 
 
 def worked(
@@ -125,7 +144,9 @@ def grid(values: Any) -> Grid:
 
 def put(steps: Steps, name: str, values: Any, rule: str) -> int:
     """Add the step that states the numbers of a tensor."""
-    return worked(steps, Ref(name), values, rule)
+    number = worked(steps, Ref(name), values, rule)
+    steps.shown[name] = {(): number}
+    return number
 
 
 def element(equation: Equation, at: Sequence[int], origin: int = 1) -> Node:

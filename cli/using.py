@@ -21,6 +21,7 @@ from runtime.run import SPEC, Run, load_run, read_summary
 from runtime.training import check_shapes
 
 EVALUATION = "evaluation.json"
+SCALES = 8  # times as large, and inputs are on another scale than in training
 CONFUSION = ("confusion.png", "confusion.svg")
 MISTAKES = ("mistakes.png",)
 
@@ -104,6 +105,13 @@ def evaluated(
         download=bool(download),  # what it was trained on was there: nothing else stands in for it
     )
     check_shapes(run.program, dataset)
+    if data is not None and run.span is not None and dataset.stored is not None:
+        there, here = (max(abs(low), abs(high)) for low, high in (run.span, dataset.stored.span))
+        if max(there, here) > SCALES * min(there, here):
+            click.echo(
+                f"{dataset.origin}: inputs reach {here:.4g}, in training {there:.4g}: another scale?",
+                err=True,
+            )
     found = evaluate_run(run, dataset)
     files = {"evaluation": path / EVALUATION}
     if found.accuracy is not None:

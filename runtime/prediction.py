@@ -13,6 +13,7 @@ from runtime.images import border, image_shape, read_image, strict_sizes
 from runtime.program import Array
 from runtime.run import Run, class_scores
 
+OVER = 1.5  # beyond, training inputs were on another scale than pictures of 0 … 1
 OTHER = 0.5  # how far in brightness the border of an inverted image is from that of training images
 
 
@@ -58,6 +59,9 @@ def predict_images(
                 pixels = 255 - pixels
                 way.append(f"inverted ({reason})")
             way.append("/255")
+            if run.span is not None and (run.span[0] < 0 or run.span[1] > OVER):
+                low, high = run.span
+                way.append(f"0 … 1, although training inputs were {low:.4g} … {high:.4g}")
             if run.preprocessing:
                 way.append(run.preprocessing.standardize)
             x = pixels.reshape(1, *run.program.input_shape)

@@ -26,7 +26,8 @@ class Run:
     """What training left in `path`.
 
     `source` is the data set, as `load_dataset` takes it, `origin` the file or folder that it came from,
-    `classification` says that its targets were classes.
+    `classification` says that its targets were classes, `span` from where to where inputs went before they
+    were standardized (None where nobody knows).
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Run:
     source: str | Mapping[str, Any]
     origin: str
     classification: bool
+    span: tuple[float, float] | None = None
 
     def outputs(self, x: Array) -> Array:
         """The network's outputs (N, …), in evaluation mode, for stored inputs (N, *input_shape).
@@ -79,7 +81,16 @@ def load_run(path: Path, program: Program | None = None) -> Run:
         raise RunError(f"{path / SUMMARY}: data.source must be text; the file is damaged")
     origin = str(data.get("origin", ""))
     names, classes = _class_names(data, program), bool(data.get("classes", program.classification))
-    return Run(path, program, parameters, preprocessing, names, source, origin, classes)
+    return Run(path, program, parameters, preprocessing, names, source, origin, classes, _span(data))
+
+
+def _span(data: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The smallest and the largest training input, as the network took them."""
+    try:
+        found = data["found"]["inputs"]
+        return found["low"] / found["divided_by"], found["high"] / found["divided_by"]
+    except (KeyError, TypeError, ZeroDivisionError):
+        return None
 
 
 def _try(program: Program, parameters: Parameters) -> None:

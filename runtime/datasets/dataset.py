@@ -83,6 +83,11 @@ class Stored:
     high: float
     divisor: int
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """The smallest and the largest value that a network gets."""
+        return self.low / self.divisor, self.high / self.divisor
+
 
 @dataclass(frozen=True)
 class Dataset:

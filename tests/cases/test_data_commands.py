@@ -234,3 +234,15 @@ def test_other_folders_are_numbered_by_the_classes_of_the_run(derive: Derive, tm
     assert [row["count"] for row in found["classes"]] == [0, 0, 3]
     classes(tmp_path / "e" / "test", 3, ("9",))
     assert derive("evaluate", "r", "--data", "folder:e")[0] == 3
+
+
+def test_inputs_on_another_scale_than_in_training_are_said(derive: Derive, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((20, 6, 6, 1))
+    np.savez(tmp_path / "d.npz", x_train=16 * x, y_train=np.arange(20) % 3)
+    np.savez(tmp_path / "e.npz", x_train=x, y_train=np.arange(20) % 3)
+    spec = write_spec(tmp_path / "n.toml", [6, 6, 1])
+    assert derive("train", spec, "--data", "npz:d.npz", "--run-dir", "r")[0] == 0
+    Image.new("L", (6, 6), 200).save(tmp_path / "a.png")
+    assert "0 … 1, although training inputs were" in derive("predict", "r", "a.png")[1]
+    assert "another scale?" in derive("evaluate", "r", "--data", "npz:e.npz")[2]
+    assert "another scale?" not in derive("evaluate", "r", "--data", "npz:d.npz")[2]

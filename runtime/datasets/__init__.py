@@ -12,7 +12,7 @@ from runtime.datasets.dataset import TEST, TRAINING, Dataset, Part, Raw, Wanted,
 from runtime.datasets.download import download as fetch
 from runtime.datasets.embedded import load_embedded
 from runtime.datasets.fingerprint import fingerprint
-from runtime.datasets.fitting import check_shapes, fitted, natural
+from runtime.datasets.fitting import channels_first, check_shapes, fitted, natural
 from runtime.datasets.folder import load_folder
 from runtime.datasets.idx_files import load_idx
 from runtime.datasets.inline import load_inline
@@ -66,7 +66,10 @@ def look_at(
 ) -> Dataset:
     """The data set as it is, without a network that says what it takes.  Raises DataError."""
     raw = _raw(data, None, data_dir, download, base_dir, notify or _to_stderr)
-    return replace(fitted(raw, natural(raw)), source=_source(data, raw.name, base_dir))
+    found = fitted(raw, natural(raw))
+    note = channels_first(raw)
+    notes = (*found.notes, *([note] if note else []))
+    return replace(found, source=_source(data, raw.name, base_dir), notes=notes)
 
 
 def _source(data: str | Mapping[str, Any], name: str, base_dir: Path) -> str:

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Dataset, Part, Raw, Wanted, shape_text
-from runtime.datasets.layout import arranged
+from runtime.datasets.layout import COLOURS, arranged
 from runtime.datasets.scaling import scaled
 from runtime.datasets.targets import targets
 from runtime.errors import DataError
@@ -68,6 +68,14 @@ def natural(raw: Raw) -> Wanted:
         return Wanted(shape, "labels", len(raw.class_names) or top + (not counted))
     size = t.size // max(1, len(t))
     return Wanted(shape, "values", max(2, size), t.shape[1:] or (1,))
+
+
+def channels_first(raw: Raw) -> str:
+    """A note where samples look like pictures of another order; "" elsewhere."""
+    sample = raw.parts[TRAINING].x.shape[1:]
+    if len(sample) != 3 or sample[0] not in COLOURS[1:] or sample[2] in COLOURS:
+        return ""
+    return "channels come first? Networks take height, width, channels: store x.transpose(0, 2, 3, 1)"
 
 
 def _numbered(t: Array) -> bool:

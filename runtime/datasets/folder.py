@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Part, Raw, Wanted
-from runtime.datasets.npz import PARTS, SPLITS
+from runtime.datasets.npz import SPLITS, part_of
 from runtime.errors import DataError
 from runtime.images import extensions, image_shape, image_size, read_image, strict_sizes
 
@@ -71,13 +71,13 @@ def _splits(root: Path) -> tuple[dict[str, Path], list[str]]:
     A folder called train, test or val is for that where it holds folders; else it is a class, beside others.
     """
     inside = _folders(root)
-    named = [path for path in inside if path.name.lower() in PARTS]
+    named = {path: part for path in inside if (part := part_of(path.name)) is not None}
     splits = [path for path in named if len(named) == len(inside) or _folders(path)]
     if not splits:
         return {TRAINING: root}, []
     folders: dict[str, Path] = {}
     for path in splits:
-        part = PARTS[path.name.lower()]
+        part = named[path]
         if part in folders:
             raise DataError(f"{root}: {folders[part].name}/ and {path.name}/ are both for {part}; remove one")
         folders[part] = path
@@ -119,7 +119,7 @@ def _classes(folder: Path, wanted: Wanted | None) -> list[str]:
     if not names:
         raise DataError(f"{folder}: no class folders; images lie in {folder}/CLASS/, one folder a class")
     for path in inside:
-        if splits := [f"{inner.name}/" for inner in _folders(path) if inner.name.lower() in PARTS]:
+        if splits := [f"{inner.name}/" for inner in _folders(path) if part_of(inner.name)]:
             raise DataError(
                 f"{folder}: {path.name}/ is no class, it holds {', '.join(splits)}; name it, folder:{path}, "
                 "or put the class folders into train/ and test/"

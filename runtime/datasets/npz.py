@@ -17,6 +17,7 @@ SPLITS = {  # what folders and arrays for each part are called, in any case
     TEST: ("test", "testing", "tst"),
 }
 PARTS = {word: part for part, words in SPLITS.items() for word in words}
+FILLERS = ("set", "sets", "data", "dataset", "images", "imgs", "split", "dir", "folder")  # training_set
 
 
 def load_npz(path: Path) -> Raw:
@@ -56,6 +57,17 @@ def _roles(names: tuple[str, ...], path: Path) -> dict[tuple[str, str], str]:
 
 def _says_part(name: str) -> bool:
     return any(word in PARTS for word in _words(name))
+
+
+def part_of(name: str) -> str | None:
+    """The part that a folder is for, by its name: Train, test1, validation_set; None where it is for none."""
+    words = re.findall(r"[a-z]+", name.lower())
+    if len(words) == 1:
+        for filler in FILLERS:
+            words = [words[0].removesuffix(filler) or words[0]]
+    parts = [PARTS[word] for word in words if word in PARTS]
+    rest = [word for word in words if word not in PARTS and word not in FILLERS]
+    return parts[0] if len(parts) == 1 and not rest else None
 
 
 def role_of(name: str) -> tuple[str, str] | None:

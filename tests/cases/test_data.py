@@ -56,7 +56,14 @@ def test_r1_shape_type_and_part_are_in_the_fingerprint() -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [("training", "testing"), ("Train", "Test"), ("TRAIN", "TEST"), ("train", "validation", "test")],
+    [
+        ("training", "testing"),
+        ("Train", "Test"),
+        ("TRAIN", "TEST"),
+        ("train", "validation", "test"),
+        ("training_set", "test_set"),
+        ("trainset", "test1"),
+    ],
 )
 def test_d1_folders_of_usual_names_are_splits(tmp_path: Path, names: tuple[str, ...]) -> None:
     for count, name in enumerate(names, 2):
@@ -111,6 +118,12 @@ def test_d1_folders_that_contradict_each_other(tmp_path: Path) -> None:
     classes(tmp_path / "k" / "train")
     (tmp_path / "k" / "test").mkdir()  # as competitions have it: pictures without their classes
     Image.new("L", (6, 6)).save(tmp_path / "k" / "test" / "1.png")
+    (tmp_path / "flat" / "train").mkdir(parents=True)
+    (tmp_path / "flat" / "test1").mkdir()
+    for part in ("train", "test1"):
+        Image.new("L", (6, 6)).save(tmp_path / "flat" / part / "cat.1.png")
+    with pytest.raises(DataError, match="no class folders"):  # and not two classes
+        load("folder:flat", tmp_path, (6, 6, 3), classes=2)
     data = load("folder:k", tmp_path, (6, 6, 3))
     assert any("not used: test/" in note for note in data.notes) and len(data.test_x) == 3
 

@@ -19,6 +19,8 @@ from codegen.program import (
 )
 from codegen.targets.numpy.threads import THREADS
 from derive.deriving import Derivation, derive_network
+from derive.invariance import Ineffective, ineffective
+from derive.layers import LAYERS
 from derive.spec.model import Spec
 
 
@@ -34,6 +36,7 @@ def totals_of(derivation: Derivation) -> dict[str, Any]:
     batch = spec.training.batch_size
     parameters = derivation.network.parameter_count
     memory = training_memory(program, batch, parameters, THREADS)
+    found = ineffective(derivation.network)
     return {
         "name": spec.name,
         "input": list(spec.input_shape),
@@ -49,7 +52,15 @@ def totals_of(derivation: Derivation) -> dict[str, Any]:
             "training": sum(_flops(s, program) for s in program.statements("forward", "loss", "backward")),
         },
         "memory": {**memory, "total": sum(memory.values())},
+        "ineffective": [_without_effect(one) for one in found],
     }
+
+
+def _without_effect(one: Ineffective) -> dict[str, str]:
+    """A parameter that the loss does not depend on, with the layer that makes it so and what to write."""
+    fields = {field.name for field in LAYERS[one.layer.type].fields}
+    remedy = "bias = false" if one.name.startswith("b") and "bias" in fields else ""
+    return {"parameter": one.name, "layer": one.layer.type, "undone_by": one.ends.type, "remedy": remedy}
 
 
 def _layers(derivation: Derivation) -> list[dict[str, Any]]:
@@ -108,6 +119,12 @@ def table(result: dict[str, Any]) -> str:
         f"memory      {_bytes(memory['total'])} in float32 at batch {result['batch_size']}, {threads}: "
         f"{parts}",
     ]
+    for one in result["ineffective"]:
+        remedy = f"; write {one['remedy']}" if one["remedy"] else ""
+        lines.append(
+            f"note        {one['parameter']} of {one['layer']} changes nothing: {one['undone_by']} takes it "
+            f"out again, its gradient is 0{remedy}"
+        )
     return "\n".join(lines)
 
 

@@ -142,17 +142,44 @@ def generate(
 
 @derive.command()
 @click.argument("spec", type=EXISTING)
-@click.option("--seed", default=0, show_default=True, help="Draws the point, the batch and the coordinates.")
-@click.option("--steps", default=5, show_default=True, help="Steps of training before the second check.")
-@click.option("--samples", default=24, show_default=True, help="Coordinates checked of each tensor.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Draws the point, the batch and the coordinates.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="Steps of training before the second check.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(2),
+    default=24,
+    show_default=True,
+    help="Coordinates of each tensor that are checked one by one.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Samples of the batch that is looked at first.",
+)
 @JSON
-def gradcheck(spec: Path, seed: int, steps: int, samples: int, as_json: bool) -> None:
-    """Check every gradient of a spec's program against finite differences."""
-    from cli.running import scratch_program
-    from runtime.gradcheck import check_gradients
+def gradcheck(spec: Path, seed: int, steps: int, samples: int, batch: int, as_json: bool) -> None:
+    """Check every gradient of a spec's program against finite differences of its loss.
 
-    with scratch_program(_spec(spec)) as program:
-        report = check_gradients(program, seed=seed, steps=steps, samples=samples)
+    The loss is that of the equations, evaluated apart from the program, where they take few operations; the
+    table says of which it is.
+    """
+    from cli.running import gradient_report
+
+    report = gradient_report(_spec(spec), seed=seed, steps=steps, samples=samples, batch=batch)
     if as_json:
         echo_json(report.to_json())
     else:

@@ -17,6 +17,7 @@ import click
 from cli.using import edits_told
 from codegen.generate import MANIFEST, Generated, generate, write
 from derive.network import build_network
+from derive.reference import NetworkReference
 from derive.spec.model import InlineData, Spec
 from runtime.checkpoints import differences, sections
 from runtime.datasets import load_dataset
@@ -25,6 +26,8 @@ from runtime.datasets.description import describe
 from runtime.device import require_device
 from runtime.errors import RunError
 from runtime.files import write_atomically
+from runtime.gradcheck import check_gradients
+from runtime.gradreport import GradientReport
 from runtime.metrics import Score
 from runtime.program import Program, load_program, read_manifest
 from runtime.result import RunResult
@@ -48,6 +51,12 @@ def scratch_program(spec: Spec) -> Iterator[Program]:
     """Give a spec's program, generated into a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         yield load_program(write(generate(spec), Path(folder), force=True))
+
+
+def gradient_report(spec: Spec, **options: int) -> GradientReport:
+    """Return the check of every gradient of a spec's program against its network's equations."""
+    with scratch_program(spec) as program:
+        return check_gradients(program, reference=NetworkReference(spec), **options)
 
 
 @dataclass(frozen=True)

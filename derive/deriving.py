@@ -79,6 +79,14 @@ class Derivation:
         return self.page()._repr_markdown_()
 
 
+def derive_forward(network: Network) -> Derivation:
+    """Return the derivation as far as the loss: nothing is differentiated."""
+    book = Book()
+    _forward(network, book)
+    _loss(network, book, Output(network))
+    return Derivation(network, tuple(book.equations))
+
+
 def derive_network(spec: Spec) -> Derivation:
     """Return the derivation of the network that a spec declares.  Raises CannotDifferentiate."""
     network = build_network(spec)
@@ -153,5 +161,6 @@ __all__ = [
     "NumberedEquation",
     "adjoint",
     "computed",
+    "derive_forward",
     "derive_network",
 ]

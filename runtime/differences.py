@@ -1,9 +1,9 @@
-"""Central differences of a loss along one coordinate, as exact as the arithmetic at hand allows.
+"""Derivatives of a loss along a line by central differences, as exact as the arithmetic at hand allows.
 
 With h = 1e-5 a float64 difference carries noise of about eps·|E|/h ≈ 1e-11·|E|, which drowns small gradients.
 So the loss is evaluated in `np.longdouble` where that is wider than float64, truncation is removed by
 Richardson's extrapolation, and a ladder of other steps h follows where 1e-5 does not settle the matter:
-smaller ones where ±h crosses a kink, larger ones where the difference is below the noise.
+smaller ones where ±h crosses a kink or the difference changes with h, larger ones where it is all noise.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 H = 1e-5
-BELOW = (1e-7, 1e-9)  # where ±1e-5 crosses a kink
+BELOW = (1e-7, 1e-9, 1e-11)  # where ±1e-5 crosses a kink
+CURVED = (1e-7, 1e-9, 1e-11, 1e-13)  # where the difference changes with h
 ABOVE = ((1e-3, 3), (1e-2, 5))  # step and levels, where 1e-5 gives noise
 WIDE = bool(np.finfo(np.longdouble).eps < 1e-18)
 NUMBER: type[np.floating[Any]] = np.longdouble if WIDE else np.float64
 
-Loss = Callable[[float], Any]  # offset along the coordinate → loss
+Loss = Callable[[float], Any]  # offset along the line → loss
 Moved = Callable[[float], bool]  # offset → whether a kink is crossed on the way
 
 
@@ -39,18 +40,18 @@ class Estimate:
 
 
 def estimates(
-    loss: Loss, crossed: Moved | None, noise: float, quick: Loss | None = None
+    loss: Loss, crossed: Moved | None, noise: float, quick: Loss | None = None, unit: float = 1.0
 ) -> Iterator[Estimate]:
-    """Ever more careful estimates of dE/dθ, none at all where every step crosses a kink.
+    """Ever more careful estimates of the derivative at 0, none at all where every step crosses a kink.
 
     `noise` is the noise of one value of the loss, `crossed` is None for smooth networks, `quick` the loss in
-    float64, for a first look where the wide one takes long.
+    float64, for a first look where the wide one takes long; every step is multiplied by `unit`.
     """
 
     def crosses(h: float) -> bool:
         return crossed is not None and (crossed(h) or crossed(-h))
 
-    h = next((h for h in (H, *BELOW) if not crosses(h)), None)
+    h = next((unit * h for h in (H, *BELOW) if not crosses(unit * h)), None)
     if h is None:
         return
     if quick is not None:
@@ -58,21 +59,30 @@ def estimates(
     first = _central(loss, h)
     yield Estimate(float(first), h, noise / h, firm=False)
     second = _central(loss, h / 2)
-    better = (4 * second - first) / 3
-    yield Estimate(float(better), h, 4 * noise / h + float(abs(better - second)))
-    if h < H:
+    better = _extrapolated(first, second, h, noise)
+    yield better
+    if abs(first - second) > 16 * noise / h:
+        for small in (unit * smaller for smaller in CURVED if unit * smaller < h):
+            yield _extrapolated(_central(loss, small), _central(loss, small / 2), small, noise)
+    if h < unit * H:
         return
     for larger, levels in ABOVE:
-        if crosses(larger):
+        if crosses(unit * larger):
             return
-        yield _extrapolated(loss, larger, levels, noise)
+        yield _richardson(loss, unit * larger, levels, noise)
 
 
 def _central(loss: Loss, h: float) -> Any:
     return (loss(h) - loss(-h)) / (2 * NUMBER(h))
 
 
-def _extrapolated(loss: Loss, h: float, levels: int, noise: float) -> Estimate:
+def _extrapolated(first: Any, second: Any, h: float, noise: float) -> Estimate:
+    """The estimate from the differences at h and h/2."""
+    better = (4 * second - first) / 3
+    return Estimate(float(better), h, 4 * noise / h + float(abs(better - second)))
+
+
+def _richardson(loss: Loss, h: float, levels: int, noise: float) -> Estimate:
     """Richardson's table over h, h/2, h/4 …; its noise includes how far its last two levels differ."""
     row: list[Any] = []
     for level in range(levels):

@@ -1,45 +1,70 @@
-"""The check of a program's gradients: analytic in float64 against central differences of its loss.
+"""The check of a program's gradients, against central differences of its loss and in every float type.
 
-A coordinate is certified when the symmetric relative error |a − n| / (|a| + |n|) is within the tolerance.
-Noise may excuse a coordinate, never certify it: at least half of a tensor's sampled coordinates must be
-non-zero and certified, or the tensor counts as not exercised, which is a failure.
+Of each tensor some coordinates are looked at one by one: one is certified when the symmetric relative error
+|a − n| / (|a| + |n|) is within the tolerance.  Noise may excuse a coordinate, never certify it: at least half
+of the sampled coordinates must be non-zero and certified, or the tensor counts as not exercised, which is a
+failure.  All coordinates are looked at together along random directions, at two batch sizes, and each of them
+in float32, float64 and wider.  The loss is that of the network's equations where a reference affords it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.differences import NUMBER, WIDE, Estimate, estimates, loss_noise
-from runtime.gradpoint import Point, advance, branches, call_loss, gradients, points
-from runtime.gradreport import GradientReport, GradientRow
+from runtime.differences import NUMBER, WIDE, estimates
+from runtime.gradjudge import Along, Tally, along, judge, unit_of
+from runtime.gradloss import Losses, Reference
+from runtime.gradpoint import INPUT, Point, advance, call_loss, gradients, points, with_batch
+from runtime.gradprecision import Agreement, agreements
+from runtime.gradreport import FAIL, LOSS, OUTPUT, PASS, UNEXERCISED, ZERO, GradientReport, GradientRow
 from runtime.program import Array, Program
 
 TOLERANCE = 1e-7
-EARLY = 1e-9  # an error this small ends the ladder of steps
+NOTHING = (
+    1e-12 if WIDE else 1e-9
+)  # of the largest gradient: a gradient that is 0 by derivation may be so much
 LARGE = 200_000  # parameters from which on differences are first taken in float64: the wide loss takes long
-FULL_CHECKS = 4  # points that are checked in full before "not exercised" is the verdict
+DOUBTFUL = 3  # points that do not exercise every tensor, after which the best of them will do
+REFUTED = 4  # wrong coordinates after which no more are looked at
+MOST_POINTS = 12  # that are looked at before "not exercised" is the verdict
 DRAWS = 30
-LIVE = 1e-7 if WIDE else 1e-4  # a point where gradients exceed this is preferred: well above noise
+LIVE = 1e-7 if WIDE else 1e-4  # of the loss: a point where gradients exceed this is preferred, above noise
 ENOUGH = 0.5  # share of sampled coordinates that must be non-zero and certified
-INPUT = "x"
+UNSEEN = 0.005  # of a tensor's values may be zero at every point
+MOST_FURTHER = 4  # points that are looked at for those that were
+MOST_SAMPLES = 33  # of the second, larger batch
 
 
 @dataclass(frozen=True)
-class Tally:
-    """What became of the sampled coordinates of one tensor."""
+class Check:
+    """What is checked, and how."""
 
-    certified: int = 0  # non-zero and within the tolerance
-    failed: int = 0
-    zero: int = 0  # exactly zero, and the difference agrees
-    excused: int = 0  # below the noise
-    kinks: int = 0
-    worst: float = 0.0
+    program: Program
+    reference: Reference | None
+    seed: int
+    samples: int
+    batch: int
+    tolerance: float
+
+    @property
+    def zero(self) -> frozenset[str]:
+        return self.reference.zero if self.reference else frozenset()
+
+    def reached(self, name: str, batch: int | None = None) -> Array:
+        """Which values of a tensor may matter to the loss; all of them without a reference to tell."""
+        batch = batch if batch and name == INPUT else self.batch
+        if self.reference is not None:
+            return np.array(self.reference.reached(name, batch))
+        inputs = (batch, *self.program.input_shape)
+        return np.ones(inputs if name == INPUT else self.program.module.PARAMETERS[name], bool)
+
+    @property
+    def large(self) -> bool:
+        return sum(int(np.prod(shape)) for shape in self.program.module.PARAMETERS.values()) > LARGE
 
 
 def check_gradients(
@@ -51,204 +76,250 @@ def check_gradients(
     batch: int = 4,
     tolerance: float = TOLERANCE,
     draws: int = DRAWS,
+    reference: Reference | None = None,
 ) -> GradientReport:
     """The check at a starting point and after `steps` steps of training, for every parameter and the input.
 
-    Up to `samples` coordinates a tensor are drawn (all of a smaller tensor), at Gaussian inputs of `batch`
-    samples.  Starting points are drawn until one exercises every tensor, the program's own initialisation
-    first.
+    Up to `samples` coordinates a tensor are drawn (all of a smaller tensor), others at each stage, at
+    Gaussian inputs of `batch` samples.  Starting points are drawn until one exercises every tensor, the
+    program's own initialisation first.  The last stage looks at a larger batch, too.
     """
+    check = Check(program, reference, seed, samples, batch, tolerance)
     rows: list[GradientRow] = []
     notes = []
-    after = f"after {steps} steps"
+    stages = ("initial", f"after {steps} steps") if steps > 0 else ("initial",)
     start: Point | None = None
-    for stage in ("initial", after) if steps > 0 else ("initial",):
+    for number, stage in enumerate(stages):
         candidates = points(program, seed, batch, draws)
-        if stage == after:
+        if number:
             candidates = advance(program, candidates, start, steps)
-        point, found = _stage(program, stage, candidates, samples, seed, tolerance)
-        start = point if stage == "initial" else start
+        looked, found = _stage(replace(check, seed=seed + 1000 * number), stage, candidates)
+        start = looked[0] if start is None else start
+        notes.append(f"{stage}: {'; '.join(point.what for point in looked)}")
+        if stage == stages[-1]:
+            for point, names in _further(check, looked):
+                if any(row.verdict == FAIL for row in found):
+                    break
+                found = _with_point(check, point, found, names)
+                notes.append(f"along directions: {point.what}")
         rows += found
-        notes.append(f"{stage}: {point.what}")
     return GradientReport(program.name, tuple(rows), tuple(notes), seed, batch, WIDE)
 
 
-def _stage(
-    program: Program, stage: str, candidates: Iterator[Point], samples: int, seed: int, tolerance: float
-) -> tuple[Point, list[GradientRow]]:
-    """The rows of the first candidate that exercises every tensor; of the best one when none does.
+def _stage(check: Check, stage: str, candidates: Iterable[Point]) -> tuple[list[Point], list[GradientRow]]:
+    """The points that were looked at, and a row of every tensor: of the first point that exercises it.
 
-    A wrong gradient ends the search: it is no matter of the point.
+    One that exercises all of them is looked for first.  A wrong gradient ends the search: it is no matter of
+    the point.
     """
-    best: tuple[float, Point] | None = None
-    outcome: tuple[Point, list[GradientRow]] | None = None
-    checked = 0
-    for point in candidates:
-        share = _live_share(program, point, samples, seed)
-        if best is None or share > best[0]:
-            best = (share, point)
-        if share < ENOUGH:
+    pending = [*check.program.module.PARAMETERS, INPUT]
+    rows: dict[str, GradientRow] = {}
+    looked: list[Point] = []
+    best: tuple[list[str], Point] | None = None
+    for tried, point in enumerate(candidates, 1):
+        live = _live_names(check, point, pending)
+        if best is None or len(live) > len(best[0]):
+            best = (live, point)
+        if live != pending and tried < DOUBTFUL:
             continue
-        rows = _check_point(program, stage, point, samples, seed, tolerance)
-        verdicts = {row.verdict for row in rows}
-        checked += 1
-        if verdicts == {"pass"} or "fail" in verdicts or checked == FULL_CHECKS:
-            return point, rows
-        outcome = outcome or (point, rows)
-    if outcome is not None:
-        return outcome
-    if best is None:
-        raise ValueError("no starting point")
-    return best[1], _check_point(program, stage, best[1], samples, seed, tolerance)
+        if live != pending and not looked:
+            live, point = pending, best[1]
+        if live:
+            looked.append(point)
+            _collect(rows, _check_point(check, stage, point, live))
+            pending = [name for name in pending if name not in rows or not rows[name].passed]
+        if not pending or len(looked) == MOST_POINTS or any(row.verdict == FAIL for row in rows.values()):
+            break
+    missing = [name for name in pending if name not in rows]
+    if missing and best is not None:
+        looked.append(best[1])
+        _collect(rows, _check_point(check, stage, best[1], missing))
+    order = [LOSS, OUTPUT, *check.program.module.PARAMETERS, INPUT]
+    return looked, sorted(rows.values(), key=lambda row: order.index(row.tensor))
 
 
-def _live_share(program: Program, point: Point, samples: int, seed: int) -> float:
-    """The smallest share, over all tensors, of sampled coordinates whose gradient is well above noise."""
-    try:
-        found = gradients(program, point, np.float64)
-    except FloatingPointError:
-        return -1.0
-    shares = []
-    for name, gradient in found.items():
-        flat = gradient.ravel()[_coordinates(name, gradient, samples, seed)]
-        if not np.isfinite(gradient).all():
-            return -1.0
-        shares.append(float(np.mean(np.abs(flat) > LIVE)))
-    return min(shares)
+def _collect(rows: dict[str, GradientRow], found: Iterable[GradientRow]) -> None:
+    """Take the rows of tensors that have not passed yet; of the program's values the worst."""
+    for row in found:
+        before = rows.get(row.tensor)
+        worse = row.tensor in (LOSS, OUTPUT) and before is not None and before.worst_error > row.worst_error
+        if not worse and (before is None or not before.passed or row.tensor in (LOSS, OUTPUT)):
+            rows[row.tensor] = row
 
 
-def _coordinates(name: str, gradient: Array, samples: int, seed: int) -> NDArray[np.int64]:
+def _live_names(check: Check, point: Point, names: list[str]) -> list[str]:
+    """The tensors with enough sampled gradients well above noise; none where any is infinite."""
+    found = gradients(check.program, point, np.float64)
+    if not all(np.isfinite(gradient).all() for gradient in found.values()):
+        return []
+    live = _live(check, point)
+
+    def share(name: str) -> float:
+        where = _coordinates(check, name, found[name], live)
+        return float(np.mean(np.abs(found[name].flat[where]) > live)) if where.size else 1.0
+
+    return [name for name in names if name in check.zero or share(name) >= ENOUGH]
+
+
+def _live(check: Check, point: Point) -> float:
+    """What a gradient must exceed to be well above noise."""
+    size = abs(float(call_loss(check.program, point)))
+    return LIVE * size if np.isfinite(size) else LIVE
+
+
+def _coordinates(check: Check, name: str, gradient: Array, live: float) -> NDArray[np.int64]:
     """Flat indices to check, seeded: half are drawn from the values well above noise, and half from all.
 
     A gradient may be zero by its position: max-pooling reads one value of four, a stride leaves pixels out,
-    an entry of a wide kernel reads nothing but padding.
+    an entry of a wide kernel reads nothing but padding.  What no equation reads is not asked for.
     """
-    size = gradient.size
-    rng = np.random.default_rng([seed, *name.encode()])
-    if size <= samples:
-        return np.arange(size)
-    chosen = rng.choice(size, samples, replace=False)
-    live = np.setdiff1d(np.flatnonzero(np.abs(gradient.ravel()) > LIVE), chosen[samples // 2 :])
-    if live.size >= samples // 2:
-        chosen[: samples // 2] = rng.choice(live, samples // 2, replace=False)
+    rng = np.random.default_rng([check.seed, *name.encode()])
+    values, samples = np.abs(gradient.ravel()), check.samples
+    every = np.flatnonzero(check.reached(name, len(gradient)))
+    above = every[values[every] > live]
+    if name == INPUT and above.size:
+        samples = min(samples, 2 * above.size)
+    if every.size <= samples:
+        return every
+    chosen = rng.choice(every, samples, replace=False)
+    others = np.setdiff1d(above, chosen[samples // 2 :])
+    if others.size >= samples // 2:
+        chosen[: samples // 2] = rng.choice(others, samples // 2, replace=False)
     return np.sort(chosen)
 
 
-def _check_point(
-    program: Program, stage: str, point: Point, samples: int, seed: int, tolerance: float
-) -> list[GradientRow]:
-    analytic = gradients(program, point, np.float64)
-    wide = gradients(program, point, NUMBER) if WIDE else analytic
-    exact = point.cast(NUMBER)
-    here = branches(program, point)
-    large = sum(value.size for value in exact.parameters.values()) > LARGE
-    noise = _noise(program, exact, seed)
-    rows = []
-    for name, gradient in analytic.items():
-        where = _coordinates(name, gradient, samples, seed)
-        tally = Tally()
-        for index in where:
-            along = _along(program, exact, name, int(index), call_loss)
-            crossed = None
-            if here.size:
-                crossed = _along(program, point, name, int(index), partial(_crossed, here))
+def _check_point(check: Check, stage: str, point: Point, names: Iterable[str]) -> list[GradientRow]:
+    """The rows of some tensors at a point, and of the program's loss and output there."""
+    program, large = check.program, check.large
+    exact = gradients(program, point, NUMBER)
+    losses = Losses(program, point, check.reference)
+    noise = losses.noise(check.seed, large)
+    live = _live(check, point)
+    others = points(program, check.seed + 1, check.batch, 8)
+    agreed = agreements(program, point, others, check.zero)
+    largest = max(float(np.abs(gradient).max(initial=0)) for gradient in exact.values())
+    rows = losses.compared(stage)
+    for name, gradient in ((name, exact[name]) for name in names):
+        row = GradientRow(stage, name, gradient.shape, check.tolerance, losses.by)
+        if name in check.zero:
+            rows.append(_zero_row(row, gradient, largest, agreed[name]))
+            continue
+        direction = along(losses, name, gradient, noise, check.seed, large)
+        where = _coordinates(check, name, gradient, live)
+        tally, looked = Tally(), 0
+        for index in map(int, where):
+            if tally.failed == REFUTED:
+                break
+            looked += 1
             value = float(gradient.flat[index])
-            # float64 rounding of the analytic gradient itself, seen by computing it again, wider
-            rounding = 4 * abs(float(wide[name].flat[index] - gradient.flat[index]))
-            quick = _along(program, point, name, int(index), call_loss) if large and value else None
-            tally = _judge(tally, value, rounding, estimates(along, crossed, noise, quick), tolerance, large)
-        rows.append(
-            GradientRow(
-                stage=stage,
-                tensor=name,
-                shape=gradient.shape,
-                sampled=len(where),
-                nonzero=tally.certified,
-                zero=tally.zero,
-                excused=tally.excused,
-                kinks=tally.kinks,
-                worst_error=tally.worst,
-                tolerance=tolerance,
-                verdict=_verdict(tally, len(where)),
-            )
-        )
+            quick = losses.quick(name, index) if large and value else None
+            line, crossed = losses.along(name, index), losses.crossed(name, index)
+            found = estimates(line, crossed, noise, quick, unit_of(losses, name))
+            tally = judge(tally, value, found, check.tolerance, large)
+        rows.append(_row(row, tally, looked, direction, agreed[name]))
     return rows
 
 
-def _judge(
-    tally: Tally,
-    analytic: float,
-    rounding: float,
-    found: Iterable[Estimate],
-    tolerance: float,
-    large: bool,
-) -> Tally:
-    """The tally with one more coordinate; for a large network an error well within tolerance is enough."""
-    early = tolerance / 4 if large else EARLY
-    error, refuted, zero, tried = np.inf, False, False, False
-    for estimate in found:
-        tried = True
-        gap = abs(analytic - estimate.value)
-        size = abs(analytic) + abs(estimate.value)
-        bound = estimate.noise + rounding
-        if not np.isfinite(gap):
-            refuted = True
-            break
-        if analytic == 0 and gap <= bound:
-            zero = True
-            break
-        error = min(error, gap / size if size else 0.0)
-        refuted = refuted or (estimate.firm and gap > bound)
-        if error <= early:
-            break
-    if not tried:
-        return replace(tally, kinks=tally.kinks + 1)
-    if zero:
-        return replace(tally, zero=tally.zero + 1)
-    if error <= tolerance:
-        return replace(tally, certified=tally.certified + 1, worst=max(tally.worst, error))
-    if not refuted:
-        return replace(tally, excused=tally.excused + 1)
-    return replace(tally, failed=tally.failed + 1, worst=max(tally.worst, error))
+def _row(row: GradientRow, tally: Tally, sampled: int, said: Along, agreed: Agreement) -> GradientRow:
+    wrong = tally.failed or said.wrong or agreed.wrong
+    exercised = tally.certified >= ENOUGH * sampled and tally.certified > 0
+    return replace(
+        row,
+        sampled=sampled,
+        nonzero=tally.certified,
+        zero=tally.zero,
+        excused=tally.excused,
+        kinks=tally.kinks,
+        worst_error=tally.worst,
+        along=said.error,
+        float64=agreed.float64,
+        float32=agreed.float32,
+        verdict=FAIL if wrong else PASS if exercised else UNEXERCISED,
+    )
 
 
-def _verdict(tally: Tally, sampled: int) -> str:
-    if tally.failed:
-        return "fail"
-    return "pass" if tally.certified >= ENOUGH * sampled else "not exercised"
+def _zero_row(row: GradientRow, gradient: Array, largest: float, agreed: Agreement) -> GradientRow:
+    """The row of a tensor whose gradient is 0 by derivation: so must be what the program computes."""
+    size = float(np.abs(gradient).max(initial=0))
+    wrong = not size <= NOTHING * largest or agreed.wrong
+    return replace(
+        row,
+        sampled=gradient.size,
+        zero=gradient.size,
+        worst_error=size / largest if largest else size,
+        float64=agreed.float64,
+        float32=agreed.float32,
+        verdict=FAIL if wrong else ZERO,
+    )
 
 
-def _along(
-    program: Program, point: Point, name: str, index: int, function: Callable[[Program, Point], Any]
-) -> Callable[[float], Any]:
-    """`function` at `point` with one coordinate moved by an offset; the point is left as it was."""
-    array = point.x if name == INPUT else point.parameters[name]
-    centre = array.flat[index]
-
-    def value(offset: float) -> Any:
-        array.flat[index] = centre + array.dtype.type(offset)
-        try:
-            return function(program, point)
-        finally:
-            array.flat[index] = centre
-
-    return value
+def _larger(check: Check, batch: int) -> int:
+    """The size of the second batch: more than twice the first, the spec's own where that is afforded."""
+    least = 2 * batch + 1
+    wanted = max(
+        least, min(int(check.program.manifest.get("training", {}).get("batch_size", 1)), MOST_SAMPLES)
+    )
+    affordable = check.reference.affords(wanted) if check.reference else not check.large
+    return wanted if affordable else least
 
 
-def _crossed(here: NDArray[np.bool_], program: Program, point: Point) -> bool:
-    return not np.array_equal(branches(program, point), here)
+def _further(check: Check, looked: list[Point]) -> Iterator[tuple[Point, frozenset[str]]]:
+    """A point of a larger batch, then others where gradients are not zero that were so at every point so far.
+
+    With each the tensors that it is of use for.
+    """
+    size = _larger(check, len(looked[0].x))
+    shapes = check.program.module.PARAMETERS
+    point = with_batch(check.program, looked[0], size)
+    yield point, frozenset((*shapes, INPUT))
+    if check.large or (check.reference and not check.reference.affords(4 * size)):
+        return
+    missing = {name: check.reached(name) for name in (*shapes, INPUT) if name not in check.zero}
+    for seen in (*looked, point):
+        _cover(check, missing, seen)
+    found = 0
+    for other in points(check.program, check.seed + 3, size, DRAWS // 2):
+        wanted = {name: int(mask.sum()) for name, mask in missing.items() if mask.sum() > UNSEEN * mask.size}
+        if not wanted or found == MOST_FURTHER:
+            return
+        _cover(check, missing, other)
+        use = frozenset(name for name, count in wanted.items() if missing[name].sum() <= 0.8 * count)
+        if use:
+            found += 1
+            yield other, use
 
 
-def _noise(program: Program, exact: Point, seed: int) -> float:
-    """The noise of one loss value, seen along a random direction through all parameters."""
-    rng = np.random.default_rng([seed, 4])
-    direction = {name: rng.choice((-1.0, 1.0), shape) for name, shape in program.module.PARAMETERS.items()}
+def _cover(check: Check, missing: dict[str, Array], point: Point) -> None:
+    """Strike out what has a gradient at a point."""
+    found, live = gradients(check.program, point, np.float64), _live(check, point)
+    for name, mask in missing.items():
+        mask &= ~(np.abs(found[name][: len(mask)]) > live)
 
-    def along(offset: float) -> Any:
-        moved = {
-            name: value + NUMBER(offset) * direction[name] if name in direction else value
-            for name, value in exact.parameters.items()
-        }
-        return call_loss(program, replace(exact, parameters=moved))
 
-    return loss_noise(along)
+def _with_point(
+    check: Check, point: Point, rows: list[GradientRow], names: frozenset[str]
+) -> list[GradientRow]:
+    """The rows with what another point says: in every float type, and of some tensors along a direction."""
+    exact = gradients(check.program, point, NUMBER)
+    losses = Losses(check.program, point, check.reference)
+    noise = losses.noise(check.seed, True)
+    drawn = points(check.program, check.seed + 2, check.batch, 8)
+    others = (with_batch(check.program, other, len(point.x)) for other in drawn)
+    agreed = agreements(check.program, point, others, check.zero)
+    compared = {row.tensor: row for row in losses.compared(point.what)}
+    found = []
+    for row in rows:
+        name = row.tensor
+        if name in compared:
+            worst = max(row.worst_error, compared[name].worst_error)
+            row = replace(row, worst_error=worst, verdict=row.verdict if compared[name].passed else FAIL)
+        else:
+            wrong = bool(agreed[name].wrong)
+            if name in names and name not in check.zero:
+                said = Along(row.along).joined(
+                    along(losses, name, exact[name], noise, check.seed, check.large)
+                )
+                row, wrong = replace(row, along=said.error), wrong or said.wrong
+            row = replace(row, verdict=FAIL if wrong else row.verdict)
+        found.append(row)
+    return found

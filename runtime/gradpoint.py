@@ -1,4 +1,4 @@
-"""Points at which gradients are checked: parameters, inputs and targets."""
+"""Points at which gradients are checked: parameters, inputs, targets and masks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,21 @@ from numpy.typing import DTypeLike, NDArray
 
 from runtime.program import Array, Parameters, Program
 
-STEP_SEED = 1  # of dropout masks and the like; the same for the loss and its gradients
+INPUT = "x"
+LARGEST_BATCH = 256  # that a search for a point which exercises every tensor comes to
+GAINS = (1.0, 3.0, 0.1, 30.0, 1e-3, 1e3, 1e-6, 1e6, 1e-9)  # of parameters drawn at random
+DIVERGED = 1e6  # times the loss at the start
 
 
 @dataclass(frozen=True)
 class Point:
-    """Parameters, a batch of inputs and its targets; `what` says how the point was drawn."""
+    """Parameters, a batch of inputs and its targets, and the seed of masks; `what` says how it was drawn."""
 
     parameters: Parameters
     x: Array
     t: Array
     what: str
+    seed: int = 1
 
     def cast(self, dtype: DTypeLike) -> Point:
         """A copy of the point in another float type; integer labels stay."""
@@ -31,31 +36,40 @@ class Point:
         parameters = {name: value.astype(dtype) for name, value in self.parameters.items()}
         return replace(self, parameters=parameters, x=self.x.astype(dtype), t=t)
 
+    def rounded(self) -> Point:
+        """The nearest point that float32 holds too, in float64: the same point in every float type."""
+        with np.errstate(over="ignore"):
+            found = self.cast(np.float32).cast(np.float64)
+        values = (*found.parameters.values(), found.x)
+        return found if all(np.isfinite(value).all() for value in values) else self
+
 
 def call_loss(program: Program, point: Point) -> Any:
     """The loss at a point, with the masks that `gradients` uses where the loss draws any."""
     with np.errstate(all="ignore"):
-        return program.module.loss(point.parameters, point.x, point.t, **_masked(program))
+        return program.module.loss(point.parameters, point.x, point.t, **masked(program, point))
 
 
 def branches(program: Program, point: Point) -> NDArray[np.bool_]:
     """On which side of each kink every value lies, with the same masks."""
-    return np.asarray(program.module.branches(point.parameters, point.x, point.t, **_masked(program)))
+    with np.errstate(all="ignore"):
+        found = program.module.branches(point.parameters, point.x, point.t, **masked(program, point))
+    return np.asarray(found)
 
 
 def gradients(program: Program, point: Point, dtype: DTypeLike) -> dict[str, Array]:
     """Every gradient at a point, computed in `dtype`, in the order of PARAMETERS; "x" is the input's."""
     here = point.cast(dtype)
-    module, masked = program.module, _masked(program)
+    module, seed = program.module, masked(program, point)
     with np.errstate(all="ignore"):
-        _, found = module.loss_and_gradients(here.parameters, here.x, here.t, **masked)
-        inputs = module.input_gradient(here.parameters, here.x, here.t, **masked)
-    return {name: np.array(found[name]) for name in module.PARAMETERS} | {"x": np.array(inputs)}
+        _, found = module.loss_and_gradients(here.parameters, here.x, here.t, **seed)
+        inputs = module.input_gradient(here.parameters, here.x, here.t, **seed)
+    return {name: np.array(found[name]) for name in module.PARAMETERS} | {INPUT: np.array(inputs)}
 
 
-def _masked(program: Program) -> dict[str, int]:
+def masked(program: Program, point: Point) -> dict[str, int]:
     """The seed of the masks, for a program that draws any."""
-    return {"seed": STEP_SEED} if _takes_seed(program.module.loss) else {}
+    return {"seed": point.seed} if _takes_seed(program.module.loss) else {}
 
 
 @cache
@@ -64,21 +78,48 @@ def _takes_seed(function: Any) -> bool:
 
 
 def points(program: Program, seed: int, batch: int, draws: int) -> Iterator[Point]:
-    """Points to try, in order: the program's own initialisation, then others, moved at random.
+    """Points to try, in order: the program's own initialisation first, then others at random.
 
-    Later draws move the parameters a little (biases that start at zero included) and use smaller inputs.
+    Of four draws one moves the starting parameters, one shrinks them, and two draw parameters of their own,
+    whatever the spec starts with, of ever other sizes: somewhere functions are neither saturated nor lost in
+    noise.  Every four draws the batch doubles: more samples, and more masks, exercise what few do not reach.
     """
     for draw in range(draws):
         rng = np.random.default_rng([seed, draw])
         parameters = program.module.init_parameters(seed + draw, np.float64)
-        scale = (1.0, 1.0, 0.3)[draw % 3]
-        what = f"draw {draw + 1} (parameters of seed {seed + draw}"
-        if draw:
-            for name in program.module.PARAMETERS:
-                parameters[name] = parameters[name] + rng.normal(0.0, 0.1, parameters[name].shape)
-            what += f", moved by 0.1, inputs {scale:g}"
-        x = scale * rng.standard_normal((batch, *program.input_shape))
-        yield Point(parameters, x, _targets(program, rng, batch, draw), what + ")")
+        turn, manner = divmod(draw, 4)
+        scale, how = 1.0, ""
+        for name, shape in program.module.PARAMETERS.items() if draw else ():
+            moved = parameters[name]
+            if manner == 0:
+                scale, how = 0.3, ", shrunk, inputs 0.3"
+                moved = 0.1 * moved + rng.normal(0.0, 0.1, shape)
+            elif manner == 1:
+                scale, how = (1.0, 0.3)[turn % 2], f", moved by 0.1, inputs {(1.0, 0.3)[turn % 2]:g}"
+                moved = moved + rng.normal(0.0, 0.1, shape)
+            else:
+                gain = GAINS[(2 * turn + manner - 2) % len(GAINS)]
+                how = f", normal times {gain:g}"
+                fan_in = prod(shape[1:]) if len(shape) > 1 else 10
+                spread = gain if len(shape) > 1 else min(gain, 1.0)
+                moved = 0 * moved + rng.normal(0.0, spread, shape) / sqrt(fan_in)
+            parameters[name] = moved
+        count = max(batch, min(batch * 2**turn, LARGEST_BATCH))
+        how += f", batch {count}" if count > batch else ""
+        x = scale * rng.standard_normal((count, *program.input_shape))
+        t = targets(program, rng, count, draw)
+        yield Point(
+            parameters, x, t, f"draw {draw + 1} (parameters of seed {seed + draw}{how})", seed + draw + 1
+        ).rounded()
+
+
+def with_batch(program: Program, point: Point, batch: int) -> Point:
+    """The same parameters with fresh inputs, targets and masks."""
+    rng = np.random.default_rng([point.seed, batch])
+    x = rng.standard_normal((batch, *program.input_shape))
+    what = f"{point.what}, batch {batch}"
+    t = targets(program, rng, batch, 0)
+    return replace(point, x=x, t=t, what=what, seed=point.seed + 1000 + batch).rounded()
 
 
 def advance(program: Program, others: Iterator[Point], first: Point | None, steps: int) -> Iterator[Point]:
@@ -87,25 +128,43 @@ def advance(program: Program, others: Iterator[Point], first: Point | None, step
         moved = _trained(program, first, steps)
         yield moved
         for fresh in range(3):
-            rng = np.random.default_rng([steps, fresh])
-            x = rng.standard_normal(first.x.shape)
-            what = f"{moved.what}, fresh inputs {fresh + 1}"
-            t = _targets(program, rng, len(x), fresh)
-            yield replace(moved, x=x, t=t, what=what)
-    for point in others:
-        yield _trained(program, point, steps)
+            again = replace(moved, seed=moved.seed + 100 * (fresh + 1))
+            found = with_batch(program, again, len(moved.x))
+            yield replace(found, what=f"{moved.what}, fresh inputs {fresh + 1}")
+    for number, point in enumerate(others):
+        yield _downhill(program, point, steps) if number % 2 else _trained(program, point, steps)
 
 
 def _trained(program: Program, point: Point, steps: int) -> Point:
+    """The point after some steps of training; of small steps downhill where training diverges."""
     copy = point.cast(np.float64)
     state = program.module.init_optimizer(copy.parameters)
+    before = abs(float(call_loss(program, point)))
     with np.errstate(all="ignore"):
         for step in range(steps):
             program.module.train_step(copy.parameters, copy.x, copy.t, state, seed=step)
-    return replace(copy, what=f"{point.what}, {steps} steps")
+    after = abs(float(call_loss(program, copy)))
+    finite = all(np.isfinite(value).all() for value in copy.parameters.values())
+    if finite and after <= DIVERGED * max(before, np.finfo(np.float64).tiny):
+        return replace(copy, what=f"{point.what}, {steps} steps").rounded()
+    what = f"{point.what}, training diverged: loss {before:.3g} to {after:.3g} in {steps} steps"
+    return _downhill(program, replace(point, what=what), steps)
 
 
-def _targets(program: Program, rng: np.random.Generator, batch: int, draw: int) -> Array:
+def _downhill(program: Program, point: Point, steps: int) -> Point:
+    """The point after steps against the gradient, each a hundredth as long as the parameters are."""
+    moved = point.cast(np.float64)
+    for _ in range(steps):
+        found = gradients(program, moved, np.float64)
+        for name in program.module.PARAMETERS:
+            values, gradient = moved.parameters[name], found[name]
+            slope = float(np.linalg.norm(gradient))
+            if np.isfinite(slope) and slope > 0:
+                values -= 0.01 * max(float(np.linalg.norm(values)), 0.01) / slope * gradient
+    return replace(moved, what=f"{point.what}, {steps} small steps downhill").rounded()
+
+
+def targets(program: Program, rng: np.random.Generator, batch: int, draw: int) -> Array:
     """Targets that the loss is made for, at random."""
     shape = (batch, *program.output_shape)
     if program.target_kind == "labels":

@@ -5,22 +5,40 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+PASS, FAIL, UNEXERCISED, ZERO = "pass", "fail", "not exercised", "0 by derivation"
+GOOD = (PASS, ZERO)
+INTERPRETER, PROGRAM = "interpreter", "program"  # whose loss differences are taken of
+LOSS, OUTPUT = "loss", "output"  # rows that hold the program's values against the equations
+
 
 @dataclass(frozen=True)
 class GradientRow:
-    """One tensor at one stage.  `nonzero` counts the coordinates that are certified and not zero."""
+    """One tensor at one stage.  `nonzero` counts the coordinates that are certified and not zero.
+
+    `loss` says whose loss differences are taken of: "interpreter" (of the equations) or "program".  `along`
+    is the error of the derivative along a direction, `float64` and `float32` the largest error in these
+    types, as shares of the gradient's length and of its largest value; None where there is none.
+    """
 
     stage: str
     tensor: str
     shape: tuple[int, ...]
-    sampled: int
-    nonzero: int
-    zero: int
-    excused: int
-    kinks: int
-    worst_error: float
     tolerance: float
-    verdict: str  # "pass" | "fail" | "not exercised"
+    loss: str
+    sampled: int = 0
+    nonzero: int = 0
+    zero: int = 0
+    excused: int = 0
+    kinks: int = 0
+    worst_error: float = 0.0
+    along: float | None = None
+    float64: float | None = None
+    float32: float | None = None
+    verdict: str = UNEXERCISED  # or "pass", "fail", "0 by derivation"
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict in GOOD
 
 
 @dataclass(frozen=True)
@@ -37,16 +55,14 @@ class GradientReport:
     @property
     def passed(self) -> bool:
         """Whether every tensor passed, at every stage."""
-        return bool(self.rows) and all(row.verdict == "pass" for row in self.rows)
+        return bool(self.rows) and all(row.passed for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values."""
         rows = []
         for row in self.rows:
-            entry = asdict(row)
+            entry = {k: None if v == float("inf") else v for k, v in asdict(row).items()}
             entry["shape"] = list(row.shape)
-            if row.worst_error == float("inf"):
-                entry["worst_error"] = None
             rows.append(entry)
         return {
             "name": self.name,
@@ -60,7 +76,10 @@ class GradientReport:
 
     def to_text(self) -> str:
         """An aligned table, a line a tensor and stage, and a closing line."""
-        head = ("stage", "tensor", "shape", "checked", "non-zero", "at kinks", "in noise", "worst", "", "")
+        head = (
+            "stage", "tensor", "shape", "checked", "non-zero", "at kinks", "in noise", "worst", "",
+            "direction", "float32", "loss by", "",
+        )  # fmt: skip
         table = [head]
         for row in self.rows:
             table.append(
@@ -74,11 +93,14 @@ class GradientReport:
                     str(row.excused),
                     f"{row.worst_error:.1e}",
                     f"≤ {row.tolerance:.0e}",
+                    _share(row.along),
+                    _share(row.float32),
+                    row.loss,
                     row.verdict,
                 )
             )
         widths = [max(len(line[column]) for line in table) for column in range(len(head))]
-        left = {0, 1, 2, 8, 9}
+        left = {0, 1, 2, 8, 11, 12}
         lines = [
             "  ".join(
                 cell.ljust(width) if column in left else cell.rjust(width)
@@ -86,8 +108,12 @@ class GradientReport:
             ).rstrip()
             for line in table
         ]
-        good = sum(row.verdict == "pass" for row in self.rows)
+        good = sum(row.passed for row in self.rows)
         verdict = "passed" if self.passed else "FAILED"
         lines += ["", *(f"point, {note}" for note in self.notes)]
         lines.append(f"{self.name}: {verdict}, {good} of {len(self.rows)} tensor checks good")
         return "\n".join(lines)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"

@@ -9,22 +9,22 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from cli.handout.markup import formula
-from cli.running import scratch_program
+from cli.running import gradient_report
 from derive.index import cotangent
 from derive.present.tree import Ref
 from derive.prose import Prose, _, say
 from derive.spec.model import Spec
-from runtime.gradcheck import check_gradients
-from runtime.gradreport import GradientReport
+from runtime.gradreport import INTERPRETER, LOSS, OUTPUT, GradientReport
 
 EVERY = 5.0  # seconds between two signs of life
 VERDICTS: dict[str, Prose] = {
     "pass": _("good"),
     "fail": _("wrong"),
     "not exercised": _("not exercised"),
+    "0 by derivation": _("0 by derivation"),
 }
 
 
@@ -45,8 +45,8 @@ class Checked:
 
 def checked(spec: Spec) -> GradientReport:
     """Return the check of every gradient of a spec's program, as ``derive gradcheck`` makes it."""
-    with scratch_program(spec) as program, alive(f"{spec.name}: checking gradients"):
-        return check_gradients(program)
+    with alive(f"{spec.name}: checking gradients"):
+        return gradient_report(spec)
 
 
 @contextlib.contextmanager
@@ -72,26 +72,34 @@ def rows(report: GradientReport) -> tuple[Checked, ...]:
     return tuple(
         Checked(
             say(_("at the start") if row.stage == "initial" else _("after some steps of training")),
-            formula(Ref(cotangent(row.tensor))),
+            _subject(row.tensor),
             " × ".join(map(str, row.shape)),
             f"{row.sampled:,}",
             f"{row.nonzero:,}",
             f"{row.worst_error:.1e}",
             f"{row.tolerance:.0e}",
             say(VERDICTS.get(row.verdict, row.verdict)),
-            "good" if row.verdict == "pass" else "bad",
+            "good" if row.passed else "bad",
         )
         for row in report.rows
     )
 
 
+def _subject(tensor: str) -> Markup:
+    """What a row is about: the gradient of a tensor, or a value of the program held against the equations."""
+    words = {LOSS: _("the loss"), OUTPUT: _("the output")}
+    return Markup(escape(say(words[tensor]))) if tensor in words else formula(Ref(cotangent(tensor)))  # noqa: S704
+
+
 def summary(report: GradientReport) -> Prose:
     """Return what the check did and found, in a sentence."""
-    good = sum(row.verdict == "pass" for row in report.rows)
-    values = {"good": good, "all": len(report.rows)}
+    good = sum(row.passed for row in report.rows)
+    by_equations = all(row.loss == INTERPRETER for row in report.rows)
+    source = _("the interpreter of the equations") if by_equations else _("the program")
+    values = {"good": good, "all": len(report.rows), "source": source}
     return _(
-        "Every gradient of the program against central differences of its loss, in double precision: "
+        "Every gradient of the program against central differences of the loss, which {source} gives: "
         "{good} of {all} checks good. The error is |a − n| / (|a| + |n|), a by the program, n by "
-        "differences.",
+        "differences; loss and output of the program are held against the equations.",
         **values,
     )

@@ -1,0 +1,162 @@
+"""What a network's loss does not depend on, proved from its equations: a bias before batch norm, say.
+
+A parameter P has no effect where the loss stays what it is once P becomes P + c, whatever c is.  The proof
+puts the change into the equations in turn: what it changes of a left side goes on into those that read that
+tensor.  Where no change reaches the loss, the gradient is 0 identically; where the change cannot be
+followed (through a kink, a square), nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sympy
+from sympy import Add, Expr, Indexed, IndexedBase, Integer, Mul, Symbol, exp
+
+from derive.index import (
+    Equation,
+    Inside,
+    Max,
+    Reduction,
+    Sum,
+    access,
+    accesses,
+    apart,
+    fresh_index,
+    index,
+    name_of,
+    tensor,
+)
+from derive.network import Layer, Network
+
+Extents = Mapping[Symbol, Expr]
+
+
+@dataclass(frozen=True)
+class Ineffective:
+    """A parameter that changes nothing, the layer that has it, and the layer where its effect ends."""
+
+    name: str
+    layer: Layer
+    ends: Layer
+
+
+@dataclass(frozen=True)
+class Change:
+    """By how much a tensor changes, at its free indices."""
+
+    free: tuple[Symbol, ...]
+    amount: Expr
+
+
+def ineffective(network: Network) -> tuple[Ineffective, ...]:
+    """Return the parameters on which the loss in training does not depend, as far as can be proved."""
+    equations = [i.equation for i in (*network.forward, *network.losses)]
+    layers = {i.output: layer for layer in network.layers for i in layer.instances}
+    found = []
+    for layer in network.layers:
+        for parameter in layer.parameters:
+            ends = _ends(parameter.name, equations)
+            if ends is not None:
+                found.append(Ineffective(parameter.name, layer, layers[ends]))
+    return tuple(found)
+
+
+def _ends(name: str, equations: Iterable[Equation]) -> str | None:
+    """Return the last tensor that a parameter's change comes to without changing it, None if it goes on."""
+    changes: dict[str, Change] = {}
+    mark: IndexedBase | None = None
+    ends = None
+    for equation in equations:
+        reads = equation.reads()
+        if name in reads and mark is None:
+            mark = tensor(f"change of {name}", *reads[name].shape)
+            free = tuple(fresh_index(index("c")) for _ in mark.shape)
+            changes[name] = Change(free, access(mark, *free))
+        if mark is None or changes.keys().isdisjoint(reads):
+            continue
+        amount = _amount(equation, changes, mark)
+        if amount == 0:
+            ends = equation.name
+        elif not equation.free or any(name_of(read.base) in changes for read in accesses(amount)):
+            return None
+        else:
+            changes[equation.name] = Change(equation.free, amount)
+    return ends
+
+
+def _amount(equation: Equation, changes: Mapping[str, Change], mark: IndexedBase) -> Expr:
+    """Return by how much the left side changes when tensors on the right do."""
+    extents = dict(tuple(axis) for axis in equation.axes)
+    whole = apart(equation.right)
+    for node in whole.atoms(Reduction):
+        extents |= dict(tuple(axis) for axis in node.axes)
+    right = _without_single(whole, {s: Integer(0) for s, n in extents.items() if n == 1})
+    moved = {}
+    for read in accesses(right):
+        change = changes.get(name_of(read.base))
+        if change is not None:
+            amount = change.amount.xreplace(dict(zip(change.free, read.indices, strict=True)))
+            moved[read] = read + Mul(amount, *_guards(read, extents))
+    return sympy.expand(_spread(right.xreplace(moved), mark) - right)
+
+
+def _without_single(node: Expr, only: Mapping[Symbol, Expr]) -> Expr:
+    """Return an expression in which an index that takes one value is that value, bound or free."""
+    if not only or not node.args or isinstance(node, Indexed):
+        return node.xreplace(only)
+    if isinstance(node, Reduction):
+        axes = [axis for axis in node.axes if axis[0] not in only]
+        return type(node)(_without_single(node.body, only), *axes)
+    return node.func(*(_without_single(a, only) for a in node.args))
+
+
+def _guards(read: Indexed, extents: Extents) -> list[Expr]:
+    """Return a guard for each subscript that may be outside: there nothing is read, changed or not."""
+    subscripts = zip(read.indices, read.base.shape, strict=True)
+    return [Inside(at, size) for at, size in subscripts if not _is_inside(at, size, extents)]
+
+
+def _is_inside(subscript: Expr, size: Expr, extents: Extents) -> bool:
+    """Whether an affine subscript is within 0 and a size at every value of its indices."""
+    if subscript in extents:
+        return bool(extents[subscript] == size)
+    low = high = Integer(0)
+    for term in Add.make_args(subscript):
+        factor, symbol = term.as_coeff_Mul()
+        if symbol in extents and extents[symbol].is_Integer:
+            reach = factor * (extents[symbol] - 1)
+            low, high = low + min(reach, 0), high + max(reach, 0)
+        elif term.is_Integer:
+            low, high = low + term, high + term
+        else:
+            return False
+    return bool(low >= 0) and bool(size.is_Integer and high < size)
+
+
+def _spread(node: Expr, mark: IndexedBase) -> Expr:
+    """Return an expression with what a change adds taken out of sums, maxima and exponentials."""
+    if not node.has(mark) or isinstance(node, Indexed):
+        return node
+    if isinstance(node, Sum):
+        body = sympy.expand(_spread(node.body, mark))
+        return Add(*(_summed(term, node) for term in Add.make_args(body)))
+    if isinstance(node, Max):
+        terms = Add.make_args(_spread(node.body, mark))
+        outside = [t for t in terms if t.has(mark) and t.free_symbols.isdisjoint(node.bound)]
+        return Add(*outside, Max(Add(*(t for t in terms if t not in outside)), *node.axes))
+    changed = node.func(*(_spread(a, mark) for a in node.args))
+    if isinstance(changed, exp):
+        return Mul(*(exp(term) for term in Add.make_args(sympy.expand(changed.args[0]))))
+    return changed
+
+
+def _summed(term: Expr, node: Sum) -> Expr:
+    """Return the sum of a product: what does not depend on an index stands before it, times its size."""
+    factors = Mul.make_args(term)
+    inner = [f for f in factors if not f.free_symbols.isdisjoint(node.bound)]
+    outer = [f for f in factors if f not in inner]
+    used = Mul(*inner).free_symbols
+    counts = [n for s, n in node.axes if s not in used]
+    return Mul(*outer, *counts, Sum(Mul(*inner), *(axis for axis in node.axes if axis[0] in used)))

@@ -1,0 +1,58 @@
+"""The values of index equations, a whole tensor at a time: the reference interpreter for networks.
+
+It reads equations as ``derive.interpret`` does, which tests hold it against, in any float type, and shares
+nothing with the code generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from derive.axes import Plan, is_size
+from derive.broadcasting import Array, Compiled, Values
+from derive.index import Equation
+
+
+class Equations:
+    """Equations in the order in which each can be computed, evaluated in a float type.
+
+    Where an access finds its values is looked up once for every batch size.
+    """
+
+    def __init__(self, equations: Iterable[Equation], dtype: DTypeLike = np.longdouble) -> None:
+        self._real = np.dtype(dtype).type
+        self._plans = [Plan(equation) for equation in equations]
+        self._compiled: dict[Any, Compiled] = {}
+
+    def values(self, given: Mapping[str, Any]) -> Values:
+        """Return every tensor by name, the given ones too; scalars among these are sizes and constants."""
+        found = {name: np.asarray(value) for name, value in given.items()}
+        found = {name: a.astype(self._real, copy=False) if a.ndim else a for name, a in found.items()}
+        return self.again(found, found)
+
+    def again(self, before: Values, changed: Mapping[str, Array]) -> Values:
+        """Return the values once some tensors have changed: only what depends on these is computed."""
+        found, dirty = {**before, **changed}, set(changed)
+        with np.errstate(all="ignore"):
+            for number, plan in enumerate(self._plans):
+                if dirty.isdisjoint(plan.reads):
+                    continue
+                shapes = {name: found[name].shape for name in plan.tensors}
+                given = (int(found[s.name]) for s in plan.symbols if is_size(s) and s.name in found)
+                key = (number, *shapes.values(), *given)
+                if key not in self._compiled:
+                    self._compiled[key] = Compiled(plan, plan.sizes(found), shapes, self._real)
+                found[plan.name] = self._compiled[key](found)
+                dirty.add(plan.name)
+        return found
+
+
+def evaluate(
+    equation: Equation, tensors: Mapping[str, Any], dtype: DTypeLike = np.longdouble
+) -> NDArray[Any]:
+    """Return the left side's values: those of ``derive.interpret.evaluate``, in a float type."""
+    return Equations([equation], dtype).values(tensors)[equation.name]

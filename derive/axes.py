@@ -41,7 +41,7 @@ class Plan:
                 for term in Add.make_args(node.body):
                     self.points.setdefault(term, rank + len(self.points))
         self.rank = rank + len(self.points)
-        free = {s for e in (*self.extents.values(), self.right) for s in sympy.sympify(e).free_symbols}
+        free = {s for e in (*self.extents.values(), self.right) for s in e.free_symbols}
         labels = {base.label for base in equation.reads().values()}
         self.symbols = sorted((s for s in free - labels - self.axes.keys() if type(s) is Symbol), key=str)
         self.reads = {*self.tensors, *(s.name for s in self.symbols)}
@@ -60,7 +60,7 @@ def operations(equation: Equation, sizes: Mapping[Symbol, int]) -> int:
     """Return about how many operations the values of an equation take, at these sizes."""
 
     def count(axes: Iterable[Any]) -> int:
-        return math.prod(int(sympy.sympify(n).xreplace(dict(sizes))) for _, n in axes)
+        return math.prod(int(n.xreplace(dict(sizes))) for _, n in axes)
 
     def visit(node: Expr, outer: int) -> int:
         if isinstance(node, Reduction | Winner):

@@ -40,7 +40,7 @@ class Compiled:
 
     def __init__(self, plan: Plan, sizes: Mapping[Symbol, int], shapes: Mapping[str, Any], real: Any) -> None:
         self.plan, self.sizes, self.shapes, self.real = plan, sizes, shapes, real
-        self.extents = {s: int(sympy.sympify(n).xreplace(dict(sizes))) for s, n in plan.extents.items()}
+        self.extents = {s: int(n.xreplace(dict(sizes))) for s, n in plan.extents.items()}
         self.indices = {s: self._along(np.arange(n), plan.axes[s]) for s, n in self.extents.items()}
         self.at_points: tuple[Symbol, ...] = ()  # indices that run over the points of a delta
         self.value = self.compile(plan.right)

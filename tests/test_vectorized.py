@@ -85,7 +85,7 @@ def test_every_equation_of_a_network_has_the_values_of_the_loops() -> None:
             found = evaluate(equation, values, np.float64)
             expected = interpret.evaluate(equation, values)
             np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13, err_msg=str(entry))
-        values[entry.name] = evaluate(entry.equation, values, np.float64)
+        values[entry.equation.name] = evaluate(entry.equation, values, np.float64)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ RATIO = float(np.finfo(np.float64).eps) / EPS32
 SAFETY = 16.0
 COARSE = 0.05  # of a tensor's largest gradient: where float32 rounds by more, it is not judged
 OUT_OF_RANGE = 1e30  # from which on float32 may overflow somewhere on the way
+LOOSE = 2e-4  # of a tensor's largest gradient: where float32 rounds by more, a better point is looked for
 TRIES = 8  # points at which an error is looked for again before it counts
 VISIBLE = 1e-3  # of a tensor's largest gradient: where an error of one value would be seen
 
@@ -43,10 +44,19 @@ class Held:
     agreement: Agreement
     wrong: Array
     visible: Array
+    loose: bool  # whether rounding excuses so much here that errors could hide
+
+    @property
+    def decided(self) -> bool:
+        return self.agreement.float32 is not None and not self.loose
 
     @property
     def doubtful(self) -> bool:
-        return bool(self.agreement.wrong) or self.agreement.float32 is None
+        return bool(self.agreement.wrong) or not self.decided
+
+    def replaces(self, other: Held) -> bool:
+        """Whether this point says more than another did."""
+        return self.acquits(other) if other.agreement.wrong else self.decided
 
     def acquits(self, other: Held) -> bool:
         """Whether another point's errors must have been rounding: here they would be seen, and are not."""
@@ -62,7 +72,7 @@ class Held:
 def agreements(
     program: Program, point: Point, others: Iterable[Point], zero: frozenset[str] = frozenset()
 ) -> dict[str, Agreement]:
-    """The agreement of every tensor, at the point; at others too for one that disagrees.
+    """The agreement of every tensor, at the point; at others too for one that disagrees or rounds coarsely.
 
     A wrong gradient is wrong at every point, while rounding spoils some of them, saturated ones above all.
     """
@@ -73,7 +83,7 @@ def agreements(
             break
         again = _at(program, another, zero)
         for name in doubtful:
-            if again[name].acquits(found[name]):
+            if again[name].replaces(found[name]):
                 found[name] = again[name]
     return {name: held.agreement for name, held in found.items()}
 
@@ -97,10 +107,12 @@ def _at(program: Program, point: Point, zero: frozenset[str]) -> dict[str, Held]
         }
         if not same or not within:
             del errors["float32"]
+        loose = False
         if not all((error <= limits[kind]).all() for kind, error in errors.items()):
             moved = moved or _moved(program, point, wide)
             coarse = SAFETY * moved[name]
             limits = {"float64": limits["float64"] + RATIO * coarse, "float32": limits["float32"] + coarse}
+            loose = coarse > LOOSE * size
             if coarse > COARSE * size:
                 errors.pop("float32", None)
         beyond = {kind: ~(error <= limits[kind]) for kind, error in errors.items()}
@@ -112,6 +124,7 @@ def _at(program: Program, point: Point, zero: frozenset[str]) -> dict[str, Held]
             Agreement(shares.get("float64"), shares.get("float32"), wrong),
             reduce(np.logical_or, beyond.values()),
             np.abs(exact) > VISIBLE * size,
+            loose,
         )
     return found
 

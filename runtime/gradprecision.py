@@ -21,6 +21,7 @@ from runtime.program import Array, Program
 EPS32 = float(np.finfo(np.float32).eps)
 RATIO = float(np.finfo(np.float64).eps) / EPS32
 SAFETY = 16.0
+CANCELS = 100.0  # times the largest gradient: the size of what adds up to a gradient that is 0 by derivation
 COARSE = 0.05  # of a tensor's largest gradient: where float32 rounds by more, it is not judged
 OUT_OF_RANGE = 1e30  # from which on float32 may overflow somewhere on the way
 LOOSE = 2e-4  # of a tensor's largest gradient: where float32 rounds by more, a better point is looked for
@@ -99,7 +100,7 @@ def _at(program: Program, point: Point, zero: frozenset[str]) -> dict[str, Held]
     moved: dict[str, float] | None = None
     found = {}
     for name, exact in wide.items():
-        size = largest if name in zero else _size(exact)
+        size = CANCELS * largest if name in zero else _size(exact)
         errors = {"float64": _errors(double[name], exact), "float32": _errors(narrow[name], exact)}
         limits = {
             "float64": 1e-8 * np.abs(exact) + 1e-11 * size,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sympy import Expr, Indexed, Piecewise, Symbol
+from sympy import Expr, Function, Indexed
 
 from codegen.pieces import UPDATED, shares_update
-from codegen.program import Draw, Extent, Loop, Map, Program, Reduce, Statement, Value, count
+from codegen.program import Draw, Extent, First, Loop, Map, Program, Reduce, Statement, Value, count
+from codegen.targets.numpy.special import BLOCK, HELD
+from codegen.temporaries import temporaries
 
 BYTES = 4  # float32
 STEP = ("forward", "loss", "backward", "statistics")
@@ -74,45 +76,20 @@ def _scratch(statement: Statement, samples: int, program: Program) -> int:
     """Return the bytes of what a statement computes on the way to its result."""
     match statement:
         case Draw():
-            return 2 * count(program.values[statement.out].shape, samples)
+            return temporaries(statement) * count(program.values[statement.out].shape, samples)
+        case First(best=best):
+            return 2 * count(program.values[best.name].shape, samples)  # which are reached, before and here
         case Map(expression=body):
             indices = statement.indices
-            added = [a for a in body.args if statement.out not in map(str, a.free_symbols)]
-            in_place = body.is_Add and len(added) < len(body.args)
-            arrays = _arrays(body.func(*added), indices) if in_place else _on_the_way(body, indices)
-        case Reduce(body=body, over=over) if not body.is_Pow or statement.indices:
+        case Reduce(body=body, over=over):
             indices = (*statement.indices, *over)
-            arrays = _arrays(body, indices)
         case _:
             return 0
     extents = {i: e for r in body.atoms(Indexed) for i, e in _extents(r, program)}
-    return arrays * BYTES * count(tuple(extents.get(i, 1) for i in indices), samples)
+    values = count(tuple(extents.get(i, 1) for i in indices), samples)
+    blocks = any(type(call).__name__ in ("erf", "erfc") for call in body.atoms(Function))
+    return temporaries(statement) * values + (HELD * min(BLOCK, values) if blocks else 0)
 
 
 def _extents(read: Indexed, program: Program) -> Iterator[tuple[Expr, Extent]]:
     return zip(read.indices, program.values[str(read.base.label)].shape, strict=True)
-
-
-def _arrays(e: Expr, indices: tuple[Symbol, ...]) -> int:
-    """Return how many arrays over all the indices are held at once while an expression becomes one."""
-    if isinstance(e, Indexed | Piecewise) or not e.free_symbols.issuperset(indices):
-        return 0  # a mask is small
-    return max(1 if _overwrites(e, indices) else 2, _on_the_way(e, indices))
-
-
-def _overwrites(e: Expr, indices: tuple[Symbol, ...]) -> bool:
-    """Whether the last operation takes no memory beside what its operands took.
-
-    NumPy computes it in the place of an operand that nobody else holds; of 1 − x that must be the left one.
-    """
-    if not e.is_Add or not any(_arrays(term, indices) for term in e.args):
-        return True
-    return any(_arrays(term, indices) for term in e.args if not term.could_extract_minus_sign())
-
-
-def _on_the_way(e: Expr, indices: tuple[Symbol, ...]) -> int:
-    """Return how many arrays are held at once before the last operation: one waits for the next operand."""
-    if isinstance(e, Indexed | Piecewise):
-        return 0
-    held = [n for n in (_arrays(a, indices) for a in e.args) if n]
-    return max([*held[:1], *(n + 1 for n in held[1:])], default=0)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from sympy import Expr, Indexed, Symbol
 
+from codegen.kept import keep_costly_values
 from codegen.kinks import kept_for_jumps
 from codegen.pieces import loop_over_pieces
 from codegen.program import (
@@ -40,7 +41,7 @@ STEP = ("forward", "loss", "backward", "statistics", "input_gradient")
 def optimize(program: Program) -> Program:
     """Return the program with fewer values and every value's memory chosen.  Raises VerificationError."""
     verify(program, "lower")
-    for transform in (absorb_temporaries, loop_over_pieces, share_windows, assign_slots):
+    for transform in (absorb_temporaries, keep_costly_values, loop_over_pieces, share_windows, assign_slots):
         program = transform(program)
         verify(program, transform.__name__)
     return program

@@ -34,9 +34,12 @@ from codegen.program import (
     reads,
     views,
 )
+from codegen.temporaries import REAL, temporaries
 
 LARGEST = 2**19  # values of the largest tensor of a piece: 2 MiB in float32
 LEAST = 2**12  # values of a sample from which on pieces pay
+CACHED = 2**16  # values of the largest tensor of a piece whose expressions take memory on the way
+LEAST_CACHED = 2**10  # values of a sample from which on it pays that this memory stays in the cache
 LEAST_ROWS = 16  # rows of a matrix product that one sample gives
 UPDATED = 2**17  # parameters that a thread updates at a time; fewer in all are left to one
 
@@ -136,11 +139,13 @@ class _Runs:
         lone = len(run.inside) == 1 and not (
             isinstance(first, Draw) or (isinstance(first, Reduce) and not isinstance(first.body, Indexed))
         )
+        held = any(temporaries(s) >= REAL for s in run.inside)
         self.out += run.before
-        if largest < LEAST or not run.inside or lone:
+        if not (largest >= LEAST and run.inside and not lone) and not (largest >= LEAST_CACHED and held):
             self.out += run.inside
             return
-        size = max(1, LARGEST // largest)
+        elementwise = all(isinstance(s, Map | Reduce | Reshape) for s in run.inside)
+        size = max(1, (CACHED if elementwise else LARGEST) // largest)
         self.out.append(Loop(tuple(run.inside), size, frozenset(run.sums)))
 
     def _shows_input(self, statement: Statement) -> bool:

@@ -11,6 +11,10 @@ import argparse
 import collections
 import math
 import operator
+import os
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +26,7 @@ PARAMETERS = {
 }
 STATISTICS = {}
 SHAPES = PARAMETERS | STATISTICS
+SPEC = "ffd9c44d9d91afa7aecb8115db724687a25af3e4dba546602a8c39e9816a146c"
 COUNT = 12
 INPUT, OUTPUT = (2,), (1,)
 BATCH_SIZE, EPOCHS = 4, 100
@@ -317,24 +322,144 @@ def train(parameters, x, t, epochs=EPOCHS, batch_size=BATCH_SIZE, seed=0):
         yield total / len(x)
 
 
+# ---- Files of arrays, and the command line ---------------------------------------------------------
+class DataFault(ValueError):
+    """What is wrong with a file of data."""
+
+
+def write(path, arrays):
+    """Write arrays by name to an .npz file: all of it or nothing, whatever happens on the way."""
+    path, temporary = Path(path), None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        with open(handle, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)  # there only after an error
+
+
+def read(path, fault=ValueError):
+    """Return the arrays of an .npz file by name; raise a fault for a file that is none.  Nothing is unpickled."""
+    if not Path(path).is_file():
+        raise fault(f"{path}: there is no such file")
+    try:
+        with open(path, "rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            return {name: arrays[name] for name in arrays.files}
+    except Exception as error:  # of zip, zlib, NumPy
+        raise fault(f"{path}: no whole .npz file of numbers ({type(error).__name__}: {' '.join(str(error).split())})") from error
+
+
+def save(parameters, path):
+    """Write parameters to an .npz file, which `load` reads."""
+    dtype_of(parameters)
+    write(path, {"spec_sha256": np.array(SPEC), **{name: np.asarray(parameters[name]) for name in SHAPES}})
+
+
+def load(path):
+    """Return the parameters that `save` wrote; raise ValueError where they are not those of this network."""
+    found = read(path)
+    spec = str(found.pop("spec_sha256", SPEC))
+    try:
+        if spec != SPEC:
+            raise ValueError(f"trained for another spec (sha256 {spec[:8]}; this is {SPEC[:8]})")
+        dtype = dtype_of(found)
+        for name in SHAPES:
+            if not np.isfinite(found[name]).all():
+                raise ValueError(f"{name} has values that are not finite")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    p = init_parameters(0, dtype)
+    for name in SHAPES:
+        p[name][...] = np.asarray(found[name])
+    return p
+
+
+def inputs_of(arrays, path, *names):
+    """Return the inputs that have the first of some names, in the network's shape; raise DataFault."""
+    name = next((name for name in names if name in arrays), None)
+    if name is None:
+        raise DataFault(f"{path}: no {names[0]}; it has {', '.join(arrays) or 'nothing'}")
+    x = arrays[name]
+    essential = [n for n in x.shape[1:] if n > 1]
+    if x.dtype.kind not in "biuf" or x.ndim < 1 or essential not in ([n for n in INPUT if n > 1], [math.prod(INPUT)]):
+        raise DataFault(f"{path}: {name} has shape {x.shape} and dtype {x.dtype}; expected numbers, (N, {', '.join(map(str, INPUT))})")
+    if x.dtype == np.uint8 and x.size and x.max() > 1 and (len(INPUT) > 1 or INPUT[0] >= 64):
+        print(f"{name}: pixels of 0 … 255, divided by 255", file=sys.stderr)
+        x = x / np.float32(255)
+    return x.astype(np.float32).reshape(len(x), *INPUT)
+
+
+def samples_of(arrays, path, part):
+    """Return the inputs and targets of "train" or "test", called t_… or y_…; raise DataFault."""
+    x = inputs_of(arrays, path, f"x_{part}")
+    names = [name for name in (f"t_{part}", f"y_{part}") if name in arrays]
+    if len(names) != 1:
+        raise DataFault(f"{path}: {'both' if names else 'neither'} of t_{part} and y_{part}; one is needed")
+    t = arrays[names[0]]
+    wanted = (len(x), *OUTPUT)
+    t = t.reshape(wanted) if t.shape[:1] == wanted[:1] and t.size == math.prod(wanted) else t
+    try:
+        return x, targets_of(t, len(x), np.float32)
+    except ValueError as error:
+        raise DataFault(f"{path}: {names[0]}: {error}") from error
+
+
+def run(arguments):
+    """Train and predict as the command line says."""
+    parameters = load(arguments.load) if arguments.load else init_parameters(arguments.seed)
+    if arguments.data:
+        arrays = read(arguments.data, DataFault)
+        x, t = samples_of(arrays, arguments.data, "train")
+        test = samples_of(arrays, arguments.data, "test") if "x_test" in arrays else None
+        losses = train(parameters, x, t, arguments.epochs, seed=arguments.seed)
+        for epoch, mean in enumerate(losses, 1):
+            if not math.isfinite(mean):
+                raise ArithmeticError(f"epoch {epoch}: the loss is {mean}, parameters are not saved; lower the learning rate")
+            line = f"epoch {epoch}: loss {mean:.4f}"
+            if test:
+                line += f", test loss {evaluation_loss(parameters, *test):.4f}"
+            print(line, flush=True)
+            if arguments.save:
+                save(parameters, arguments.save)
+    if arguments.predict:
+        y = np.asarray(predict(parameters, inputs_of(read(arguments.predict, DataFault), arguments.predict, "x", "x_test")))
+        write(arguments.output, {"y": y})
+
+
 def main():
-    parser = argparse.ArgumentParser(description="Train xor_backprop on x_train, t_train of an .npz file.")
-    parser.add_argument("--data", required=True, help="an .npz file: x_train, t_train and, if any, x_test, t_test")
+    parser = argparse.ArgumentParser(description="Train xor_backprop, and predict with what was trained.")
+    parser.add_argument("--data", metavar="F.npz", help="train on x_train and t_train (or y_train); test on x_test and t_test (or y_test), if any")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--load", metavar="W.npz", help="begin with the parameters that --save wrote")
+    parser.add_argument("--save", metavar="W.npz", help="write the parameters after every epoch")
+    parser.add_argument("--predict", metavar="F.npz", help="write the outputs for x (or x_test) of this file, as y, to the file of -o")
+    parser.add_argument("-o", "--output", metavar="Y.npz")
     arguments = parser.parse_args()
-    data = np.load(arguments.data, allow_pickle=False)
-    sets = {name: data[name] for name in data.files}
-    for name in ("x_train", "x_test"):
-        if name in sets:
-            sets[name] = np.asarray(sets[name], np.float32).reshape(-1, *INPUT)
-    parameters = init_parameters(arguments.seed)
-    losses = train(parameters, sets["x_train"], sets["t_train"], arguments.epochs, seed=arguments.seed)
-    for epoch, mean in enumerate(losses, 1):
-        line = f"epoch {epoch}: loss {mean:.4f}"
-        if "x_test" in sets:
-            line += f", test loss {evaluation_loss(parameters, sets['x_test'], sets['t_test']):.4f}"
-        print(line)
+    if not (arguments.data or arguments.predict) or arguments.epochs < 1 or arguments.seed < 0:
+        parser.error("say --data or --predict; epochs are 1 or more, the seed is 0 or more")
+    if bool(arguments.predict) != bool(arguments.output) or (arguments.predict and not (arguments.load or arguments.data)):
+        parser.error("--predict F.npz needs -o Y.npz, and --load W.npz (or --data) for its parameters")
+    for path in filter(None, (arguments.save, arguments.output)):
+        if not Path(path).absolute().parent.is_dir() or Path(path).is_dir():
+            parser.error(f"{path}: no place for a file")
+    try:
+        run(arguments)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (ValueError, ArithmeticError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        sys.exit(3 if isinstance(error, DataFault) else 1 if isinstance(error, ArithmeticError) else 2)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codegen.targets.numpy.special import TEXT as ERROR_FUNCTION
 from codegen.targets.numpy.threads import TEXT as THREADS
 
 HELPERS = {
@@ -21,12 +22,8 @@ HELPERS = {
     near = np.minimum(size, 1)
     far = size + np.log1p(np.expm1(-2 * size) / 2)
     return np.add(np.where(size < 1, np.log1p(2 * np.sinh(near / 2) ** 2), far), 0, out=out)''',
-    "erf": '''def erf(u, out=None):
-    """The error function, in double precision."""
-    return np.add(np.vectorize(math.erf, otypes=[float])(u).astype(u.dtype), 0, out=out)''',
-    "erfc": '''def erfc(u, out=None):
-    """1 − erf(u), in double precision, exact for large u."""
-    return np.add(np.vectorize(math.erfc, otypes=[float])(u).astype(u.dtype), 0, out=out)''',
+    "erf": ERROR_FUNCTION,
+    "erfc": ERROR_FUNCTION,
     "read": '''def read(a, *at):
     """a[at], zero outside the box of a."""
     inside = True

@@ -108,10 +108,10 @@ def on_threads(piece, N, size, *sums):
 
 
 def dot(a, b, out):
-    """Return a b in out; where it is large, each thread computes some of its rows."""
+    """Return a b in out; where it is large, each thread computes some rows; np.dot would copy aᵀ's."""
     if a.size * b.shape[-1] <= 2**22:
         return np.dot(a, b, out=out)
-    on_threads(lambda rows, m, thread: np.dot(a[rows], b, out=out[rows]), len(a), len(a))
+    on_threads(lambda rows, m, thread: np.matmul(a[rows], b, out=out[rows]), len(a), len(a))
     return out
 
 

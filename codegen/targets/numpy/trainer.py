@@ -36,7 +36,7 @@ def render(program: Program, frame: Frame) -> str:
         starts=starts,
         ones=sections.ones(),
         draws=any("rng." in line for line in starts),
-        helpers=[HELPERS[name] for name in sorted(sections.helpers)],
+        helpers=dict.fromkeys(HELPERS[name] for name in sorted(sections.helpers)),
         evaluation=bool(program.sections["evaluation"]),
         infer="evaluate" if program.sections["evaluation"] else "forward",
         seed=", seed" if masks else "",

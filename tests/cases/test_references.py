@@ -74,7 +74,7 @@ def test_p1_what_was_differentiated_comes_first(path: Path) -> None:
 
 def test_p1_of_every_layer() -> None:
     layers = ["layer_norm", "batch_norm", 'dropout"\nrate = 0.5\n#"', "gelu", "softplus"]
-    layers += ['maxout"\nunits = 3\n#"', "softmax", "tanh"]
+    layers += ['maxout"\nunits = 3\n#"', "softmax"]
     dense = '[[layers]]\ntype = "dense"\nunits = 3\n'
     tables = dense.join(f'[[layers]]\ntype = "{each}"\n' for each in layers)
     text = f'spec_version = 1\nname = "many"\n[input]\nshape = [3]\n{dense}{tables}{dense}'
@@ -128,9 +128,9 @@ def numeric(entry: Entry) -> bool:
     return not symbols(entry.line.right)
 
 
-def faults(entries: tuple[Entry, ...]) -> Iterator[str]:
-    """Yield what is wrong with the references of a topic's steps."""
-    for e in entries:
+def faults(entries: tuple[Entry, ...], alone: int = 0) -> Iterator[str]:
+    """Yield what is wrong with the references of a topic's steps, or of one ``alone``."""
+    for e in entries[alone - 1 : alone] if alone else entries:
         refs = [entries[number - 1] for number in e.because]
         shown = f"({e.number}) {write(e.line.left)}"
         if len(set(e.because)) != len(e.because) or any(ref.number >= e.number for ref in refs):
@@ -160,7 +160,9 @@ def faults(entries: tuple[Entry, ...]) -> Iterator[str]:
             yield f"{shown}: {other} is named in {e.because}, and not used"
 
 
-@pytest.mark.parametrize("name", TOPICS)
+@pytest.mark.parametrize(
+    "name", [name for name in TOPICS if name != "errata"]
+)  # those have none of their own
 def test_p2_a_step_in_numbers_names_its_formula_and_its_numbers(name: str) -> None:
     assert list(faults(topic(name, GIVENS.get(name, ())).entries)) == []
 
@@ -176,7 +178,9 @@ def test_p2_a_wrong_reference_is_noticed() -> None:
                 changed[e.number - 1] = replace(e, because=fewer)
                 lost = letter(entries[e.because[kept] - 1].line.left)
                 alike = any(letter(entries[n - 1].line.left) == lost for n in fewer[kept > 0 :])
-                assert alike or list(faults(tuple(changed))), f"({e.number}) without ({e.because[kept]})"
+                assert alike or list(faults(tuple(changed), e.number)), (
+                    f"({e.number}) without ({e.because[kept]})"
+                )
 
 
 def test_p2_a_reason_names_the_rewrites_that_show() -> None:

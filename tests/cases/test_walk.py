@@ -222,9 +222,9 @@ def values(derivation: Derivation, seed: int) -> dict[str, Any]:
     return computed(derivation, found)
 
 
-def computed(derivation: Derivation, given: Mapping[str, Any]) -> dict[str, Any]:
+def computed(derivation: Derivation, given: Mapping[str, Any], *roles: str) -> dict[str, Any]:
     found = dict(given)
-    for e in derivation.role("definition", "forward", "loss", "backward"):
+    for e in derivation.role("definition", *(roles or ("forward", "loss", "backward"))):
         if e.mode != "evaluation":
             long = e.shown_only and e.symbol in {later.symbol for later in derivation.equations[e.number :]}
             found[f"long of {e.symbol}" if long else e.symbol] = evaluate(e.equation, found)
@@ -232,17 +232,17 @@ def computed(derivation: Derivation, given: Mapping[str, Any]) -> dict[str, Any]
 
 
 def check_differences(derivation: Derivation, found: Mapping[str, Any]) -> None:
-    names = {"x", *(p.name for p in derivation.network.parameters)}
+    """Hold every gradient against a central difference along a direction in which all its entries count."""
+    names = ["x", *(p.name for p in derivation.network.parameters)]
     given = {name: found[name] for name in (*names, "t", "N")}
     for name in names:
-        for at in list(np.ndindex(found[name].shape))[:3]:
-            ends = []
-            for change in (1e-6, -1e-6):
-                moved = found[name].copy()
-                moved[at] += change
-                ends.append(float(computed(derivation, {**given, name: moved})["E"]))
-            wanted = (ends[0] - ends[1]) / 2e-6
-            assert found[cotangent(name)][at] == pytest.approx(wanted, rel=1e-5, abs=1e-7), f"{name}{at}"
+        along = np.random.default_rng(len(name)).normal(size=found[name].shape)
+        ends = [
+            float(computed(derivation, {**given, name: found[name] + step * along}, "forward", "loss")["E"])
+            for step in (1e-6, -1e-6)
+        ]
+        wanted = (ends[0] - ends[1]) / 2e-6
+        assert (found[cotangent(name)] * along).sum() == pytest.approx(wanted, rel=1e-5, abs=1e-8), name
 
 
 def dense(units: int) -> str:
@@ -259,8 +259,9 @@ SHARED: dict[str, Callable[[Network], Network]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ["batch_norm", "layer_norm"])
-@pytest.mark.parametrize("shared", SHARED)
+@pytest.mark.parametrize(
+    ("shared", "kind"), [*((shared, "batch_norm") for shared in SHARED), ("by a later layer", "layer_norm")]
+)
 def test_m3_a_compact_gradient_is_added_to_what_else_reaches_the_tensor(
     shared: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -389,25 +390,7 @@ def test_m6_a_loss_that_does_not_depend_on_the_output_is_an_error(formula: str) 
 
 # ---- What a cotangent is ---------------------------------------------------------------------------
 
-HOSTILE = (
-    "d",
-    "dx",
-    "dz",
-    "dW",
-    "delta",
-    "dzeta",
-    "zeta",
-    "z",
-    "a",
-    "dy",
-    "E",
-    "t",
-    "N",
-    "g",
-    "theta",
-    "beta",
-)
-HOSTILE += ("beta", "dz1", "delta1", "W1", "log", "expm", "float", "m", "v", "eta", "x1", "z_", "d_z", "w_in")
+HOSTILE = ("d", "dz", "delta", "zeta", "z", "a", "E", "beta", "dz1", "W1", "expm", "x1", "d_z")
 
 
 def hostile(name: str) -> Callable[..., Forward]:

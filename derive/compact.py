@@ -50,10 +50,10 @@ class Standardized:
     axes: tuple[sympy.Tuple, ...]
 
     def identities(self, expression: Expr) -> Expr:
-        """Apply x = μ + x̂/s and Σ x̂ = 0."""
+        """Apply x = μ + x̂/s, where that is no place outside the box of x, and Σ x̂ = 0."""
 
         def exchange(node: Indexed) -> Expr:
-            if node.base != self.read.base:
+            if node.base != self.read.base or not all(i.is_Symbol for i in node.indices):
                 return node
             at = dict(zip(self.read.indices, node.indices, strict=True))
             return (self.mean + self.equation.left / self.slope).xreplace(at)

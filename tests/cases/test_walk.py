@@ -14,14 +14,14 @@ import pytest
 import sympy
 from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
-from sympy import exp, tanh
+from sympy import Expr, exp, tanh
 
 import derive.layers
 from codegen.generate import generate, write
 from codegen.lower import lower
 from derive.adjoint import adjoint_equation
 from derive.backward import Backward
-from derive.compact import compact_gradient
+from derive.compact import compact_gradient, cotangents
 from derive.deriving import Derivation, derive_network
 from derive.differentiate import CannotDifferentiate
 from derive.index import Equation, Sum, cotangent, index, name_of, primal, size, tensor
@@ -303,20 +303,43 @@ def test_m3_what_another_gradient_reads_is_not_left_out(
     check_gradients(module, rng.normal(size=(4, 3)), rng.normal(size=(4, 2)))
 
 
-def test_a_compact_form_that_still_reads_the_input_is_none() -> None:
-    """Where a layer reads x once more beside x̂, no identity removes it: there is no shorter form to show."""
+def standardizing(body: Expr) -> tuple[Equation, ...]:
+    """x̂ from x, and an output that may read both."""
     x, xhat, y = (tensor(name, N, K) for name in ("x", "xhat", "y"))
     mu, v = tensor("mu", K), tensor("v", K)
-    head = (
+    return (
         Equation(mu[k], Sum(x[n, k], (n, N)) / N),
         Equation(v[k], Sum((x[n, k] - mu[k]) ** 2, (n, N)) / N),
         Equation(xhat[n, k], (x[n, k] - mu[k]) / sympy.sqrt(v[k] + 1)),
+        Equation(y[n, k], body),
     )
-    plain, reading = Equation(y[n, k], xhat[n, k]), Equation(y[n, k], xhat[n, k] * exp(x[n, k]))
-    compact = compact_gradient((*head, plain), adjoint_equation)
+
+
+X, XHAT = tensor("x", N, K), tensor("xhat", N, K)
+
+
+def test_a_compact_form_that_still_reads_the_input_is_none() -> None:
+    """x = μ + x̂ √(v + ε) holds within the box of x alone: x[n − 1] stays, and so there is no shorter form."""
+    compact = compact_gradient(standardizing(XHAT[n, k]), adjoint_equation)
     assert compact is not None and "x" not in compact.equation.reads()
-    found = compact_gradient((*head, reading), adjoint_equation)
-    assert found is None or "x" not in found.equation.reads()
+    assert compact_gradient(standardizing(XHAT[n, k] * X[n, k] * X[n - 1, k]), adjoint_equation) is None
+
+
+def test_a_compact_form_is_the_long_one_beyond_the_box_too() -> None:
+    """Where the output reads x[n − 1] beside x̂, it reads 0 for the first sample, no μ + x̂ √(v + ε)."""
+    equations = standardizing(XHAT[n, k] * X[n - 1, k])
+    compact = compact_gradient(equations, adjoint_equation)
+    assert compact is not None
+    rng = np.random.default_rng(0)
+    found: dict[str, Any] = {"x": rng.normal(size=(4, 2)), cotangent("y"): rng.normal(size=(4, 2))}
+    for equation in equations:
+        found[equation.name] = evaluate(equation, found)
+    known = cotangents(equations, adjoint_equation)
+    for name in ("xhat", "v", "mu"):
+        found[cotangent(name)] = evaluate(known[cotangent(name)], found)
+    np.testing.assert_allclose(
+        evaluate(compact.equation, found), evaluate(known[cotangent("x")], found), rtol=1e-10
+    )
 
 
 # ---- M5, M6: targets alone, no targets, constants ---------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from bench.fuzz import finished_run, run_folders, safetensors
 from bench.fuzz.harness import run
 
-COUNT = 60
+COUNT = 40
 
 
 @pytest.fixture(scope="module", autouse=True)

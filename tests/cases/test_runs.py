@@ -235,28 +235,25 @@ def test_r5_json_has_null_for_what_is_not_finite(capsys: pytest.CaptureFixture[s
 # ---- A stranger's run (R13) ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
-def test_r13_regenerate_runs_nothing_of_the_folder(
-    derive: Derive, run: Path, trained: Path, command: str
-) -> None:
+def test_r13_regenerate_runs_nothing_of_the_folder(derive: Derive, run: Path, trained: Path) -> None:
     """A stranger edits the program and the hash beside it; only --regenerate does not run what he wrote."""
-    images = (trained / "a.png",) if command == "predict" else ()
-    usual = derive(command, run, *images, "--json")
+    asked = ("predict", run, trained / "a.png", "--json")
+    usual, tested = derive(*asked), derive("evaluate", run, "--json")
     program = run / "program" / "small" / "numpy_trainer.py"
     mark = run / "ran"
     program.write_text(program.read_text() + f"\nopen({str(mark)!r}, 'w').close()\n")
     sha = hashlib.sha256(program.read_bytes()).hexdigest()
     edited(run / "program" / "small" / "manifest.json", lambda m: m | {"files": {"numpy_trainer.py": sha}})
-    found = derive(command, run, *images, "--json", "--regenerate")
-    assert found == usual and not mark.exists()
-    assert derive(command, run, *images, "--json")[0] == 0 and mark.exists()
+    assert derive(*asked, "--regenerate") == usual and not mark.exists()
+    assert derive("evaluate", run, "--json", "--regenerate") == tested and not mark.exists()
+    assert derive(*asked)[0] == 0 and mark.exists()
     shutil.rmtree(run / "program")
-    assert derive(command, run, *images, "--json", "--regenerate") == usual
+    assert derive(*asked, "--regenerate") == usual
     (run / "spec.toml").write_text(SMALL.replace("units = 3", "units = 4"))
-    code, _, err = derive(command, run, *images, "--regenerate")
+    code, _, err = derive(*asked, "--regenerate")
     assert code == 2 and "W1 has shape" in err
     (run / "spec.toml").unlink()
-    code, _, err = derive(command, run, *images, "--regenerate")
+    code, _, err = derive(*asked, "--regenerate")
     assert code == 2 and "no spec.toml" in err
 
 

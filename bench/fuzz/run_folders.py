@@ -13,9 +13,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from bench.fuzz import mutation
 from bench.fuzz.finished_run import base, command, copied, derive, spared
 from bench.fuzz.harness import campaign
-from bench.fuzz.mutations import as_text, damaged, mutated
+from bench.fuzz.json_values import as_text, mutated
 
 JSON: Final = ("summary.json", "summary.json", "program/small/manifest.json", "evaluation.json")
 FILES: Final = (
@@ -61,7 +62,7 @@ def _change(random: Random) -> tuple[str, bytes | str]:
         return name, as_text(random, mutated(random, value)).encode(errors="surrogatepass")
     if how < 0.75:
         name = random.choice([name for name in FILES if not name.endswith(".py")])
-        return name, damaged(random, (base() / "whole" / name).read_bytes())
+        return name, mutation.mutated((base() / "whole" / name).read_bytes(), random)
     if how < 0.78:  # a program that is cut off, or no program
         content = (base() / "whole" / FILES[6]).read_bytes()
         return FILES[6], random.choice(

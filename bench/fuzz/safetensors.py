@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
+from bench.fuzz import mutation
 from bench.fuzz.finished_run import base, command, copied, derive, spared
 from bench.fuzz.harness import campaign
-from bench.fuzz.mutations import DTYPES, HUGE, as_text, damaged, junk, mutated
+from bench.fuzz.json_values import DTYPES, HUGE, as_text, junk, mutated
 from runtime.arrays import CHECKSUM, DIGITS, START, _digest
 
 WIDTHS: Final = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I8": 1, "U8": 1, "BOOL": 1}
@@ -48,7 +49,7 @@ def check(given: Input) -> str:
 def _spoilt(random: Random, content: bytes) -> bytes:
     how = random.random()
     if how < 0.2:
-        return damaged(random, content)
+        return mutation.mutated(content, random)
     if how < 0.24:
         return random.choice((b"", pickle.dumps(junk(random)), b"PK\3\4" + content, random.randbytes(500)))
     (length,) = struct.unpack("<Q", content[:8])

@@ -1,4 +1,4 @@
-"""Changes of JSON values and of bytes, as edits, bad disks and bad intentions make them."""
+"""Changes of JSON values, as edits and bad intentions make them."""
 
 from __future__ import annotations
 
@@ -114,24 +114,3 @@ def as_text(random: Random, value: Any) -> str:
     if how < 0.14:
         return text.replace(":", ":" + "9" * 5000 + ",", 1)
     return text
-
-
-def damaged(random: Random, content: bytes) -> bytes:
-    """Bytes with flipped bits, parts cut out, doubled, zeroed or replaced."""
-    data = bytearray(content)
-    for _ in range(random.choice((1, 1, 2, 5))):
-        place, size = random.randrange(len(data) + 1), random.choice((1, 2, 8, 100, 5000))
-        how = random.randrange(6)
-        if how == 0 and data:
-            data[place % len(data)] ^= 1 << random.randrange(8)
-        elif how == 1:
-            del data[place : place + size]
-        elif how == 2:
-            data[place:place] = data[place : place + size]
-        elif how == 3:
-            data[place : place + size] = bytes(size)
-        elif how == 4:
-            data[place : place + size] = random.randbytes(size)
-        else:
-            del data[place:]
-    return bytes(data)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.idle import say_idle
 from cli.options import JSON, for_a_reader, numbers_options, reader_of
 from cli.writing import FORMATS, FORMS, format_for, require_new, write_page
 
@@ -55,8 +56,12 @@ def show(
     **choices: Any,
 ) -> None:
     """Print the equations of a topic or of a spec's network."""
+    from derive.present import page_for
     from derive.reader import reading
+    from derive.topics.model import Topic
 
+    if as_json and form_at not in (None, "json"):
+        click.echo(f"--format {form_at}: --json prints JSON.", err=True)
     format = "json" if as_json else format_for(form_at, output)
     require_new("-o", output, Path(subject), plot)
     require_new("--plot", plot, Path(subject))
@@ -69,7 +74,14 @@ def show(
             shown = numbers_of(found, sample, seed, form, steps)
         elif sample or seed is not None:
             raise click.UsageError("--sample and --seed go with --numbers.")
-        write_page(shown, form, format, steps, output)
+        page = page_for(shown, form, steps)
+        say_idle(page, title_of(found), form, isinstance(found, Topic))
+        write_page(page, form, format, steps, output)
+
+
+def title_of(found: Derivation | Topic) -> str:
+    """Return what a topic or a network is called."""
+    return found.network.spec.name if hasattr(found, "network") else found.id
 
 
 def numbers_of(

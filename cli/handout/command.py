@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cli.idle import say_idle
 from cli.options import JSON, for_a_reader, reader_of
 from cli.writing import echo_json, require_new, write_file
 
@@ -45,7 +46,7 @@ def handout(
     Diagram, notation, every equation with its reason beside the line of the program that it became, the check
     of the gradients and, of a run, curves and confusions.  A .pdf is printed by Chromium, if there is one.
     """
-    from cli.handout.document import handout_of, page
+    from cli.handout.document import equations_of, handout_of, page
     from cli.handout.printing import printed, require_browser
     from derive.reader import reading
     from derive.spec import load_spec
@@ -60,7 +61,9 @@ def handout(
     reader = reader_of(**choices)
     shown = handout_of(found, form=form, gradcheck=gradcheck, run=run)
     with reading(reader):
-        content = page(shown).encode(errors="replace")
+        equations = equations_of(shown)
+        say_idle(equations, found.name, form, topic=False)
+        content = page(shown, equations).encode(errors="replace")
     if as_pdf:
         content = printed(content, browser)
     write_file(where, content)

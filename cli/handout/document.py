@@ -70,10 +70,15 @@ def lines_of(generated: Generated) -> dict[int, tuple[int, ...]]:
     return {each["number"]: tuple(each["lines"][FILENAME]) for each in manifest["equations"]}
 
 
-def page(shown: Handout) -> str:
+def equations_of(shown: Handout) -> Page:
+    """Return the equations of a handout, in the notation of whoever reads now."""
+    return in_notation(page_of(shown.derivation, shown.form, steps=True))
+
+
+def page(shown: Handout, equations: Page | None = None) -> str:
     """Return a handout as one HTML file for whoever reads now: the same bytes for the same handout."""
     original = page_of(shown.derivation, shown.form, steps=True)
-    equations = in_notation(original)
+    equations = equations or in_notation(original)
     letters = equations.letters
     style = katex.style(_latex(equations)) + _asset("handout.css")
     scripts = (katex.script(), _asset("handout.js"))

@@ -72,5 +72,5 @@ def drawn_symbol(symbol: str, after: str = "") -> Markup:
     letter = element("tspan", found.text, class_="letter")
     if not found.upper:
         return letter + element("tspan", after)
-    upper = element("tspan", found.upper, class_="upper", dy="-5")
+    upper = element("tspan", found.above, class_="upper", dy="-5")
     return letter + upper + element("tspan", after, dy="5")

@@ -52,6 +52,7 @@ LATIN: Final = tuple((letter, letter) for letter in FREE)
 GREEK: Final = (
     (r"\xi", "ξ"), (r"\chi", "χ"), (r"\psi", "ψ"), (r"\omega", "ω"), (r"\zeta", "ζ"), (r"\nu", "ν"),
 )  # fmt: skip
+LOWER: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 LOSS: Final = "E"
 RATE: Final = "eta"  # of a step, which stands below it
 TAKEN: Final = frozenset({"e", "d", r"\partial", r"\pi"})
@@ -189,8 +190,8 @@ class _Found:
 
 
 def _below(text: str) -> str:
-    """Return a letter in prose, its number below it: ρ_1."""
-    return re.sub(r"(?<=[α-ω])(?=\d)", "_", text)
+    """Return a letter in prose, its number below it: ρ₁."""
+    return re.sub(r"(?<=[α-ω])\d", lambda found: found[0].translate(LOWER), text)
 
 
 _BASE: Final = re.compile(r"\\(?:hat|bar|tilde)\{[^}]*\}|\\[A-Za-z]+|.")

@@ -48,6 +48,13 @@ def in_notation(page: Page) -> Page:
     return replace(found, preface=(sentence, *found.preface), letters=exchange)
 
 
+def staying(page: Page) -> dict[str, str]:
+    """Return what the reader's notation calls otherwise and a page does not, because that letter is taken."""
+    used = {_letter(symbol) for symbol in _symbols(page)}
+    rows = (row for row in profile() if not row.keys() & page.letters.keys())
+    return {old: new for row in rows for old, new in row.items() if old in used}
+
+
 def _with_letters(page: Page, exchange: Mapping[str, str]) -> Page:
     def symbol(node: t.Node) -> t.Node:
         if isinstance(node, t.Ref):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Final
 
@@ -148,12 +149,38 @@ def _leaf(latex: str, text: str) -> str:
     digits, times, power = latex.partition(r" \cdot 10^{")
     if times:
         return _row(f"<mn>{digits}</mn>", _operator("·"), _leaf(f"10^{{{power}", text))
-    if "_" in text and "_{" in latex:
-        letter, _, lower = text.partition("_")
-        return f"<msub><mi>{escape(letter)}</mi><mtext>{escape(lower)}</mtext></msub>"
-    if len(text) == 2 and text[1].isdigit() and not text[0].isdigit():
-        return f"<msub><mi>{escape(text[0])}</mi><mn>{text[1]}</mn></msub>"
-    return f"<mn>{escape(text)}</mn>" if text[0].isdigit() else f"<mi>{escape(text)}</mi>"
+    if latex == r"\cdot":
+        return _operator("·")
+    if text[0].isdigit():
+        return f"<mn>{escape(text)}</mn>"
+    if text[0] in "-−" and text[1:2].isdigit():
+        return _row(_operator("−"), f"<mn>{escape(text[1:])}</mn>")
+    return _letter(latex, text)
+
+
+def _letter(latex: str, text: str) -> str:
+    """Return a letter with what stands below it: β₁, x_min, η_τ."""
+    found = _BELOW.fullmatch(latex)
+    if not found:
+        return _identifier(text)
+    lower = found[1] or found[2]
+    kind = "mn" if lower.isdigit() else "mi" if len(lower) == 1 else "mtext"
+    lower = text.rpartition("_")[2] if lower.startswith("\\") else lower
+    return f"<msub>{_identifier(_WITHOUT.sub('', text))}<{kind}>{escape(lower)}</{kind}></msub>"
+
+
+_BELOW: Final = re.compile(r"[^_^{} ]+(?:\{[^{}]\})?_(?:(\\?[A-Za-z0-9]+)|\{(\\?[A-Za-z0-9]+)\})")
+_WITHOUT: Final = re.compile(r"_.*|[₀-₉ₙₘₖⱼᵢₗ]+|(?<=\D)\d+$")
+_NUMBER: Final = re.compile(r"(?:<(?:mrow|msup|msub)>)*<mn>")
+TIMES_SIGN: Final = "<mo>·</mo>"
+ACCENTS: Final = {"\u0302": "^", "\u0304": "¯"}
+
+
+def _identifier(text: str) -> str:
+    """Return a letter; one with an accent in two parts, so that it stays italic."""
+    if len(text) == 2 and text[1] in ACCENTS:
+        return f'<mover accent="true"><mi>{escape(text[0])}</mi><mo>{ACCENTS[text[1]]}</mo></mover>'
+    return f"<mi>{escape(text)}</mi>"
 
 
 def _upper(node: t.Ref) -> str:
@@ -163,7 +190,7 @@ def _upper(node: t.Ref) -> str:
 def _reference(node: t.Ref) -> str:
     of = differentiated(node.symbol)
     found = parts(node.symbol if of is None else of, node.matrix)
-    letter = f"<mi>{escape(node.letter[1] if node.letter else found.text)}</mi>"
+    letter = _letter(*(node.letter or (found.latex, found.text)))
     single = all(isinstance(s, t.Leaf) and len(s.text) == 1 for s in node.subscripts)
     lower = ("" if single else _operator(",")).join(_at(s, 0) for s in node.subscripts)
     lower = lower or (f"<mi>{node.mark}</mi>" if node.mark else "")
@@ -183,9 +210,9 @@ def _transposed(body: t.Node) -> str:
         found = parts(body.symbol, body.matrix)
         if not body.mark:
             upper = f"<mrow><mn>{found.above}</mn><mo>⊤</mo></mrow>" if found.upper else "<mo>⊤</mo>"
-            return f"<msup><mi>{escape(found.text)}</mi>{upper}</msup>"
+            return f"<msup>{_identifier(found.text)}{upper}</msup>"
         if not found.upper:
-            return f"<msubsup><mi>{escape(found.text)}</mi><mi>{body.mark}</mi><mo>⊤</mo></msubsup>"
+            return f"<msubsup>{_identifier(found.text)}<mi>{body.mark}</mi><mo>⊤</mo></msubsup>"
     simple = isinstance(body, t.Leaf)
     return f"<msup>{_write(body)[0] if simple else _closed(_write(body)[0])}<mo>⊤</mo></msup>"
 
@@ -207,7 +234,14 @@ def _product(factors: tuple[t.Node, ...], dot: bool) -> tuple[str, int]:
     written.append(_at(last, DOT if dot else HADAMARD))
     joined = written[0]
     for each in written[1:]:
-        joined += _operator("·" if each.startswith(("<mn>", "<mrow><mn>")) else NO_BREAK) + each
+        between = (
+            ""
+            if TIMES_SIGN in (each, joined[-len(TIMES_SIGN) :])
+            else TIMES_SIGN
+            if _NUMBER.match(each)
+            else None
+        )
+        joined += (_operator(NO_BREAK) if between is None else between) + each
     return _row(joined), DOT if dot else TIMES
 
 

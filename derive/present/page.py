@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import sympy
 
 from derive import functions
-from derive.notation import name
+from derive.index import primal
+from derive.notation import name, parts
 from derive.present.build import Writer
 from derive.present.counting import origin_of, sentences
 from derive.present.lettering import Lettering, letters_of
+from derive.present.order import per_example
 from derive.present.sides import Line, line
 from derive.present.text import shape_text
 from derive.present.tree import (
     ONES,
     Applied,
+    Big,
     Dot,
     Exp,
     Hadamard,
@@ -25,6 +28,7 @@ from derive.present.tree import (
     Leaf,
     Node,
     Over,
+    Plus,
     Ref,
     Slid,
     Times,
@@ -36,6 +40,7 @@ from derive.reader import reader
 
 if TYPE_CHECKING:
     from derive.deriving import Derivation, NumberedEquation
+    from derive.index import Equation
     from derive.network import NetworkNoise
 
 HEADINGS = {
@@ -47,6 +52,10 @@ HEADINGS = {
 }
 MODES = {"training": _("in training"), "evaluation": _("in evaluation")}
 LONG = _("long form")
+ONE_EXAMPLE = _(
+    "A line without the index n is that of one example, whose vectors are columns; n below a letter says "
+    "which example, where several meet."
+)
 BATCHED = {
     "rows": _(
         "A capital letter is a matrix with a row for each example. Functions, powers and quotients are taken "
@@ -186,6 +195,8 @@ def page_of(derivation: Derivation, form: str = "index", steps: bool = False) ->
     batch = reader().batch
     if any(isinstance(node, Ref) and node.matrix for node in nodes(page)):
         page = replace(page, preface=(BATCHED[batch], *page.preface))
+    elif form != "index":
+        page = replace(page, preface=(ONE_EXAMPLE, *page.preface))
     return replace(page, where=(*page.where, *explanations(page))) if steps else page
 
 
@@ -212,7 +223,7 @@ def entry_of(numbered: NumberedEquation, form: str, limits: bool, origin: int, l
         matrix = letters.line(line(numbered.equation, "matrix", False, limits, batch, origin))
         matrix = None if matrix.right == shown.right else matrix
     symbol = name(numbered.symbol).identifier
-    shape = shape_text(numbered.equation)
+    shape = shape_text(numbered.equation, _is_one_example(shown.left, numbered.equation))
     if batch == "columns" and isinstance(shown.left, Ref) and shown.left.matrix:
         shape = f"({', '.join(shape.strip('()').split(', ')[::-1])})"
     return Entry(
@@ -228,6 +239,12 @@ def entry_of(numbered: NumberedEquation, form: str, limits: bool, origin: int, l
         label_of(numbered),
         matrix,
     )
+
+
+def _is_one_example(left: Node, equation: Equation) -> bool:
+    """Whether a left side is that of one example, as matrix form has it: no index n, no capital letter."""
+    bare = isinstance(left, Ref) and not left.subscripts and not left.matrix
+    return bare and per_example(equation.left)
 
 
 def label_of(numbered: NumberedEquation) -> str:
@@ -248,13 +265,14 @@ def explanations(page: Page) -> list[Line]:
             used.add(node.text)
         if node == ONES:
             used.add(ONES)
-    u = sympy.Symbol("u", real=True)
+    first, second = free_letters(page)
+    u = sympy.Symbol(first, real=True)
     lines = []
     for kind in functions.NAMED:
         called = Writer().tree(kind(u))
         if isinstance(called, Applied) and called.text in used:
             lines.append(Line(called, "=", Writer().tree(kind(u).as_elementary())))
-    letter = Leaf("u", "u")
+    letter = Leaf(first, first)
     if "softmax" in used:
         softmax = Applied(r"\operatorname{softmax}", "softmax", (letter,))
         lines.append(Line(softmax, "=", Over(Exp(letter), Dot((Transposed(ONES), Exp(letter))))))
@@ -262,7 +280,7 @@ def explanations(page: Page) -> list[Line]:
         if (Slid, turned) in used:
             lines.append(_sliding(turned))
     if Hadamard in used:
-        product = Hadamard((letter, Leaf("v", "v")))
+        product = Hadamard((letter, Leaf(second, second)))
         lines.append(Line(product, ":", Words(_("product element by element"))))
     if ONES in used:
         lines.append(Line(ONES, ":", Words(_("a vector of ones"))))
@@ -271,14 +289,29 @@ def explanations(page: Page) -> list[Line]:
     return lines
 
 
+def free_letters(page: Page) -> list[str]:
+    """Return two letters that nothing of a page is called by."""
+    taken = {mark for node in nodes(page) for mark in _letters(node)}
+    return [letter for letter in "uvyqfhabcdgijk" if letter not in taken][:2]
+
+
+def _letters(node: Node) -> Iterator[str]:
+    match node:
+        case Leaf(latex=latex):
+            yield latex[:1]
+        case Ref(symbol=symbol, letter=letter):
+            yield letter[0] if letter else parts(primal(symbol) or symbol).latex
+        case Big(indices=indices):
+            yield from (index for index, _size in indices)
+
+
 def _sliding(turned: bool) -> Line:
     """Return what W ⋆ x or W ∗ x is along one axis, with stride s, dilation d and offset p."""
-    W, x = Leaf("W", "W"), Leaf("x", "x")
-    place = r"s i - d u + p" if turned else r"s i + d u - p"
-    text = place.replace("-", "−").replace("s i", "si").replace("d u", "du")
-    sum_ = rf"\textstyle\sum_{{u,c}} W_{{k,u,c}}\, x_{{{place},c}}"
-    body = Leaf(sum_ + r"\quad", f"Σ_uc W[k,u,c] x[{text},c] ")
-    return Line(Slid(W, x, turned), "=", Times((body, Words(_("(s = d = 1, p = 0 where none is given)")))))
+    s, i, d, u, p, c, k = (Leaf(letter, letter) for letter in "sidupck")
+    place = Plus(((False, Times((s, i))), (turned, Times((d, u))), (not turned, p)))
+    where = Words(_(" (s = d = 1, p = 0 where none is given)"))
+    body = Times((Ref("W", (k, u, c)), Ref("x", (place, c)), where))
+    return Line(Slid(Ref("W"), Ref("x"), turned), "=", Big("sum", (("u", ""), ("c", "")), body))
 
 
 def nodes(page: Page) -> Iterator[Node]:

@@ -45,9 +45,9 @@ def write_line(shown: Line) -> str:
     return f"{write(shown.left)} {shown.relation} {write(shown.right)}"
 
 
-def shape_text(equation: Equation) -> str:
-    """Return the shape of the left side: (N, 16), (16,) or ()."""
-    sizes = [str(size) for size in equation.left.base.shape]
+def shape_text(equation: Equation, one_example: bool = False) -> str:
+    """Return the shape of the left side: (N, 16), (16,) or (); that of ``one_example`` has no N."""
+    sizes = [str(size) for size in equation.left.base.shape][int(one_example) :]
     return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
 
 

@@ -19,8 +19,8 @@ from derive.index import Equation, Sum, access, canonical_sums, cotangent, index
 from derive.layers.convolution import Axis, Convolution, N, in_channels, out_channels
 from derive.layers.layer import ShapeError
 from derive.layers.windows import Window, window
-from derive.present import latex, text
-from derive.present.tree import Big, Leaf, Node, Over, Plus, Ref, Related, Times
+from derive.present import text
+from derive.present.tree import Big, Leaf, Node, Over, Plus, Ref, Related, Rounded, Times
 from derive.prose import _
 from derive.topics.model import Steps, Topic, TopicError, node, partial
 from derive.topics.support.givens import allow
@@ -165,7 +165,7 @@ def _plus(*terms: str | int | Node) -> Node:
 
 
 def _floor(inner: Node) -> Node:
-    return Leaf(rf"\left\lfloor {latex.write(inner)} \right\rfloor", f"⌊{text.write(inner)}⌋")
+    return Rounded(inner, "⌊⌋")
 
 
 def _rotated(steps: Steps) -> tuple[int, int]:

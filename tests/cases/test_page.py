@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from matplotlib import font_manager
 
 from cli import plotting
+from cli.commands import derive
 from derive.deriving import derive_network
-from derive.present import present
+from derive.present import page_for, present
+from derive.reader import Reader, reading
 from derive.spec import load_spec
 
 HERE = Path(__file__).parent
@@ -74,3 +77,49 @@ def test_p9_a_font_installed_since_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(font_manager.fontManager, "ttflist", fonts_named("DejaVu Sans"))
     _usual, found = plotting._fonts(HANGUL)
     assert found not in ("DejaVu Sans", "Last Resort High-Efficiency")
+
+
+# ---- P5: one example, or a batch
+
+
+def shapes(form: str, **choices: str) -> dict[str, str]:
+    derivation = derive_network(load_spec(HERE / "page_bn_net.toml"))
+    with reading(Reader(**choices)):
+        return {entry.symbol: entry.shape for entry in page_for(derivation, form).entries}
+
+
+def test_p5_equations_of_one_example_have_its_shapes() -> None:
+    one, batch = shapes("matrix"), shapes("index")
+    assert one["z1"] == "(5,)" and one["delta1"] == "(5,)" and one["T"] == "(3,)"
+    assert one["dW1"] == batch["dW1"] == "(5, 4)" and one["mu2"] == "(5,)" and one["E"] == "()"
+    assert batch["z1"] == "(N, 5)" and shapes("matrix", batch="rows")["z1"] == "(N, 5)"
+    assert shapes("matrix", batch="columns")["z1"] == "(5, N)"
+    small = derive_network(load_spec(HERE / "page_cnn_small.toml"))
+    windows = next(e for e in page_for(small, "matrix").entries if e.symbol == "a1_2")
+    assert windows.shape == "(N, 3, 3, 2)"  # it has no matrix form, and n among its indices
+
+
+# ---- P6: an option that does nothing says so
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("delta --form matrix", "delta has no matrix form"),
+        ("softmax --form both", "softmax has no matrix form"),
+        ("adam --batch rows", "--batch rows changes nothing here: adam has no matrix form"),
+        ("NET --batch columns", "it is for matrix equations"),
+        ("delta --notation lectures", "on the page of delta these letters stay: z (there x)"),
+        ("relu --notation lectures", "relu has no letter that it would change"),
+        ("NET --json --format text", "--format text: --json prints JSON"),
+    ],
+)
+def test_p6_what_has_no_effect_is_said(arguments: str, said: str) -> None:
+    done = CliRunner().invoke(derive, arguments.replace("NET", str(HERE / "page_bn_net.toml")).split())
+    assert done.exit_code == 0 and said in done.stderr and done.stdout
+
+
+def test_p6_what_has_its_effect_is_silent() -> None:
+    for arguments in ("NET --form matrix --batch rows --notation lectures", "delta --steps --lang ko"):
+        done = CliRunner().invoke(derive, arguments.replace("NET", str(HERE / "page_bn_net.toml")).split())
+        assert done.exit_code == 0 and not done.stderr

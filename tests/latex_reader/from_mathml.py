@@ -34,10 +34,15 @@ def _latex(node: Element) -> str:
             return rf"\sqrt{{{_row(inner)}}}"
         case "msup":
             return f"{_latex(inner[0])}^{{{_latex(inner[1])}}}"
+        case "msub" if inner[1].tag == "mtext" and inner[1].text in FUNCTIONS:
+            return rf"{_latex(inner[0])}_{{\{inner[1].text}}}"
         case "msub":
             return f"{_latex(inner[0])}_{{{_latex(inner[1])}}}"
         case "msubsup" | "munderover":
             return f"{_latex(inner[0])}_{{{_latex(inner[1])}}}^{{{_latex(inner[2])}}}"
+        case "mover":
+            accent = {"^": "hat", "¯": "bar"}[inner[1].text or ""]
+            return rf"\{accent}{{{_latex(inner[0])}}}"
         case "munder":
             base, below = _latex(inner[0]), _latex(inner[1])
             is_slid = base in (r"\star", r"\ast")
@@ -64,7 +69,9 @@ def _letter(text: str) -> str:
     if text in FUNCTIONS:
         return rf"\{text}"
     if text.isascii() and text.isalpha() and len(text) > 1:
-        return rf"\operatorname{{{text}}}"
+        return rf"\mathrm{{{text}}}"
+    if text[:1].isdigit():
+        return text.replace(",", "{,}")
     return letters(text).replace("−", "-")
 
 

@@ -128,7 +128,7 @@ class Reader:
         big = self.big()
         if big is not None:
             return big, True
-        if sign in BARE or sign.startswith(r"\operatorname") or sign in self.names.functions:
+        if sign in BARE or sign.startswith((r"\operatorname", r"\mathrm")) or sign in self.names.functions:
             found = self.function()
             if found is not None:
                 return found
@@ -182,8 +182,9 @@ class Reader:
             while self.take("^"):
                 node = _raised(self, node, self.group())
             return node, False
-        if called.startswith(r"\operatorname"):
-            return t.Leaf(called, ""), False
+        if called.startswith((r"\operatorname", r"\mathrm")):
+            self.place = start
+            return None
         if called in (r"\sigma", *self.names.functions) or power:
             self.place = start
             return None

@@ -49,7 +49,7 @@ def shape(node: t.Node, names: Names) -> Shape:
         case t.Raised(base, exponent):
             return ("raised", of(base), of(exponent))
         case t.Applied(latex, _text, arguments):
-            return ("applied", "".join(tokens(latex)), *map(of, arguments))
+            return ("applied", _roman(latex), *map(of, arguments))
         case t.Big(operator, indices, body):
             over, inner = tuple(index for index, _size in indices), of(body)
             if operator in ("sum", "prod") and inner[:2] == ("big", operator):
@@ -95,7 +95,7 @@ def _leaf(latex: str, names: Names) -> Shape:
     if found:
         node = Reader(found, replace(names, functions=set())).relation()
     if isinstance(node, t.Leaf):
-        return ("leaf", "".join(tokens(node.latex)))
+        return ("leaf", _roman(node.latex))
     return shape(node, names)
 
 
@@ -108,6 +108,11 @@ def _chain(node: t.Node, names: Names) -> Shape:
     if isinstance(node, t.Related):
         return (*_chain(node.left, names), node.operator, *_chain(node.right, names))
     return (shape(node, names),)
+
+
+def _roman(latex: str) -> str:
+    """Return what is printed, upright letters the same wherever they come from."""
+    return "".join(tokens(latex)).replace(r"\operatorname{", r"\mathrm{")
 
 
 def _product(factors: list[Shape]) -> Shape:

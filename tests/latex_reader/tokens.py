@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|\d+(?:\{,\}\d{3})*(?:\.\d+)?|.", re.DOTALL)
 IGNORED = {r"\,", r"\;", r"\left", r"\right", " ", "\n", r"\textstyle", r"\quad", r"\qquad"}
@@ -39,12 +40,13 @@ SIGNS = {
     "∑": r"\sum", "∏": r"\prod", "⊙": r"\odot", "⊤": r"\top", "−": "-", "·": r"\cdot", "∂": r"\partial",
     "≤": r"\le", "≥": r"\ge", "≠": r"\ne", "←": r"\leftarrow", "∼": r"\sim", "≈": r"\approx", "⋆": r"\star",
     "∗": r"\ast", "→": r"\to", "\u2062": "", "\u2061": "", "<": "<", ">": ">", "|": "|", "‖": r"\|",
+    "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil",
 }  # fmt: skip
 GREEK = {
     "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "Δ": r"\Delta", "ε": r"\varepsilon",
     "η": r"\eta", "θ": r"\theta", "κ": r"\kappa", "λ": r"\lambda", "μ": r"\mu", "π": r"\pi", "ρ": r"\rho",
     "σ": r"\sigma", "τ": r"\tau", "ν": r"\nu", "φ": r"\varphi", "ω": r"\omega", "ψ": r"\psi", "ξ": r"\xi",
-    "ζ": r"\zeta", "χ": r"\chi", "∞": r"\infty",
+    "ζ": r"\zeta", "χ": r"\chi", "∞": r"\infty", "…": r"\ldots", "⋯": r"\cdots", "⊤": r"\top",
 }  # fmt: skip
 ACCENTS = {"\u0302": r"\hat", "\u0304": r"\bar"}
 
@@ -52,7 +54,7 @@ ACCENTS = {"\u0302": r"\hat", "\u0304": r"\bar"}
 def letters(text: str) -> str:
     """Return Unicode letters in LaTeX: x̂ is \\hat{x}, λ is \\lambda, more than one letter a name."""
     found = ""
-    for letter in text:
+    for letter in unicodedata.normalize("NFD", text):
         if letter in ACCENTS:
             last = re.search(r"(\\[A-Za-z]+ ?|.)$", found)
             assert last is not None

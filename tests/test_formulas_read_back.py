@@ -142,7 +142,9 @@ def misread(page: Page, *writers: Callable[[Line], str]) -> list[str]:
 
 @pytest.mark.parametrize("id", [id for id in TOPICS if id != "errata"])  # prose
 def test_topics_are_read_as_they_are_meant(id: str) -> None:
-    writers = (tex.write_line, mathml.write_line)[: 1 if id == "dropout" else 2]  # ⟨m⟩ is one letter in MathML
+    writers = (tex.write_line, mathml.write_line)[
+        : 1 if id == "dropout" else 2
+    ]  # ⟨m⟩ is one letter in MathML
     assert misread(page_for(topic(id), steps=True), *writers) == []
 
 

@@ -82,8 +82,7 @@ def _look(
     spec = load_spec(source)
     declared, base = declared_data(spec, Path(source), data)
     found = load_dataset(declared, data_dir=data_dir, download=download, base_dir=base, **taken_by(spec))
-    held = 0 if found.validation is not None else int(len(found.train_x) * spec.training.validation_split)
-    seen = describe(found, held)
+    seen = describe(found, spec.training.validation_split)
     if spec.training.standardize != "none":
         note = f"then standardized ({spec.training.standardize}) by statistics of the training samples"
         seen = replace(seen, notes=(*seen.notes, note))

@@ -152,8 +152,7 @@ def train_spec(
     with tempfile.TemporaryDirectory() as scratch:
         check_fit(load_program(write(generated, Path(scratch), force=True)), dataset, settings)
     if not quiet:
-        held = int(len(dataset.train_x) * settings.validation_split)
-        click.echo(describe(dataset, held).text(), err=True)
+        click.echo(describe(dataset, settings.validation_split).text(), err=True)
     with (
         computing_on(settings.threads),
         _folder(where, run_dir, spec.name, settings) as folder,

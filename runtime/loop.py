@@ -306,7 +306,7 @@ class Loop:
                 "test": len(data.test_x),
                 "classes": data.classes,
                 "soft": data.soft,
-                "found": describe(data, len(self.held_out[0])).as_json(),
+                "found": describe(data, self.settings.validation_split).as_json(),
             },
             inputs=self.preprocessing.as_json(),
             epochs=at.epoch - 1,

@@ -15,6 +15,7 @@ from cli.handout.markup import user_text
 from codegen.generate import MANIFEST, Generated
 from derive.prose import Prose, _, say
 from runtime.checkpoints import differences, sections
+from runtime.datasets.dataset import TEST, TRAINING, VALIDATION
 from runtime.errors import RunError
 from runtime.files import NotRead, read_json
 from runtime.program import read_manifest
@@ -22,6 +23,11 @@ from runtime.run import PROGRAM
 from runtime.runfolder import SUMMARY
 
 EVALUATION = "evaluation.json"
+CONFUSIONS = {
+    TEST: _("Confusions on the test data"),
+    VALIDATION: _("Confusions on the validation data"),
+    TRAINING: _("Confusions on the training data"),
+}
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def _shown(run: Trained) -> Shown:
     ]
     counts = evaluation.get("confusion") or []
     names = [user_text(str(row["name"])) for row in evaluation.get("classes", [])]
-    title = say(_("Confusions on the test data"))
+    title = say(CONFUSIONS.get(str(evaluation.get("part", TEST)), CONFUSIONS[TEST]))
     labels = (title, say(_("true class")), say(_("taken for")))
     missing = "" if evaluation else say(_("There are no confusions yet: `derive evaluate` counts them."))
     return Shown(

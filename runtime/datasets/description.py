@@ -79,15 +79,18 @@ class Description:
         return f"{split.samples:,} sample{counted}: {', '.join(pairs)}"
 
 
-def describe(data: Dataset, held_out: int = 0) -> Description:
-    """What is in `data`; `held_out` is how many of the training samples are held out for validation."""
+def describe(data: Dataset, split: float = 0.0) -> Description:
+    """What is in `data`; `split` is the share of training samples that is held out for validation."""
     classes = _classes(data)
     names = tuple(data.class_names[k] if k < len(data.class_names) else str(k) for k in range(classes))
     splits = []
     for part, (x, t) in data.parts().items():
         splits.append(Split(part, len(x), _counts(t, classes)))
     notes = list(data.notes)
-    if held_out and data.validation is None:
+    held_out = 0 if data.validation is not None else int(len(data.train_x) * split)
+    if split and data.validation is not None:
+        notes.append(f"validation_split = {split:g} is not used: there is a validation set")
+    if held_out:
         notes.append(f"{held_out:,} of the training samples are held out for validation")
     empty = [names[k] for k, count in enumerate(splits[0].counts) if not count]
     if empty:

@@ -146,9 +146,14 @@ def test_d12_early_stopping_without_a_validation_set_is_refused(
 def test_d3_validation_folder_is_what_early_stopping_watches(derive: Derive, tmp_path: Path) -> None:
     for part, count in (("train", 4), ("val", 2)):
         classes(tmp_path / "d" / part, count)
-    spec = write_spec(tmp_path / "n.toml", [6, 6, 3], training='data = "folder:d"\nearly_stopping = 1')
-    code, out, _ = derive("train", spec, "--run-dir", "r")
+    spec = write_spec(
+        tmp_path / "n.toml",
+        [6, 6, 3],
+        training='data = "folder:d"\nvalidation_split = 0.5\nearly_stopping = 1',
+    )
+    code, out, err = derive("train", spec, "--run-dir", "r")
     assert code == 0 and "validation accuracy" in out and "test accuracy" not in out
+    assert "validation_split = 0.5 is not used" in err
     summary = json.loads((tmp_path / "r" / "summary.json").read_text())
     assert summary["best_epoch"] == 1 and summary["data"]["validation"] == 6
     assert summary["validation_loss"] == pytest.approx(summary["history"][0]["validation_loss"])

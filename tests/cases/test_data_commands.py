@@ -26,6 +26,8 @@ def derive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CHAINRULE_DATA", raising=False)
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "cache"))
+    for draw in ("runtime.training.save_curves", "cli.using.save_confusion", "cli.using.save_mistakes"):
+        monkeypatch.setattr(draw, lambda *arguments: None)  # nobody looks at these pictures here
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["derive", *map(str, arguments)])

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import sympy
 from sympy import Add, Expr, Indexed, IndexedBase, Integer, Mul, Symbol, exp
 
+from derive.differentiate import local_terms
 from derive.index import (
     Equation,
     Inside,
@@ -61,6 +63,26 @@ def ineffective(network: Network) -> tuple[Ineffective, ...]:
             if ends is not None:
                 found.append(Ineffective(parameter.name, layer, layers[ends]))
     return tuple(found)
+
+
+def without_gradient(network: Network) -> frozenset[str]:
+    """Return what of the parameters and the input x has a gradient that is 0, by derivation.
+
+    The loss does not depend on it, or in steps alone: no path to the loss has a derivative that is not 0.
+    """
+    equations = [i.equation for i in (*network.forward, *network.losses)]
+    slopes = {equations[-1].name}
+    for instance in reversed((*network.forward, *network.losses)):
+        if instance.output in slopes:
+            reads = instance.template.reads().values()
+            slopes |= {name_of(instance.bases[base]) for base in reads if _has_slope(instance.template, base)}
+    names = [*(p.name for p in network.parameters), "x"]
+    return frozenset(n for n in names if n not in slopes or _ends(n, equations) is not None)
+
+
+@cache
+def _has_slope(equation: Equation, base: IndexedBase) -> bool:
+    return bool(local_terms(equation.right, base))
 
 
 def _ends(name: str, equations: Iterable[Equation]) -> str | None:

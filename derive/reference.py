@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from derive.axes import operations
 from derive.deriving import Derivation, derive_forward
 from derive.index import Equation, name_of
-from derive.invariance import ineffective
+from derive.invariance import without_gradient
 from derive.network import N, build_network
 from derive.reach import reached
 from derive.spec.model import Spec
@@ -30,13 +30,13 @@ INPUT, TARGET = "x", "t"
 class NetworkReference:
     """The equations of a spec's network: as written, and as programs compute them where those overflow.
 
-    ``zero`` names the parameters on which the loss does not depend, by derivation.
+    ``zero`` names the parameters, and x, of which the gradient is 0 by derivation.
     """
 
     def __init__(self, spec: Spec) -> None:
         self.network = build_network(spec)
         self.derivation = derive_forward(self.network)
-        self.zero = frozenset(one.name for one in ineffective(self.network))
+        self.zero = without_gradient(self.network)
         self._forms: dict[Any, Equations] = {}
 
     def affords(self, batch: int) -> bool:

@@ -202,7 +202,9 @@ def _check_point(check: Check, stage: str, point: Point, names: Iterable[str]) -
     for name, gradient in ((name, exact[name]) for name in names):
         row = GradientRow(stage, name, gradient.shape, check.tolerance, losses.by)
         if name in check.zero:
-            rows.append(_zero_row(row, gradient, largest, agreed[name]))
+            least = largest * float(np.sqrt(gradient.size))
+            direction = along(losses, name, gradient, noise, check.seed, large, least)
+            rows.append(_zero_row(row, gradient, largest, direction, agreed[name]))
             continue
         direction = along(losses, name, gradient, noise, check.seed, large)
         where = _coordinates(check, name, gradient, live)
@@ -238,15 +240,18 @@ def _row(row: GradientRow, tally: Tally, sampled: int, said: Along, agreed: Agre
     )
 
 
-def _zero_row(row: GradientRow, gradient: Array, largest: float, agreed: Agreement) -> GradientRow:
-    """The row of a tensor whose gradient is 0 by derivation: so must be what the program computes."""
+def _zero_row(
+    row: GradientRow, gradient: Array, largest: float, said: Along, agreed: Agreement
+) -> GradientRow:
+    """The row of a tensor whose gradient is 0 by derivation: so must be the program's, and differences."""
     size = float(np.abs(gradient).max(initial=0))
-    wrong = not size <= NOTHING * largest or agreed.wrong
+    wrong = not size <= NOTHING * largest or said.wrong or agreed.wrong
     return replace(
         row,
         sampled=gradient.size,
         zero=gradient.size,
         worst_error=size / largest if largest else size,
+        along=said.error,
         float64=agreed.float64,
         float32=agreed.float32,
         verdict=FAIL if wrong else ZERO,

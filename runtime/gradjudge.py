@@ -47,11 +47,16 @@ def unit_of(losses: Losses, name: str) -> float:
     return max(1.0, float(np.sqrt(np.mean(np.square(values)))) / 10) if values.size else 1.0
 
 
-def along(losses: Losses, name: str, gradient: Array, noise: float, seed: int, large: bool) -> Along:
-    """A derivative along a direction that moves all coordinates, by other amounts: no wrong one can hide."""
+def along(
+    losses: Losses, name: str, gradient: Array, noise: float, seed: int, large: bool, least: float = 0.0
+) -> Along:
+    """A derivative along a direction that moves all coordinates, by other amounts: no wrong one can hide.
+
+    Its error is a share of the gradient's length, or of `least` where that is greater.
+    """
     rng = np.random.default_rng([seed, len(losses.point.x), *name.encode()])
     direction = rng.choice((-1.0, 1.0), gradient.shape) * rng.uniform(0.5, 1.5, gradient.shape)
-    length = float(np.linalg.norm(gradient.astype(np.float64)))
+    length = max(float(np.linalg.norm(gradient.astype(np.float64))), least)
     value = float(np.sum(gradient * direction.astype(gradient.dtype)))
     unit = unit_of(losses, name) / sqrt(max(gradient.size, 1))
     quick = losses.quick(name, direction) if large else None

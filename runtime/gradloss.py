@@ -35,7 +35,7 @@ class Evaluated(Protocol):
 class Reference(Protocol):
     """A network's own equations, evaluated without its program."""
 
-    zero: frozenset[str]  # parameters on which the loss does not depend, by derivation
+    zero: frozenset[str]  # tensors of which the gradient is 0, by derivation
 
     def affords(self, batch: int) -> bool:
         """Whether the loss of a batch takes so few operations that differences can be taken of it."""

@@ -147,7 +147,7 @@ def _layers(rng: Random, kind: str) -> tuple[list[str], list[int]]:
 
 
 def _images(rng: Random, activation: str) -> tuple[list[str], list[int]]:
-    shape = [rng.randint(5, 8), rng.randint(5, 8), 2]
+    shape = [rng.randint(9, 10), rng.randint(7, 9), 2]
     layers = [
         f'type = "conv2d"\nfilters = 4\nkernel = [{rng.randint(1, 3)}, {rng.randint(1, 3)}]\n'
         f"stride = [{rng.randint(1, 3)}, {rng.randint(1, 2)}]\npadding = {rng.choice(PADDINGS)}\n"

@@ -162,6 +162,21 @@ def test_g2_what_the_loss_does_not_depend_on(
         assert changed == (name not in (*expected, *silent)), name
 
 
+def test_g2_a_derivation_that_is_wrongly_0_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("derive.reference.without_gradient", lambda network: frozenset({"W2"}))
+    spoilt = planted(one(PLAIN).program, Plant("nothing", "W2", lambda g, p, batch: 0 * g))
+    assert "fail" in verdicts(report(PLAIN, spoilt, steps=0))["W2"]
+
+
+@pytest.mark.parametrize("formula", ["x - x + 3", "floor(3*x)", "where(x > 0, 1, 0)"])
+def test_an_input_that_acts_in_steps_or_not_at_all_is_0_by_derivation(formula: str) -> None:
+    front = 'type = "f"'
+    found = report(
+        spec_text([3], front, dense(4, 'activation = "tanh"'), dense(2), tail=FORMULA.format(formula))
+    )
+    assert found.passed and verdicts(found)["x"] == {"0 by derivation"}, found.to_text()
+
+
 def test_g2_derive_check_says_that_the_bias_does_nothing(tmp_path: Path) -> None:
     path = tmp_path / "one.toml"
     path.write_text(BIASED)

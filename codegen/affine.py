@@ -19,13 +19,12 @@ from dataclasses import dataclass, field, replace
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Mul, Symbol
 
+from codegen.box import Extents, bounds, extent_of, finite_beyond, placed, vanishes, zero_beyond, zero_outside
 from codegen.program import BATCH, Extent
 from derive.index import Inside, Winner, access, fresh_index, name_of
 
 NOMINAL_BATCH = 64  # for comparing sizes only
 MOST_SUBSETS = 6  # free indices that are tried as places
-
-Extents = Mapping[Symbol, Extent]
 
 
 @dataclass(frozen=True)
@@ -78,22 +77,8 @@ def window_key(read: Indexed, extents: Extents) -> WindowKey:
 def is_plain(read: Indexed, extents: Extents) -> bool:
     """Whether an access has distinct subscripts that run over just the axes they read."""
     pairs = zip(read.indices, read.base.shape, strict=True)
-    whole = all(isinstance(i, Symbol) and extents.get(i) == _extent(n) for i, n in pairs)
+    whole = all(isinstance(i, Symbol) and extents.get(i) == extent_of(n) for i, n in pairs)
     return whole and len(set(read.indices)) == len(read.indices)
-
-
-def bounds(expression: Expr, extents: Extents) -> tuple[int, int] | None:
-    """Return the least and greatest value of an affine expression, None where an index has no number."""
-    constant, terms = expression.as_coeff_add()
-    low = high = int(constant)
-    for term in terms:
-        slope, symbol = term.as_coeff_Mul()
-        extent = extents.get(symbol)
-        if not isinstance(extent, int) or not slope.is_Integer:
-            return None
-        reach = int(slope) * (extent - 1)
-        low, high = low + min(0, reach), high + max(0, reach)
-    return low, high
 
 
 def slopes(expression: Expr) -> list[tuple[int, Symbol]]:
@@ -141,22 +126,16 @@ def _plain_forms(
     movable = [i for i in free if _stands_in_affine(i, body) and extents[i] != BATCH][:MOST_SUBSETS]
     kinds = [(chosen, "mixed" if 0 < len(chosen) < len(movable) else "") for chosen in _subsets(movable)]
     summed = tuple(i for i in over if _stands_in_affine(i, body) and extents[i] != BATCH)
-    if summed and all(_zero_outside(i, body, extents) for i in summed):
-        kinds.append((summed, "exchanged"))
+    kinds += [(summed, "exchanged")] if summed else []
     for chosen, kind in kinds:
         form = _with_places(body, chosen, free, over, dict(extents))
         if form is not None:
             yield replace(form, kind=kind)
 
 
-def _zero_outside(index: Symbol, body: Expr, extents: Extents) -> bool:
-    """Whether a product vanishes where an index leaves its range: a factor has an axis of just that range."""
-    reads = [f for f in factors(body) if f.free_symbols]
-    return all(isinstance(r, Indexed) for r in reads) and any(
-        e == index and _extent(n) == extents[index]
-        for r in reads
-        for e, n in zip(r.indices, r.base.shape, strict=True)
-    )
+def windows(body: Expr, over: tuple[Symbol, ...], extents: Extents) -> Plain | None:
+    """Return the form of a body, reduced in any way, that only reads windows; None where there is none."""
+    return _with_places(body, (), (), over, dict(extents))
 
 
 def _subsets(symbols: list[Symbol]) -> Iterator[tuple[Symbol, ...]]:
@@ -167,16 +146,7 @@ def _subsets(symbols: list[Symbol]) -> Iterator[tuple[Symbol, ...]]:
 def affine_parts(body: Expr) -> Iterator[tuple[Expr, Extent]]:
     """Give every expression that stands as a subscript, guard or winner's place, with its extent."""
     for node in sympy.preorder_traversal(body):
-        if isinstance(node, Indexed):
-            yield from zip(node.indices, map(_extent, node.base.shape), strict=True)
-        elif isinstance(node, Inside):
-            yield node.expression, _extent(node.size)
-        elif isinstance(node, Winner):
-            yield from zip(node.at, (_extent(n) for _, n in node.axes), strict=True)
-
-
-def _extent(size: Expr) -> Extent:
-    return int(size) if size.is_Integer else BATCH
+        yield from placed(node)
 
 
 def _stands_in_affine(index: Symbol, body: Expr) -> bool:
@@ -192,9 +162,15 @@ def _with_places(
     over: tuple[Symbol, ...],
     extents: dict[Symbol, Extent],
 ) -> Plain | None:
-    """Exchange each chosen index, free or summed, for the index of an axis that it reads."""
+    """Exchange each chosen index, free or summed, for the index of an axis that it reads.
+
+    That leaves out the values of the chosen index for which the axis is left: the body must be 0 there.  And
+    a summed index takes values outside its own range, for which the body must be 0, too.
+    """
     places: dict[Symbol, Expr] = {}
     for index in chosen:
+        if index in over and not zero_outside(index, body, extents):
+            return None
         solved = _solve(body, index, extents)
         if solved is None:
             return None
@@ -210,37 +186,45 @@ def _with_places(
             places[index] = solution
         if index in body.free_symbols:
             return None
-    body = _without_implied(body, extents)
+    body = decided(body, extents)
     body = _unit_indices_dropped(body, extents)
     exchanged = bool(chosen) and not places  # a sum over other indices: the free ones are those of the window
     reflections = _reflections(body, (*free, *over) if exchanged else over, extents)
     body = _expanded(body, reflections) if reflections else body
     if exchanged:
-        places = {i: reflections.get(i, i) for i in free if _stands_in_affine(i, body)}
+        places = {i: i for i in free if _stands_in_affine(i, body)}
+    places = {i: sympy.expand(e.xreplace(reflections)) for i, e in places.items()}
     for read in body.atoms(Indexed):  # the samples are taken in order, all of them
-        sizes = map(_extent, read.base.shape)
+        sizes = map(extent_of, read.base.shape)
         if any(n == BATCH and extents.get(i) != BATCH for i, n in zip(read.indices, sizes, strict=True)):
             return None
     if body.has(Inside) or any(not d.has(Indexed) for d in body.atoms(KroneckerDelta)):
         return None
     for winner in body.atoms(Winner):  # whose window it is must not depend on the place in it
         places_in = set(winner.at)
-        if not all(isinstance(i, Symbol) for i in places_in) or places_in & winner.body.free_symbols:
+        whole = all(isinstance(e, Symbol) and extents.get(e) == n for e, n in placed(winner))
+        if not whole or places_in & winner.body.free_symbols:
             return None
+    if chosen and not finite_beyond(body, extents):
+        return None
     return Plain(body, over, places, extents)
 
 
 def _solve(body: Expr, index: Symbol, extents: Extents) -> tuple[Expr, Symbol | None, Extent] | None:
-    """Solve an affine part for a free index: (its value, the new index that this takes, its extent)."""
+    """Solve an affine part, beyond which the body is 0, for an index.
+
+    Returns the index's value, the new index that this takes, and its extent.
+    """
     for delta in sorted(body.atoms(KroneckerDelta), key=str):
         argument = sympy.expand(delta.args[0] - delta.args[1])
         slope = argument.coeff(index)
-        if slope in (1, -1) and not delta.has(Indexed):
+        if slope in (1, -1) and not delta.has(Indexed) and vanishes(body, [delta]):
             return sympy.expand(index - argument / slope), None, 1
     parts = {e: n for e, n in affine_parts(body) if e != index and index in e.free_symbols}
     for part in sorted(parts, key=lambda e: (len(e.free_symbols), str(e))):
         slope = part.coeff(index)
-        if slope in (1, -1) and all(s in extents for s in part.free_symbols):
+        known = all(s in extents for s in part.free_symbols)
+        if slope in (1, -1) and known and vanishes(body, zero_beyond(part, parts[part], body)):
             fresh = fresh_index(index)
             return sympy.expand((fresh - (part - slope * index)) / slope), fresh, parts[part]
     return None
@@ -267,16 +251,18 @@ def _expanded(body: Expr, replace: Mapping[Symbol, Expr]) -> Expr:
     return body.replace(wanted, tidy)
 
 
-def _without_implied(body: Expr, extents: Extents) -> Expr:
-    """Drop the guards that hold for every value of their indices."""
+def decided(body: Expr, extents: Extents) -> Expr:
+    """Put 1 for the guards that hold for every value of their indices, 0 for those that hold for none."""
 
     def rule(guard: Inside) -> Expr:
-        if isinstance(guard.expression, Symbol) and extents.get(guard.expression) == _extent(guard.size):
+        if isinstance(guard.expression, Symbol) and extents.get(guard.expression) == extent_of(guard.size):
             return sympy.S.One
         found = bounds(guard.expression, extents)
-        if found is not None and guard.size.is_Integer and found[0] >= 0 and found[1] < int(guard.size):
-            return sympy.S.One
-        return guard
+        if found is None or not guard.size.is_Integer:
+            return guard
+        if found[1] < 0 or found[0] >= int(guard.size):
+            return sympy.S.Zero
+        return sympy.S.One if found[0] >= 0 and found[1] < int(guard.size) else guard
 
     return body.replace(lambda e: isinstance(e, Inside), rule)
 

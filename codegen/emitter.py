@@ -8,7 +8,8 @@ from functools import partial
 import sympy
 from sympy import Expr, Indexed, Symbol
 
-from codegen.affine import WindowKey, bounds, is_plain, window_key
+from codegen.affine import WindowKey, is_plain, window_key
+from codegen.box import bounds
 from codegen.program import BATCH, Extent, Map, Pad, Shape, Statement, Window, padded_shape
 from derive.index import access, name_of, tensor
 from derive.network import N
@@ -38,6 +39,7 @@ class Emitter:
         self.fresh = fresh
         self.out: list[Statement] = []
         self.copies: set[WindowKey] = set()
+        self.truths: set[str] = set()  # values that hold truth values
         self.extents: dict[Symbol, Extent] = {}
 
     def shape(self, indices: Iterable[Symbol]) -> Shape:
@@ -45,7 +47,9 @@ class Emitter:
 
     def temporary(self, name: str, indices: Iterable[Symbol], truth: bool = False) -> str:
         """Declare a fresh value over these indices and return its name."""
-        return self.fresh(name, self.shape(indices), truth=truth)
+        made = self.fresh(name, self.shape(indices), truth=truth)
+        self.truths |= {made} if truth else set()
+        return made
 
     def read(self, name: str, indices: tuple[Symbol, ...]) -> Indexed:
         """Return the access to a value at its own indices."""
@@ -60,7 +64,9 @@ class Emitter:
 
     def window(self, read: Indexed, order: tuple[Symbol, ...], copy: bool) -> Indexed:
         """Read a tensor at affine subscripts as a value over the indices ``order``, padded where need be."""
-        name = self.temporary(f"{name_of(read.base)}_windows", order)
+        shows = not copy and name_of(read.base) in self.truths
+        truth = shows and not any(map(any, self.overhang(tuple(read.indices), self._sizes(read))))
+        name = self.temporary(f"{name_of(read.base)}_windows", order, truth)
         self.window_as(name, read, order, copy)
         return self.read(name, order)
 
@@ -75,7 +81,7 @@ class Emitter:
     def _padded(self, read: Indexed) -> tuple[str, tuple[Expr, ...]]:
         """Return a tensor in whose box all subscripts lie, and the subscripts in it."""
         source = name_of(read.base)
-        sizes = tuple(extent(n) for n in read.base.shape)
+        sizes = self._sizes(read)
         before, after = self.overhang(tuple(read.indices), sizes)
         if not any((*before, *after)):
             return source, tuple(read.indices)
@@ -83,6 +89,9 @@ class Emitter:
         axes = tuple(Symbol(f"axis{d}", integer=True) for d in range(len(sizes)))
         self.out.append(Pad(name, axes, self.number, source, before, after))
         return name, tuple(i + b for i, b in zip(read.indices, before, strict=True))
+
+    def _sizes(self, read: Indexed) -> Shape:
+        return tuple(extent(n) for n in read.base.shape)
 
     def overhang(self, subscripts: tuple[Expr, ...], sizes: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return how far subscripts reach before and after each axis."""
@@ -124,7 +133,7 @@ class Emitter:
         if isinstance(body, Indexed) and tuple(body.indices) == order and is_plain(body, self.extents):
             return body
         if isinstance(body, Indexed):
-            return self.window(body, order, copy=True)
+            return self.window(body, order, copy=bool(order))  # a number needs no memory
         value = self.temporary(name, order)
         self.out.append(Map(value, order, self.number, self.views(body)))
         return self.read(value, order)

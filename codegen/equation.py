@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Symbol
@@ -11,17 +10,21 @@ from sympy import Expr, Indexed, KroneckerDelta, Symbol
 from codegen.affine import (
     Choice,
     Plain,
+    decided,
     factors,
     is_plain,
     mixed_radix,
     place_indices,
     slopes,
     volume,
+    windows,
 )
 from codegen.contraction import distinct
 from codegen.emitter import extent
+from codegen.known import Known
 from codegen.products import Products
 from codegen.program import (
+    BATCH,
     Contract,
     Extent,
     First,
@@ -48,43 +51,7 @@ from derive.index import (
     same_up_to_names,
     tensor,
 )
-
-
-@dataclass
-class Known:
-    """The reductions that values hold already, by a form in which names do not matter."""
-
-    reductions: dict[Expr, Indexed] = field(default_factory=dict)
-    maxima: dict[Expr, tuple[tuple[Symbol, ...], Indexed]] = field(default_factory=dict)
-
-    def copy(self) -> Known:
-        """Return what is known so far, to be added to apart."""
-        return Known(dict(self.reductions), dict(self.maxima))
-
-    def remember(self, reduction: Reduction, value: Indexed) -> None:
-        self.reductions[same_up_to_names(reduction)] = value
-        if isinstance(reduction, Max):
-            form, order = _anonymous(reduction)
-            self.maxima[form] = order, value
-
-    def maximum(self, reduction: Max) -> Indexed | None:
-        """Return the value that holds a maximum, at the indices that this one has."""
-        form, order = _anonymous(reduction)
-        if form not in self.maxima:
-            return None
-        names, value = self.maxima[form]
-        return value.xreplace(dict(zip(names, order, strict=True)))
-
-
-def _anonymous(reduction: Reduction) -> tuple[Expr, tuple[Symbol, ...]]:
-    """Return a reduction with its free indices numbered by first appearance, and these indices."""
-    order: list[Symbol] = []
-    for read in sorted(reduction.body.atoms(Indexed), key=lambda r: (name_of(r.base), len(r.indices))):
-        for subscript in read.indices:
-            free = subscript.free_symbols - set(reduction.bound)
-            order += sorted((s for s in free if s not in order), key=lambda s: s.name)
-    numbered = {s: Symbol(f"free{d}", integer=True) for d, s in enumerate(order)}
-    return same_up_to_names(reduction.xreplace(numbered)), tuple(order)
+from derive.network import N
 
 
 class EquationLowering(Products):
@@ -102,6 +69,7 @@ class EquationLowering(Products):
         self.choice = choice
         self.equation = equation
         self.name = equation.name
+        self.competing: Indexed | None = None  # for the last maximum
         self.known = known
         self.extents.update((i, extent(n)) for i, n in equation.axes)
 
@@ -112,9 +80,13 @@ class EquationLowering(Products):
         if reshape is not None:
             return [reshape]
         right, free = equation.right, equation.free
-        if isinstance(right, Reduction) and set(free) <= right.free_symbols and not self._is_known(right):
+        if (
+            isinstance(right, Reduction)
+            and set(free) <= right.free_symbols
+            and not self.known.value(right, self.extents)
+        ):
             self._compute(equation.name, free, right)
-            self.known.remember(right, equation.left)
+            self.known.remember(right, equation.left, self.extents, self.competing)
             return self.out
         rest = self._shared_bodies(right)
         rest = self._without_reductions(rest, free)
@@ -135,20 +107,29 @@ class EquationLowering(Products):
 
     def _assign(self, name: str, free: tuple[Symbol, ...], expression: Expr) -> None:
         """Compute an expression without reductions."""
+        expression = decided(expression, self.extents)
         if self._plain(expression, free):
             self.out.append(Map(name, free, self.number, expression))
             return
         form = self.choice.form(expression, free, (), self.extents)
+        if form is None and expression.has(Winner):
+            self._assign(name, free, self._winners_apart(expression, free))
+            return
         if form is None:
             self.out.append(Grid(name, free, self.number, expression, (), self._ranges(free)))
             return
         self.extents |= form.extents
         if form.places:
             self._scatter(name, free, form)
-        elif isinstance(form.body, Indexed):
-            self.window_as(name, form.body, free, copy=True)
         else:
-            body = self._winners(form.body, free)
+            self._elementwise(name, free, self._winners(form.body, free))
+
+    def _elementwise(self, name: str, free: tuple[Symbol, ...], body: Expr) -> None:
+        """Emit a map whose accesses are plain, or windows."""
+        shown = isinstance(body, Indexed) and is_plain(body, self.extents) and set(body.indices) == set(free)
+        if free and isinstance(body, Indexed) and not shown:
+            self.window_as(name, body, free, copy=True)
+        else:
             self.out.append(Map(name, free, self.number, self._complete(body, free, ())))
 
     def _complete(self, body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...]) -> Expr:
@@ -215,7 +196,7 @@ class EquationLowering(Products):
                 shared = tensor(name, *self.equation.left.base.shape)
                 read = access(shared, *self.equation.free)
                 total = reduction.func(read.xreplace({free: bound}), *reduction.axes)
-                self.known.remember(reduction, self._reduce(total, self.equation.free))
+                self.known.remember(reduction, self._reduce(total, self.equation.free), self.extents)
                 return right.xreplace({reduction: total, match: read})
         return right
 
@@ -226,58 +207,70 @@ class EquationLowering(Products):
         found = reductions(expression)
         return expression.xreplace({r: self._reduce(r, scope) for r in found}) if found else expression
 
-    def _is_known(self, reduction: Reduction) -> bool:
-        return same_up_to_names(reduction) in self.known.reductions
-
     def _reduce(self, reduction: Reduction, scope: tuple[Symbol, ...]) -> Indexed:
-        key = same_up_to_names(reduction)
-        if key in self.known.reductions:
-            return self.known.reductions[key]
+        known = self.known.value(reduction, self.extents)
+        if known is not None:
+            return known
         free = tuple(i for i in scope if i in reduction.free_symbols)
         operation = type(reduction).__name__.lower()
         name = self.temporary(f"{self.equation.name}_{operation}", free)
         self._compute(name, free, reduction)
         value = self.read(name, free)
-        self.known.remember(reduction, value)
+        self.known.remember(reduction, value, self.extents, self.competing)
         return value
 
     def _compute(self, name: str, free: tuple[Symbol, ...], reduction: Reduction) -> None:
         """Emit the statements of a reduction whose free indices are ``free``."""
+        self.competing = None
         for index, size in reduction.axes:
             self.extents[index] = extent(size)
         over = reduction.bound
-        body = self._without_reductions(reduction.body, (*free, *over))
+        body = decided(self._without_reductions(reduction.body, (*free, *over)), self.extents)
         if isinstance(reduction, Max):
             self._max(name, free, over, body)
             return
+        self._total(name, free, over, body)
+
+    def _total(self, name: str, free: tuple[Symbol, ...], over: tuple[Symbol, ...], body: Expr) -> None:
+        """Emit a sum, in its best form."""
         if self._plain(body, (*free, *over)):
             self._sum(name, free, over, body)
             return
         form = self.choice.form(body, free, over, self.extents)
-        if form is None:
+        if form is None and body.has(Winner):
+            self._total(name, free, over, self._winners_apart(body, (*free, *over)))
+        elif form is None:
             self.out.append(Grid(name, free, self.number, body, over, self._ranges((*free, *over))))
-            return
-        self.extents |= form.extents
-        if form.places:
-            self._scatter(name, free, form)
         else:
-            self._sum(name, free, form.over, form.body)
+            self.extents |= form.extents
+            if form.places:
+                self._scatter(name, free, form)
+            else:
+                self._sum(name, free, form.over, form.body)
 
     def _max(self, name: str, free: tuple[Symbol, ...], over: tuple[Symbol, ...], body: Expr) -> None:
-        if not self._plain(body, (*free, *over)):
-            form = self.choice.form(body, (), over, self.extents)
-            if form is not None:
-                body = self._complete(form.body, free, over)
-            else:
-                shape = (*free, *over)
-                grid = self.temporary(f"{name}_window", shape)
-                self.out.append(Grid(grid, shape, self.number, body, (), self._ranges(shape)))
-                body = self.read(grid, shape)
+        """Emit a maximum; what is computed to compete for it is kept, for who asks who won."""
+        if isinstance(body, Indexed):
+            form = None if self._plain(body, (*free, *over)) else windows(body, over, self.extents)
+            body = body if form is None else self._complete(form.body, free, over)
+        else:
+            body = self.competing = self._candidates(body, (*free, *over), name)
+        over = tuple(i for i in over if i in body.free_symbols)
+        if not over:
+            self._elementwise(name, free, body)
+            return
         self.out.append(Reduce(name, free, self.number, "max", body, over))
 
     def _sum(self, name: str, free: tuple[Symbol, ...], over: tuple[Symbol, ...], body: Expr) -> None:
         """Emit a sum whose accesses are plain, or windows."""
         body = self._winners(body, (*free, *over))
+        alike = [i for i in over if i not in body.free_symbols]
+        if alike:  # so many equal terms
+            count = sympy.Mul(*(N if self.extents[i] == BATCH else self.extents[i] for i in alike))
+            body, over = count * body, tuple(i for i in over if i not in alike)
+        if not over:
+            self._elementwise(name, free, body)
+            return
         product = self._product(body, free, over)
         if product is None:
             self.out.append(Reduce(name, free, self.number, "sum", self._complete(body, free, over), over))
@@ -318,26 +311,49 @@ class EquationLowering(Products):
         self.out.append(Window(name, free, self.number, wider, cropped, copy=True))
 
     def _winners(self, body: Expr, scope: tuple[Symbol, ...]) -> Expr:
-        """Replace who wins a maximum by truth values that hold it."""
+        """Replace who wins a maximum, at places that run over its window, by truth values that hold it."""
+        for winner in sorted(body.atoms(Winner), key=str):
+            at = tuple(winner.at)
+            bound = tuple(s for s, _ in winner.axes)
+            outer = tuple(i for i in scope if i in winner.free_symbols and i not in at)
+            here = winner.body.xreplace(dict(zip(bound, at, strict=True)))
+            body = body.xreplace({winner: self._winner(Max(winner.body, *winner.axes), outer, here, at)})
+        return body
+
+    def _winners_apart(self, body: Expr, scope: tuple[Symbol, ...]) -> Expr:
+        """Replace who wins a maximum by truth values for all of its window, read at the places asked."""
         for winner in sorted(body.atoms(Winner), key=str):
             bound = tuple(s for s, _ in winner.axes)
-            whole = Max(winner.body, *winner.axes)
-            best = self.known.maximum(whole)
-            outer = tuple(i for i in scope if i in winner.free_symbols and i not in winner.at)
-            if best is None:
-                best = self._reduce(whole, outer)
-            at = tuple(winner.at)
-            here = winner.body.xreplace(dict(zip(bound, at, strict=True)))
-            order = self.native(here) if isinstance(here, Indexed) else (*outer, *at)
-            order = order if set(order) >= set(at) else (*outer, *at)
-            source = self.views(here)
-            if not isinstance(source, Indexed):
-                source = self.materialize(source, order, f"{self.equation.name}_candidates")
-            name = self.temporary(f"{self.equation.name}_winner", order, truth=True)
-            loads = [Load(name_of(r.base), tuple(r.indices)) for r in (source, best)]
-            self.out.append(First(name, order, self.number, loads[0], loads[1], at))
-            body = body.xreplace({winner: self.read(name, order)})
+            self.extents |= {s: extent(n) for s, n in winner.axes}
+            outer = tuple(i for i in scope if i in winner.body.free_symbols and i not in bound)
+            won = self._winner(Max(winner.body, *winner.axes), outer, winner.body, bound)
+            at = dict(zip(bound, winner.at, strict=True))
+            body = body.xreplace({winner: access(won.base, *(i.xreplace(at) for i in won.indices))})
         return body
+
+    def _winner(self, whole: Max, outer: tuple[Symbol, ...], here: Expr, at: tuple[Symbol, ...]) -> Indexed:
+        """Return whether ``here``, what a window holds at the indices ``at``, is its first greatest."""
+        best, source = self.known.maximum(whole, self.extents)
+        if best is None:
+            best = self._reduce(whole, outer)
+            source = self.known.maximum(whole, self.extents)[1]
+        order = self.native(here) if isinstance(here, Indexed) else (*outer, *at)
+        order = order if set(order) >= set(at) else (*outer, *at)
+        if source is None:  # copies are equal wherever they stand
+            source = self._complete(here, order, ())
+        else:  # but what was computed must be the very values that competed
+            source = source.xreplace(dict(zip(whole.bound, at, strict=True)))
+            order = tuple(source.indices)
+        name = self.temporary(f"{self.equation.name}_winner", order, truth=True)
+        loads = [Load(name_of(r.base), tuple(r.indices)) for r in (source, best)]
+        self.out.append(First(name, order, self.number, loads[0], loads[1], at))
+        return self.read(name, order)
+
+    def _candidates(self, body: Expr, order: tuple[Symbol, ...], name: str) -> Indexed:
+        """Compute what competes for a maximum, over the indices ``order``; return the access to it."""
+        value = self.temporary(f"{name}_candidates", order)
+        self._assign(value, order, body)
+        return self.read(value, order)
 
 
 def _rename_bound(body: Expr, bound: Symbol, free: Symbol) -> Expr:

@@ -14,8 +14,10 @@ from sympy import Symbol
 
 from codegen.affine import COPIED, Choice, Costs, WindowKey
 from codegen.emitter import LoweringError, extent
-from codegen.equation import EquationLowering, Known
+from codegen.equation import EquationLowering
+from codegen.known import Known
 from codegen.program import BATCH, Draw, EquationNote, Loop, Program, Shape, Statement, Value
+from codegen.verify import verify
 from derive import notation
 from derive.deriving import Derivation, NumberedEquation
 from derive.index import cotangent, primal
@@ -39,16 +41,17 @@ MODE = {
 
 
 def lower(derivation: Derivation, costs: Costs = COPIED) -> Program:
-    """Return the training program of a derivation, not yet optimized.  Raises LoweringError.
+    """Return the training program of a derivation, not yet optimized, and verified.  Raises LoweringError.
 
     Forms are chosen twice: first as if every copy of windows served two equations, then as it does.
     """
     choice = Choice(replace(costs, window=costs.window / 2))
     first = _Lowering(derivation, choice, {})
     program = first.program()
-    if not costs.window or not any(first.copies.values()):
-        return program
-    return _Lowering(derivation, replace(choice, costs=costs), first.copies).program()
+    if costs.window and any(first.copies.values()):
+        program = _Lowering(derivation, replace(choice, costs=costs), first.copies).program()
+    verify(program, "lower")
+    return program
 
 
 class _Lowering:

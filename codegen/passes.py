@@ -15,6 +15,7 @@ from codegen.kinks import kept_for_jumps
 from codegen.pieces import loop_over_pieces
 from codegen.program import (
     BATCH,
+    GIVEN,
     Contract,
     Draw,
     First,
@@ -40,7 +41,6 @@ STEP = ("forward", "loss", "backward", "statistics", "input_gradient")
 
 def optimize(program: Program) -> Program:
     """Return the program with fewer values and every value's memory chosen.  Raises VerificationError."""
-    verify(program, "lower")
     for transform in (absorb_temporaries, keep_costly_values, loop_over_pieces, share_windows, assign_slots):
         program = transform(program)
         verify(program, transform.__name__)
@@ -217,7 +217,7 @@ def assign_slots(program: Program) -> Program:
             continue
         release(position)
         source = viewed(statement)
-        if source is not None:
+        if source is not None and values[owner.get(source, source)].kind in (*GIVEN, "local"):
             slot, memory = source, owner.get(source, source)
         else:
             slot = _overwritten(statement, values, owner, users, last, position)

@@ -16,6 +16,7 @@ from sympy import Indexed, Symbol
 from codegen.kinks import kept_for_jumps
 from codegen.program import (
     BATCH,
+    GIVEN,
     Contract,
     Draw,
     First,
@@ -126,9 +127,8 @@ class _Runs:
 
     def _close(self) -> None:
         run, self.run = self.run, _Run()
-        shown: list[Statement] = []
-        while run.inside and isinstance(run.inside[-1], Reshape):
-            shown.insert(0, run.inside.pop())
+        shown = _only_shown(run.inside)
+        run.inside = [s for s in run.inside if s not in shown]
         self._emit(run)
         self.out += [*run.after, *shown]
 
@@ -149,11 +149,11 @@ class _Runs:
         self.out.append(Loop(tuple(run.inside), size, frozenset(run.sums)))
 
     def _shows_input(self, statement: Statement) -> bool:
-        """Whether a statement gives the input another name or shape."""
+        """Whether a statement gives what the program is given another name or shape."""
         source = self.views.get(statement.out)
         if source is None or isinstance(statement, Window):
             return False
-        shown = self.program.values[source].kind == "input" or source in self.input_views
+        shown = self.program.values[source].kind in GIVEN or source in self.input_views
         self.input_views |= {statement.out} if shown else set()
         return shown
 
@@ -170,9 +170,9 @@ class _Runs:
             case Window(indices=indices, subscripts=subscripts):
                 return subscripts[0] == indices[0]
             case Scatter(source=source, subscripts=subscripts):
-                return subscripts[0] == source.indices[0]
+                return source.indices[:1] == subscripts[:1]
             case First(indices=indices, source=source, best=best):
-                return source.indices[0] == best.indices[0] == indices[0]
+                return source.indices[:1] == best.indices[:1] == indices[:1]
             case Contract(left=left, right=right):
                 return self._rows(statement) >= LEAST_ROWS and self._first(statement.indices[0], left, right)
             case Map(expression=body) | Reduce(body=body):
@@ -224,6 +224,19 @@ class _Runs:
                     and batched[0].indices[0] in over
                 )
         return False
+
+
+def _only_shown(statements: list[Statement]) -> list[Statement]:
+    """Return those that only show what others made, for what comes after all of these statements."""
+    found: list[Statement] = []
+    read: set[str] = set()
+    for statement in reversed(statements):
+        view = isinstance(statement, Reshape) or (isinstance(statement, Window) and not statement.copy)
+        if view and statement.out not in read:
+            found.insert(0, statement)
+        else:
+            read |= reads(statement)
+    return found
 
 
 def _piece_values(program: Program) -> dict[str, Value]:

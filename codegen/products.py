@@ -56,7 +56,7 @@ class Products(Emitter):
         Within each operand they keep the order that they have in memory.
         """
         groups = self._groups(body, free, over)[0]
-        if len(groups) != 2:
+        if len(groups) != 2 or not free:
             return free
         first, second = sorted(groups, key=lambda g: (free[0] not in g, sorted(map(str, g))))
         native = [i for f in groups[first] + groups[second] if isinstance(f, Indexed) for i in self.native(f)]

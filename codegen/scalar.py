@@ -9,6 +9,7 @@ from sympy import Expr, Indexed, Integer, Mul, Piecewise, Pow
 
 COMPARE, ADD, MULTIPLY, UNARY, POWER, ATOM = range(6)  # precedences
 RELATIONS = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "==": "=="}
+SELECTORS = ("KroneckerDelta", "Inside", "Winner")
 Text = tuple[str, int]  # and its precedence
 
 
@@ -76,7 +77,12 @@ def is_mask(e: Expr, truths: frozenset[str] = frozenset()) -> bool:
     """Whether an expression is 1 where something holds and else 0, given the tensors of truth values."""
     if isinstance(e, Indexed):
         return str(e.base.label) in truths
-    return type(e).__name__ in ("KroneckerDelta", "Inside", "Winner") or indicator(e) is not None
+    return type(e).__name__ in SELECTORS or indicator(e) is not None
+
+
+def varies(e: Expr) -> bool:
+    """Whether an expression depends on indices: it reads a tensor, or selects by them."""
+    return any(isinstance(n, Indexed) or type(n).__name__ in SELECTORS for n in sympy.preorder_traversal(e))
 
 
 def indicator(e: Expr) -> Expr | None:

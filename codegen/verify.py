@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sympy import Expr, Indexed, KroneckerDelta, Symbol
 from sympy.core.numbers import One
 
-from codegen.affine import bounds
+from codegen.box import bounds
 from codegen.program import (
     BATCH,
     GIVEN,
@@ -15,6 +15,7 @@ from codegen.program import (
     Extent,
     First,
     Grid,
+    Loop,
     Map,
     Pad,
     Program,
@@ -64,20 +65,39 @@ def _check_order(program: Program, order: tuple[str, ...], after: str) -> None:
     defined = {v.name for v in program.values.values() if v.kind in GIVEN or v.kind == "state"} | {"g"}
     memory = Memory()
     for section in order:
-        for statement in program.statements(section):
-            where = f"after {after}: {section}, equation ({statement.equation}), {statement.out}"
-            own = {statement.out} if section in ("update", "statistics") else set()
-            missing = reads(statement) - defined - own
-            if missing:
-                raise VerificationError(f"{where}: reads {sorted(missing)} before it is computed")
-            for name in {*reads(statement), statement.out}:
-                if name not in program.values:
-                    raise VerificationError(f"{where}: {name} is not declared")
-            _check_shapes(program, statement, where)
-            _check_labels(program, statement, where)
-            if section != "update":
-                _check_memory(program, statement, memory, where)
-            defined.add(statement.out)
+        for entry in program.sections[section]:
+            statements = entry.statements if isinstance(entry, Loop) else (entry,)
+            if isinstance(entry, Loop):  # sums start as zeros, before the first piece
+                memory.held |= {_root(program, name): name for name in entry.sums}
+            for statement in statements:
+                where = f"after {after}: {section}, equation ({statement.equation}), {statement.out}"
+                own = {statement.out} if section in ("update", "statistics") else set()
+                missing = reads(statement) - defined - own
+                if missing:
+                    raise VerificationError(f"{where}: reads {sorted(missing)} before it is computed")
+                for name in {*reads(statement), statement.out}:
+                    if name not in program.values:
+                        raise VerificationError(f"{where}: {name} is not declared")
+                _check_shapes(program, statement, where)
+                _check_labels(program, statement, where)
+                if section != "update":
+                    _check_memory(program, statement, reads(statement), memory, where)
+                defined.add(statement.out)
+            if isinstance(entry, Loop):
+                _check_pieces(program, entry, memory, f"after {after}: {section}")
+
+
+def _check_pieces(program: Program, loop: Loop, memory: Memory, where: str) -> None:
+    """What is no piece of the batch must outlive a loop that reads it, and only sums are made in one."""
+
+    def batched(name: str) -> bool:
+        return program.values[name].shape[:1] == (BATCH,)
+
+    for statement in loop.statements:
+        here = f"{where}, equation ({statement.equation}), {statement.out}, in the next piece"
+        if not batched(statement.out) and statement.out not in loop.sums:
+            raise VerificationError(f"{here}: is made anew by every piece, and is no sum of them")
+        _check_memory(program, statement, {n for n in reads(statement) if not batched(n)}, memory, here)
 
 
 def _check_equations(program: Program, after: str) -> None:
@@ -181,9 +201,9 @@ def _check_labels(program: Program, statement: Statement, where: str) -> None:
             )
 
 
-def _check_memory(program: Program, statement: Statement, state: Memory, where: str) -> None:
+def _check_memory(program: Program, statement: Statement, read: set[str], state: Memory, where: str) -> None:
     """No value is read after its memory went to another, and nothing given is overwritten."""
-    for name in reads(statement):
+    for name in sorted(read):
         holder = state.held.get(_root(program, name))
         if program.values[name].kind == "local" and holder not in (None, state.shown(name)):
             raise VerificationError(

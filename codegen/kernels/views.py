@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sympy import Expr, Indexed, Symbol
 
-from codegen.affine import bounds
+from codegen.box import bounds
 from codegen.kernels.places import size
 from codegen.kernels.work import Guarded
 from codegen.program import BATCH, Extent, Map, Pad, Program, Reshape, Shape, Statement, Value, Window, reads

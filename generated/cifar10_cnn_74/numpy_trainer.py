@@ -79,7 +79,7 @@ def first(values, best, axes, out=None):
         for axis, k in zip(axes, window, strict=True):
             at[axis] = k
         np.equal(values[tuple(at)], best, out=here)
-        np.greater(here, reached, out=out[tuple(at)])
+        np.greater(here, reached, out=out[(*at, ...)])
         reached |= here
     return out
 

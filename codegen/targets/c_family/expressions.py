@@ -22,6 +22,7 @@ from codegen.scalar import (
     indicator,
     is_mask,
     quotient,
+    varies,
 )
 
 # SymPy's functions and the computed forms' named ones, by the class's name; some are the preamble's.
@@ -95,7 +96,7 @@ class CPrinter:
         return self.text(e, ADD) if e.has(Indexed) else self.integer(e)
 
     def _print(self, e: Expr) -> Text:
-        if not e.has(Indexed) and not is_mask(e):
+        if not varies(e) and not is_mask(e):
             return self._scalar(e)
         if is_mask(e) and not isinstance(e, Indexed):
             return f"real({self.truth(e)})", ATOM
@@ -140,10 +141,10 @@ class CPrinter:
     def _multiply(self, e: Expr) -> Text:
         """Numbers and constants as one factor, then tensors, masks last as conditions; one division."""
         over, under = quotient(e)
-        scale = Mul(*(f for f in Mul.make_args(over) if not f.has(Indexed) and not is_mask(f)))
-        scale /= Mul(*(f for f in Mul.make_args(under) if not f.has(Indexed)))
-        arrays = [f for f in Mul.make_args(over) if f.has(Indexed) or is_mask(f)]
-        below = [f for f in Mul.make_args(under) if f.has(Indexed)]
+        scale = Mul(*(f for f in Mul.make_args(over) if not varies(f) and not is_mask(f)))
+        scale /= Mul(*(f for f in Mul.make_args(under) if not varies(f)))
+        arrays = [f for f in Mul.make_args(over) if varies(f) or is_mask(f)]
+        below = [f for f in Mul.make_args(under) if varies(f)]
         negative = bool(scale.is_Rational and scale < 0)
         scale = -scale if negative else scale
         masks = [f for f in arrays if is_mask(f) and not isinstance(f, Indexed)]

@@ -9,15 +9,17 @@ from sympy import Indexed, IndexedBase, Symbol
 
 from codegen.frame import Frame
 from codegen.kernels.fusion import Fusion
+from codegen.kernels.liveness import Access, verify_memory
 from codegen.kernels.places import size
 from codegen.kernels.work import Drawing, Elements, Product, Reduction, Samples, Step, Work
 from codegen.passes import absorb_temporaries
-from codegen.program import BATCH, Draw, Program, Value
+from codegen.program import BATCH, GIVEN, Draw, Program, Value
 from codegen.rendering import fill
 from codegen.targets.cuda.addresses import TABLE, element_of
 from codegen.targets.cuda.persistent import PHASES, memory, persistent
 from codegen.targets.cuda.plan import Buffer, Launch, Plan
 from codegen.targets.cuda.sources import THREADS, Kernel, KernelSource
+from codegen.verify import verify
 
 SECTIONS = ("forward", "evaluation", "loss", "backward", "statistics", "input_gradient", "update")
 STEP_ORDER = ("forward", "loss", "backward", "statistics", "input_gradient")
@@ -27,7 +29,9 @@ RULE = 109
 
 def plan(program: Program, frame: Frame) -> Plan:
     """Return the kernels and launches of a lowered program.  Raises LoweringError."""
-    return _Planning(absorb_temporaries(program), frame).plan()
+    absorbed = absorb_temporaries(program)
+    verify(absorbed, "absorb_temporaries")
+    return _Planning(absorbed, frame).plan()
 
 
 class _Planning:
@@ -52,6 +56,7 @@ class _Planning:
         }
         buffers = self._buffers(launches)
         by_name = {kernel.name: kernel for kernel in self.kernels.values()}
+        self._verify(launches, by_name, buffers)
         phases = [by_name[launch.kernel] for section in PHASES for launch in launches[section]]
         return Plan(
             self._source(persistent(self.program, phases, buffers, LOSS)),
@@ -63,6 +68,22 @@ class _Planning:
             persistent=memory(phases, buffers, LOSS),
             work=sum(_operations(work) for section in PHASES for work in self.works[section]),
         )
+
+    def _verify(
+        self, launches: dict[str, tuple[Launch, ...]], kernels: dict[str, Kernel], buffers: dict[str, Buffer]
+    ) -> None:
+        """Check the memory between kernels in the orders in which sections run.  Raises VerificationError."""
+        slots = {name: buffer.slot for name, buffer in buffers.items()}
+        given = {name for name, buffer in buffers.items() if buffer.kind in (*GIVEN, "state", "scalar")}
+        orders: list[tuple[tuple[str, ...], set[str]]] = [(STEP_ORDER, self._results())]
+        if launches["evaluation"]:
+            orders.append((("evaluation",), {self.views.memory(self.program.output)}))
+        for order, results in orders:
+            accesses = []
+            for launch in (launch for section in order for launch in launches[section]):
+                writes = frozenset(kernels[launch.kernel].written)
+                accesses.append(Access(launch.kernel, frozenset(launch.arguments) - writes - {"N"}, writes))
+            verify_memory(accesses, slots, given, results & buffers.keys())
 
     # ---- Work ------------------------------------------------------------------------------------
 

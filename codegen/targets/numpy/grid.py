@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sympy import Expr, Indexed, Integer, Symbol, expand
 
+from codegen.affine import is_plain
 from codegen.program import Grid, Program
 from codegen.scalar import ADD, COMPARE
 from codegen.targets.numpy.expressions import ExpressionPrinter
@@ -66,7 +67,7 @@ class GridPrinter(ExpressionPrinter):
         return super()._symbol(symbol)
 
     def _load(self, read: Indexed) -> str:
-        if all(isinstance(i, Symbol) for i in read.indices) and len(set(read.indices)) == len(read.indices):
+        if is_plain(read, self.extents):
             return super()._load(read)
         self.reads_outside = True
         subscripts = ", ".join(self.text(i, ADD) for i in read.indices)

@@ -63,6 +63,7 @@ class Sections:
         self.needs_real: dict[str, bool] = dict.fromkeys((*TRAINING, "update", "branches"), False)
         self.sums: set[tuple[int, int]] = set()
         self.scratch = ""  # the shape of the update's own memory
+        self.shared_numbers = self._shared_numbers()
         self.given_views = self._given_views()
         self.texts = {name: self._section(name) for name in (*TRAINING, "update")}
         self.output = self._printer("forward").names[program.output]
@@ -77,6 +78,8 @@ class Sections:
         names, stored = {}, {}
         for value in self.program.values.values():
             names[value.name] = self._name(value)
+            if value.name in self.shared_numbers:
+                names[value.name] = f"w.{value.identifier}"
             if value.kind == "local" and value.shape:
                 stored[value.name] = f"w.{value.identifier}"
                 if section not in ("forward", "evaluation", "loss") or not self._made_in(value.name, section):
@@ -113,12 +116,13 @@ class Sections:
     ) -> list[Value]:
         """Give what a loop takes of the workspace names of its own; the input is read sample by sample."""
         used = dict.fromkeys(n for s in loop.statements for n in (*sorted(reads(s)), s.out))
+        made = {s.out for s in loop.statements}
         named_by_loop = {s.out for s in loop.statements if isinstance(s, Reshape)}
         bound = []
         for value in (self.program.values[name] for name in used):
-            if value.shape[:1] != (BATCH,) or value.name in shown_windows:
+            if value.shape[:1] != (BATCH,) or value.name in shown_windows & made:
                 continue
-            if value.kind != "local" or value.name in self.given_views:
+            if value.name in shown_windows or value.kind != "local" or value.name in self.given_views:
                 names[value.name] += "[s]"
                 continue
             names[value.name] = stored[value.name] = value.identifier
@@ -151,6 +155,14 @@ class Sections:
             if source in found or self.program.values[source].kind in GIVEN:
                 found[statement.out] = source
         return found
+
+    def _shared_numbers(self) -> set[str]:
+        """Return the values without axes that more functions than one have to do with."""
+        touched = [
+            {n for s in self.program.statements(section) for n in (s.out, *reads(s))} for section in TRAINING
+        ]
+        numbers = (v.name for v in self.program.values.values() if v.kind == "local" and not v.shape)
+        return {name for name in numbers if sum(name in names for names in touched) > 1}
 
     def _made_in(self, name: str, section: str) -> bool:
         return any(s.out == name for s in self.program.statements(section))

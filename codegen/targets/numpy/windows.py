@@ -50,7 +50,10 @@ def pattern(
     subscripts, order = tuple(subscripts), tuple(order)
     for index in order:
         letters.of(index)
-    shown = {s for s, n in zip(subscripts, shape, strict=True) if isinstance(s, Symbol) and extents[s] == n}
+    first: dict[Symbol, tuple[Expr, Extent]] = {}  # where an index stands first its size is read
+    for subscript, extent in zip(subscripts, shape, strict=True):
+        first = {**dict.fromkeys(subscript.free_symbols, (subscript, extent)), **first}
+    shown = {i for i, at in first.items() if at == (i, extents[i])}
     texts = " ".join(affine(s, letters) for s in subscripts)
     sizes = [f"{letters.of(i)}={extents[i]}" for i in order if i not in shown]
     return ", ".join([f'"{texts} -> {" ".join(map(letters.of, order))}"', *sizes])

@@ -1,0 +1,60 @@
+"""Layers whose right side is not 0 beyond what they read compute what their equations say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sympy
+
+import derive.layers
+from codegen.generate import generate, write
+from derive.index import Equation, Max, Sum, index, size, tensor
+from derive.interpret import evaluate
+from derive.layers.layer import Forward, LayerType
+from derive.spec.load import parse_spec
+from runtime.gradcheck import check_gradients
+from runtime.program import load_program
+
+n, k, u = index("n"), index("k"), index("u")
+N, K = size("N"), size("K")
+x, y = tensor("x", N, K), tensor("y", N, K + 30)
+SPEC = """spec_version = 1
+name = "net"
+[input]
+shape = [6]
+[[layers]]
+type = "case"
+[[layers]]
+type = "dense"
+units = 36
+bias = false
+init = "zeros"
+[loss]
+type = "mse"
+"""
+SUMS = {
+    "repeated": x[n, k] + x[n, k - 4],
+    "exp": sympy.exp(x[n, k - 2]),
+    "shifted": x[n, k - 2] + 1,
+    "turned": 1 / (1 + sympy.exp(-x[n, 9 - k])),
+    "greatest": Max(x[n, k + u - 5] * x[n, u], (u, 4)),
+    "log of a sum": sympy.log(Sum(sympy.exp(x[n, k - 3 * u]), (u, 3))),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_m1_a_shifted_sum_is_what_its_equation_says(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    equation = Equation(y[n, k], SUMS[name])
+    layer = LayerType("case", "a case", lambda shape, _: Forward((equation,), {K: shape[0]}), input_rank=1)
+    monkeypatch.setitem(derive.layers.LAYERS, "case", layer)
+    program = load_program(write(generate(parse_spec(SPEC, "spec.toml")), tmp_path, force=True))
+    parameters = program.init_parameters(0, np.float64)
+    parameters["W1"][...] = np.eye(36)
+    inputs = np.random.default_rng(0).standard_normal((3, 6))
+    found = program.module.predict(parameters, inputs)
+    assert np.allclose(found, evaluate(equation, {"x": inputs}), rtol=1e-12, atol=1e-12)
+    assert check_gradients(program, samples=8).passed

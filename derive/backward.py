@@ -146,7 +146,10 @@ class Backward:
             names = {name_of(base): name_of(b) for base, b in bases.items()}
             names |= {cotangent(base): cotangent(b) for base, b in names.items()}
             used = (*compact.identities, *compact.replaced)
-            put_in = tuple(sorted(self.book.number_of[names[each]] for each in used))
+            numbers = (
+                self.book.number_of.get(names[each]) for each in used
+            )  # some have no line of their own
+            put_in = tuple(sorted(number for number in numbers if number is not None))
             short = Cotangent(equation, compact.rule, put_in, long=_total(own))
             self.parts[name] = [*parts[: len(parts) - len(own)], short]
 

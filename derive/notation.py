@@ -76,7 +76,7 @@ PROFILES: Final[dict[str, tuple[dict[str, str], ...]]] = {
     "lectures": ({"z": "x"}, {"t": "y", "T": "Y"}),
 }
 _PRE_ACTIVATION = re.compile(r"z(?![A-Za-z])")
-_NUMBERED = re.compile(r"([A-Za-z]+?)(?:(\d+)(?:_(\d+))?|@(.+))")
+_NUMBERED = re.compile(r"([A-Za-z]\w*?)(?:(\d+)(?:_(\d+))?|@(.+))")
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,13 @@ def parts(symbol: str, matrix: bool = False) -> Parts:
     if match is None:
         return Parts(*DELTA) if delta else Parts(*GREEK.get(symbol, (symbol, symbol)))
     letter, number, step, general = match.groups()
-    latex, text = DELTA if delta else GREEK.get(letter, (letter, letter))
+    latex, text = DELTA if delta else GREEK.get(letter, (_word(letter), letter))
     return Parts(latex, text, general or (f"{number},{step}" if step else number))
+
+
+def _word(letter: str) -> str:
+    """Return the LaTeX of a name that may be longer than a letter, so that it reads as no product."""
+    return letter if len(letter) == 1 else rf"\mathit{{{letter.replace('_', chr(92) + '_')}}}"
 
 
 def name(symbol: str, matrix: bool = False) -> Name:

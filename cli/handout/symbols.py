@@ -11,7 +11,8 @@ from markupsafe import Markup
 from cli.handout.markup import formula
 from cli.handout.meanings import INDICES, constant, meaning_of
 from derive.deriving import Derivation
-from derive.notation import FIXED, differentiated, exchanged, name
+from derive.index import primal
+from derive.notation import FIXED, differentiated, exchanged, is_delta, name
 from derive.present.build import number
 from derive.present.page import Page, children
 from derive.present.sides import Line
@@ -19,7 +20,7 @@ from derive.present.tree import Big, Leaf, Node, Ref, Slope
 from derive.prose import Prose, say
 from derive.reader import reader
 
-_LAYER = re.compile(r"^(d?[A-Za-z]+?)\d+(_\d+)?$")
+_LAYER = re.compile(r"^([A-Za-z]+?)\d+(_\d+)?$")
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ def rows(derivation: Derivation, page: Page, letters: Mapping[str, str]) -> tupl
 
 
 def _letter(symbol: str) -> str:
-    """Return what symbols of one row share: the letter without its layer, d for ∂E/∂ of anything."""
-    if differentiated(symbol) is not None:
-        return "d"
+    """Return what symbols of one row share: the letter without its layer, ∂ for ∂E/∂ of anything."""
+    if primal(symbol) is not None:
+        return "δ" if is_delta(symbol) else "∂"
     return _LAYER.sub(r"\1", symbol)
 
 

@@ -17,6 +17,7 @@ from cuda_on_cpu.module import requires_compiler
 from sympy import Expr, exp, tanh
 
 import derive.layers
+from cli.handout.symbols import rows
 from codegen.generate import generate, write
 from codegen.lower import lower
 from derive.adjoint import adjoint_equation
@@ -457,6 +458,12 @@ def test_a_tensor_of_any_name_is_no_cotangent(
     check_gradients(program(spec, tmp_path), rng.normal(size=(3, 3)), rng.normal(size=(3, 1)))
 
 
+def test_a_long_name_reads_as_no_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer(monkeypatch, hostile("w_in"))
+    shown = [e.latex() for e in derive_network(spec_of("own", units=1)).role("forward")]
+    assert any(line.startswith(r"\mathit{w\_in}^{(1)}_{nk} =") for line in shown), shown
+
+
 def test_a_name_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("d z", "z-1", "1z", "é", ""):
         layer(monkeypatch, hostile(name))
@@ -473,3 +480,29 @@ def test_a_parameter_cannot_have_the_name_of_an_output(monkeypatch: pytest.Monke
     layer(monkeypatch, own)
     with pytest.raises(ValueError, match="would be called z1"):
         derive_network(spec_of("own"))
+
+
+def test_the_errors_of_all_layers_stand_in_one_row() -> None:
+    derivation = derive_network(spec_of(dense(3), "tanh", dense(3), "tanh"))
+    table = rows(derivation, derivation.page(), {})
+    (errors,) = [row for row in table if any(m.identifier.startswith("delta") for m in row.members)]
+    assert sorted(m.identifier for m in errors.members) == ["delta1", "delta2", "delta3"]
+
+
+@requires_compiler
+def test_hostile_names_in_cuda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two layers whose tensors are called as cotangents are, as C's functions and as Adam's β are."""
+    for name in ("delta", "expm", "beta"):
+        layer(monkeypatch, hostile(name), f"own_{name}")
+    spec = replace(spec_of("own_delta", "own_expm", "own_beta", units=1), name="hostile")
+    numpy = program(spec, tmp_path, "cuda")
+    rng = np.random.default_rng(0)
+    x, targets = rng.normal(size=(4, 3)) / 10, rng.normal(size=(4, 1)) / 10
+    parameters = numpy.init_parameters(1, np.float64)
+    loss, gradients = numpy.loss_and_gradients(parameters, x, targets)
+    with standing_in():
+        cuda = loaded(tmp_path / spec.name / "cuda" / "trainer.py")
+        found, slopes = cuda.loss_and_gradients(cuda.init_parameters(1, np.float64), x, targets)
+        assert found == pytest.approx(loss, rel=1e-10)
+        for name, value in gradients.items():
+            np.testing.assert_allclose(np.asarray(slopes[name].get()), value, rtol=1e-8, atol=1e-12)

@@ -198,18 +198,8 @@ def test_a_run_is_evaluated_by_the_numpy_program(derive, cupy):
 def test_a_run_that_was_cut_short_goes_on(derive, tmp_path, cupy, monkeypatch):
     spec = cuda_plans.spec(tmp_path, COSINE)
     options = {"data_dir": None, "download": None, "seed": None, "quiet": True}
-<<<<<<< HEAD
     options |= {"data": "npz:data.npz", "epochs": 3, "batch_size": None, "checkpoint_every": 2}
     options["threads"] = None
-=======
-    options |= {
-        "data": "npz:data.npz",
-        "epochs": 3,
-        "batch_size": None,
-        "checkpoint_every": 2,
-        "threads": None,
-    }
->>>>>>> 40004e4 (Errors of all layers stand in one row of the handout's table; a long name reads as no product)
 
     def train(**more: Any) -> Any:
         asked = {"target": "cuda", "resume": None, "run_dir": None} | options | more

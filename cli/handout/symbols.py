@@ -58,7 +58,7 @@ def rows(derivation: Derivation, page: Page, letters: Mapping[str, str]) -> tupl
     kinds: dict[tuple[str, Prose], list[Member]] = {}
     for tensor in found.tensors:
         symbol = tensor.symbol
-        written = replace(tensor, symbol=exchanged(symbol, letters))
+        written = tensor if primal(symbol) else replace(tensor, symbol=exchanged(symbol, letters))
         identifier = symbol if symbol in kept else name(symbol).identifier
         member = Member(formula(written), _shape(shapes.get(symbol, ()), tensor.matrix), identifier)
         members = kinds.setdefault((_letter(symbol), meaning_of(symbol, network)), [])

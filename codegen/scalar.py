@@ -93,5 +93,5 @@ def indicator(e: Expr) -> Expr | None:
     if (first, second) == (1, 0):
         return condition
     if (first, second) == (0, 1):
-        return sympy.Not(condition)
+        return sympy.to_nnf(sympy.Not(condition))
     return None

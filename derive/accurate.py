@@ -23,6 +23,7 @@ from derive.scaling import gathered, near_one, scaled, scaled_terms
 
 _OPAQUE = (Reduction, Winner, Inside, sympy.KroneckerDelta)
 _EXPLODING = (exp, sinh, cosh, expm1)
+MOST_NODES = 120  # of an expression that is worth trying
 _TARGETS = ("t", "T")
 Names = tuple[str, ...]
 
@@ -59,7 +60,9 @@ def _accurate(expression: Expr) -> tuple[Expr, Names]:
                 inner[node] = Sum(body, *node.axes)
     expression = expression.xreplace(inner)
     found = scalar(expression)
-    if found is not None and any(_may_overflow(e) for e in found.expression.atoms(*_EXPLODING)):
+    if found is None or sum(1 for _ in sympy.preorder_traversal(found.expression)) > MOST_NODES:
+        return expression, tuple(dict.fromkeys(names))
+    if any(_may_overflow(e) for e in found.expression.atoms(*_EXPLODING)):
         best, used = improved(found.expression, found.variables)
         names += used
         expression = best.xreplace(found.back) if used else expression

@@ -139,8 +139,10 @@ def _evaluated(derivative: Expr) -> Expr:
     """Return a derivative that SymPy has found.  Raises CannotDifferentiate."""
     if derivative.has(sympy.Derivative, sympy.Subs):
         raise CannotDifferentiate(f"SymPy leaves the derivative {derivative} unevaluated")
-    if derivative.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
-        raise CannotDifferentiate("cannot differentiate it: in one of its cases the derivative is infinite")
+    if derivative.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
+        raise CannotDifferentiate(
+            "cannot differentiate it: the derivative has no finite real value in some case"
+        )
     return derivative
 
 

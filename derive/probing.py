@@ -94,6 +94,10 @@ def _logcosh(u: Array) -> Array:
     return np.where(np.abs(u) < 1, np.log1p(2 * np.sinh(np.minimum(np.abs(u), 1) / 2) ** 2), far)
 
 
+def _unknown(u: Array) -> Array:
+    return np.full_like(u, np.nan)
+
+
 _FLOATS: Final[dict[str, Callable[..., Array]]] = {
     **{name: getattr(np, name) for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
     **{name: getattr(np, name) for name in ("sign", "floor", "rint", "expm1", "log1p", "maximum")},
@@ -143,7 +147,8 @@ def computed(node: Expr, arrays: Mapping[Symbol, Array], kind: type[Any]) -> Arr
             for branch, condition in reversed(node.args[:-1]):
                 result = np.where(_holds(condition, of), of(branch), result)
             return np.asarray(result, kind)
-    return np.asarray(_FLOATS[type(node).__name__](*(of(a) for a in node.args)), kind)
+    function = _FLOATS.get(type(node).__name__, _unknown)
+    return np.asarray(function(*(of(a) for a in node.args)), kind)
 
 
 _COMPARED: Final = {">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_equal}
@@ -225,6 +230,8 @@ def _exactly(node: Expr, values: Mapping[Symbol, float], known: dict[Expr, Any])
         raise _Unknown
     if name == "maximum":
         return max(arguments)
+    if name not in _EXACT:
+        raise _Unknown
     return _EXACT[name](u)
 
 

@@ -8,6 +8,7 @@ where they meet, and the logarithm of a sum of positive ones is added up from lo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Final
@@ -17,9 +18,11 @@ from sympy import Abs, Add, Expr, Mul, Piecewise, Pow, Rational, Symbol, cosh, e
 
 from derive.functions import elementary, expm1, log1p, maximum, softplus
 
-MOST_NODES: Final = 150
+MOST_NODES: Final = 100
+MOST_TERMS: Final = 200  # of what a quotient would have over one denominator
 MOST_GENERATORS: Final = 6
 MOST_DEGREE: Final = 24
+MOST_DIRECTIONS: Final = 4
 
 
 class TooInvolved(ValueError):
@@ -162,8 +165,25 @@ def _closed(node: Expr, found: _Generators) -> Expr:
     return found.slot(node)
 
 
+def _length(node: Expr) -> tuple[int, int]:
+    """Return how many terms numerator and denominator have, multiplied out."""
+    if isinstance(node, Add | Mul):
+        tops, bottoms = zip(*map(_length, node.args), strict=True)
+        below = math.prod(bottoms)
+        if isinstance(node, Mul):
+            return math.prod(tops), below
+        return sum(top * below // bottom for top, bottom in zip(tops, bottoms, strict=True)), below
+    if isinstance(node, Pow):
+        count = abs(int(node.exp))
+        top, bottom = (math.comb(terms + count - 1, count) for terms in _length(node.base))
+        return (top, bottom) if node.exp > 0 else (bottom, top)
+    return 1, 1
+
+
 def _factors(closed: Expr) -> list[tuple[Expr, int]]:
     """Return a rational expression as powers of polynomials that cannot be taken apart further."""
+    if max(_length(closed)) > MOST_TERMS:
+        raise TooInvolved
     top, bottom = sympy.fraction(sympy.together(closed))
     result: list[tuple[Expr, int]] = []
     for part, sign in ((top, 1), (bottom, -1)):
@@ -193,6 +213,8 @@ def _largest_out(base: Expr, found: _Generators) -> Scaled:
     if len(terms) == 1:
         return Scaled(*terms[0])
     along = _along(terms)
+    if along is None and len(terms) > MOST_DIRECTIONS:
+        raise TooInvolved
     if along is None:
         largest = reduce(lambda a, b: (a + b + Abs(sympy.expand(a - b))) / 2, (a for a, _ in terms))
         return Scaled(largest, Add(*(c * exp(sympy.expand(a - largest)) for a, c in terms)))

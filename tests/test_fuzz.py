@@ -3,6 +3,9 @@
 import os
 import random
 
+import pytest
+
+from bench.fuzz import formulas, specs
 from bench.fuzz.harness import Limits, run
 
 HOSTILE = ("good", "raises", "exits", "hangs", "grows", "good")
@@ -30,3 +33,10 @@ def test_the_harness_tells_every_kind_of_fault_and_goes_on():
     assert [o.word for o in outcomes] == ["read", "error", "died", "slow", "memory", "read"]
     assert [o.fault for o in outcomes] == [False, True, True, True, True, False]
     assert "ValueError: raises" in outcomes[1].detail
+
+
+@pytest.mark.parametrize(("campaign", "count"), [(formulas, 40), (specs, 100)], ids=["formulas", "specs"])
+def test_a_part_of_each_campaign(campaign, count):
+    outcomes = list(run(campaign.make, campaign.check, range(count), seed=7, limits=Limits(6.0)))
+    assert not [o for o in outcomes if o.fault]
+    assert len({o.word for o in outcomes}) > 1

@@ -16,14 +16,13 @@ from typing import Final, NamedTuple
 import sympy
 from sympy import Expr
 
+from derive.formula.cases import MAX_CHOICES, TOO_MANY, Cases, TooManyChoices
 from derive.functions import rint
 
 MAX_DIGITS: Final = 64
 MAX_EXPONENT: Final = 1_000
 MAX_SIZE: Final = 2_000
-MAX_CHOICES: Final = 64
 _LIMIT: Final = 10**MAX_DIGITS
-_TOO_MANY_CHOICES: Final = "too many choices inside one another (max, min, relu, where)"
 
 
 class FormulaValueError(ValueError):
@@ -31,6 +30,8 @@ class FormulaValueError(ValueError):
 
 
 Condition = Callable[[Expr, Expr], sympy.Basic]
+_Path = list[tuple[sympy.Basic, bool]]  # conditions that hold, or do not
+_Cell = tuple[Expr, _Path]
 
 
 class Comparison(NamedTuple):
@@ -70,28 +71,93 @@ class Function:
         return f"{self.fewest} argument{'s' if self.fewest > 1 else ''}"
 
 
-def _choose(condition: Condition, left: Expr, right: Expr, a: Expr, b: Expr, budget: list[int]) -> Expr:
+def _choose(condition: Condition, left: Expr, right: Expr, a: Expr, b: Expr) -> Expr:
     """Return ``a`` where ``condition(left, right)`` holds, else ``b``.
 
-    A choice inside the condition moves outside of it, so that every condition is a plain comparison:
-    max(max(p, q), r) asks p >= q first and then compares the winner with r.
+    A choice inside the condition, or instead of a value, becomes part of one list of cases.
     """
+    plain = not left.has(sympy.Piecewise) and not right.has(sympy.Piecewise)
+    if plain:
+        found = _plain(condition, left, right, a, b)
+        nested = isinstance(a, sympy.Piecewise) or isinstance(b, sympy.Piecewise)
+        if not nested or not isinstance(found, sympy.Piecewise):
+            return found
+    try:
+        cells: list[_Cell] = []
+        _open(condition, left, right, a, b, [], cells)
+        joined = Cases(lambda p, q: _holds(sympy.Lt, p, q)).joined(cells)
+    except TooManyChoices:
+        return found if plain else _nested(condition, left, right, a, b, [MAX_CHOICES])
+    return found if plain and _cases(joined) > _cases(found) else joined
+
+
+def _nested(condition: Condition, left: Expr, right: Expr, a: Expr, b: Expr, budget: list[int]) -> Expr:
+    """Move a choice inside the condition outside of it: max(max(p, q), r) asks p >= q first."""
     budget[0] -= 1
     if budget[0] < 0:
-        raise FormulaValueError(_TOO_MANY_CHOICES)
+        raise FormulaValueError(TOO_MANY)
+    inner = _outermost_choice(left) or _outermost_choice(right)
+    if inner is None:
+        return _plain(condition, left, right, a, b)
+    branches = []
+    for value, case in inner.args:
+        p, q, first, second = (part.xreplace({inner: value}) for part in (left, right, a, b))
+        branches.append((_nested(condition, p, q, first, second, budget), case))
+    return sympy.Piecewise(*branches)
+
+
+def _cases(expression: Expr) -> int:
+    """Return how many cases an expression has, those inside of cases too."""
+    if not isinstance(expression, sympy.Piecewise):
+        return 1
+    return sum(_cases(value) for value, _ in expression.args)
+
+
+def _plain(condition: Condition, left: Expr, right: Expr, a: Expr, b: Expr) -> Expr:
+    if left.is_number and right.is_number:
+        return a if _holds(condition, left, right) else b
+    return sympy.Piecewise((a, _relation(condition, left, right)), (b, True))
+
+
+def _relation(condition: Condition, left: Expr, right: Expr) -> sympy.Basic:
+    try:
+        relation = condition(left, right)
+        sympy.Piecewise((left, relation), (right, True))
+    except RecursionError:  # SymPy's canonical form of q (t - y) >= (q - 1) (t - y) goes round for ever
+        relation = condition(sympy.expand(left - right), 0)
+    return relation
+
+
+def _open(
+    condition: Condition, left: Expr, right: Expr, a: Expr, b: Expr, path: _Path, cells: list[_Cell]
+) -> None:
+    """Collect the cases of a choice, each with all conditions under which it occurs."""
     inner = _outermost_choice(left) or _outermost_choice(right)
     if inner is None:
         if left.is_number and right.is_number:
-            return a if _holds(condition, left, right) else b
-        try:
-            return sympy.Piecewise((a, condition(left, right)), (b, True))
-        except RecursionError:  # SymPy's canonical form of q (t - y) >= (q - 1) (t - y) goes round for ever
-            return sympy.Piecewise((a, condition(sympy.expand(left - right), 0)), (b, True))
-    branches = []
+            _open_value(a if _holds(condition, left, right) else b, path, cells)
+            return
+        relation = _relation(condition, left, right)
+        _open_value(a, [*path, (relation, True)], cells)
+        _open_value(b, [*path, (relation, False)], cells)
+        return
+    passed: _Path = []
     for value, case in inner.args:
-        left_, right_, a_, b_ = (part.xreplace({inner: value}) for part in (left, right, a, b))
-        branches.append((_choose(condition, left_, right_, a_, b_, budget), case))
-    return sympy.Piecewise(*branches)
+        p, q, first, second = (part.xreplace({inner: value}) for part in (left, right, a, b))
+        _open(condition, p, q, first, second, [*path, *passed, (case, True)], cells)
+        passed.append((case, False))
+
+
+def _open_value(value: Expr, path: _Path, cells: list[_Cell]) -> None:
+    if len(cells) > MAX_CHOICES**2:
+        raise TooManyChoices(TOO_MANY)
+    if not isinstance(value, sympy.Piecewise):
+        cells.append((value, path))
+        return
+    passed: _Path = []
+    for inner, case in value.args:
+        _open_value(inner, [*path, *passed, (case, True)], cells)
+        passed.append((case, False))
 
 
 def _holds(condition: Condition, left: Expr, right: Expr) -> bool:
@@ -111,15 +177,15 @@ def _outermost_choice(expression: Expr) -> sympy.Piecewise | None:
 
 
 def _larger(a: Expr, b: Expr) -> Expr:
-    return _choose(sympy.Ge, a, b, a, b, [MAX_CHOICES])
+    return _choose(sympy.Ge, a, b, a, b)
 
 
 def _smaller(a: Expr, b: Expr) -> Expr:
-    return _choose(sympy.Le, a, b, a, b, [MAX_CHOICES])
+    return _choose(sympy.Le, a, b, a, b)
 
 
 def _where(condition: Comparison, a: Expr, b: Expr) -> Expr:
-    return _choose(condition.build, condition.left, condition.right, a, b, [MAX_CHOICES])
+    return _choose(condition.build, condition.left, condition.right, a, b)
 
 
 def _sigmoid_value(x: float) -> float:
@@ -220,7 +286,7 @@ class Bounds:
     def _check_node(node: sympy.Basic) -> None:
         if node in (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
             raise FormulaValueError("this has no finite value: a division by zero or the logarithm of zero")
-        root = isinstance(node, sympy.Pow) and node.base.is_negative and node.exp.is_integer is False
+        root = isinstance(node, sympy.Pow) and node.base.is_negative and not node.exp.is_integer
         if node is sympy.I or (root and node.base.is_number) or isinstance(node, (sympy.re, sympy.im)):
             raise FormulaValueError("this is a complex number: a root or a logarithm of a negative number")
         if isinstance(node, sympy.Rational) and max(abs(node.p), node.q) >= _LIMIT:
@@ -297,13 +363,13 @@ def _values(
     elif operation in ("max", "min") and None in sets[0] | sets[1]:
         result = sets[0] | sets[1]
     elif math.prod(map(len, sets)) > MAX_CHOICES**2:
-        raise FormulaValueError(_TOO_MANY_CHOICES)
+        raise FormulaValueError(TOO_MANY)
     elif operation == "where":
         result = sets[1] if sets[0] == {1.0} else sets[2]
     else:
         result = frozenset(_value(operation, to_value, case) for case in itertools.product(*sets))
     if len(result) > MAX_CHOICES:
-        raise FormulaValueError(_TOO_MANY_CHOICES)
+        raise FormulaValueError(TOO_MANY)
     return result
 
 

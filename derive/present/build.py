@@ -198,7 +198,9 @@ class Writer:
         if len(rest) == 1 and first[0] == 1 and rest[0][0] == 0:
             return Iverson((self.tree(first[1]),))
         if len(rest) == 1 and first[0] == 0:  # what is not 0 comes first
-            node = Piecewise((rest[0][0], sympy.Not(first[1])), (first[0], True), evaluate=False)
+            node = Piecewise(
+                (rest[0][0], sympy.to_nnf(sympy.Not(first[1]))), (first[0], True), evaluate=False
+            )
         branches = [
             (self.tree(value), None if isinstance(condition, BooleanTrue) else self.tree(condition))
             for value, condition in node.args

@@ -114,7 +114,7 @@ def _bracket(node: Piecewise) -> list[Expr]:
         return [node]
     (first, condition), (second, _) = node.args
     if first == 0 and second != 0 and set(condition.args) != {first, second}:
-        value, holds = second, sympy.Not(condition)
+        value, holds = second, sympy.to_nnf(sympy.Not(condition))
     elif second == 0 and first != 0 and set(condition.args) != {first, second}:
         value, holds = first, condition
     else:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any, Final
 
-from derive.formula.messages import did_you_mean
 from derive.layers import LAYERS
 from derive.library import ACTIVATIONS, OPTIMIZERS, SCHEDULES, Formula
+from derive.spec.field_names import remedy
 from derive.spec.formulas import formula_fault, read_formulas
 from derive.spec.model import (
     AugmentationSpec,
@@ -277,7 +277,7 @@ class _Loader:
             expected = "the name of a layer or activation in quotes"
             self.reader.at_value("E103", place, f"{label(place)} = {literal(value)}", expected=expected)
         elif value not in known:
-            hint = did_you_mean(value, known) or f"or define it in a table [activations.{_bare(value)}]"
+            hint = remedy(value, known, "activations")
             expected = f"one of {', '.join(known)}"
             message = f"{label(place)} = {literal(value)}"
             self.reader.at_value("E105", place, message, expected=expected, hint=hint)
@@ -293,7 +293,7 @@ class _Loader:
         known = [*loss_names(self.losses), *self.own("losses")]
         if name is not None and name not in known:
             place = ("loss", "type")
-            hint = did_you_mean(name, known) or f"or define it in a table [losses.{_bare(name)}]"
+            hint = remedy(name, known, "losses")
             expected = f"one of {', '.join(dict.fromkeys(known))}"
             self.reader.at_value("E105", place, f"loss.type = {literal(name)}", expected=expected, hint=hint)
             return None
@@ -306,6 +306,11 @@ class _Loader:
         table = self.data.get("optimizer", {})
         chosen = table.get("type", OPTIMIZER_TYPE.default) if isinstance(table, dict) else None
         known = OPTIMIZERS.get(chosen) if isinstance(chosen, str) else None
+        if known is None and isinstance(chosen, str):
+            place, names = ("optimizer", "type"), list(OPTIMIZERS)
+            message, hint = f"optimizer.type = {literal(chosen)}", remedy(chosen, names, "")
+            self.reader.at_value("E105", place, message, expected=f"one of {', '.join(names)}", hint=hint)
+            return None
         if known is None and isinstance(table, dict):  # the keys of no optimizer: only the type is looked at
             table = {"type": chosen}
         schedule = table.get(SCHEDULE.name, SCHEDULE.default) if isinstance(table, dict) else None
@@ -341,7 +346,3 @@ class _Loader:
 
     def place(self, section: str) -> Place:
         return self.reader.place((section,))
-
-
-def _bare(name: str) -> str:
-    return name if name_problem(name) is None else "NAME"

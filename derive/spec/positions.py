@@ -49,12 +49,16 @@ class Duplicate:
 
 @dataclass
 class Positions:
-    """Offsets of keys (and table headers) and of values by path; ``stop`` is where the scan gave up."""
+    """Offsets of keys (and table headers) and of values by path; ``stop`` is where the scan gave up.
+
+    TOML 1.1 lets an inline table run over several lines, TOML 1.0 does not: they are scanned, and told.
+    """
 
     keys: dict[Path, int] = field(default_factory=dict)
     values: dict[Path, int] = field(default_factory=dict)
     duplicates: list[Duplicate] = field(default_factory=list)
     stop: ScanError | None = None
+    broken_tables: list[int] = field(default_factory=list)  # inline tables over several lines
 
     def key(self, path: Path) -> int:
         """Return the offset of a key, or of the nearest table around it."""
@@ -227,17 +231,26 @@ class _Scanner:
         self.expect("]")
 
     def inline_table(self, path: Path, depth: int) -> None:
+        start, lines = self.at, 0
         self.at += 1
         while True:
-            self.blank()
+            lines += self.lines()
             if self.text.startswith("}", self.at):
                 break
             self.pair(path, depth + 1)
-            self.blank()
+            lines += self.lines()
             if not self.text.startswith(",", self.at):
                 break
             self.at += 1
         self.expect("}")
+        if lines:
+            self.positions.broken_tables.append(start)
+
+    def lines(self) -> int:
+        """Pass over blanks and line ends; return how many lines end there."""
+        start = self.at
+        self.gap()
+        return self.text.count("\n", start, self.at)
 
     def expect(self, token: str) -> None:
         if not self.text.startswith(token, self.at):

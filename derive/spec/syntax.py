@@ -60,6 +60,11 @@ def _without_duplicates(source: Source, text: str, positions: Positions) -> tupl
 
 def _without_error(source: Source, text: str, error: ValueError, positions: Positions) -> str:
     """Report a syntax error and return the text without its line; raises SpecError if that cannot help."""
+    for broken in positions.broken_tables:
+        hint = "write it in one line, or give it a table of its own, [in brackets]"
+        source.report("E004", broken, "an inline table stands on one line", hint=hint)
+    if positions.broken_tables:
+        source.refuse()
     message, offset = _describe(source, text, error)
     if message.startswith("unclosed") and positions.keys:  # show the value, not the line that ends it
         source.report("E004", list(positions.keys.values())[-1], message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from bench.fuzz import formulas
 from bench.fuzz.harness import Limits, run
 from derive.deriving import derive_network
 from derive.differentiate import CannotDifferentiate
-from derive.formula import parse_formula
+from derive.formula import FormulaError, parse_formula
 from derive.index import Sum
 from derive.present import records
 from derive.probing import flaws
-from derive.spec import SpecError, load_spec, parse_spec
+from derive.spec import SpecError, field_names, load_spec, parse_spec
+from derive.spec.positions import scan
 from runtime.gradcheck import check_gradients
 
 CASES = Path(__file__).parent
@@ -285,3 +287,157 @@ def test_m11_losses_are_finite(last, loss):
             targets = np.array([[1, 0], [0, 1]], dtype)
             loss_, gradients = module.loss_and_gradients(parameters, inputs, targets)
             assert np.isfinite(loss_) and all(np.isfinite(g).all() for g in gradients.values())
+
+
+# ---- M12: choices inside conditions ---------------------------------------------------------------------
+
+GRID = [sympy.Rational(n, 2) for n in range(-7, 8)]
+
+
+class Choosing:
+    """A random formula of choices: its text, and its value, which knows nothing of SymPy's Piecewise."""
+
+    def __init__(self, source, depth):
+        kind = source.choice(["where", "max", "min", "sum", "leaf"]) if depth else "leaf"
+        self.kind = kind
+        if kind == "leaf":
+            self.text = source.choice(["x", "y", "-x", "2 * x", "x - y", "1", "0", "-2", "0.5"])
+            return
+        self.parts = [Choosing(source, depth - 1) for _ in range(4 if kind == "where" else 2)]
+        self.relation = source.choice(["<", "<=", ">", ">="])
+        inner = [part.text for part in self.parts]
+        if kind == "where":
+            self.text = f"where({inner[0]} {self.relation} {inner[1]}, {inner[2]}, {inner[3]})"
+        else:
+            self.text = f"({inner[0]} + {inner[1]})" if kind == "sum" else f"{kind}({inner[0]}, {inner[1]})"
+
+    def at(self, x, y):
+        if self.kind == "leaf":
+            texts = {"-x": -x, "2 * x": 2 * x, "x - y": x - y, "x": x, "y": y, "0.5": sympy.Rational(1, 2)}
+            return texts[self.text] if self.text in texts else sympy.Integer(self.text)
+        a, b, *rest = (part.at(x, y) for part in self.parts)
+        if self.kind == "where":
+            holds = {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[self.relation]
+            return rest[0] if holds else rest[1]
+        return {"max": max, "min": min, "sum": lambda p, q: p + q}[self.kind](a, b)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_m12_cases_are_the_same_function(seed):
+    source = random.Random(seed)
+    formula = Choosing(source, 3 if seed % 2 else 2)
+    names = dict(zip("xy", sympy.symbols("x y", real=True), strict=True))
+    try:
+        found = parse_formula(formula.text, names)
+    except FormulaError as error:
+        assert "too many choices" in error.message or "nodes" in error.message
+        return
+    for _ in range(60):
+        point = source.choice(GRID), source.choice(GRID)
+        assert found.subs(dict(zip(names.values(), point, strict=True))) == formula.at(*point), formula.text
+
+
+@pytest.mark.parametrize(
+    ("formula", "cases"),
+    [
+        ("where(where(x > 0, x, 1) > where(x < 1, 2, x), x, -x)", 1),
+        ("where(where(x > 0, 1, 2) > 1, x, 0)", 2),
+        ("where(x > 0, where(x > -1, x, 5), 2)", 2),
+        ("where(x > 1, 1, where(x > -1, x, -1))", 3),
+        ("min(max(x, 0), 6)", 3),
+        ("where(where(x > 0, x, -x) > 1, 1, where(where(x > 2, x, 0) > 1, 7, x))", 2),
+        ("max(max(max(x, -x), 1), -2)", 3),
+        ("where(max(x, 0) > min(x, 1), 1, 0) * x", 2),
+    ],
+)
+def test_m12_dead_cases_are_dropped_and_conditions_joined(formula, cases):
+    found = parse_formula(formula, {"x": x})
+    pieces = [len(node.args) for node in found.atoms(sympy.Piecewise)]
+    assert max(pieces, default=1) == cases, found
+    assert not any(v.has(sympy.Piecewise) for node in found.atoms(sympy.Piecewise) for v, _ in node.args)
+
+
+def test_m12_joined_conditions_reach_page_and_program():
+    formula = "where(where(x > 0, x, -2 * x) > 1, x * x, 0.5 * x)"
+    one = build(alone(formula, len(HALVES)))
+    found = one.program.module.predict(one.program.module.init_parameters(0, np.float64), HALVES[None])[0]
+    steep = np.where(HALVES > 0, HALVES, -2 * HALVES) > 1
+    assert np.array_equal(found, np.where(steep, HALVES**2, HALVES / 2))
+    assert check_gradients(one.program).passed
+    texts = [e.text() for e in derive_network(one.spec).equations]
+    assert any("∨" in text or "∧" in text or "≤" in text for text in texts), texts
+    both = programs(alone(formula, 3))
+    assert disagreements(both, Device(both, both.compiled(), 3, np.float64), 3, 2, 1e-10) == {}
+
+
+# ---- S1, S3: what a spec says and how it is told --------------------------------------------------------
+
+
+def refused(text):
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text, "s.toml")
+    return caught.value.problems
+
+
+def test_s1_an_inline_table_over_several_lines():
+    data = "[training]\ndata = {\n inputs = [[0, 0, 0]], # one\n targets = [[1, 1]]\n}\n"
+    (problem,) = refused(network("tanh(x)") + data)
+    line = (network("tanh(x)") + data).splitlines().index("data = {") + 1
+    assert (problem.code, problem.line, problem.column) == ("E004", line, 8)
+    assert "an inline table stands on one line" in problem.message and "[in brackets]" in problem.hint
+    rows = "[training]\ndata = { inputs = [[0, 0,\n 0]], targets = [[1, 1]] }\n"  # a list may go on
+    assert parse_spec(network("tanh(x)") + rows, "s.toml").training.data is not None
+
+
+def test_s1_places_behind_such_a_table_are_right():
+    text = "a = {\n b = 1,\n c = { d = [\n2 ] } # e\n}\nf = 2\n"
+    positions = scan(text)
+    assert positions.stop is None and len(positions.broken_tables) == 1
+    assert positions.values["a", "c", "d", 0] == text.index("2") and positions.keys["f",] == text.index("f")
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "said"),
+    [
+        ("layer", "lstm", "no recurrent layers yet"),
+        ("layer", "MultiHeadAttention", "no attention yet"),
+        ("layer", "embedding", "no layers over integer inputs yet"),
+        ("layer", "concat", "no layers with two inputs yet"),
+        ("layer", "Conv2DTranspose", "no transposed convolutions"),
+        ("layer", "conv3d", "no layers over volumes yet"),
+        ("layer", "group_norm", "yet"),
+        ("layer", "Linear", "write dense"),
+        ("layer", "BatchNormalization", "write batch_norm"),
+        ("layer", "maxpooling2d", "write max_pool2d"),
+        ("layer", "dens", "did you mean dense?"),
+        ("layer", "mish", '[activations.mish] with formula = "x * tanh(softplus(x))"'),
+        ("layer", "wobble", "[activations.wobble]"),
+        ("activation", "SiLU", "write swish"),
+        ("activation", "leakyReLU", "write leaky_relu"),
+        ("activation", "softmaxx", "did you mean softmax?"),
+        ("loss", "huber", "[losses.huber] with formula"),
+        ("loss", "CrossEntropyLoss", "write cross_entropy"),
+        ("loss", "ctc", "yet"),
+        ("loss", "mish", "or define it in a table [losses.mish]"),
+        ("optimizer", "AdamW", "write adam with weight_decay"),
+        ("optimizer", "lion", "no further optimizers yet"),
+        ("optimizer", "adm", "did you mean adam?"),
+    ],
+)
+def test_s3_known_names_of_the_field(table, name, said):
+    text = network("tanh(x)")
+    places = {"layer": 'type = "dense"', "activation": 'activation = "own"', "loss": 'type = "mse"'}
+    if table == "optimizer":
+        text += f'[optimizer]\ntype = "{name}"\n'
+    else:
+        key = places[table].partition(" ")[0]
+        text = text.replace(places[table], f'{key} = "{name}"', 1)
+    problem = next(p for p in refused(text) if p.code == "E105")
+    assert said in problem.hint, problem
+
+
+@pytest.mark.parametrize("name", sorted(field_names.FORMULAS))
+def test_s3_suggested_formulas_are_read(name):
+    formula = field_names.FORMULAS[name]
+    variables = dict(zip(("x", "y", "t", "alpha"), sympy.symbols("x y t alpha", positive=True), strict=True))
+    assert parse_formula(formula, variables).free_symbols

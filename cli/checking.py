@@ -18,6 +18,7 @@ from codegen.program import (
     count,
 )
 from codegen.targets.numpy.threads import THREADS
+from derive.accurate import overflows
 from derive.deriving import Derivation, derive_network
 from derive.invariance import Ineffective, ineffective
 from derive.layers import LAYERS
@@ -53,7 +54,24 @@ def totals_of(derivation: Derivation) -> dict[str, Any]:
         },
         "memory": {**memory, "total": sum(memory.values())},
         "ineffective": [_without_effect(one) for one in found],
+        "overflows": _overflows(derivation),
     }
+
+
+def _overflows(derivation: Derivation) -> list[str]:
+    """Say of formulas of one's own where what is computed is not finite although its value is."""
+    spec = derivation.network.spec
+    said = []
+    for equation in derivation.role("forward", "loss", "backward") if spec.activations or spec.losses else ():
+        for kind, arguments in overflows(equation.computed.right).items():
+            above, below = [a for a in arguments if a > 0], [a for a in arguments if a <= 0]
+            sides = [f"{above[0]:g} and more"] if above else []
+            sides += [f"{below[-1]:g} and less"] if below else []
+            at = " or ".join(sides)
+            said.append(
+                f"({equation.number}) {equation.text()} is not finite in {kind} for arguments of {at}"
+            )
+    return said
 
 
 def _without_effect(one: Ineffective) -> dict[str, str]:
@@ -125,6 +143,7 @@ def table(result: dict[str, Any]) -> str:
             f"note        {one['parameter']} of {one['layer']} changes nothing: {one['undone_by']} takes it "
             f"out again, its gradient is 0{remedy}"
         )
+    lines += [f"warning     {overflow}, although its value is" for overflow in result["overflows"]]
     return "\n".join(lines)
 
 

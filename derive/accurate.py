@@ -164,3 +164,20 @@ def _forms(expression: Expr) -> Iterator[tuple[Expr, Names]]:
 def _names(form: Expr) -> Names:
     sums = form.has(softplus, log)
     return (*([SCALED.name] if form.has(exp, expm1) or not sums else []), *([LOG_SUM.name] if sums else []))
+
+
+def overflows(right: Expr) -> dict[str, tuple[float, ...]]:
+    """Return by type the arguments, of those that are tried, at which a form is not finite but its value is.
+
+    {} where there are none, and for what is no function of one element.
+    """
+    found: dict[str, set[float]] = {}
+    for part in (right, *(node.body for node in right.atoms(Sum))):
+        alone = scalar(part)
+        if alone is None or sum(1 for _ in sympy.preorder_traversal(alone.expression)) > MOST_NODES:
+            continue
+        _, acting = alone.expression.as_independent(*alone.variables, as_Add=False)
+        form = acting.xreplace({s: sympy.S.One for s in acting.free_symbols - set(alone.variables)})
+        for kind, argument in flaws(form, form, alone.variables).where:
+            found.setdefault(kind, set()).add(argument)
+    return {kind: tuple(sorted(arguments)) for kind, arguments in found.items()}

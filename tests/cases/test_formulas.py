@@ -15,6 +15,7 @@ from random_specs import build
 
 from bench.fuzz import formulas
 from bench.fuzz.harness import Limits, run
+from cli.checking import table, totals
 from derive.deriving import derive_network
 from derive.differentiate import CannotDifferentiate
 from derive.formula import FormulaError, parse_formula
@@ -441,3 +442,12 @@ def test_s3_suggested_formulas_are_read(name):
     formula = field_names.FORMULAS[name]
     variables = dict(zip(("x", "y", "t", "alpha"), sympy.symbols("x y t alpha", positive=True), strict=True))
     assert parse_formula(formula, variables).free_symbols
+
+
+def test_m11_what_no_rewrite_mends_is_told_when_the_spec_is_checked():
+    steep = totals(parse_spec(network("x**40 / (1 + x**40)"), "s.toml"))["overflows"]
+    assert any("(3)" in line and "float32" in line and "and more" in line for line in steep), steep
+    assert totals(parse_spec(network("(exp(x) - exp(-x)) / (exp(x) + exp(-x))"), "s.toml"))["overflows"] == []
+    assert "although its value is" in table(
+        totals(parse_spec(network("x * exp(x**2) * (1 - erf(x))"), "s.toml"))
+    )

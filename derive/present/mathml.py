@@ -151,7 +151,7 @@ def _leaf(latex: str, text: str) -> str:
         return _row(f"<mn>{digits}</mn>", _operator("·"), _leaf(f"10^{{{power}", text))
     if latex == r"\cdot":
         return _operator("·")
-    if text[0].isdigit():
+    if text[0] in DIGITS:
         return f"<mn>{escape(text)}</mn>"
     if text[0] in "-−" and text[1:2].isdigit():
         return _row(_operator("−"), f"<mn>{escape(text[1:])}</mn>")
@@ -164,13 +164,14 @@ def _letter(latex: str, text: str) -> str:
     if not found:
         return _identifier(text)
     lower = found[1] or found[2]
-    kind = "mn" if lower.isdigit() else "mi" if len(lower) == 1 else "mtext"
     lower = text.rpartition("_")[2] if lower.startswith("\\") else lower
+    kind = "mn" if lower.isdigit() else "mi" if len(lower) == 1 else "mtext"
     return f"<msub>{_identifier(_WITHOUT.sub('', text))}<{kind}>{escape(lower)}</{kind}></msub>"
 
 
 _BELOW: Final = re.compile(r"[^_^{} ]+(?:\{[^{}]\})?_(?:(\\?[A-Za-z0-9]+)|\{(\\?[A-Za-z0-9]+)\})")
 _WITHOUT: Final = re.compile(r"_.*|[₀-₉ₙₘₖⱼᵢₗ]+|(?<=\D)\d+$")
+DIGITS: Final = "0123456789"  # 𝟏 is a vector
 _NUMBER: Final = re.compile(r"(?:<(?:mrow|msup|msub)>)*<mn>")
 TIMES_SIGN: Final = "<mo>·</mo>"
 ACCENTS: Final = {"\u0302": "^", "\u0304": "¯"}

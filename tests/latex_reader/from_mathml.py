@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -70,8 +71,8 @@ def _letter(text: str) -> str:
         return rf"\{text}"
     if text.isascii() and text.isalpha() and len(text) > 1:
         return rf"\mathrm{{{text}}}"
-    if text[:1].isdigit():
-        return text.replace(",", "{,}")
+    if text[:1] in "0123456789":
+        return re.sub(r",(?=\d{3})", "{,}", text)
     return letters(text).replace("−", "-")
 
 

@@ -7,7 +7,6 @@ import hashlib
 import json
 import keyword
 import re
-import time
 import tomllib
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from work import calls
 
 from derive.layers import LAYERS
 from derive.library import (
@@ -467,11 +467,11 @@ def test_fault_7_an_error_within_rows_brings_no_others() -> None:
 
 
 def test_fault_7_the_list_of_problems_ends() -> None:
-    start = time.perf_counter()
-    found = problems(GOOD + "".join(f"unknown_{i} = 1\n" for i in range(20_000)))
+    text = GOOD + "".join(f"unknown_{i} = 1\n" for i in range(20_000))
+    found = problems(text)
     assert len(found) == 101
     assert found[-1].code == "E007"
-    assert time.perf_counter() - start < 2
+    assert calls(lambda: problems(text)) < 60 * 20_000
 
 
 def test_fault_7_keys_that_contradict_a_table() -> None:
@@ -757,9 +757,8 @@ def test_fault_10_descriptions_may_be_any_text(text: str) -> None:
 @pytest.mark.parametrize("units", ["1_000_000_000", "9223372036854775807"])
 def test_fault_12_too_large_a_layer(units: str) -> None:
     text = changed("units = 2", f"units = {units}", changed("units = 3", f"units = {units}"))
-    start = time.perf_counter()
     problem = next(p for p in problems(text) if p.code == "E402")
-    assert time.perf_counter() - start < 0.5
+    assert calls(lambda: problems(text)) < 100_000
     assert "in float32" in problem.message
     assert "8 GiB" in problem.expected
 
@@ -787,13 +786,11 @@ def test_depth_is_linear() -> None:
     layer = '[[layers]]\ntype = "dense"\nunits = 64\nactivation = "relu"\n'
     text = changed("[[layers]]", layer * 200 + "[[layers]]")
     parse_spec(text, "tiny.toml")
-    start = time.perf_counter()
     assert len(parse_spec(text, "tiny.toml").layers) == 404
-    assert time.perf_counter() - start < 0.3
-    many = changed("[[layers]]", layer * 3_000 + "[[layers]]")
-    start = time.perf_counter()
+    many = changed("[[layers]]", layer * 800 + "[[layers]]")
     parse_spec(many, "tiny.toml")
-    assert time.perf_counter() - start < 4
+    few, more = (calls(lambda text=text: parse_spec(text, "tiny.toml")) for text in (text, many))
+    assert more < 4.5 * few
 
 
 def write(tmp_path: Path, content: bytes) -> Path:

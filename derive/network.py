@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 
 import sympy
@@ -312,9 +312,11 @@ def _losses(
     scale = 1 / N if spec.loss.reduction == "mean" else sympy.S.One
     template = Equation(error, scale * Sum(body, (n, N), *zip(indices, sizes, strict=True)))
     values = {s: sympy.Integer(v) for s, v in zip(sizes, shape, strict=True)}
-    t = tensor("T" if labels else "t", N, *shape)
+    smoothing = exact(spec.loss.label_smoothing)
+    t = tensor("T" if labels or smoothing else "t", N, *shape)
     loss = Instance(template, {local_y: y, local_t: t, error.base: error.base}, values)
-    definitions = (one_hot_definition(t),) if labels else ()
+    given = one_hot_definition(t) if labels else _targets(t)
+    definitions = (_smoothed(given, smoothing),) if labels or smoothing else ()
     penalty = Rational(str(spec.loss.l2))
     terms = [_penalty(p, penalty) for p in parameters if p.role == "weight"] if penalty else []
     return (loss, *terms), definitions, labels
@@ -325,6 +327,22 @@ def one_hot_definition(one_hot: IndexedBase) -> Instance:
     k, labels = index("k"), tensor("t", N)
     equation = Equation(one_hot[n, k], KroneckerDelta(k, labels[n]))
     return Instance(equation, {one_hot: one_hot, labels: labels})
+
+
+def _targets(t: IndexedBase) -> Instance:
+    """Return T[n,…] = t[n,…]."""
+    given = tensor("t", *t.shape)
+    point = (n, *features(len(t.shape) - 1)[0])
+    return Instance(Equation(access(t, *point), access(given, *point)), {t: t, given: given})
+
+
+def _smoothed(targets: Instance, share: Rational) -> Instance:
+    """Return targets of which a share is spread evenly over the classes: T = (1 − s) t + s/K."""
+    if share == 0:
+        return targets
+    equation = targets.template
+    classes = equation.left.base.shape[-1]
+    return replace(targets, template=Equation(equation.left, (1 - share) * equation.right + share / classes))
 
 
 def _penalty(parameter: NetworkParameter, weight: Rational) -> Instance:

@@ -300,7 +300,13 @@ class _Loader:
         if not table.complete:
             return None
         values = table.values
-        return LossSpec(values["type"], values["reduction"], values["l2"], self.place("loss"))
+        smoothing = values["label_smoothing"]
+        if smoothing and name != "cross_entropy":
+            message = f"loss.label_smoothing = {literal(smoothing)} with the loss {literal(name)}"
+            where = ("loss", "label_smoothing")
+            self.reader.at_value("E408", where, message, expected='the loss "cross_entropy"')
+        reduction, l2 = values["reduction"], values["l2"]
+        return LossSpec(values["type"], reduction, l2, self.place("loss"), label_smoothing=smoothing)
 
     def optimizer(self) -> OptimizerSpec | None:
         table = self.data.get("optimizer", {})

@@ -31,7 +31,7 @@ class LayerSpec:
 
 @dataclass(frozen=True)
 class LossSpec:
-    """The loss: its name, ``mean`` or ``sum`` over the batch, and the weight of Σ‖W‖².
+    """The loss: its name, ``mean`` or ``sum`` over the batch, the weight of Σ‖W‖², the label smoothing.
 
     ``soft`` says that targets of the cross-entropy are rows of probabilities, and no labels.
     """
@@ -41,6 +41,7 @@ class LossSpec:
     l2: float
     place: Place
     soft: bool = False
+    label_smoothing: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,15 @@ LOSS: Final = (
     Field("type", "string", "a built-in loss, or one of [losses]"),
     Field("reduction", "choice", "over the batch", default="mean", choices=("mean", "sum")),
     Field("l2", "float", "adds l2·Σ‖W‖² over the weights, not the biases", default=0.0, minimum=0),
+    Field(
+        "label_smoothing",
+        "float",
+        "of the cross-entropy: share s of each target that is spread over all K classes, (1 − s) t + s/K",
+        default=0.0,
+        minimum=0,
+        maximum=1,
+        exclusive=("maximum",),
+    ),
 )
 OPTIMIZER_TYPE: Final = Field("type", "choice", "update rule", default="sgd", choices=tuple(OPTIMIZERS))
 SCHEDULE: Final = next(field for field in PRACTICE if field.name == "schedule")

@@ -436,18 +436,18 @@ def give_back(w):
 
 
 # ---- What a call is given: parameters, inputs, targets ---------------------------------------------
-def dtype_of(parameters):
+def dtype_of(arrays, shapes=SHAPES, kind="parameters"):
     """Return the dtype of all parameters; raise ValueError where one is missing, or has another shape or dtype."""
-    dtype = getattr(parameters.get("W1"), "dtype", np.dtype(np.float32))
-    for name, shape in SHAPES.items():
-        values = parameters.get(name)
+    dtype = getattr(arrays.get("W1"), "dtype", np.dtype(np.float32))
+    for name, shape in shapes.items():
+        values = arrays.get(name)
         if values is None:
-            raise ValueError(f"parameters have no {name}; there must be {', '.join(SHAPES)}")
+            raise ValueError(f"{kind} have no {name}; there must be {', '.join(shapes)}")
         if values.shape != shape or (values.dtype is not dtype and values.dtype != dtype):
             found = f"shape {values.shape} and dtype {values.dtype}"
-            raise ValueError(f"parameters[{name!r}] has {found}; expected {shape} and {dtype}")
+            raise ValueError(f"{kind}[{name!r}] has {found}; expected {shape} and {dtype}")
     if dtype.kind != "f":
-        raise ValueError(f"parameters have dtype {dtype}; expected a floating-point type")
+        raise ValueError(f"{kind} have dtype {dtype}; expected a floating-point type")
     return dtype
 
 
@@ -1015,6 +1015,8 @@ def branches(parameters, x, t, seed=None):
 @computing()
 def update(parameters, gradients, state):
     """Change the parameters and the optimizer's state in place by one step."""
+    dtype_of(parameters)
+    dtype_of(gradients, PARAMETERS, "gradients")
     theta, g = flat(parameters), flat(gradients)
     own = theta is None or g is None
     if own:
@@ -1032,7 +1034,7 @@ def train_step(parameters, x, t, state, seed=None):
     """Take one whole step on a batch, in place; return the loss before it.  Without a seed, its number is the masks'."""
     x, t = prepare(parameters, x, t)
     w = workspace(len(x), x.dtype)
-    forward(parameters, x, w, state["step"] if seed is None else seed)
+    forward(parameters, x, w, state.get("step", 0) if seed is None else seed)
     E = error(parameters, t, w).item()
     backward(parameters, x, t, w, w.g)
     keep_statistics(parameters, x, w)
@@ -1064,7 +1066,7 @@ class DataFault(ValueError):
     """What is wrong with a file of data."""
 
 
-def write(path, arrays):
+def write_arrays(path, arrays):
     """Write arrays by name to an .npz file: all of it or nothing, whatever happens on the way."""
     path, temporary = Path(path), None
     try:
@@ -1082,7 +1084,7 @@ def write(path, arrays):
             Path(temporary).unlink(missing_ok=True)  # there only after an error
 
 
-def read(path, fault=ValueError):
+def arrays_of(path, fault=ValueError):
     """Return the arrays of an .npz file by name; raise a fault for a file that is none.  Nothing is unpickled."""
     if not Path(path).is_file():
         raise fault(f"{path}: there is no such file")
@@ -1097,12 +1099,12 @@ def read(path, fault=ValueError):
 def save(parameters, path):
     """Write parameters, running statistics among them, to an .npz file, which `load` reads."""
     dtype_of(parameters)
-    write(path, {"spec_sha256": np.array(SPEC), **{name: np.asarray(parameters[name]) for name in SHAPES}})
+    write_arrays(path, {"spec_sha256": np.array(SPEC), **{name: np.asarray(parameters[name]) for name in SHAPES}})
 
 
 def load(path):
     """Return the parameters that `save` wrote; raise ValueError where they are not those of this network."""
-    found = read(path)
+    found = arrays_of(path)
     spec = str(found.pop("spec_sha256", SPEC))
     try:
         if spec != SPEC:
@@ -1153,7 +1155,7 @@ def run(arguments):
     """Train and predict as the command line says."""
     parameters = load(arguments.load) if arguments.load else init_parameters(arguments.seed)
     if arguments.data:
-        arrays = read(arguments.data, DataFault)
+        arrays = arrays_of(arguments.data, DataFault)
         x, t = samples_of(arrays, arguments.data, "train")
         test = samples_of(arrays, arguments.data, "test") if "x_test" in arrays else None
         losses = train(parameters, x, t, arguments.epochs, seed=arguments.seed)
@@ -1169,8 +1171,8 @@ def run(arguments):
             if arguments.save:
                 save(parameters, arguments.save)
     if arguments.predict:
-        y = np.asarray(predict(parameters, inputs_of(read(arguments.predict, DataFault), arguments.predict, "x", "x_test")))
-        write(arguments.output, {"y": y, "label": y.argmax(axis=1)})
+        y = np.asarray(predict(parameters, inputs_of(arrays_of(arguments.predict, DataFault), arguments.predict, "x", "x_test")))
+        write_arrays(arguments.output, {"y": y, "label": y.argmax(axis=1)})
 
 
 def main():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,9 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from random_images import build
 
+from codegen import rendering
 from codegen.generate import generate, write
+from codegen.targets.numpy.helpers import HELPERS
 from derive.spec.load import parse_spec
 
 LABELS = """
@@ -228,3 +231,14 @@ def test_r12_a_cuda_program_reads_what_the_numpy_program_saved(files: Path) -> N
     with np.load("host.npz") as host, np.load("device.npz") as device:
         assert np.allclose(host["y"], device["y"], rtol=1e-5)
     assert not np.array_equal(numpy.load("v.npz")["W1"], numpy.load("w.npz")["W1"])
+
+
+def test_r12_no_two_functions_of_a_program_have_one_name() -> None:
+    """What the templates define, and what they take from modules for programs that need it."""
+    defined = re.compile(r"^(?:def|class) (\w+)", re.MULTILINE)
+    templates = Path(rendering.__file__).parent / "templates"
+    names = [name for text in dict.fromkeys(HELPERS.values()) for name in defined.findall(text)]
+    for each in ("numpy_trainer.py.j2", "checks.py.j2", "command_line.py.j2"):
+        found = defined.findall((templates / each).read_text(encoding="utf-8"))
+        names += dict.fromkeys(found)  # either of two, where a template chooses
+    assert sorted(names) == sorted(set(names))

@@ -253,3 +253,27 @@ def test_inputs_on_another_scale_than_in_training_are_said(derive: Derive, tmp_p
     assert "0 … 1, although training inputs were" in derive("predict", "r", "a.png")[1]
     assert "another scale?" in derive("evaluate", "r", "--data", "npz:e.npz")[2]
     assert "another scale?" not in derive("evaluate", "r", "--data", "npz:d.npz")[2]
+
+
+@pytest.mark.parametrize("targets", ["[1, 0, 1]", "[[0.5,0.5],[0.2,0.8],[1,0]]"])
+def test_d9_label_smoothing_spreads_a_share_of_the_targets(
+    derive: Derive, tmp_path: Path, targets: str
+) -> None:
+    data = f"data = {{ inputs = [[0,0],[0,1],[1,0]], targets = {targets} }}"
+    spec = write_spec(tmp_path / "n.toml", [2], 2, training=data)
+    spec.write_text(spec.read_text().replace("[training]", "label_smoothing = 0.2\n[training]"))
+    assert derive("train", spec, "--run-dir", "r")[0] == 0
+    run, found = load_run(tmp_path / "r"), json.loads((tmp_path / "r" / "summary.json").read_text())
+    given = np.array(json.loads(targets))
+    rows = np.eye(2)[given] if given.ndim == 1 else given
+    p = run.outputs(np.array([[0, 0], [0, 1], [1, 0]], np.float32))
+    smooth = 0.8 * rows + 0.2 / 2
+    assert found["training_loss"] == pytest.approx(-(smooth * np.log(p)).sum(axis=1).mean(), rel=1e-5)
+    assert derive("gradcheck", spec)[0] == 0
+    text = derive(spec, "--format", "text")[1]
+    definition = "T[n,k] = 0.1 + 0.8 [k = t[n]]" if given.ndim == 1 else "T[n,k] = 0.8 t[n,k] + 0.1"
+    assert definition in text and "label_smoothing" in (tmp_path / "r" / "spec.toml").read_text()
+    write_spec(spec, [2], 2, loss="mse")
+    spec.write_text(spec.read_text().replace("[training]", "label_smoothing = 0.2\n[training]"))
+    code, _, err = derive("check", spec)
+    assert code == 2 and "E408" in err and "cross_entropy" in err

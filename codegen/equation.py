@@ -140,7 +140,10 @@ class EquationLowering(Products):
             wanted = {*reads[0].free_symbols, *missing}
             order = tuple(i for i in (*free, *over) if i in wanted)
             body = body.xreplace({reads[0]: self.window(reads[0], order, copy=False)})
-        return self.views(body, (*free, *over))
+        outer = sorted(
+            (*free, *over), key=lambda i: self.extents[i] != BATCH
+        )  # samples first, as pieces
+        return self.views(body, tuple(outer))
 
     def _ranges(self, indices: Iterable[Symbol]) -> tuple[tuple[Symbol, Extent], ...]:
         return tuple((i, self.extents[i]) for i in indices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +59,39 @@ def test_m1_a_shifted_sum_is_what_its_equation_says(
     found = program.module.predict(parameters, inputs)
     assert np.allclose(found, evaluate(equation, {"x": inputs}), rtol=1e-12, atol=1e-12)
     assert check_gradients(program, samples=8).passed
+
+
+DEPTHWISE = """spec_version = 1
+name = "depthwise"
+[input]
+shape = [16, 16, 32]
+[[layers]]
+type = "conv2d"
+filters = 32
+kernel = 3
+padding = "same"
+groups = 32
+[[layers]]
+type = "global_avg_pool"
+[[layers]]
+type = "dense"
+units = 4
+[loss]
+type = "mse"
+"""
+
+
+def test_s4_a_depthwise_gradient_holds_the_windows_of_a_piece_of_the_batch(tmp_path: Path) -> None:
+    """What a step takes beyond images grows by no more than another image and its cotangents."""
+    program = load_program(write(generate(parse_spec(DEPTHWISE, "spec.toml")), tmp_path, force=True))
+    parameters, rng = program.init_parameters(0, np.float32), np.random.default_rng(0)
+    peaks = []
+    for samples in (16, 48):
+        inputs = rng.standard_normal((samples, 16, 16, 32)).astype(np.float32)
+        targets = np.zeros((samples, 4), np.float32)
+        tracemalloc.start()
+        program.module.loss_and_gradients(parameters, inputs, targets)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    image = 4 * 16 * 16 * 32
+    assert peaks[1] - peaks[0] < 32 * 4 * image  # the windows of one image are nine of it

@@ -1,5 +1,6 @@
 # make train   install, then train the example network on the embedded digits
 # make test    install, then run the tests
+# make judge   hold 2,000 drawn programs of equations against the reference interpreter
 # make lint    what the pre-commit hook and CI run
 # make mutants  which small faults the tests would not notice; an hour or more
 # make messages   collect what is to be translated, compile the translations
@@ -10,13 +11,16 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DELETE_ON_ERROR:
-.PHONY: train test lint generated-check mutants messages katex lock clean
+.PHONY: train test judge lint generated-check mutants messages katex lock clean
 
 train: $(VENV)/run.stamp
 	$(BIN)/derive train examples/mnist_wide.toml --data mnist_embedded
 
 test: $(VENV)/test.stamp
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+judge: $(VENV)/test.stamp
+	CHAINRULE_CASES=2000 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_lowering_judge.py -k compute
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check

@@ -140,9 +140,7 @@ class EquationLowering(Products):
             wanted = {*reads[0].free_symbols, *missing}
             order = tuple(i for i in (*free, *over) if i in wanted)
             body = body.xreplace({reads[0]: self.window(reads[0], order, copy=False)})
-        outer = sorted(
-            (*free, *over), key=lambda i: self.extents[i] != BATCH
-        )  # samples first, as pieces
+        outer = sorted((*free, *over), key=lambda i: self.extents[i] != BATCH)  # samples first, as pieces
         return self.views(body, tuple(outer))
 
     def _ranges(self, indices: Iterable[Symbol]) -> tuple[tuple[Symbol, Extent], ...]:

@@ -13,7 +13,7 @@ from runtime.gradloss import Losses
 from runtime.gradpoint import INPUT
 from runtime.program import Array
 
-ALONG = 1e-8  # tolerated along a direction, as a share of the gradient's length
+ALONG = 1e-7  # tolerated along a direction, as a share of the gradient's length
 EARLY = 1e-9  # an error this small ends the ladder of steps
 
 

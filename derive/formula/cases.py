@@ -17,6 +17,7 @@ import sympy
 from sympy import Expr, Piecewise
 
 MAX_CHOICES: Final = 64
+MOST_BOXES: Final = 40
 TOO_MANY: Final = "too many choices inside one another (max, min, relu, where)"
 Decide = Callable[[Expr, Expr], bool]  # whether a condition on constants holds
 
@@ -55,10 +56,10 @@ class Cases:
         for value, conditions in cases:
             for box in self._boxes(conditions):
                 groups.setdefault(value, []).append(box)
+        if sum(map(len, groups.values())) > MOST_BOXES:
+            raise TooManyChoices(TOO_MANY)
         for value in groups:
             groups[value] = self._merged(groups[value])
-        if sum(map(len, groups.values())) > MAX_CHOICES:
-            raise TooManyChoices(TOO_MANY)
         *first, last = sorted(groups, key=lambda value: len(groups[value]) > 1)
         taken: list[Box] = []
         pieces: list[tuple[Expr, Any]] = []

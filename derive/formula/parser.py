@@ -16,8 +16,9 @@ from typing import Final, NamedTuple
 
 import sympy
 
+from derive.formula.choices import FormulaValueError
 from derive.formula.messages import caret_lines, did_you_mean
-from derive.formula.operations import FUNCTIONS, Bounds, FormulaValueError, Operand, compare, operate
+from derive.formula.operations import FUNCTIONS, Bounds, Operand, compare, operate
 
 MAX_CHARACTERS: Final = 2_000
 MAX_NODES: Final = 500

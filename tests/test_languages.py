@@ -125,7 +125,7 @@ def test_prose_in_prose() -> None:
     rule = _("learning rate of the step: {rule}", rule=listed("cosine", _("warm-up")))
     assert rule == "learning rate of the step: cosine, warm-up" == say(rule)
     with reading(KOREAN):
-        assert say(rule) == "스텝 k의 학습률: cosine, 웜업"
+        assert say(rule) == "그 스텝의 학습률: cosine, 웜업"
         assert say("warm-up") == "warm-up"  # what a user writes is no message
     assert listed(_("chain rule"), listed("a", _("chain rule")), "") == "chain rule, a"
 

@@ -257,14 +257,14 @@ def test_convolutions_in_matrix_form() -> None:
 
 
 def test_windows_in_index_form() -> None:
-    assert shown("blocks", "a2_2", index_text) == ["a2_2[n,i,j,k] = max_uv a2[n,2i+u,2j+v,k]"]
+    assert shown("blocks", "a2_2", index_text) == ["a2_2[n,i,j,k] = max_{u,v<2} a2[n,2i+u,2j+v,k]"]
     (delta,) = shown("blocks", "dz2", index_text)
     assert delta == (
-        "δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_u,v(a2[n,2i+u,2j+v,k])] ∂E/∂a2_2[n,i,j,k]) "
+        "δ2[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a2[n,2i+u,2j+v,k]] ∂E/∂a2_2[n,i,j,k]) "
         "[a2[n,p,q,k] > 0]"
     )  # no guard beside the winner
     (delta,) = shown("overlapping", "dz1", index_text)
-    assert "argmax_r,s(z1[n,p+r−u,q+s−v,k])" in delta
+    assert "argmax_{r<3,s<2} z1[n,p+r−u,q+s−v,k]" in delta
 
 
 def test_modes_noise_and_long_forms_are_labelled() -> None:
@@ -275,14 +275,14 @@ def test_modes_noise_and_long_forms_are_labelled() -> None:
     assert sum(x.endswith("long form") for x in text.splitlines()) == 8
     assert re.search(r"a3\[.*m3.*in training", text) and re.search(r"a3\[.* = z3\[.*in evaluation", text)
     latex = present(derived("norm first"))
-    assert r"m^{3} &\sim \operatorname{Bernoulli}(0.7)" in latex
+    assert r"m^{(3)} &\sim \operatorname{Bernoulli}(0.7)" in latex
     assert r"\qquad \text{in evaluation} \tag" in latex
     html = present(derived("norm first"), format="html")
     assert '<span class="label">long form</span>' in html
     steps = present(derived("blocks"), "matrix", "text", steps=True)
     assert (
-        "W ⋆ x = Σ_uc W[k,u,c] x[si + du − p,c]" in steps
-        and "W ∗ x = Σ_uc W[k,u,c] x[si − du + p,c]" in steps
+        "W ⋆ x = Σ_uc W[k,u,c] x[si+du−p,c]" in steps
+        and "W ∗ x = Σ_uc W[k,u,c] x[si−du+p,c]" in steps
     )
 
 

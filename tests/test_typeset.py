@@ -6,7 +6,9 @@ import contextlib
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
+import click
 import pytest
 from click.testing import CliRunner
 from conftest import not_installed
@@ -117,9 +119,9 @@ def test_files_and_terminals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ):
         assert CliRunner().invoke(derive, ["sigmoid", "-o", str(tmp_path / name)]).exit_code == 0
         assert (tmp_path / name).read_text().startswith(start)
-    monkeypatch.setattr("cli.writing._is_terminal", lambda: True)
-    result = CliRunner().invoke(derive, ["sigmoid", "--format", "pdf"])
-    assert result.exit_code == 2 and "-o FILE.pdf" in result.output
+    monkeypatch.setattr("cli.writing.sys", SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True)))
+    with pytest.raises(click.UsageError, match="-o FILE"):
+        derive.main(["sigmoid", "--format", "pdf"], standalone_mode=False)
 
 
 def test_long_formulas_are_broken_before_their_signs() -> None:

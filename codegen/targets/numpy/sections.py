@@ -293,11 +293,15 @@ class Sections:
         wanted: set[str] = set()
         made: dict[str, Statement] = {}
         forward = list(self.program.statements("forward", "loss"))
+        elsewhere = {s.out for s in (*forward, *self.program.statements("backward", "statistics"))}
+        late = {s.out for s in self.program.statements("input_gradient")} - elsewhere  # where alone these are
         for statement in (*self.program.statements("backward", "input_gradient"), *forward):
             made[statement.out] = statement
             if isinstance(statement, First) and statement not in forward:
                 window = made.get(statement.source.name)
                 source = statement.source.name if window is None else next(iter(reads(window)))
+                if late & {source, statement.best.name}:
+                    continue
                 found[printer.winners(statement, window)] = None
                 wanted |= {source, statement.best.name}
                 self.helpers |= printer.helpers
@@ -308,13 +312,16 @@ class Sections:
             indices = (*statement.indices, *over)
             for found_condition in jumps(body) if statement in forward else conditions(body):
                 condition, at = _at_source(found_condition, indices, made)
+                needed = {str(read.base.label) for read in condition.atoms(Indexed)}
+                if late & needed:
+                    continue
                 texts = ExpressionPrinter(at, names, {}, self.program.constants)
                 if isinstance(statement, Grid):
                     texts = GridPrinter(statement, self.program, names)
                 truth = texts.truth(condition) if is_mask(condition) else texts.text(condition)
                 found[truth] = None
                 self.needs_real["branches"] |= texts.constant_branch
-                wanted |= {str(read.base.label) for read in condition.atoms(Indexed)}
+                wanted |= needed
                 self.helpers |= {"read"} if isinstance(texts, GridPrinter) and texts.reads_outside else set()
                 for node in sympy.preorder_traversal(condition):
                     if type(node).__name__ in HELPERS:

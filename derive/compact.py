@@ -97,8 +97,10 @@ def standardized(equations: tuple[Equation, ...], base: IndexedBase) -> Standard
         for mean in accesses(equation.right):
             definition = definitions.get(name_of(mean.base))
             axes = _averaged(definition, mean, reads[0]) if definition else ()
+            if not axes:
+                continue
             centred = sympy.simplify(right.xreplace({slot: mean})) == 0 and not slope.has(slot)
-            if axes and centred and not slope.free_symbols & {i for i, _ in axes}:
+            if centred and not slope.free_symbols & {i for i, _ in axes}:
                 return Standardized(equation, reads[0], mean, slope, axes)
     return None
 

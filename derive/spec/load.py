@@ -324,7 +324,9 @@ class _Loader:
             table,
             ("optimizer",),
             optimizer_fields(chosen, schedule),
-            () if schedule in SCHEDULES else [f.name for plan in SCHEDULES.values() for f in plan.fields],
+            ()
+            if isinstance(schedule, str) and schedule in SCHEDULES
+            else [f.name for plan in SCHEDULES.values() for f in plan.fields],
         )
         if not read.complete:
             return None

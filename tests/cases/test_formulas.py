@@ -169,6 +169,8 @@ HANGING = (
     "erf(1e60) * x + erf(beta * 1e30)",
     "sigmoid(beta * x)**1.23456789 / (1 + x**2)**0.333333333",
     "x * cosh(cosh(cosh(beta)))",
+    "beta**2 - sqrt(sinh(64)) * x",
+    "where(x > sqrt(sinh(64)), x, sqrt(sinh(64)))",
     "(1 + x)**(1 / 3) * (1 + x)**(1 / 7) * (1 + exp(x))**(1 / 11) / (2 + x)**(1 / 13)",
 )
 
@@ -509,3 +511,8 @@ def test_d9_no_smoothing_changes_nothing():
     assert [str(e) for e in derive_network(parse_spec(plain, "s.toml")).equations] == [
         str(e) for e in derive_network(parse_spec(zero, "s.toml")).equations
     ]
+
+
+def test_m13_a_schedule_that_is_a_table_is_refused():
+    problems = refused(network("tanh(x)") + "[optimizer]\nschedule = { a = 1 }\n")
+    assert any(problem.code == "E103" for problem in problems)

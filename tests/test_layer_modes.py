@@ -280,10 +280,7 @@ def test_modes_noise_and_long_forms_are_labelled() -> None:
     html = present(derived("norm first"), format="html")
     assert '<span class="label">long form</span>' in html
     steps = present(derived("blocks"), "matrix", "text", steps=True)
-    assert (
-        "W ⋆ x = Σ_uc W[k,u,c] x[si+du−p,c]" in steps
-        and "W ∗ x = Σ_uc W[k,u,c] x[si−du+p,c]" in steps
-    )
+    assert "W ⋆ x = Σ_uc W[k,u,c] x[si+du−p,c]" in steps and "W ∗ x = Σ_uc W[k,u,c] x[si−du+p,c]" in steps
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)

@@ -22,6 +22,7 @@ from codegen.kernels.work import (
     Axes,
     Drawing,
     Elements,
+    Guarded,
     Product,
     Quotient,
     Reduction,
@@ -181,11 +182,18 @@ class Fusion:
         if s.body.has(Winner):
             raise LoweringError(f"{s.out}: no kernel for a winner at affine indices")
         extents = dict(s.extents)
-        body = self.views.resolved(s.body)
-        values = self.program.values
-        body = body.xreplace({r: guarded(r, extents, values[name_of(r.base)]) for r in body.atoms(Indexed)})
+        body = s.body.xreplace({r: self._inside(r, extents) for r in s.body.atoms(Indexed)})
         over = tuple((i, extents[i]) for i in s.over)
         return Elements(self._axes(s), [_apart(Step(s.out, body, s.equation, "sum" if over else "", over))])
+
+    def _inside(self, read: Indexed, extents: dict[Symbol, Extent]) -> Expr:
+        """Return an access to memory that is zero outside the box of what it reads and what that shows."""
+        bounded = guarded(read, extents, self.program.values[name_of(read.base)])
+        direct = self.views.resolved(read)
+        if not isinstance(bounded, Guarded):
+            return direct
+        shown, guards = (direct.read, direct.guards) if isinstance(direct, Guarded) else (direct, ())
+        return Guarded(shown, *bounded.guards, *guards)
 
     def _reduce(self, s: Reduce) -> Work:
         extents = {i: e for r in s.body.atoms(Indexed) for i, e in self._read_extents(r)}

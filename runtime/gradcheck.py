@@ -269,18 +269,19 @@ def _larger(check: Check, batch: int) -> int:
 
 
 def _further(check: Check, looked: list[Point]) -> Iterator[tuple[Point, frozenset[str]]]:
-    """A point of a larger batch, then others where gradients are not zero that were so at every point so far.
+    """The points with a larger batch, then others where gradients are not zero that were so at all of these.
 
     With each the tensors that it is of use for.
     """
     size = _larger(check, len(looked[0].x))
     shapes = check.program.module.PARAMETERS
-    point = with_batch(check.program, looked[0], size)
-    yield point, frozenset((*shapes, INPUT))
+    larger = [with_batch(check.program, point, size) for point in looked[:MOST_FURTHER]]
+    for point in larger:
+        yield point, frozenset((*shapes, INPUT))
     if check.large or (check.reference and not check.reference.affords(4 * size)):
         return
     missing = {name: check.reached(name) for name in (*shapes, INPUT) if name not in check.zero}
-    for seen in (*looked, point):
+    for seen in larger:
         _cover(check, missing, seen)
     found = 0
     for other in points(check.program, check.seed + 3, size, DRAWS // 2):

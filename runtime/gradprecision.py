@@ -23,6 +23,7 @@ RATIO = float(np.finfo(np.float64).eps) / EPS32
 SAFETY = 16.0
 CANCELS = 100.0  # times the largest gradient: the size of what adds up to a gradient that is 0 by derivation
 COARSE = 0.05  # of a tensor's largest gradient: where float32 rounds by more, it is not judged
+UNDERFLOW = 1e-30  # below which float32 may lose a factor on the way
 OUT_OF_RANGE = 1e30  # from which on float32 may overflow somewhere on the way
 LOOSE = 2e-4  # of a tensor's largest gradient: where float32 rounds by more, a better point is looked for
 TRIES = 8  # points at which an error is looked for again before it counts
@@ -104,7 +105,7 @@ def _at(program: Program, point: Point, zero: frozenset[str]) -> dict[str, Held]
         errors = {"float64": _errors(double[name], exact), "float32": _errors(narrow[name], exact)}
         limits = {
             "float64": 1e-8 * np.abs(exact) + 1e-11 * size,
-            "float32": 1e-4 * np.abs(exact) + 4e-6 * size,
+            "float32": 1e-4 * np.abs(exact) + 4e-6 * size + UNDERFLOW,
         }
         if not same or not within:
             del errors["float32"]

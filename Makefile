@@ -1,17 +1,18 @@
-# make train   install, then train the example network on the embedded digits
-# make test    install, then run the tests
-# make judge   hold 2,000 drawn programs of equations against the reference interpreter
-# make lint    what the pre-commit hook and CI run
+# make train    install, then train the example network on the embedded digits
+# make test     install, then run the tests
+# make judge    hold 2,000 drawn programs of equations against the reference interpreter
+# make lint     what the pre-commit hook and CI run
 # make mutants  which small faults the tests would not notice; an hour or more
-# make messages   collect what is to be translated, compile the translations
-# make lock    pin the requirements again, with hashes
+# make pages    write the recorded pages of tests/pages anew, to read what changed
+# make messages  collect what is to be translated, compile the translations
+# make lock     pin the requirements again, with hashes
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DELETE_ON_ERROR:
-.PHONY: train test judge lint generated-check mutants messages katex lock clean
+.PHONY: train test judge lint generated-check mutants pages messages katex lock clean
 
 train: $(VENV)/run.stamp
 	$(BIN)/derive train examples/mnist_wide.toml --data mnist_embedded
@@ -32,6 +33,9 @@ generated-check: $(VENV)/run.stamp
 
 mutants: $(VENV)/mutants.stamp
 	$(BIN)/python tools/mutants.py --count 200
+
+pages: $(VENV)/test.stamp
+	$(BIN)/python tests/recorded_pages.py
 
 messages: $(VENV)/test.stamp
 	$(BIN)/python tools/messages.py

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import sympy
+from recorded_pages import derived, difference, network_pages
+from shipped import NETWORKS
 from work import calls
 
 from derive.deriving import Derivation, derive_network
@@ -19,7 +21,6 @@ from derive.present.latex import index_latex, matrix_latex
 from derive.present.text import index_text, matrix_text, shape_text, text
 from derive.spec.model import LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
 PLACE = Place(1, 1)
 DENSE = {"bias": True, "init": "glorot_uniform", "bias_init": "zeros", "weights": None, "biases": None}
 DEBRIS = re.compile(
@@ -206,11 +207,14 @@ def test_nothing_of_sympys_own_writing_is_left(derivations: list[Derivation]) ->
                     assert written.count("(") == written.count(")"), written
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
-def test_katex_accepts_the_examples(path: Path, katex: Callable[[Iterable[str]], list[str]]) -> None:
-    from derive.spec import load_spec
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda p: p.stem)
+def test_a_network_prints_what_it_printed(path: Path) -> None:
+    assert [found for page in network_pages(path.stem, derived(path)) if (found := difference(*page))] == []
 
-    derivation = derive_network(load_spec(path))
+
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda p: p.stem)
+def test_katex_accepts_the_examples(path: Path, katex: Callable[[Iterable[str]], list[str]]) -> None:
+    derivation = derived(path)
     assert katex([present(derivation, form, steps=steps) for form in FORMS for steps in (False, True)]) == []
     assert not DEBRIS.search(present(derivation, "index", "text"))
 

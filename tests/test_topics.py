@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 import sympy
+from recorded_pages import difference, shown, topic_pages
 
 from derive.formula import parse_formula
 from derive.present import FORMATS, document, present
@@ -31,7 +32,7 @@ def test_the_list_needs_no_sympy() -> None:
 
 @pytest.mark.parametrize("id", TOPICS)
 def test_every_topic_prints_in_every_format(id: str, katex: Callable[[Iterable[str]], list[str]]) -> None:
-    found = topic(id)
+    found = shown(id)
     assert found.results and found.entries
     assert katex([present(found), present(found, steps=True)]) == []
     for kind in FORMATS:
@@ -41,6 +42,11 @@ def test_every_topic_prints_in_every_format(id: str, katex: Callable[[Iterable[s
     numbers = [e.number for e in found.entries]
     assert numbers == list(range(1, len(numbers) + 1))
     assert all(max(e.because, default=0) < e.number for e in found.entries)
+
+
+@pytest.mark.parametrize("id", TOPICS)
+def test_a_topic_prints_what_it_printed(id: str) -> None:
+    assert [found for page in topic_pages(shown(id)) if (found := difference(*page))] == []
 
 
 def test_the_minimum_of_the_lecture() -> None:

@@ -1,4 +1,4 @@
-"""The pages as they are: what every topic and shipped network prints, kept in ``tests/pages/``.
+"""The pages as they are: what topics and networks print, kept in ``tests/pages/``.
 
 A change of a page shows in the change of its file.  ``make pages`` writes them anew: read the difference.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from shipped import NETWORKS
 
+from cli.numbers import worked_page
 from derive.deriving import Derivation, derive_network
 from derive.present import present
 from derive.reader import Reader
@@ -20,7 +21,25 @@ from derive.topics import TOPICS, topic
 from derive.topics.model import Topic
 
 PAGES = Path(__file__).parent / "pages"
+PRINTED = [*NETWORKS, *sorted((Path(__file__).parent / "cases").glob("page_*.toml"))]
 LECTURES = Reader(notation="lectures", batch="rows")
+SMALL = ("xor_backprop", "page_bn_net", "page_own_formulas")  # with a step of training in numbers
+GIVEN = {
+    "backprop-chain": ("x=1", "t=0"),
+    "batch-norm": ("x=1,2,4", "dy=0.5,-1,2"),
+    "dropout": ("w=1,-1", "x=2,3", "t=0.5", "rate=0.25"),
+    "elu": ("x=-1", "alpha=0.5"),
+    "forward-3-2-3": ("x=1,0,-1",),
+    "gradient-descent": ("f=x**2 + 3*y**2", "x=1", "y=-1", "rate=0.1", "steps=5"),
+    "logistic": ("x=1,2", "y=0,1", "w=0.3", "b=-0.2", "rate=0.5"),
+    "mse-minimum": ("y=2*v, v + 1", "t=3, 5"),
+    "softmax": ("z=1,0,-2",),
+    "softmax-cross-entropy": ("z=1,2,3", "t=0,1,0"),
+    "standardize": ("x=1,2,3,10",),
+    "steepest-descent": ("start=0, 1", "steps=5"),
+    "vanishing-gradient": ("depth=6", "w=2"),
+    "weight-decay": ("x=1,2,-3", "y=2,3,1/2", "lambda=3"),
+}
 MATHML = ("lenet5", "mnist_mlp")  # in HTML too, which is long
 
 
@@ -28,6 +47,8 @@ def topic_pages(found: Topic) -> Iterator[tuple[str, str]]:
     """Yield the files of a topic, with what stands in them."""
     yield f"{found.id}.txt", present(found, format="text", steps=True)
     yield f"{found.id}.tex", present(found, format="latex", steps=True)
+    if found.id in GIVEN:
+        yield f"{found.id}-given.txt", present(topic(found.id, GIVEN[found.id]), format="text", steps=True)
 
 
 def network_pages(name: str, found: Derivation) -> Iterator[tuple[str, str]]:
@@ -35,6 +56,8 @@ def network_pages(name: str, found: Derivation) -> Iterator[tuple[str, str]]:
     yield f"{name}.txt", present(found, "both", "text", steps=True)
     yield f"{name}.tex", present(found, "matrix", "latex")
     yield f"{name}-lectures.txt", present(found, "matrix", "text", reader=LECTURES)
+    if name in SMALL:
+        yield f"{name}-numbers.txt", present(worked_page(found, (1, 2), 1, "both", True), format="text")
     if name in MATHML:
         yield f"{name}.html", present(found, "both", "html", steps=True)
 
@@ -64,7 +87,7 @@ def main() -> None:
     for path in PAGES.iterdir():
         path.unlink()
     written = [page for id in TOPICS for page in topic_pages(shown(id))]
-    written += [page for path in NETWORKS for page in network_pages(path.stem, derived(path))]
+    written += [page for path in PRINTED for page in network_pages(path.stem, derived(path))]
     for name, text in written:
         (PAGES / name).write_text(text, encoding="utf-8")
 

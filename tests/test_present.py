@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import sympy
-from recorded_pages import derived, difference, network_pages
+from recorded_pages import PRINTED, derived, difference, network_pages
 from shipped import NETWORKS
 from work import calls
 
@@ -207,7 +207,7 @@ def test_nothing_of_sympys_own_writing_is_left(derivations: list[Derivation]) ->
                     assert written.count("(") == written.count(")"), written
 
 
-@pytest.mark.parametrize("path", NETWORKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", PRINTED, ids=lambda p: p.stem)
 def test_a_network_prints_what_it_printed(path: Path) -> None:
     assert [found for page in network_pages(path.stem, derived(path)) if (found := difference(*page))] == []
 

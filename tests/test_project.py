@@ -42,6 +42,28 @@ def matches(pattern: re.Pattern[str], files: Iterable[tuple[str, str]]) -> list[
     ]
 
 
+# ---- Stages ---------------------------------------------------------------------------------------
+
+WRITTEN_ON = {  # what is filled while something is read or planned; all that goes between stages is frozen
+    *("cli/handout/symbols.py", "codegen/kernels/work.py", "codegen/known.py", "codegen/pieces.py"),
+    *("codegen/verify.py", "derive/numbering.py", "derive/scaling.py", "derive/spec/positions.py"),
+    "runtime/snapshot.py",
+}
+
+
+def open_dataclasses() -> Iterator[str]:
+    for path in tracked(*(f"{package}/*.py" for package in PACKAGES)):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                for decorator in map(ast.unparse, node.decorator_list):
+                    if decorator.startswith("dataclass") and "frozen=True" not in decorator:
+                        yield path.relative_to(ROOT).as_posix()
+
+
+def test_what_goes_between_stages_is_frozen() -> None:
+    assert set(open_dataclasses()) == WRITTEN_ON
+
+
 # ---- Text ----------------------------------------------------------------------------------------
 
 HOST = re.compile(r"(pypi|pythonhosted|npmjs|download\.pytorch|deb\.debian)\.org|(npmjs|yarnpkg)\.com")

@@ -26,7 +26,7 @@ from queue import Empty, SimpleQueue
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("derive", "codegen", "runtime")
-LONGEST = 240  # seconds of tests a mutant, as they took without it
+LONGEST = 120  # seconds of tests a mutant, as they took without it
 SLOWER = 4  # a mutant whose tests take this many times as long, and a minute, hangs: killed
 COSMIC_RAY = (sys.executable, "-m", "cosmic_ray.cli")
 PLUGIN = """

@@ -339,7 +339,7 @@ def symbol(node: Symbol) -> Leaf:
     """Return what is written for a constant, a size or an index."""
     written = name(node.name)
     latex = written.latex
-    if latex == node.name and len(latex) > 1:
+    if latex == node.name:
         letter, _, lower = latex.partition("_")
         stem = letter.rstrip("0123456789")
         lower = lower or letter[len(stem) :]

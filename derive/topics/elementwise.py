@@ -160,8 +160,7 @@ def _split(right: Expr, raw: Expr) -> Node | None:
 def _by_quotient(steps: Steps, right: Expr, raw: Expr) -> int:
     """tanh as a quotient of exponentials, and the quotient rule."""
     above, below = (_scalar(sympy.expand(e)) for e in sympy.fraction(_scalar(right).rewrite(sympy.exp)))
-    quotient = sympy.Mul(above, 1 / below, evaluate=False)
-    first = steps.add("y", quotient, _("tanh x in exponentials"), (1,))
+    first = steps.add("y", above / below, _("tanh x in exponentials"), (1,))
     slopes = sympy.diff(above, x), sympy.diff(below, x)
     numerator = sympy.Add(
         sympy.Mul(slopes[0], below, evaluate=False),

@@ -1,0 +1,175 @@
+"""Small functions of the runtime, each with values on both sides of what it decides."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime.datasets import scaling
+from runtime.datasets.cifar import _content
+from runtime.datasets.dataset import TRAINING, Part, Raw
+from runtime.datasets.fitting import natural
+from runtime.datasets.folder import _compare
+from runtime.datasets.samples import _reduced
+from runtime.errors import DataError, RunError
+from runtime.gradpoint import targets
+from runtime.images import Refused, deep
+from runtime.loop import Loop
+from runtime.program import read_manifest
+
+PROGRAM = Path(__file__).parent.parent / "generated" / "xor_backprop"
+
+
+def raw(x: Any, t: Any, **said: Any) -> Raw:
+    return Raw("some", {TRAINING: Part(np.asarray(x), np.asarray(t))}, "here", **said)
+
+
+# ---- What data are like ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("t", "kind", "classes", "shape"),
+    [
+        (np.zeros((6, 3)) + 0.5, "values", 3, (3,)),
+        (np.zeros((6, 1)) + 0.5, "values", 2, (1,)),
+        (np.zeros((6, 2, 5)) + 0.5, "values", 10, (2, 5)),
+        (np.zeros(6) + 0.5, "values", 2, (1,)),
+    ],
+)
+def test_targets_of_values_have_as_many_outputs(
+    t: np.ndarray, kind: str, classes: int, shape: tuple[int, ...]
+) -> None:
+    found = natural(raw(np.zeros((6, 4)), t))
+    assert (found.input_shape, found.target_kind, found.classes, found.output_shape) == (
+        (4,),
+        kind,
+        classes,
+        shape,
+    )
+
+
+@pytest.mark.parametrize(("t", "classes"), [([0, 1, 2, 1], 3), ([0, 4, 4, 4], 5), ([1, 2, 3, 3], 4)])
+def test_labels_count_their_classes(t: list[int], classes: int) -> None:
+    found = natural(raw(np.zeros((4, 2)), t, labels=True))
+    assert (found.target_kind, found.classes) == ("labels", classes)
+    assert natural(raw(np.zeros((4, 2)), t, labels=True, from_one=True)).classes == classes - (min(t) == 1)
+
+
+def test_whole_numbers_are_looked_for_in_every_part_of_the_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "CHUNK", 4)
+    pixels = np.arange(250, 262, dtype=np.float32) % 256
+    assert scaling._whole({"training": pixels}, False, 255.0)
+    for place in range(12):
+        broken = pixels.copy()
+        broken[place] += 0.25
+        assert not scaling._whole({"training": pixels, "test": broken}, False, 255.0)
+    assert scaling._whole({"training": broken}, True, 255.0)
+    assert not scaling._whole({"training": pixels}, False, np.nextafter(scaling.BRIGHT, 0))
+
+
+def test_a_sketch_shows_the_mean_of_every_cell() -> None:
+    picture = np.arange(24.0).reshape(4, 6)
+    by_hand = [[picture[i : i + 2, j : j + 3].mean() for j in (0, 3)] for i in (0, 2)]
+    assert np.allclose(_reduced(picture, 2, 2), by_hand)
+
+
+@pytest.mark.parametrize(
+    ("absent", "shown"), [(1, "c0"), (5, "c0, c1, c2, c3, c4"), (6, "c0, c1, c2, c3, c4, …")]
+)
+def test_five_classes_that_a_set_lacks_are_named(tmp_path: Path, absent: int, shown: str) -> None:
+    names = [f"c{k}" for k in range(8)]
+    notes: list[str] = []
+    folders = {part: tmp_path / part for part in (TRAINING, "test")}
+    for name in names[absent:]:
+        (folders["test"] / name).mkdir(parents=True)
+    here = SimpleNamespace(labels=list(range(absent, 8)))
+    _compare({TRAINING: here, "test": here}, folders, names, notes)  # type: ignore[dict-item]
+    assert notes == [f"test/ has no images of {shown}"]
+
+
+def test_what_cannot_be_opened_is_said_once(tmp_path: Path) -> None:
+    absent = tmp_path / "data_batch_1.bin"
+    with pytest.raises(DataError) as found:
+        _content(None, absent)  # type: ignore[arg-type]
+    assert (
+        str(found.value)
+        == f"{absent}: cannot be read ({OSError(errno.ENOENT, 'No such file or directory').strerror})"
+    )
+
+
+@pytest.mark.parametrize("value", [-1.0, np.inf, np.nan])
+def test_a_picture_of_what_is_no_brightness_is_refused(value: float) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    values = np.full((3, 3), 0.5, np.float32)
+    assert deep(pillow.fromarray(values))[1] == 1
+    values[1, 2] = value
+    with pytest.raises(Refused, match="negative or infinite"):
+        deep(pillow.fromarray(values))
+
+
+# ---- Steps, targets, manifests -----------------------------------------------------------------------
+
+
+def test_every_step_of_a_run_draws_other_masks() -> None:
+    def seed(run: int, epoch: int, number: int) -> int:
+        loop = SimpleNamespace(settings=SimpleNamespace(seed=run), batches=SimpleNamespace(steps=3))
+        return Loop._step_seed(loop, epoch, number)  # type: ignore[arg-type]
+
+    seeds = [seed(0, epoch, number) for epoch in (1, 2, 3) for number in range(3)]
+    assert seeds == list(range(9))  # a run that goes on draws as it would have: what is saved relies on it
+    assert seed(1, 1, 0) == 0x9E3779B1 << 32 and seed(1, 2, 1) == (0x9E3779B1 << 32) + 4
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "mse"])
+def test_targets_of_a_check_are_made_for_the_loss(loss: str) -> None:
+    program = SimpleNamespace(output_shape=(4,), target_kind="values", loss_type=loss, classes=4)
+    drawn = [targets(program, np.random.default_rng(k), 5, k) for k in (0, 1)]  # type: ignore[arg-type]
+    assert all(t.shape == (5, 4) for t in drawn)
+    sums_to_one = [np.allclose(t.sum(axis=1), 1) and (t >= 0).all() for t in drawn]
+    zeros_and_ones = [bool(np.isin(t, (0, 1)).all()) for t in drawn]
+    assert sums_to_one == [loss == "cross_entropy"] * 2
+    assert zeros_and_ones == [loss == "binary_cross_entropy"] * 2
+    if loss == "mse":
+        assert (drawn[0] < 0).any() and ((drawn[1] > 0) & (drawn[1] < 1)).all()
+    program.target_kind = "labels"
+    labels = targets(program, np.random.default_rng(0), 50, 0)  # type: ignore[arg-type]
+    assert labels.shape == (50,) and set(labels.tolist()) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("input", "shape"), [0]),
+        (("input", "shape"), [2.0]),
+        (("output", "shape"), [True]),
+        (("output", "shape"), [-1]),
+        (("target", "kind"), "both"),
+        (("classification",), 1),
+        (("loss",), []),
+        (("name",), 3),
+        (("targets",), {"numpy": "../elsewhere.py"}),
+        (("targets",), {"numpy": "/elsewhere.py"}),
+        (("targets",), {"cuda": "program.py"}),
+    ],
+)
+def test_a_manifest_with_a_wrong_entry_is_refused(tmp_path: Path, place: tuple[str, ...], value: Any) -> None:
+    folder = tmp_path / "program"
+    shutil.copytree(PROGRAM, folder)
+    read_manifest(folder)
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    *outer, last = place
+    inside = manifest
+    for key in outer:
+        inside = inside[key]
+    inside[last] = value
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(RunError, match="generate the program again"):
+        read_manifest(folder)

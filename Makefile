@@ -1,6 +1,6 @@
 # make train    install, then train the example network on the embedded digits
 # make test     install, then run the tests
-# make judge    hold 2,000 drawn programs of equations against the reference interpreter
+# make judge    hold 5,000 drawn equations and their adjoints against the reference interpreter
 # make lint     what the pre-commit hook and CI run
 # make mutants  which small faults the tests would not notice; an hour or more
 # make pages    write the recorded pages of tests/pages anew, to read what changed
@@ -21,7 +21,7 @@ test: $(VENV)/test.stamp
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 judge: $(VENV)/test.stamp
-	CHAINRULE_CASES=2000 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_lowering_judge.py -k compute
+	CHAINRULE_EQUATIONS=5000 CHAINRULE_SEED=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_lowering_judge.py -k compute
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check

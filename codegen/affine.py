@@ -11,10 +11,10 @@ anyway costs nothing.
 
 from __future__ import annotations
 
-import itertools
+import functools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Mul, Symbol
@@ -95,42 +95,35 @@ def volume(indices: Iterable[Symbol], extents: Extents) -> int:
 
 @dataclass(frozen=True)
 class Choice:
-    """Chooses plain forms by what they cost; windows in ``copied`` are there anyway.
-
-    ``forms`` keeps what was found, for whoever chooses again.
-    """
+    """Chooses plain forms by what they cost; windows in ``copied`` are there anyway."""
 
     costs: Costs
     copied: Set[WindowKey] = frozenset()
-    forms: dict[tuple[object, ...], list[Plain]] = field(default_factory=dict)
 
     def form(
         self, body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...], extents: Extents
     ) -> Plain | None:
         """Return the cheapest plain form of Σ_over body at the free indices, None where there is none."""
-        key = body, free, over, frozenset(extents.items())
-        if key not in self.forms:
-            self.forms[key] = list(_plain_forms(body, free, over, extents))
         factor = {"": 1.0, "mixed": self.costs.mixed, "exchanged": self.costs.exchanged}
         return min(
-            self.forms[key],
+            plain_forms(body, free, over, frozenset(extents.items())),
             key=lambda form: factor[form.kind] * _cost(form, free, self.costs, self.copied),
             default=None,
         )
 
 
-def _plain_forms(
-    body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...], extents: Extents
-) -> Iterator[Plain]:
-    """Give the plain forms of Σ_over body at the free indices."""
+@functools.lru_cache(maxsize=1024)  # asked for again by the other target, and where forms are chosen twice
+def plain_forms(
+    body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...], sizes: frozenset[tuple[Symbol, Extent]]
+) -> tuple[Plain, ...]:
+    """Return the plain forms of Σ_over body at the free indices."""
+    extents = dict(sizes)
     movable = [i for i in free if _stands_in_affine(i, body) and extents[i] != BATCH][:MOST_SUBSETS]
     kinds = [(chosen, "mixed" if 0 < len(chosen) < len(movable) else "") for chosen in _subsets(movable)]
     summed = tuple(i for i in over if _stands_in_affine(i, body) and extents[i] != BATCH)
     kinds += [(summed, "exchanged")] if summed else []
-    for chosen, kind in kinds:
-        form = _with_places(body, chosen, free, over, dict(extents))
-        if form is not None:
-            yield replace(form, kind=kind)
+    forms = ((_with_places(body, chosen, free, over, dict(extents)), kind) for chosen, kind in kinds)
+    return tuple(replace(form, kind=kind) for form, kind in forms if form is not None)
 
 
 def windows(body: Expr, over: tuple[Symbol, ...], extents: Extents) -> Plain | None:
@@ -138,9 +131,12 @@ def windows(body: Expr, over: tuple[Symbol, ...], extents: Extents) -> Plain | N
     return _with_places(body, (), (), over, dict(extents))
 
 
-def _subsets(symbols: list[Symbol]) -> Iterator[tuple[Symbol, ...]]:
-    for count in range(len(symbols) + 1):
-        yield from itertools.combinations(symbols, count)
+def _subsets(symbols: Sequence[Symbol]) -> list[tuple[Symbol, ...]]:
+    """Return all subsets, the smaller ones first."""
+    found: list[tuple[Symbol, ...]] = [()]
+    for symbol in symbols:
+        found += [(*subset, symbol) for subset in found]
+    return sorted(found, key=len)
 
 
 def affine_parts(body: Expr) -> Iterator[tuple[Expr, Extent]]:
@@ -264,12 +260,15 @@ def decided(body: Expr, extents: Extents) -> Expr:
             return sympy.S.Zero
         return sympy.S.One if found[0] >= 0 and found[1] < int(guard.size) else guard
 
-    return body.replace(lambda e: isinstance(e, Inside), rule)
+    guards = body.atoms(Inside)
+    return body.xreplace({guard: rule(guard) for guard in guards}) if guards else body
 
 
 def _unit_indices_dropped(body: Expr, extents: Extents) -> Expr:
     """An index with one value is 0 beside others in a subscript; winners keep it, as their maximum does."""
     zero = dict.fromkeys((i for i, n in extents.items() if n == 1), sympy.S.Zero)
+    if not zero:
+        return body
     closed = {w: sympy.Dummy() for w in body.atoms(Winner)}
 
     def rule(read: Indexed) -> Expr:

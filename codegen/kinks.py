@@ -7,6 +7,7 @@ from sympy import Basic, Expr, Indexed, Piecewise
 from sympy.core.relational import Relational
 
 from codegen.program import Grid, Map, Program, Reduce
+from derive.index import name_of
 
 ROUNDED = ("floor", "ceiling", "rint")
 
@@ -56,7 +57,7 @@ def kept_for_jumps(program: Program) -> set[str]:
     for statement in program.statements("forward", "loss"):
         if isinstance(statement, Map | Reduce | Grid):
             body = statement.expression if isinstance(statement, Map) else statement.body
-            found |= {str(read.base.label) for jump in jumps(body) for read in jump.atoms(Indexed)}
+            found |= {name_of(read.base) for jump in jumps(body) for read in jump.atoms(Indexed)}
     return found
 
 

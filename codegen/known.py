@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 from sympy import Indexed, Symbol
@@ -56,7 +57,10 @@ class Known:
 def _form(reduction: Reduction, extents: Extents) -> tuple[object, ...]:
     """Return what reductions share that have the same values over the same extents."""
     free = sorted(reduction.free_symbols & extents.keys(), key=str)
-    return same_up_to_names(reduction), *((i, extents[i]) for i in free)
+    return _named_alike(reduction), *((i, extents[i]) for i in free)
+
+
+_named_alike = functools.lru_cache(maxsize=1024)(same_up_to_names)  # asked for at every use
 
 
 def _anonymous(reduction: Reduction, extents: Extents) -> tuple[tuple[object, ...], tuple[Symbol, ...]]:

@@ -10,6 +10,7 @@ from codegen.pieces import UPDATED, shares_update
 from codegen.program import Draw, Extent, First, Loop, Map, Program, Reduce, Statement, Value, count
 from codegen.targets.numpy.special import BLOCK, HELD
 from codegen.temporaries import temporaries
+from derive.index import name_of
 
 BYTES = 4  # float32
 STEP = ("forward", "loss", "backward", "statistics")
@@ -92,4 +93,4 @@ def _scratch(statement: Statement, samples: int, program: Program) -> int:
 
 
 def _extents(read: Indexed, program: Program) -> Iterator[tuple[Expr, Extent]]:
-    return zip(read.indices, program.values[str(read.base.label)].shape, strict=True)
+    return zip(read.indices, program.values[name_of(read.base)].shape, strict=True)

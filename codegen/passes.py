@@ -35,6 +35,7 @@ from codegen.program import (
     viewed,
 )
 from codegen.verify import verify
+from derive.index import name_of
 
 STEP = ("forward", "loss", "backward", "statistics", "input_gradient")
 
@@ -90,14 +91,14 @@ def _absorbable(
         return None
     makers = {s.out: s for s in before if s.equation == statement.equation}
     for read in sorted(statement.expression.atoms(Indexed), key=str):
-        name = str(read.base.label)
+        name = name_of(read.base)
         maker = makers.get(name)
         if (
             maker is not None
             and readers[name] == 1
             and read.indices == statement.indices == maker.indices
             and isinstance(maker, Contract | Reduce)
-            and sum(str(r.base.label) == name for r in statement.expression.atoms(Indexed)) == 1
+            and sum(name_of(r.base) == name for r in statement.expression.atoms(Indexed)) == 1
             and values[name].kind == "local"
         ):
             return name
@@ -108,7 +109,7 @@ def _is_copy(statement: Statement) -> bool:
     return (
         isinstance(statement, Map)
         and isinstance(statement.expression, Indexed)
-        and str(statement.expression.base.label) == statement.out
+        and name_of(statement.expression.base) == statement.out
     )
 
 
@@ -117,7 +118,7 @@ def _renamed(statement: Statement, old: str, new: str) -> Statement:
         exchange = {
             b: type(b)(Symbol(new, real=True), shape=b.shape)
             for b in {a.base for a in e.atoms(Indexed)}
-            if str(b.label) == old
+            if name_of(b) == old
         }
         return e.xreplace(exchange)
 
@@ -282,6 +283,6 @@ def _in_place_candidates(statement: Statement) -> list[str]:
         return []
     found: dict[str, bool] = {}
     for read in statement.expression.atoms(Indexed):
-        name = str(read.base.label)
+        name = name_of(read.base)
         found[name] = found.get(name, True) and read.indices == statement.indices
     return sorted(name for name, plain in found.items() if plain)

@@ -36,6 +36,7 @@ from codegen.program import (
     views,
 )
 from codegen.temporaries import REAL, temporaries
+from derive.index import name_of
 
 LARGEST = 2**19  # values of the largest tensor of a piece: 2 MiB in float32
 LEAST = 2**12  # values of a sample from which on pieces pay
@@ -181,7 +182,7 @@ class _Runs:
 
     def _first(self, sample: Symbol, *loads: Load | Indexed) -> bool:
         for load in loads:
-            name = load.name if isinstance(load, Load) else str(load.base.label)
+            name = load.name if isinstance(load, Load) else name_of(load.base)
             indices = tuple(load.indices)
             if self._batched(name) and (indices[0] != sample or sample in indices[1:]):
                 return False
@@ -218,7 +219,7 @@ class _Runs:
                     and self._rows(statement) >= LEAST_ROWS
                 )
             case Reduce(operation="sum", body=body, over=over):
-                batched = [r for r in body.atoms(Indexed) if self._batched(str(r.base.label))]
+                batched = [r for r in body.atoms(Indexed) if self._batched(name_of(r.base))]
                 return (
                     all(r.indices[0] == batched[0].indices[0] for r in batched)
                     and batched[0].indices[0] in over

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from sympy import Expr, Indexed, Symbol
 
+from derive.index import name_of
+
 Extent = int | str  # a number, or "N" for the batch
 Shape = tuple[Extent, ...]
 BATCH = "N"
@@ -226,7 +228,7 @@ def reads(statement: Statement) -> set[str]:
         if isinstance(operand, Load):
             found.add(operand.name)
         else:
-            found |= {str(a.base.label) for a in operand.atoms(Indexed)}
+            found |= {name_of(a.base) for a in operand.atoms(Indexed)}
     return found
 
 
@@ -237,7 +239,7 @@ def viewed(statement: Statement) -> str | None:
     if not isinstance(statement, Map) or not isinstance(statement.expression, Indexed):
         return None
     read = statement.expression
-    return str(read.base.label) if read.indices == statement.indices else None
+    return name_of(read.base) if read.indices == statement.indices else None
 
 
 def views(program: Program) -> dict[str, str]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 import sympy
 from sympy import Expr, Indexed, Integer, Mul, Piecewise, Pow
 
+from derive.index import name_of
+
 COMPARE, ADD, MULTIPLY, UNARY, POWER, ATOM = range(6)  # precedences
 RELATIONS = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "==": "=="}
 SELECTORS = ("KroneckerDelta", "Inside", "Winner")
@@ -76,7 +78,7 @@ def extremum(e: Piecewise) -> tuple[str, Expr, Expr] | None:
 def is_mask(e: Expr, truths: frozenset[str] = frozenset()) -> bool:
     """Whether an expression is 1 where something holds and else 0, given the tensors of truth values."""
     if isinstance(e, Indexed):
-        return str(e.base.label) in truths
+        return name_of(e.base) in truths
     return type(e).__name__ in SELECTORS or indicator(e) is not None
 
 

@@ -29,7 +29,7 @@ from codegen.program import (
     reads,
     viewed,
 )
-from derive.index import Winner
+from derive.index import Winner, name_of
 
 ORDER = ("forward", "loss", "backward", "statistics", "input_gradient")
 
@@ -72,16 +72,17 @@ def _check_order(program: Program, order: tuple[str, ...], after: str) -> None:
             for statement in statements:
                 where = f"after {after}: {section}, equation ({statement.equation}), {statement.out}"
                 own = {statement.out} if section in ("update", "statistics") else set()
-                missing = reads(statement) - defined - own
+                read = reads(statement)
+                missing = read - defined - own
                 if missing:
                     raise VerificationError(f"{where}: reads {sorted(missing)} before it is computed")
-                for name in {*reads(statement), statement.out}:
+                for name in {*read, statement.out}:
                     if name not in program.values:
                         raise VerificationError(f"{where}: {name} is not declared")
                 _check_shapes(program, statement, where)
-                _check_labels(program, statement, where)
+                _check_labels(program, statement, read, where)
                 if section != "update":
-                    _check_memory(program, statement, reads(statement), memory, where)
+                    _check_memory(program, statement, read, memory, where)
                 defined.add(statement.out)
             if isinstance(entry, Loop):
                 _check_pieces(program, entry, memory, f"after {after}: {section}")
@@ -130,7 +131,7 @@ def _check_shapes(program: Program, statement: Statement, where: str) -> None:
                 raise VerificationError(f"{where}: {summed} is summed but not shared by both factors")
         case Map(expression=body) | Reduce(body=body):
             for read in body.atoms(Indexed):
-                bind(str(read.base.label), tuple(read.indices))
+                bind(name_of(read.base), tuple(read.indices))
             over = statement.over if isinstance(statement, Reduce) else ()
             loose = {i for i in extents if i not in {*statement.indices, *over}}
             if loose:
@@ -184,9 +185,9 @@ def _check_reshape(program: Program, out: str, source: str, where: str) -> None:
         raise VerificationError(f"{where}: {source} and {out} differ in size")
 
 
-def _check_labels(program: Program, statement: Statement, where: str) -> None:
+def _check_labels(program: Program, statement: Statement, read: set[str], where: str) -> None:
     """Integer labels may be compared with an index and nothing else."""
-    if not any(program.values[name].integer for name in reads(statement)):
+    if not any(program.values[name].integer for name in read):
         return
     if isinstance(statement, Contract | Reshape):
         raise VerificationError(
@@ -194,8 +195,8 @@ def _check_labels(program: Program, statement: Statement, where: str) -> None:
         )
     body = statement.expression if isinstance(statement, Map) else statement.body  # type: ignore[attr-defined]
     measured = body.replace(lambda e: isinstance(e, KroneckerDelta), lambda _: One())
-    for read in measured.atoms(Indexed):
-        if program.values[str(read.base.label)].integer:
+    for access in measured.atoms(Indexed):
+        if program.values[name_of(access.base)].integer:
             raise VerificationError(
                 f"{where}: labels are numbered, not measured: they take no part in arithmetic"
             )

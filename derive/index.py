@@ -43,7 +43,7 @@ def tensor(name: str, *shape: object) -> IndexedBase:
 
 def name_of(base: IndexedBase) -> str:
     """Return a tensor's name."""
-    return str(base.label)
+    return base.label.name
 
 
 def cotangent(name: str) -> str:

@@ -12,12 +12,13 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import sympy
 from cuda_on_cpu.module import CpuModule
 from random_equations import Array, Case, N, values
 
@@ -27,14 +28,14 @@ from codegen.affine import Costs
 from codegen.kernels.views import Views
 from codegen.lower import lower
 from codegen.passes import absorb_temporaries, optimize
-from codegen.program import EquationNote, Program, Value
+from codegen.program import EquationNote, Grid, Program, Value
 from codegen.targets.cuda import planning
 from codegen.targets.cuda.plan import Plan
 from codegen.targets.numpy.helpers import HELPERS
 from codegen.targets.numpy.sections import Sections
 from derive.deriving import Derivation
 from derive.differentiate import CannotDifferentiate, cotangent, vjp
-from derive.index import Equation, Sum, access, index, tensor
+from derive.index import Equation, access, index, tensor
 from derive.interpret import evaluate
 from derive.numbering import NumberedEquation
 
@@ -84,7 +85,7 @@ def judged(case: Case) -> Judged:
 
 
 def _derivation(bases: dict[str, Any], forward: list[Equation], backward: list[Equation]) -> Derivation:
-    """Return a derivation of equations; what they give is read again at the end, so that it stays."""
+    """Return a derivation of equations."""
     batched = [name for name, base in bases.items() if base.shape[:1] == (N,)]
     shapes = {name: tuple("N" if e == N else int(e) for e in base.shape) for name, base in bases.items()}
     parameters = [SimpleNamespace(name=name, shape=shapes[name]) for name in bases if name not in batched]
@@ -97,8 +98,6 @@ def _derivation(bases: dict[str, Any], forward: list[Equation], backward: list[E
         add("forward", equation)
     for equation in backward:
         add("backward", equation)
-    for position, equation in enumerate((*forward, *backward)):
-        add("backward", _sink(f"s{position}", equation))
     network = SimpleNamespace(
         parameters=parameters or [SimpleNamespace(name="none", shape=(1,))],
         statistics=[SimpleNamespace(name=name, shape=shapes[name]) for name in batched],
@@ -111,18 +110,19 @@ def _derivation(bases: dict[str, Any], forward: list[Equation], backward: list[E
     return Derivation(network, tuple(book))  # type: ignore[arg-type]
 
 
-def _sink(name: str, equation: Equation) -> Equation:
-    fresh = {i: index(f"sink{d}") for d, i in enumerate(equation.free)}
-    axes = [(fresh[i], e) for i, e in equation.axes]
-    return Equation(access(tensor(name)), Sum(equation.left.xreplace(fresh), *axes))
-
-
 def lowered(one: Judged, costs: Costs) -> Program:
-    """Return the program of a case, not yet optimized."""
+    """Return the program of a case, not yet optimized; its end reads what equations give."""
     with patch.object(codegen.lower, "_note", lambda e: EquationNote(e.number, e.role, e.name, "", "")):
         program = lower(one.derivation, costs)
+    lefts = (e.computed.left for e in one.derivation.equations)
+    firsts = [access(left.base, *(0 for _ in left.indices)) for left in lefts]
+    number = len(firsts) + 1
+    end = Grid("end", (), number, sympy.Add(*firsts), (), ())
+    sections = program.sections | {"input_gradient": (*program.sections["input_gradient"], end)}
+    program.values["end"] = Value("end", (), "local", "end")
+    program.notes[number] = EquationNote(number, "backward", "end", "", "")
     program.values["theta"] = Value("theta", (1,), "parameter", "theta")  # of an update that there is not
-    return program
+    return replace(program, sections=sections)
 
 
 # ---- NumPy -------------------------------------------------------------------------------------------------
@@ -259,6 +259,7 @@ def _launched(
             arguments = [np.int32(one.case.samples) if a == "N" else room(a) for a in launch.arguments]
             kernel = module.get_function(names[launch.kernel])
             kernel((2,), (launch.threads,), tuple(arguments), shared_mem=launch.shared * 2)
+    memory = {**one.given, **memory}  # what shows a given tensor needs no kernel
     views = Views(absorb_temporaries(program))
     return {name: _shown(views, name, memory, one.case.samples) for name in one.wanted}
 

@@ -1,4 +1,4 @@
-"""Random index equations with numbers for sizes, as a hypothesis strategy: what lowering is held against.
+"""Random index equations with numbers for sizes: what lowering is held against.
 
 Subscripts are affine, with strides, dilations and shifts both ways; bodies need not be 0 outside the box of
 what they read.  Sizes are small, as the reference interpreter visits every place.
@@ -6,13 +6,13 @@ what they read.  Sizes are small, as the reference interpreter visits every plac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import numpy as np
 import sympy
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sympy import Expr, IndexedBase, KroneckerDelta, Piecewise, Symbol, exp
 
@@ -57,14 +57,18 @@ class Case:
         found = {name: base for e in self.equations for name, base in e.reads().items()}
         return {name: found[name] for name in sorted(found.keys() - {e.name for e in self.equations})}
 
-    def __repr__(self) -> str:
-        texts = []
+    def texts(self) -> list[str]:
+        """Return each equation with the shapes in it, and whose cotangents are wanted of it."""
+        found = []
         for equation, wanted in zip(self.equations, self.wanted, strict=True):
             bases = (equation.left.base, *equation.reads().values())
             shapes = ", ".join(f"{base}{list(base.shape)}" for base in bases)
-            texts.append(f"{equation} [{shapes}]" + (f" and d{', d'.join(wanted)}" if wanted else ""))
+            found.append(f"{equation} [{shapes}]" + (f" and d{', d'.join(wanted)}" if wanted else ""))
+        return found
+
+    def __repr__(self) -> str:
         how = ", in pieces" if self.pieces else ""
-        return f"N = {self.samples}, seed {self.seed}{how}: {'; '.join(texts)}"
+        return f"N = {self.samples}, seed {self.seed}{how}: {'; '.join(self.texts())}"
 
 
 def values(base: IndexedBase, samples: int, rng: np.random.Generator) -> Array:
@@ -76,17 +80,17 @@ def values(base: IndexedBase, samples: int, rng: np.random.Generator) -> Array:
 class _Drawing:
     """The tensors and sizes of one case, drawn as they are needed."""
 
-    def __init__(self, draw: Any) -> None:
-        self.draw = draw
+    def __init__(self, random: Random) -> None:
+        self.random = random
         self.tensors: dict[str, IndexedBase] = {}
         self.reductions: list[Expr] = []  # of equations before, to be read again at other extents
         self.extents: dict[Symbol, Any] = {n: N, m: N}
 
     def choice(self, *options: Any) -> Any:
-        return self.draw(st.sampled_from(options))
+        return self.random.choice(options)
 
     def number(self, low: int, high: int) -> int:
-        return self.draw(st.integers(low, high))
+        return self.random.randint(low, high)
 
     def indices(self, names: str, most: int) -> list[Symbol]:
         found = [index(name) for name in names[:most]]
@@ -152,14 +156,14 @@ class _Drawing:
             return KroneckerDelta(difference, 0)
         if kind == 2:
             return self.read(symbols, samples) + self.choice(1, -1, 2) * self.read(symbols, samples)
-        return self.draw(st.sampled_from((*SMOOTH, *KINKED)))(self.read(symbols, samples))
+        return self.choice(*SMOOTH, *KINKED)(self.read(symbols, samples))
 
     def body(self, symbols: Sequence[Symbol], samples: Sequence[Symbol]) -> Expr:
         """Draw a product of factors, or a function or sum of such."""
         product = sympy.Mul(*(self.factor(symbols, samples) for _ in range(self.choice(1, 2, 1, 2, 3))))
         kind = self.number(0, 9)
         if kind == 0:
-            return self.draw(st.sampled_from(SMOOTH))(product)
+            return self.choice(*SMOOTH)(product)
         if kind == 1:
             return product + self.choice(1, -1) * self.factor(symbols, samples)
         if kind == 2:
@@ -206,16 +210,22 @@ class _Drawing:
             )
         total = Sum(self.body(every, all_samples), *axes)
         if kind == 4:
-            return self.draw(st.sampled_from(SMOOTH))(total) * self.factor(free, samples)
+            return self.choice(*SMOOTH)(total) * self.factor(free, samples)
         if kind == 5:
             return total + self.body(free, samples)
         return total
 
 
-@st.composite
-def cases(draw: Any, most: int = 3) -> Case:
+def drawn_cases(seed: int) -> Iterator[Case]:
+    """Give one case after the other without end, always the same ones."""
+    random = Random(seed)
+    while True:
+        yield _case(random)
+
+
+def _case(random: Random, most: int = 3) -> Case:
     """Draw one to ``most`` equations over shared tensors."""
-    made = _Drawing(draw)
+    made = _Drawing(random)
     equations: list[Equation] = []
     wanted: list[tuple[str, ...]] = []
     asked: set[str] = set()
@@ -245,7 +255,7 @@ def cases(draw: Any, most: int = 3) -> Case:
     return Case(
         tuple(equations),
         tuple(wanted),
-        draw(st.integers(1, 3)),
-        draw(st.integers(0, 999)),
-        draw(st.booleans()),
+        made.number(1, 3),
+        made.number(0, 999),
+        made.choice(True, False),
     )

@@ -31,7 +31,7 @@ _KERNELS = (
 _FAST = ("-O2",)
 # Index checks of arrays with known bounds, and local variables that start as a pattern instead of by luck.
 _STRICT = (
-    "-O1",
+    "-O0",
     "-fsanitize=bounds,shift,integer-divide-by-zero,signed-integer-overflow",
     "-fsanitize-undefined-trap-on-error",
     "-ftrivial-auto-var-init=pattern",

@@ -20,6 +20,7 @@ class Names:
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.taken = RESERVED | set(taken)
         self.names: dict[Symbol, str] = {N: "N"}
+        self.given: set[str] = set()
 
     def of(self, index: Symbol) -> str:
         """Return the name of an index: its own where that is free."""
@@ -30,6 +31,7 @@ class Names:
                 count += 1
                 name = f"{base}{count}"
             self.names[index] = name
+            self.given.add(name)
         return self.names[index]
 
 

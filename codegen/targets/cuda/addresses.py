@@ -63,6 +63,10 @@ class Addresses:
         self.variables.add(name)
         return name
 
+    def own_names(self) -> set[str]:
+        """Return the names that were given to indices and variables."""
+        return self.names.given | self.variables
+
     def _declare(self, axes: Axes, flat: str) -> None:
         """Let a variable stand for a run of indices, in row-major order."""
         self.flat.append((tuple(i for i, _ in axes), flat))
@@ -116,7 +120,7 @@ class Addresses:
                 self.names.of(symbol)
 
     def _memory(self, read: Indexed) -> str:
-        return self.views.memory(str(read.base.label))
+        return self.views.memory(read.base.label.name)
 
     def _own_indices(self, name: str) -> tuple[Expr, ...]:
         return tuple(i for i, _ in self.axes)
@@ -126,7 +130,7 @@ class Addresses:
         if memory in self.local and tuple(read.indices) == self._own_indices(memory):
             return self.local[memory]
         self.read[memory] = None
-        place = self._place(str(read.base.label), tuple(read.indices))
+        place = self._place(read.base.label.name, tuple(read.indices))
         text = f"{self.program.values[memory].identifier}[{place}]"
         return f"real({text})" if element_of(self.program, memory) == "double" else text
 
@@ -160,7 +164,7 @@ class Addresses:
             return False
         steps: dict[Symbol, float] = {}
         for read in body.atoms(Indexed):
-            name = str(read.base.label)
+            name = read.base.label.name
             if self._memory(read) in self.local or not read.indices:
                 continue
             place = offset(tuple(read.indices), self.program.values[name].shape).subs(N, NOMINAL_BATCH)

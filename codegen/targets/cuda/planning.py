@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from sympy import Indexed, IndexedBase, Symbol
@@ -45,14 +46,13 @@ class _Planning:
             for section in SECTIONS
         }
         self.kept = self._kept()
-        self.kernels: dict[str, Kernel] = {}  # by text without the name
+        self.kernels: dict[Kernel, Kernel] = {}  # with their names, by what they are without
         self.order: dict[str, list[Kernel]] = {section: [] for section in SECTIONS}
 
     def plan(self) -> Plan:
         source = KernelSource(self.program, self.views, self.kept, self.frame.tensor_cores != "none")
         launches = {
-            section: tuple(self._launch(section, work, source) for work in works)
-            for section, works in self.works.items()
+            section: tuple(self._launches(section, works, source)) for section, works in self.works.items()
         }
         buffers = self._buffers(launches)
         by_name = {kernel.name: kernel for kernel in self.kernels.values()}
@@ -135,21 +135,27 @@ class _Planning:
             loads = (work.left, work.right)
             bodies += [self.views.resolved(Indexed(_base(x.name, self.program), *x.indices)) for x in loads]
         for body in bodies:
-            found |= {self.views.memory(str(read.base.label)) for read in body.atoms(Indexed)}
+            found |= {self.views.memory(read.base.label.name) for read in body.atoms(Indexed)}
         return found
 
     # ---- Launches --------------------------------------------------------------------------------
 
-    def _launch(self, section: str, work: Work, source: KernelSource) -> Launch:
+    def _launches(self, section: str, works: Iterable[Work], source: KernelSource) -> Iterator[Launch]:
+        """Give the launches of work; what writes nothing, as nobody reads it, has none."""
+        for work in works:
+            kernel = source.kernel(work)
+            if kernel.written:
+                yield self._launch(section, work, kernel)
+
+    def _launch(self, section: str, work: Work, form: Kernel) -> Launch:
         wanted = f"{section}_{self.program.values[_made(work)[-1]].identifier}"
         name, count = wanted, 1
         names = {kernel.name for kernel in self.kernels.values()}
         while name in names:
             count += 1
             name = f"{wanted}_{count}"
-        form = source.kernel("kernel", work).text
         if form not in self.kernels:
-            self.kernels[form] = source.kernel(name, work)
+            self.kernels[form] = replace(form, name=name)
             self.order[section].append(self.kernels[form])
         kernel = self.kernels[form]
         text = "; ".join(self.program.notes[n].text for n in kernel.equations if n in self.program.notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sympy
@@ -27,15 +27,23 @@ BUSY = 64  # tiles from which on larger ones pay
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel's text and what a launch needs to know."""
+    """A kernel's lines and what a launch needs to know; its name may be given later."""
 
     name: str
-    text: str
+    comment: tuple[str, ...]
+    parameters: tuple[str, ...]
+    body: tuple[str, ...]
     arguments: tuple[str, ...]
     written: tuple[str, ...]
     blocks: str
     shared: int
     equations: tuple[int, ...]
+
+    @property
+    def text(self) -> str:
+        head = wrapped(f"KERNEL {self.name}(", self.parameters, ") {")
+        lines = [*self.comment, *head, *(f"    {line}" for line in self.body), "}"]
+        return "\n".join(line.rstrip() for line in lines)
 
 
 class KernelSource:
@@ -51,11 +59,13 @@ class KernelSource:
         self.kept = kept
         self.tensor_cores = tensor_cores
 
-    def kernel(self, name: str, work: Work) -> Kernel:
-        """Return the kernel of that name; no name in it is an argument's: a first pass finds those."""
-        arguments = _Writer(self, work, ()).kernel(name).arguments
-        identifiers = [self.program.values[a].identifier for a in arguments if a in self.program.values]
-        return _Writer(self, work, identifiers).kernel(name)
+    def kernel(self, work: Work) -> Kernel:
+        """Return a kernel, not yet named; no name in it is an argument's: a first pass finds those."""
+        first = _Writer(self, work, ())
+        kernel = first.kernel()
+        values = self.program.values
+        taken = {values[name].identifier for name in kernel.arguments if name in values}
+        return _Writer(self, work, taken).kernel() if taken & first.own_names() else kernel
 
 
 class _Writer(Steps):
@@ -66,7 +76,7 @@ class _Writer(Steps):
         self.work = work
         self.product = "tensor_product" if source.tensor_cores else "product"
 
-    def kernel(self, name: str) -> Kernel:
+    def kernel(self) -> Kernel:
         match self.work:
             case Elements():
                 body, blocks, shared = self._elements(self.work)
@@ -81,13 +91,18 @@ class _Writer(Steps):
         arguments = [*self.written, *(r for r in self.read if r not in self.written), *self.device]
         uses_batch = re.search(r"\bN\b", " ".join(body)) is not None
         parameters = [self._parameter(a) for a in arguments] + (["int N"] if uses_batch else [])
-        lines = [*comment(self.program, self.work), *wrapped(f"KERNEL {name}(", parameters, ") {")]
-        lines += [f"    {line}" for line in body]
-        lines.append("}")
-        text = "\n".join(line.rstrip() for line in lines)
         arguments += ["N"] if uses_batch else []
-        numbers = equations(self.work)
-        return Kernel(name, text, tuple(arguments), tuple(self.written), blocks, shared, numbers)
+        return Kernel(
+            "",
+            tuple(comment(self.program, self.work)),
+            tuple(parameters),
+            tuple(body),
+            tuple(arguments),
+            tuple(self.written),
+            blocks,
+            shared,
+            equations(self.work),
+        )
 
     def _elements(self, work: Elements) -> tuple[list[str], str, int]:
         total = volume(e for _, e in work.axes)
@@ -238,7 +253,7 @@ def _lambda(name: str, parameters: str, lines: list[str]) -> list[str]:
     return [head, *(f"    {line}" for line in lines), "};"]
 
 
-def wrapped(head: str, words: list[str], tail: str, width: int = 118) -> list[str]:
+def wrapped(head: str, words: Sequence[str], tail: str, width: int = 118) -> list[str]:
     """Return words between a head and a tail, on as many lines as their width needs."""
     lines, indent = [head], " " * 8
     for position, word in enumerate(words):

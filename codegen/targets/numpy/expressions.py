@@ -148,7 +148,7 @@ class ExpressionPrinter:
         return symbol.name
 
     def _load(self, read: Indexed) -> str:
-        return self.spread(self.names[str(read.base.label)], tuple(read.indices))
+        return self.spread(self.names[read.base.label.name], tuple(read.indices))
 
     def spread(self, text: str, indices: tuple[Symbol, ...]) -> str:
         """Return a tensor over some of the indices with an axis for each of them all, in their order."""

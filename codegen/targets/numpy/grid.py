@@ -71,4 +71,4 @@ class GridPrinter(ExpressionPrinter):
             return super()._load(read)
         self.reads_outside = True
         subscripts = ", ".join(self.text(i, ADD) for i in read.indices)
-        return f"read({self.names[str(read.base.label)]}, {subscripts})"
+        return f"read({self.names[read.base.label.name]}, {subscripts})"

@@ -36,7 +36,7 @@ class Reductions(Lines):
         """A maximum of windows: few of many values each, which NumPy's own reduction is slow at."""
         if s.operation != "max" or out is None or not isinstance(s.body, Indexed):
             return None
-        name = str(s.body.base.label)
+        name = s.body.base.label.name
         if name not in self.views:
             return None
         self.helpers.add("greatest")
@@ -58,8 +58,8 @@ class Reductions(Lines):
         whole = [r for r in s.body.atoms(Indexed) if r.indices == indices]
         plain = isinstance(s.body, Indexed)
         if whole and len(indices) > 1 and s.over == indices[:-1] and (plain or len(indices) > 2):
-            shape = self.program.values[str(whole[0].base.label)].shape
-            if shape[0] == BATCH and not any(self._is_view(str(r.base.label)) for r in whole):
+            shape = self.program.values[whole[0].base.label.name].shape
+            if shape[0] == BATCH and not any(self._is_view(r.base.label.name) for r in whole):
                 places = math.prod(int(e) for e in shape[1:-1])
                 self.sums.add((self.loop.size if self.loop else 0, places))
                 matrix = self._expression(s.body, indices, statement=s)

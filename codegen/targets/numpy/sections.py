@@ -312,7 +312,7 @@ class Sections:
             indices = (*statement.indices, *over)
             for found_condition in jumps(body) if statement in forward else conditions(body):
                 condition, at = _at_source(found_condition, indices, made)
-                needed = {str(read.base.label) for read in condition.atoms(Indexed)}
+                needed = {read.base.label.name for read in condition.atoms(Indexed)}
                 if late & needed:
                     continue
                 texts = ExpressionPrinter(at, names, {}, self.program.constants)
@@ -355,7 +355,7 @@ def _at_source(
     """Return a condition on the windows of a value as the same on the value itself, and its indices."""
     accesses = condition.atoms(Indexed)
     read = next(iter(accesses))
-    name = str(read.base.label)
+    name = read.base.label.name
     if len(accesses) > 1 or not isinstance(made.get(name), Window):
         return condition, indices
     while isinstance(shown := made.get(name), Window | Pad):

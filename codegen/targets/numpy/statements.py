@@ -124,7 +124,7 @@ class StatementPrinter(Products, Gathering, Reductions):
             return [f"{name} = {self.names[source]}"]
         if self.scratch and not s.indices:  # one number for the whole update
             return [f"{name} = {ScalarPrinter((), self.names, {}, self.program.constants).text(e)}"]
-        if s.out in {str(r.base.label) for r in e.atoms(Indexed)} and s.indices:
+        if s.out in {r.base.label.name for r in e.atoms(Indexed)} and s.indices:
             updated = self._augmented(s, name)
             if updated is not None:
                 return updated
@@ -137,7 +137,7 @@ class StatementPrinter(Products, Gathering, Reductions):
 
     def _augmented(self, s: Map, name: str) -> list[str] | None:
         """Write y = y · rest and y = c·y + rest as updates in place."""
-        mine = [r for r in s.expression.atoms(Indexed) if str(r.base.label) == s.out]
+        mine = [r for r in s.expression.atoms(Indexed) if r.base.label.name == s.out]
         if len(mine) != 1 or mine[0].indices != s.indices:
             return None
         (own,) = mine

@@ -179,7 +179,8 @@ class EquationLowering(Products):
     def _shared_bodies(self, right: Expr) -> Expr:
         """Compute once what a reduction's body and the expression around it share (softmax's exp)."""
         for reduction in reductions(right):
-            if isinstance(reduction.body, Indexed) or len(reduction.bound) != 1:
+            computed = reduction.body.has(Indexed) and not isinstance(reduction.body, Indexed)
+            if not computed or len(reduction.bound) != 1:
                 continue
             outside = right.xreplace({reduction: sympy.Dummy("r")})
             (bound,) = reduction.bound

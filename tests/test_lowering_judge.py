@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sympy
 from cuda_on_cpu.module import requires_compiler
 from judge import Judged, Kernels, by_numpy, judged, lowered, mismatches
 from random_equations import Case, drawn_cases
@@ -16,7 +17,7 @@ import codegen.affine
 import codegen.known
 import codegen.targets.numpy.grid
 from codegen.affine import COPIED, IN_PLACE
-from derive.index import same_up_to_names
+from derive.index import Equation, Inside, Sum, index, same_up_to_names, size, tensor
 
 EQUATIONS = int(os.environ.get("CHAINRULE_EQUATIONS", "500"))  # different ones; their adjoints come on top
 SEED = int(os.environ.get("CHAINRULE_SEED", "0"))
@@ -55,6 +56,21 @@ def test_lowered_equations_compute_what_they_say() -> None:
     assert (
         sum(len(judged_once(case).wanted) - len(case.equations) for case in many) >= EQUATIONS / 3
     )  # adjoints
+
+
+n, i, u = index("n"), index("i"), index("u")
+z, x = tensor("z1", size("N"), 3), tensor("xa", size("N"), 3)
+two = sympy.Integer(2)
+WITHOUT_READS = {  # what sums of them have in common with a subscript is not computed once for both
+    "a number": Equation(z[n, i], x[n, 0] + Sum(sympy.S.Zero, (u, 3))),
+    "a guard": Equation(z[n, i], x[n, i] * Inside(i, two) + Sum(Inside(u, two), (u, 3))),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_READS)
+def test_sums_that_read_nothing(name: str) -> None:
+    one = judged(Case((WITHOUT_READS[name],), ((),), samples=2, seed=0, pieces=False))
+    assert not mismatches(by_numpy(lowered(one, COPIED), one), one)
 
 
 PLANTED: dict[str, tuple[Any, str, Any]] = {

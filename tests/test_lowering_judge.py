@@ -11,13 +11,14 @@ import pytest
 import sympy
 from cuda_on_cpu.module import requires_compiler
 from judge import Judged, Kernels, by_numpy, judged, lowered, mismatches
-from random_equations import Case, drawn_cases
+from random_equations import Case, N, drawn_cases
 
 import codegen.affine
 import codegen.known
 import codegen.targets.numpy.grid
 from codegen.affine import COPIED, IN_PLACE
-from derive.index import Equation, Inside, Sum, index, same_up_to_names, size, tensor
+from codegen.targets.cuda.addresses import count_text
+from derive.index import Equation, Inside, Sum, index, same_up_to_names, tensor
 
 EQUATIONS = int(os.environ.get("CHAINRULE_EQUATIONS", "500"))  # different ones; their adjoints come on top
 SEED = int(os.environ.get("CHAINRULE_SEED", "0"))
@@ -59,7 +60,7 @@ def test_lowered_equations_compute_what_they_say() -> None:
 
 
 n, i, u = index("n"), index("i"), index("u")
-z, x = tensor("z1", size("N"), 3), tensor("xa", size("N"), 3)
+z, x = tensor("z1", N, 3), tensor("xa", N, 3)
 two = sympy.Integer(2)
 WITHOUT_READS = {  # what sums of them have in common with a subscript is not computed once for both
     "a number": Equation(z[n, i], x[n, 0] + Sum(sympy.S.Zero, (u, 3))),
@@ -112,3 +113,8 @@ def _differs(one: Judged) -> bool:
         return bool(mismatches(by_numpy(lowered(one, COPIED), one), one))
     except Exception:  # a crash: not what is looked for
         return False
+
+
+def test_counts_in_kernels_are_products() -> None:
+    """Sums over two samples have N² terms."""
+    assert [count_text(e) for e in (N, 900 * N, N**2, 3 * N**2)] == ["N", "N * 900", "N * N", "N * N * 3"]

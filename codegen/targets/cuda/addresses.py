@@ -212,8 +212,11 @@ def _scaled(flat: str, slope: Expr) -> str:
 
 
 def count_text(e: Expr) -> str:
-    """Return a count as text: N * 900."""
+    """Return a count as text: N * 900, N * N."""
     if e.is_Integer or e.is_Symbol:
         return str(e)
     coefficient, rest = e.as_coeff_Mul()
-    return f"{rest} * {coefficient}".replace("**", "^") if coefficient != 1 else str(rest).replace("*", " * ")
+    texts = [
+        str(base).replace("*", " * ") for base, power in rest.as_powers_dict().items() for _ in range(power)
+    ]
+    return " * ".join([*texts, *([str(coefficient)] if coefficient != 1 else [])])

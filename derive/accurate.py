@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import sympy
 from sympy import Add, Expr, Indexed, Mul, Pow, Symbol, cosh, exp, log, sinh
@@ -73,8 +73,7 @@ def _may_overflow(node: Expr) -> bool:
     return not (isinstance(node, exp) and node.args[0].is_nonpositive)
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(NamedTuple):
     """What an expression computes of one element; ``variables`` are what it reads, the rest are factors."""
 
     expression: Expr

@@ -120,7 +120,7 @@ class Compiled:
 
     def _float(self, node: Any) -> Function:
         found, real = self.compile(node), self.real
-        return lambda arrays: found(arrays).astype(real, copy=False)
+        return lambda arrays: np.asarray(found(arrays), real)
 
     # ---- Accesses --------------------------------------------------------------------------
 

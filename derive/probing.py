@@ -8,6 +8,7 @@ what any float holds is 0 or infinite, so that no number grows with its exponent
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -151,7 +152,7 @@ def computed(node: Expr, arrays: Mapping[Symbol, Array], kind: type[Any]) -> Arr
     return np.asarray(function(*(of(a) for a in node.args)), kind)
 
 
-_COMPARED: Final = {">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_equal}
+_COMPARED: Final = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
 def _holds(condition: Any, of: Callable[[Expr], Any]) -> Any:
@@ -182,7 +183,7 @@ def _true(node: Expr, values: Mapping[Symbol, float]) -> float:
                 return math.nan
             if mpmath.isinf(value) or mpmath.isnan(value):
                 return float(value)
-            small = abs(value) < mpmath.mpf(10) ** -330
+            small = float(value) == 0
             if before is not None and (small or abs(value - before) <= abs(value) * mpmath.mpf(10) ** -20):
                 return 0.0 if small else float(value)
             before = value
@@ -268,8 +269,7 @@ def _holds_exactly(condition: Any, of: Callable[[Expr], Any]) -> bool:
     if isinstance(condition, sympy.And | sympy.Or):
         found = [_holds_exactly(c, of) for c in condition.args]
         return all(found) if isinstance(condition, sympy.And) else any(found)
-    left, right = of(condition.lhs), of(condition.rhs)
-    return {">": left > right, ">=": left >= right, "<": left < right, "<=": left <= right}[condition.rel_op]
+    return bool(_COMPARED[condition.rel_op](of(condition.lhs), of(condition.rhs)))
 
 
 __all__ = ["LINE", "Flaws", "computed", "flaws"]

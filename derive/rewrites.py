@@ -101,7 +101,8 @@ def _log_of_named(node: Expr) -> Expr:
 
 
 def _log1p(node: Expr) -> Expr:
-    constant, rest = node.args[0].as_coeff_Add()
+    (argument,) = node.args
+    constant, rest = argument.as_coeff_Add()
     return log1p(rest) if constant == 1 and rest != 0 else node
 
 
@@ -300,9 +301,11 @@ def one_hot_sums(expression: Expr, one_hot: IndexedBase) -> Expr:
         rows = [f for f in Mul.make_args(term) if isinstance(f, Indexed) and f.base == one_hot]
         if any(isinstance(f, Max) for f in Mul.make_args(term)):
             return None
-        if len(rows) != 1 or rows[0].indices[-1] not in bound:
+        if len(rows) != 1:
             return None
-        return None if rows[0].indices[-1] in (term / rows[0]).free_symbols else rows[0]
+        (found,) = rows
+        k = found.indices[-1]
+        return found if k in bound and k not in (term / found).free_symbols else None
 
     def rule(node: Sum) -> Expr:
         staying, left = [], []

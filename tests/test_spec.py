@@ -1038,3 +1038,11 @@ def test_the_documentation_names_every_field() -> None:
         assert f"| `{field.name}` |" in text
     assert WARMUP in text and CLIPPING in text
     assert all(f"`{name}`" in text for name in (*ACTIVATIONS, *LOSSES))
+
+
+@pytest.mark.parametrize(("text", "code"), [('a = "', "E004"), ("a = " + "[" * 300 + "]" * 300, "E006")])
+def test_what_is_never_ended_is_not_called_deep(text: str, code: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text, "s.toml")
+    assert [problem.code for problem in caught.value.problems] == [code]
+    assert ("deep" in caught.value.problems[0].message) == (code == "E006")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -111,19 +112,19 @@ FUNCTIONS: Final[dict[str, Function]] = {
 }  # fmt: skip
 
 _OPERATORS: Final[dict[str, tuple[Callable[..., Expr], Callable[..., float]]]] = {
-    "+": (lambda a, b: a + b, lambda a, b: a + b),
-    "-": (lambda a, b: a - b, lambda a, b: a - b),
-    "*": (lambda a, b: a * b, lambda a, b: a * b),
-    "/": (lambda a, b: a / b, lambda a, b: a / b),
-    "**": (lambda a, b: a**b, math.pow),
-    "negative": (lambda a: -a, lambda a: -a),
+    "+": (operator.add, operator.add),
+    "-": (operator.sub, operator.sub),
+    "*": (operator.mul, operator.mul),
+    "/": (operator.truediv, operator.truediv),
+    "**": (operator.pow, math.pow),
+    "negative": (operator.neg, operator.neg),
 }
 
 _COMPARISONS: Final[dict[str, tuple[Condition, Callable[[float, float], bool]]]] = {
-    "<": (sympy.Lt, lambda a, b: a < b),
-    "<=": (sympy.Le, lambda a, b: a <= b),
-    ">": (sympy.Gt, lambda a, b: a > b),
-    ">=": (sympy.Ge, lambda a, b: a >= b),
+    "<": (sympy.Lt, operator.lt),
+    "<=": (sympy.Le, operator.le),
+    ">": (sympy.Gt, operator.gt),
+    ">=": (sympy.Ge, operator.ge),
 }
 
 

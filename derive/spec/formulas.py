@@ -87,6 +87,7 @@ def formula_fault(formula: Formula, variables: tuple[str, ...]) -> FormulaError 
 
 
 def _check_formula(reader: Reader, formula: Formula, path: Path, variables: tuple[str, ...]) -> bool:
+    """Report what is wrong with a formula; return whether it can be read."""
     place = (*path, FORMULA.name)
     error = formula_fault(formula, variables)
     if error is not None:
@@ -94,14 +95,11 @@ def _check_formula(reader: Reader, formula: Formula, path: Path, variables: tupl
         reader.source.report("E301", offset, f"{label(place)}: {error.message}")
         return False
     used = formula_names(formula.text)
-    good = True
     for name in formula.constants:
         if name not in used:
-            good = False
             inner = (*path, name)
             reader.at_key("E302", inner, f"{label(inner)}: the formula does not use this constant")
     if variables[0] not in used:
-        good = False
         message = f"{label(place)}: the formula does not use {variables[0]}, so nothing would train"
         reader.at_value("E303", place, message)
-    return good
+    return True

@@ -130,9 +130,9 @@ def dtype_of(arrays, shapes=SHAPES, kind="parameters"):
     """Return the dtype of all parameters; raise ValueError where one is missing, or has another shape or dtype."""
     dtype = getattr(arrays.get("W1"), "dtype", np.dtype(np.float32))
     for name, shape in shapes.items():
-        values = arrays.get(name)
-        if values is None:
+        if name not in arrays:
             raise ValueError(f"{kind} have no {name}; there must be {', '.join(shapes)}")
+        values = arrays[name]
         if values.shape != shape or (values.dtype is not dtype and values.dtype != dtype):
             found = f"shape {values.shape} and dtype {values.dtype}"
             raise ValueError(f"{kind}[{name!r}] has {found}; expected {shape} and {dtype}")
@@ -177,7 +177,7 @@ def prepare(parameters, x, t=None):
 # ---- Forward ---------------------------------------------------------------------------------------
 def forward(p, x, w):
     a0 = x                                                              # a0 = x                         (N, 2)       (1)
-    z1 = np.sum(p["W1"] * a0[:, None, :], axis=2, out=w.z1)             # z1 = W1 a0 + b1                (N, 1)       (2)
+    z1 = (p["W1"] * a0[:, None, :]).sum(axis=2, out=w.z1)               # z1 = W1 a0 + b1                (N, 1)       (2)
     z1 += p["b1"]                                                       # (2)
     a1 = sigmoid(z1, out=w.a1)                                          # a1 = σ(z1)                     (N, 1)       (3)
     return a1
@@ -186,7 +186,7 @@ def forward(p, x, w):
 # ---- Loss ------------------------------------------------------------------------------------------
 def error(p, t, w):
     N = len(t)
-    E_sum = np.sum((w.a1 - t)**2 / 2)                                   # E = (1/(2 N)) Σₙ ‖a1ₙ − tₙ‖²   ()           (4)
+    E_sum = ((w.a1 - t)**2 / 2).sum()                                   # E = (1/(2 N)) Σₙ ‖a1ₙ − tₙ‖²   ()           (4)
     E = E_sum / N                                                       # (4)
     return E
 
@@ -196,7 +196,7 @@ def backward(p, x, t, w, g):
     N = len(x)
     a0 = x
     np.divide(w.a1 * (1 - w.a1) * (w.a1 - t), N, out=w.delta1)          # δ1 = (a1 − t) ⊙ a1 ⊙ (1 − a1)/N (N, 1)       (5)
-    np.sum(a0.T * w.delta1.T[:, None, :], axis=2, out=g["W1"])          # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (1, 2)       (6)
+    (a0.T * w.delta1.T[:, None, :]).sum(axis=2, out=g["W1"])            # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (1, 2)       (6)
     np.dot(w.ones, w.delta1, out=g["b1"])                               # ∂E/∂b1 = Σₙ δ1ₙ                (1,)         (7)
 
 
@@ -269,7 +269,7 @@ def input_gradient(parameters, x, t, seed=None):
     forward(p, x, w)
     error(p, t, w)
     backward(p, x, t, w, g)
-    np.sum(p["W1"].T * w.delta1[:, None, :], axis=2, out=w.dx)          # ∂E/∂x = W1ᵀ δ1                 (N, 2)       (8)
+    (p["W1"].T * w.delta1[:, None, :]).sum(axis=2, out=w.dx)            # ∂E/∂x = W1ᵀ δ1                 (N, 2)       (8)
     return w.dx.copy()
 
 

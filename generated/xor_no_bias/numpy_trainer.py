@@ -133,9 +133,9 @@ def dtype_of(arrays, shapes=SHAPES, kind="parameters"):
     """Return the dtype of all parameters; raise ValueError where one is missing, or has another shape or dtype."""
     dtype = getattr(arrays.get("W1"), "dtype", np.dtype(np.float32))
     for name, shape in shapes.items():
-        values = arrays.get(name)
-        if values is None:
+        if name not in arrays:
             raise ValueError(f"{kind} have no {name}; there must be {', '.join(shapes)}")
+        values = arrays[name]
         if values.shape != shape or (values.dtype is not dtype and values.dtype != dtype):
             found = f"shape {values.shape} and dtype {values.dtype}"
             raise ValueError(f"{kind}[{name!r}] has {found}; expected {shape} and {dtype}")
@@ -182,14 +182,14 @@ def forward(p, x, w):
     a0 = x                                                              # a0 = x                         (N, 2)       (1)
     z1 = np.dot(a0, p["W1"].T, out=w.z1)                                # z1 = W1 a0                     (N, 3)       (2)
     a1 = sigmoid(z1, out=w.a1)                                          # a1 = σ(z1)                     (N, 3)       (3)
-    z2 = np.sum(p["W2"] * a1[:, None, :], axis=2, out=w.z2)             # z2 = W2 a1                     (N, 1)       (4)
+    z2 = (p["W2"] * a1[:, None, :]).sum(axis=2, out=w.z2)               # z2 = W2 a1                     (N, 1)       (4)
     a2 = sigmoid(z2, out=w.a2)                                          # a2 = σ(z2)                     (N, 1)       (5)
     return a2
 
 
 # ---- Loss ------------------------------------------------------------------------------------------
 def error(p, t, w):
-    E = np.sum((w.a2 - t)**2 / 2)                                       # E = (1/2) Σₙ ‖a2ₙ − tₙ‖²       ()           (6)
+    E = ((w.a2 - t)**2 / 2).sum()                                       # E = (1/2) Σₙ ‖a2ₙ − tₙ‖²       ()           (6)
     return E
 
 
@@ -197,8 +197,8 @@ def error(p, t, w):
 def backward(p, x, t, w, g):
     a0 = x
     np.multiply(w.a2, (1 - w.a2) * (w.a2 - t), out=w.delta2)            # δ2 = (a2 − t) ⊙ a2 ⊙ (1 − a2)  (N, 1)       (7)
-    np.sum(w.a1.T * w.delta2.T[:, None, :], axis=2, out=g["W2"])        # ∂E/∂W2 = Σₙ δ2ₙ a1ₙᵀ           (1, 3)       (8)
-    np.sum(p["W2"].T * w.delta2[:, None, :], axis=2, out=w.delta1)      # δ1 = (W2ᵀ δ2) ⊙ a1 ⊙ (1 − a1)  (N, 3)       (9)
+    (w.a1.T * w.delta2.T[:, None, :]).sum(axis=2, out=g["W2"])          # ∂E/∂W2 = Σₙ δ2ₙ a1ₙᵀ           (1, 3)       (8)
+    (p["W2"].T * w.delta2[:, None, :]).sum(axis=2, out=w.delta1)        # δ1 = (W2ᵀ δ2) ⊙ a1 ⊙ (1 − a1)  (N, 3)       (9)
     w.delta1 *= w.a1 * (1 - w.a1)                                       # (9)
     np.dot(w.delta1.T, a0, out=g["W1"])                                 # ∂E/∂W1 = Σₙ δ1ₙ a0ₙᵀ           (3, 2)       (10)
 

@@ -25,9 +25,9 @@ class Reductions(Lines):
             body = self._expression(s.body, indices, statement=s)
             arguments = [] if len(axes) == len(indices) else [f"axis={axes[0] if len(axes) == 1 else axes}"]
             arguments += [] if out is None or adds else [f"out={out}"]
-            method = isinstance(s.body, Indexed) or type(s.body).__name__ in FUNCTIONS
-            given = ", ".join(arguments if method else [body, *arguments])
-            call = f"{body}.{s.operation}({given})" if method else f"np.{s.operation}({given})"
+            if not isinstance(s.body, Indexed) and type(s.body).__name__ not in FUNCTIONS:
+                body = f"({body})"
+            call = f"{body}.{s.operation}({', '.join(arguments)})"
         if adds:
             return f"{self._memory(s.out)} += {call}"
         return f"{self.names[s.out]} = {call}" if out is None else f"{self._assigned(s.out)}{call}"

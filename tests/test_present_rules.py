@@ -12,8 +12,6 @@ from derive.present import latex as tex
 from derive.present import tree as t
 from derive.present.latex import matrix_latex
 from derive.present.order import _bracket, content, output_first
-from derive.present.page import Entry, Page, Section, free_letters
-from derive.present.sides import Line
 from derive.present.text import matrix_text
 from derive.topics.support.numbers import ZERO, _numbers
 
@@ -84,18 +82,6 @@ def test_the_target_is_subtracted_from_the_output() -> None:
         assert output_first(given - mine) == given - mine
         assert output_first(mine + given) == mine + given
     assert output_first(x - y) == x - y and output_first(-x - target) == -x - target
-
-
-def test_a_page_that_uses_every_letter_still_explains_its_signs() -> None:
-    from string import ascii_letters
-
-    def taken(letters: str) -> Page:
-        entry = Entry(1, "result", "", Line(leaf("x"), "=", t.Times(tuple(map(leaf, letters)))), "", (), "")
-        return Page("letters", "", (Section("result", (entry,)),))
-
-    assert free_letters(taken("xy")) == ["u", "v"]
-    assert free_letters(taken("uvyqfhabcdgij")) == ["k", "e"]
-    assert len(set(free_letters(taken(ascii_letters)))) == 2
 
 
 def test_a_common_sign_stands_in_front() -> None:

@@ -129,11 +129,16 @@ class Emitter:
         return -abs(int(subscript.coeff(index))), -_size(self.extents[index]), index.name
 
     def materialize(self, body: Expr, order: tuple[Symbol, ...], name: str) -> Indexed:
-        """Return the access, over the indices ``order``, to a value that holds an expression."""
+        """Return the access, over the indices ``order``, to a value that holds an expression.
+
+        What is computed runs over the indices with a single value that it reads, too.
+        """
         if isinstance(body, Indexed) and tuple(body.indices) == order and is_plain(body, self.extents):
             return body
         if isinstance(body, Indexed):
             return self.window(body, order, copy=bool(order))  # a number needs no memory
+        read = body.free_symbols.difference(order)
+        order += tuple(i for i, n in self.extents.items() if n == 1 and i in read)
         value = self.temporary(name, order)
         self.out.append(Map(value, order, self.number, self.views(body)))
         return self.read(value, order)

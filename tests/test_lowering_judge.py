@@ -16,7 +16,7 @@ from random_equations import Case, N, drawn_cases
 import codegen.affine
 import codegen.known
 import codegen.targets.numpy.grid
-from codegen.affine import COPIED, IN_PLACE
+from codegen.affine import COPIED, IN_PLACE, Costs
 from codegen.targets.cuda.addresses import count_text
 from derive.index import Equation, Inside, Sum, index, same_up_to_names, tensor
 
@@ -59,7 +59,7 @@ def test_lowered_equations_compute_what_they_say() -> None:
     )  # adjoints
 
 
-n, i, u = index("n"), index("i"), index("u")
+n, i, j, k, u = (index(name) for name in "nijku")
 z, x = tensor("z1", N, 3), tensor("xa", N, 3)
 two = sympy.Integer(2)
 WITHOUT_READS = {  # what sums of them have in common with a subscript is not computed once for both
@@ -72,6 +72,20 @@ WITHOUT_READS = {  # what sums of them have in common with a subscript is not co
 def test_sums_that_read_nothing(name: str) -> None:
     one = judged(Case((WITHOUT_READS[name],), ((),), samples=2, seed=0, pieces=False))
     assert not mismatches(by_numpy(lowered(one, COPIED), one), one)
+
+
+def _unit_index_in_both_factors() -> Equation:
+    """Return a product of which both factors are computed and read the one value of the free k."""
+    one, rows, wide = tensor("xb", N, 1), tensor("xc", N, 1, 7), tensor("z1", N, 3, 4, 1)
+    factor = (one[n, i + 2] + 2 * one[n, u]) * sympy.cos(one[n, k])
+    return Equation(wide[n, i, j, k], Sum(factor * sympy.exp(rows[n, k, 3 * j + 3 * u - 1] / 2), (u, 3)))
+
+
+@pytest.mark.parametrize("costs", [COPIED, IN_PLACE], ids=["copied", "in place"])
+def test_factors_that_read_an_index_with_one_value(costs: Costs) -> None:
+    case = Case((_unit_index_in_both_factors(),), (("xc",),), samples=3, seed=0, pieces=True)
+    one = judged(case)
+    assert not mismatches(by_numpy(lowered(one, costs), one), one)
 
 
 PLANTED: dict[str, tuple[Any, str, Any]] = {

@@ -39,13 +39,11 @@ class Estimate:
     firm: bool = True
 
 
-def estimates(
-    loss: Loss, crossed: Moved | None, noise: float, quick: Loss | None = None, unit: float = 1.0
-) -> Iterator[Estimate]:
+def estimates(loss: Loss, crossed: Moved | None, noise: float, unit: float = 1.0) -> Iterator[Estimate]:
     """Ever more careful estimates of the derivative at 0, none at all where every step crosses a kink.
 
-    `noise` is the noise of one value of the loss, `crossed` is None for smooth networks, `quick` the loss in
-    float64, for a first look where the wide one takes long; every step is multiplied by `unit`.
+    `noise` is the noise of one value of the loss, `crossed` is None for smooth networks; every step is
+    multiplied by `unit`.
     """
 
     def crosses(h: float) -> bool:
@@ -54,16 +52,14 @@ def estimates(
     h = next((unit * h for h in (H, *BELOW) if not crosses(unit * h)), None)
     if h is None:
         return
-    if quick is not None:
-        yield Estimate(float(_central(quick, h)), h, 0.0, firm=False)
-    first = _central(loss, h)
+    first = central(loss, h)
     yield Estimate(float(first), h, noise / h, firm=False)
-    second = _central(loss, h / 2)
+    second = central(loss, h / 2)
     better = _extrapolated(first, second, h, noise)
     yield better
     if abs(first - second) > 16 * noise / h:
         for small in (unit * smaller for smaller in CURVED if unit * smaller < h):
-            yield _extrapolated(_central(loss, small), _central(loss, small / 2), small, noise)
+            yield _extrapolated(central(loss, small), central(loss, small / 2), small, noise)
     if h < unit * H:
         return
     for larger, levels in ABOVE:
@@ -72,7 +68,8 @@ def estimates(
         yield _richardson(loss, unit * larger, levels, noise)
 
 
-def _central(loss: Loss, h: float) -> Any:
+def central(loss: Loss, h: float) -> Any:
+    """The central difference of a loss at 0, with steps of h."""
     return (loss(h) - loss(-h)) / (2 * NUMBER(h))
 
 
@@ -86,7 +83,7 @@ def _richardson(loss: Loss, h: float, levels: int, noise: float) -> Estimate:
     """Richardson's table over h, h/2, h/4 …; its noise includes how far its last two levels differ."""
     row: list[Any] = []
     for level in range(levels):
-        new = [_central(loss, h / 2**level)]
+        new = [central(loss, h / 2**level)]
         for k, old in enumerate(row):
             new.append(new[k] + (new[k] - old) / (4 ** (k + 1) - 1))
         row = new

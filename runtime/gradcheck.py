@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.differences import NUMBER, WIDE, estimates
-from runtime.gradjudge import Along, Tally, along, judge, unit_of
+from runtime.differences import NUMBER, WIDE
+from runtime.gradjudge import Along, Tally, along, coordinates
 from runtime.gradloss import Losses, Reference
 from runtime.gradpoint import INPUT, Point, advance, call_loss, gradients, points, with_batch
 from runtime.gradprecision import Agreement, agreements
@@ -29,7 +30,6 @@ NOTHING = (
 )  # of the largest gradient: a gradient that is 0 by derivation may be so much
 LARGE = 200_000  # parameters from which on differences are first taken in float64: the wide loss takes long
 DOUBTFUL = 3  # points that do not exercise every tensor, after which the best of them will do
-REFUTED = 4  # wrong coordinates after which no more are looked at
 MOST_POINTS = 12  # that are looked at before "not exercised" is the verdict
 DRAWS = 48
 LIVE = 1e-7 if WIDE else 1e-4  # of the loss: a point where gradients exceed this is preferred, above noise
@@ -193,10 +193,10 @@ def _check_point(check: Check, stage: str, point: Point, names: Iterable[str]) -
     program, large = check.program, check.large
     exact = gradients(program, point, NUMBER)
     losses = Losses(program, point, check.reference)
-    noise = losses.noise(check.seed, large)
+    noise = cache(partial(losses.noise, check.seed, large))
     live = _live(check, point)
     others = points(program, check.seed + 1, check.batch, 8)
-    agreed = agreements(program, point, others, check.zero)
+    agreed = agreements(program, point, exact, others, check.zero)
     largest = max(float(np.abs(gradient).max(initial=0)) for gradient in exact.values())
     rows = losses.compared(stage)
     for name, gradient in ((name, exact[name]) for name in names):
@@ -208,26 +208,17 @@ def _check_point(check: Check, stage: str, point: Point, names: Iterable[str]) -
             continue
         direction = along(losses, name, gradient, noise, check.seed, large)
         where = _coordinates(check, name, gradient, live)
-        tally, looked = Tally(), 0
-        for index in map(int, where):
-            if tally.failed == REFUTED:
-                break
-            looked += 1
-            value = float(gradient.flat[index])
-            quick = losses.quick(name, index) if large and value else None
-            line, crossed = losses.along(name, index), losses.crossed(name, index)
-            found = estimates(line, crossed, noise, quick, unit_of(losses, name))
-            tally = judge(tally, value, found, check.tolerance, large)
-        rows.append(_row(row, tally, looked, direction, agreed[name]))
+        tally = coordinates(losses, name, gradient, where, noise, check.tolerance, check.seed, large)
+        rows.append(_row(row, tally, direction, agreed[name]))
     return rows
 
 
-def _row(row: GradientRow, tally: Tally, sampled: int, said: Along, agreed: Agreement) -> GradientRow:
+def _row(row: GradientRow, tally: Tally, said: Along, agreed: Agreement) -> GradientRow:
     wrong = tally.failed or said.wrong or agreed.wrong
-    exercised = tally.certified >= ENOUGH * sampled and tally.certified > 0
+    exercised = tally.certified >= ENOUGH * tally.looked and tally.certified > 0
     return replace(
         row,
-        sampled=sampled,
+        sampled=tally.looked,
         nonzero=tally.certified,
         zero=tally.zero,
         excused=tally.excused,
@@ -308,10 +299,10 @@ def _with_point(
     """The rows with what another point says: in every float type, and of some tensors along a direction."""
     exact = gradients(check.program, point, NUMBER)
     losses = Losses(check.program, point, check.reference)
-    noise = losses.noise(check.seed, True)
+    noise = cache(partial(losses.noise, check.seed, True))
     drawn = points(check.program, check.seed + 2, check.batch, 8)
     others = (with_batch(check.program, other, len(point.x)) for other in drawn)
-    agreed = agreements(check.program, point, others, check.zero)
+    agreed = agreements(check.program, point, exact, others, check.zero)
     compared = {row.tensor: row for row in losses.compared(point.what)}
     found = []
     for row in rows:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
-from runtime.differences import Estimate, estimates
+from runtime.differences import Estimate, H, central, estimates
 from runtime.gradloss import Losses
-from runtime.gradpoint import INPUT
 from runtime.program import Array
 
 ALONG = 1e-7  # tolerated along a direction, as a share of the gradient's length
-EARLY = 1e-9  # an error this small ends the ladder of steps
+REFUTED = 4  # wrong coordinates after which no more are looked at
+EARLY = 1e-9  # an error this small ends the ladder of steps, of a large network one well within tolerance
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,13 @@ class Tally:
     excused: int = 0  # below the noise
     kinks: int = 0
     worst: float = 0.0
+
+    @property
+    def looked(self) -> int:
+        return self.certified + self.failed + self.zero + self.excused + self.kinks
+
+    def certify(self, error: float) -> Tally:
+        return replace(self, certified=self.certified + 1, worst=max(self.worst, error))
 
 
 @dataclass(frozen=True)
@@ -43,12 +51,38 @@ class Along:
 
 def unit_of(losses: Losses, name: str) -> float:
     """The size of a tensor's values where they are large: a step must be seen beside them."""
-    values = losses.point.x if name == INPUT else losses.point.parameters[name]
+    values = losses.values(name)
     return max(1.0, float(np.sqrt(np.mean(np.square(values)))) / 10) if values.size else 1.0
 
 
+def glance(losses: Losses, name: str, direction: Array | int, unit: float) -> float:
+    """A derivative by the program in float64, whatever kinks are on the way: it can certify, never refute."""
+    return float(central(losses.quick(name, direction), unit * H))
+
+
+def still(losses: Losses, name: str, places: Array, noise: float, seed: int) -> bool:
+    """Whether the loss stays as it is, but for noise, when some values of a tensor move, by other amounts.
+
+    Then the derivative in each of them is 0; where a kink is on the way, this says nothing of them.
+    """
+    rng = np.random.default_rng([seed, *name.encode()])
+    direction = np.zeros(losses.values(name).shape)
+    direction.flat[places] = rng.choice((-1.0, 1.0), places.size) * rng.uniform(1, 2, places.size)
+    h = unit_of(losses, name) * H
+    crossed = losses.crossed(name, direction)
+    if crossed is not None and (crossed(h) or crossed(-h)):
+        return False
+    return bool(abs(central(losses.along(name, direction), h)) <= noise / h)
+
+
 def along(
-    losses: Losses, name: str, gradient: Array, noise: float, seed: int, large: bool, least: float = 0.0
+    losses: Losses,
+    name: str,
+    gradient: Array,
+    noise: Callable[[], float],
+    seed: int,
+    large: bool,
+    least: float = 0.0,
 ) -> Along:
     """A derivative along a direction that moves all coordinates, by other amounts: no wrong one can hide.
 
@@ -59,11 +93,12 @@ def along(
     length = max(float(np.linalg.norm(gradient.astype(np.float64))), least)
     value = float(np.sum(gradient * direction.astype(gradient.dtype)))
     unit = unit_of(losses, name) / sqrt(max(gradient.size, 1))
-    quick = losses.quick(name, direction) if large else None
     best, refuted = np.inf, False
-    for estimate in estimates(
-        losses.along(name, direction), losses.crossed(name, direction), noise, quick, unit
-    ):
+    if large:
+        gap = abs(value - glance(losses, name, direction, unit))
+        if gap <= ALONG * length:
+            return Along(gap / length if length else gap)
+    for estimate in estimates(losses.along(name, direction), losses.crossed(name, direction), noise(), unit):
         gap = abs(value - estimate.value)
         if not np.isfinite(gap):
             return Along(np.inf, True)
@@ -77,30 +112,63 @@ def along(
     return Along(share, True) if refuted else Along()
 
 
-def judge(tally: Tally, analytic: float, found: Iterable[Estimate], tolerance: float, large: bool) -> Tally:
-    """The tally with one more coordinate; for a large network an error well within tolerance is enough."""
+def coordinates(
+    losses: Losses,
+    name: str,
+    gradient: Array,
+    where: NDArray[np.int64],
+    noise: Callable[[], float],
+    tolerance: float,
+    seed: int,
+    large: bool,
+) -> Tally:
+    """What becomes of some coordinates: those where the gradient is 0 together, the others one by one."""
+    tally, unit = Tally(), unit_of(losses, name)
     early = tolerance / 4 if large else EARLY
-    error, refuted, zero, tried = np.inf, False, False, False
+    zero = where[gradient.flat[where] == 0]
+    if zero.size and still(losses, name, zero, noise(), seed):
+        tally, where = replace(tally, zero=zero.size), np.setdiff1d(where, zero)
+    for index in map(int, where):
+        value = float(gradient.flat[index])
+        if large and value:
+            error = relative_error(value, glance(losses, name, index, unit))
+            if error <= early:
+                tally = tally.certify(error)
+                continue
+        found = estimates(losses.along(name, index), losses.crossed(name, index), noise(), unit)
+        tally = judge(tally, value, found, tolerance, early)
+        if tally.failed == REFUTED:
+            break
+    return tally
+
+
+def judge(
+    tally: Tally, analytic: float, found: Iterable[Estimate], tolerance: float, early: float = EARLY
+) -> Tally:
+    """The tally with one more coordinate; an error of at most `early` is enough."""
+    error, refuted, tried = np.inf, False, False
     for estimate in found:
         tried = True
         gap = abs(analytic - estimate.value)
-        size = abs(analytic) + abs(estimate.value)
         if not np.isfinite(gap):
             refuted = True
             break
         if analytic == 0 and gap <= estimate.noise:
-            zero = True
-            break
-        error = min(error, gap / size if size else 0.0)
+            return replace(tally, zero=tally.zero + 1)
+        error = min(error, relative_error(analytic, estimate.value))
         refuted = refuted or (estimate.firm and gap > estimate.noise)
         if error <= early:
             break
     if not tried:
         return replace(tally, kinks=tally.kinks + 1)
-    if zero:
-        return replace(tally, zero=tally.zero + 1)
     if error <= tolerance:
-        return replace(tally, certified=tally.certified + 1, worst=max(tally.worst, error))
+        return tally.certify(error)
     if not refuted:
         return replace(tally, excused=tally.excused + 1)
     return replace(tally, failed=tally.failed + 1, worst=max(tally.worst, error))
+
+
+def relative_error(analytic: float, difference: float) -> float:
+    """The symmetric relative error |a − n| / (|a| + |n|); 0 where both are 0."""
+    size = abs(analytic) + abs(difference)
+    return abs(analytic - difference) / size if size else 0.0

@@ -73,6 +73,10 @@ class Losses:
         draw: Callable[..., Array] = self.program.module.draw  # type: ignore[attr-defined]
         return draw(self.point.seed, number, probability, out=np.empty(shape, bool))
 
+    def values(self, name: str) -> Array:
+        """The values of a tensor at the point, in float64."""
+        return _values(self.point, name)
+
     def along(self, name: str, direction: Array | int) -> Callable[[float], Any]:
         """The loss as a function of how far one tensor is moved along a direction, or a flat index."""
         if self.by == INTERPRETER and self.equations is not None:
@@ -145,10 +149,14 @@ class Losses:
         return loss_noise(along, (1e-11,)) if large else loss_noise(along)
 
 
+def _values(point: Point, name: str) -> Array:
+    return point.x if name == INPUT else point.parameters[name]
+
+
 def _line(
     point: Point, name: str, direction: Array | int, value: Callable[[], Any]
 ) -> Callable[[float], Any]:
-    array = point.x if name == INPUT else point.parameters[name]
+    array = _values(point, name)
     place: Any = ... if isinstance(direction, np.ndarray) else np.unravel_index(direction, array.shape)
     step = direction if isinstance(direction, np.ndarray) else 1
     centre = np.array(array[place])

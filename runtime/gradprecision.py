@@ -14,7 +14,7 @@ from itertools import islice
 
 import numpy as np
 
-from runtime.differences import NUMBER, WIDE
+from runtime.differences import NUMBER
 from runtime.gradpoint import Point, branches, call_loss, gradients
 from runtime.program import Array, Program
 
@@ -72,29 +72,33 @@ class Held:
 
 
 def agreements(
-    program: Program, point: Point, others: Iterable[Point], zero: frozenset[str] = frozenset()
+    program: Program,
+    point: Point,
+    exact: dict[str, Array],
+    others: Iterable[Point],
+    zero: frozenset[str] = frozenset(),
 ) -> dict[str, Agreement]:
     """The agreement of every tensor, at the point; at others too for one that disagrees or rounds coarsely.
 
+    `exact` are the gradients at the point in the widest floats.
     A wrong gradient is wrong at every point, while rounding spoils some of them, saturated ones above all.
     """
-    found = _at(program, point, zero)
+    found = _at(program, point, exact, zero)
     for another in islice(others, TRIES):
         doubtful = [name for name, held in found.items() if held.doubtful]
         if not doubtful:
             break
-        again = _at(program, another, zero)
+        again = _at(program, another, gradients(program, another, NUMBER), zero)
         for name in doubtful:
             if again[name].replaces(found[name]):
                 found[name] = again[name]
     return {name: held.agreement for name, held in found.items()}
 
 
-def _at(program: Program, point: Point, zero: frozenset[str]) -> dict[str, Held]:
+def _at(program: Program, point: Point, wide: dict[str, Array], zero: frozenset[str]) -> dict[str, Held]:
     single = point.cast(np.float32)
     narrow = gradients(program, point, np.float32)
     double = gradients(program, point, np.float64)
-    wide = gradients(program, point, NUMBER) if WIDE else double
     same = np.array_equal(branches(program, single), branches(program, point))
     largest = max(_size(value) for value in wide.values())
     within = max(largest, abs(float(call_loss(program, point)))) < OUT_OF_RANGE

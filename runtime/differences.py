@@ -55,11 +55,10 @@ def estimates(loss: Loss, crossed: Moved | None, noise: float, unit: float = 1.0
     first = central(loss, h)
     yield Estimate(float(first), h, noise / h, firm=False)
     second = central(loss, h / 2)
-    better = _extrapolated(first, second, h, noise)
-    yield better
+    yield _estimate(first, second, h, noise)
     if abs(first - second) > 16 * noise / h:
         for small in (unit * smaller for smaller in CURVED if unit * smaller < h):
-            yield _extrapolated(central(loss, small), central(loss, small / 2), small, noise)
+            yield _estimate(central(loss, small), central(loss, small / 2), small, noise)
     if h < unit * H:
         return
     for larger, levels in ABOVE:
@@ -73,9 +72,13 @@ def central(loss: Loss, h: float) -> Any:
     return (loss(h) - loss(-h)) / (2 * NUMBER(h))
 
 
-def _extrapolated(first: Any, second: Any, h: float, noise: float) -> Estimate:
-    """The estimate from the differences at h and h/2."""
-    better = (4 * second - first) / 3
+def extrapolated(first: Any, second: Any) -> Any:
+    """The derivative from the central differences at h and h/2."""
+    return (4 * second - first) / 3
+
+
+def _estimate(first: Any, second: Any, h: float, noise: float) -> Estimate:
+    better = extrapolated(first, second)
     return Estimate(float(better), h, 4 * noise / h + float(abs(better - second)))
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.differences import Estimate, H, central, estimates
+from runtime.differences import Estimate, H, central, estimates, extrapolated
 from runtime.gradloss import Losses
 from runtime.program import Array
 
 ALONG = 1e-7  # tolerated along a direction, as a share of the gradient's length
+LONG = 64  # times as long as others are the steps of a second glance
 REFUTED = 4  # wrong coordinates after which no more are looked at
 EARLY = 1e-9  # an error this small ends the ladder of steps, of a large network one well within tolerance
 
@@ -55,9 +56,14 @@ def unit_of(losses: Losses, name: str) -> float:
     return max(1.0, float(np.sqrt(np.mean(np.square(values)))) / 10) if values.size else 1.0
 
 
-def glance(losses: Losses, name: str, direction: Array | int, unit: float) -> float:
-    """A derivative by the program in float64, whatever kinks are on the way: it can certify, never refute."""
-    return float(central(losses.quick(name, direction), unit * H))
+def glances(losses: Losses, name: str, direction: Array | int, unit: float) -> Iterator[float]:
+    """A derivative by the program in float64, whatever kinks are on the way: it can certify, never refute.
+
+    The second takes steps so much longer that it shows gradients which the first leaves in noise.
+    """
+    loss, long = losses.quick(name, direction), LONG * unit * H
+    yield float(central(loss, unit * H))
+    yield float(extrapolated(central(loss, long), central(loss, long / 2)))
 
 
 def still(losses: Losses, name: str, places: Array, noise: float, seed: int) -> bool:
@@ -94,8 +100,8 @@ def along(
     value = float(np.sum(gradient * direction.astype(gradient.dtype)))
     unit = unit_of(losses, name) / sqrt(max(gradient.size, 1))
     best, refuted = np.inf, False
-    if large:
-        gap = abs(value - glance(losses, name, direction, unit))
+    for quick in glances(losses, name, direction, unit) if large else ():
+        gap = abs(value - quick)
         if gap <= ALONG * length:
             return Along(gap / length if length else gap)
     for estimate in estimates(losses.along(name, direction), losses.crossed(name, direction), noise(), unit):
@@ -130,11 +136,11 @@ def coordinates(
         tally, where = replace(tally, zero=zero.size), np.setdiff1d(where, zero)
     for index in map(int, where):
         value = float(gradient.flat[index])
-        if large and value:
-            error = relative_error(value, glance(losses, name, index, unit))
-            if error <= early:
-                tally = tally.certify(error)
-                continue
+        quick = glances(losses, name, index, unit) if large and value else ()
+        error = next((e for e in (relative_error(value, g) for g in quick) if e <= early), None)
+        if error is not None:
+            tally = tally.certify(error)
+            continue
         found = estimates(losses.along(name, index), losses.crossed(name, index), noise(), unit)
         tally = judge(tally, value, found, tolerance, early)
         if tally.failed == REFUTED:

@@ -80,14 +80,15 @@ def _takes_seed(function: Any) -> bool:
 def points(program: Program, seed: int, batch: int, draws: int) -> Iterator[Point]:
     """Points to try, in order: the program's own initialisation first, then others at random.
 
-    Of four draws one moves the starting parameters, one shrinks them, and two draw parameters of their own,
-    whatever the spec starts with, of ever other sizes: somewhere functions are neither saturated nor lost in
-    noise.  Every four draws the batch doubles: more samples, and more masks, exercise what few do not reach.
+    Of five draws one moves the starting parameters, one shrinks them, and three draw parameters of their own,
+    whatever the spec starts with: two of ever other sizes, somewhere functions are neither saturated nor lost
+    in noise, and one of positive numbers alone, by which no unit is cut off at 0 however deep it lies.  Every
+    five draws the batch doubles: more samples, and more masks, exercise what few do not reach.
     """
     for draw in range(draws):
         rng = np.random.default_rng([seed, draw])
         parameters = program.module.init_parameters(seed + draw, np.float64)
-        turn, manner = divmod(draw, 4)
+        turn, manner = divmod(draw, 5)
         scale, how = 1.0, ""
         for name, shape in program.module.PARAMETERS.items() if draw else ():
             moved = parameters[name]
@@ -98,15 +99,20 @@ def points(program: Program, seed: int, batch: int, draws: int) -> Iterator[Poin
                 scale, how = (1.0, 0.3)[turn % 2], f", moved by 0.1, inputs {(1.0, 0.3)[turn % 2]:g}"
                 moved = moved + rng.normal(0.0, 0.1, shape)
             else:
-                gain = GAINS[(2 * turn + manner - 2) % len(GAINS)]
-                how = f", normal times {gain:g}"
                 fan_in = prod(shape[1:]) if len(shape) > 1 else 10
-                spread = gain if len(shape) > 1 else min(gain, 1.0)
-                moved = 0 * moved + rng.normal(0.0, spread, shape) / sqrt(fan_in)
+                if manner == 4:
+                    how, spread = ", positive, inputs too", 1 / fan_in
+                else:
+                    gain = GAINS[(2 * turn + manner - 2) % len(GAINS)]
+                    how = f", normal times {gain:g}"
+                    spread = (gain if len(shape) > 1 else min(gain, 1.0)) / sqrt(fan_in)
+                moved = 0 * moved + rng.normal(0.0, spread, shape)
+                moved = np.abs(moved) if manner == 4 else moved
             parameters[name] = moved
         count = max(batch, min(batch * 2**turn, LARGEST_BATCH))
         how += f", batch {count}" if count > batch else ""
         x = scale * rng.standard_normal((count, *program.input_shape))
+        x = np.abs(x) if manner == 4 else x
         t = targets(program, rng, count, draw)
         yield Point(
             parameters, x, t, f"draw {draw + 1} (parameters of seed {seed + draw}{how})", seed + draw + 1

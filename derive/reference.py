@@ -62,6 +62,11 @@ class NetworkReference:
         mask = self._reached[name]
         return np.repeat(mask, batch, axis=0) if name == INPUT else mask
 
+    def terms(self, written: bool) -> set[str]:
+        """Return the tensors that the loss is written in."""
+        entries = self.derivation.role("loss")
+        return {name for entry in entries for name in (entry.equation if written else entry.computed).reads()}
+
     def form(self, mode: str, written: bool, real: Any) -> Equations:
         """Return the equations of a mode, training or evaluation: as written, or as programs compute them."""
         key = mode, written, real
@@ -84,7 +89,8 @@ class NetworkReference:
 class PointReference:
     """The values of a network's equations at a point, whose tensors may then be changed in place.
 
-    ``loss`` is that in training, ``output`` that in evaluation; their doubts bound their rounding.
+    ``loss`` is that in training, ``output`` that in evaluation; their doubts bound their rounding.  ``size``
+    is the largest number that the loss is made of: where these cancel, it rounds as they do.
     """
 
     def __init__(
@@ -100,6 +106,8 @@ class PointReference:
             self.loss_doubt = ROUNDING * float(abs(self.loss - narrow))
             if self.loss_doubt <= RESOLVED * abs(self.loss):
                 break
+        terms = (self._values[name] for name in reference.terms(written))
+        self.size = max(float(np.abs(term).max(initial=0)) for term in terms)
         for written in (True, False):
             self.output = reference.form("evaluation", written, real).values(given)[output]
             narrow = reference.form("evaluation", written, np.float64).values(given)[output]

@@ -94,11 +94,14 @@ def _richardson(loss: Loss, h: float, levels: int, noise: float) -> Estimate:
     return Estimate(float(row[-1]), h, 2 * noise / smallest + float(abs(row[-1] - row[-2])))
 
 
-def loss_noise(along: Callable[[float], Any], steps: tuple[float, ...] = (1e-9, 1e-11)) -> float:
+def loss_noise(
+    along: Callable[[float], Any], steps: tuple[float, ...] = (1e-9, 1e-11), size: float = 0.0
+) -> float:
     """The noise of one value of a loss that is smooth along a line, from its fourth differences.
 
     Fourth differences over so short a way are all rounding: what a program computes to float64 only (erf,
-    say) shows here, whatever type it returns.  Never less than four units in the last place of the loss.
+    say) shows here, whatever type it returns.  Never less than four units in the last place of the loss, or
+    of a `size`: numbers so large may cancel to a loss that is 0, and always the same, at every step.
     """
     centre = along(0.0)
     found = []
@@ -107,4 +110,4 @@ def loss_noise(along: Callable[[float], Any], steps: tuple[float, ...] = (1e-9, 
         fourth = np.abs(np.diff(values, 4)) / NUMBER(sqrt(70.0))
         found.append(float(fourth.max()))
     unit = float(np.finfo(centre.dtype if isinstance(centre, np.floating) else np.float64).eps)
-    return 4 * max(min(found), unit * float(abs(centre)))
+    return 4 * max(min(found), unit * max(float(abs(centre)), size))

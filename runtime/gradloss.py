@@ -20,10 +20,11 @@ EXACT = 1e-12 if WIDE else 1e-9  # the program's loss and output against the equ
 
 
 class Evaluated(Protocol):
-    """The equations at a point.  `doubt` bounds the rounding of `value`, of the loss or of the output."""
+    """The equations at a point.  A `doubt` bounds the rounding, of the loss or of the output."""
 
     loss: Any
     loss_doubt: float
+    size: float  # of the largest number that the loss is made of
     output: Array  # in evaluation
     output_doubt: Array
 
@@ -146,7 +147,8 @@ class Losses:
                 for name, values in centre.items():
                     self.exact.parameters[name][...] = values
 
-        return loss_noise(along, (1e-11,)) if large else loss_noise(along)
+        size = self.equations.size if self.equations is not None else 0.0
+        return loss_noise(along, (1e-11,), size) if large else loss_noise(along, size=size)
 
 
 def _values(point: Point, name: str) -> Array:

@@ -17,6 +17,7 @@ from runtime.program import Array, Parameters, Program
 INPUT = "x"
 LARGEST_BATCH = 256  # that a search for a point which exercises every tensor comes to
 GAINS = (1.0, 3.0, 0.1, 30.0, 1e-3, 100.0, 1e-6, 10.0, 1e-9)  # of parameters drawn at random
+SHRUNK, MOVED, NORMAL, OTHER, POSITIVE = MANNERS = range(5)  # of draws
 DIVERGED = 1e6  # times the loss at the start
 
 
@@ -88,35 +89,48 @@ def points(program: Program, seed: int, batch: int, draws: int) -> Iterator[Poin
     for draw in range(draws):
         rng = np.random.default_rng([seed, draw])
         parameters = program.module.init_parameters(seed + draw, np.float64)
-        turn, manner = divmod(draw, 5)
+        turn, manner = divmod(draw, len(MANNERS))
         scale, how = 1.0, ""
-        for name, shape in program.module.PARAMETERS.items() if draw else ():
-            moved = parameters[name]
-            if manner == 0:
-                scale, how = 0.3, ", shrunk, inputs 0.3"
-                moved = 0.1 * moved + rng.normal(0.0, 0.1, shape)
-            elif manner == 1:
-                scale, how = (1.0, 0.3)[turn % 2], f", moved by 0.1, inputs {(1.0, 0.3)[turn % 2]:g}"
-                moved = moved + rng.normal(0.0, 0.1, shape)
-            else:
-                fan_in = prod(shape[1:]) if len(shape) > 1 else 10
-                if manner == 4:
-                    how, spread = ", positive, inputs too", 1 / fan_in
-                else:
-                    gain = GAINS[(2 * turn + manner - 2) % len(GAINS)]
-                    how = f", normal times {gain:g}"
-                    spread = (gain if len(shape) > 1 else min(gain, 1.0)) / sqrt(fan_in)
-                moved = 0 * moved + rng.normal(0.0, spread, shape)
-                moved = np.abs(moved) if manner == 4 else moved
-            parameters[name] = moved
+        if draw:
+            scale, how = _scale(turn, manner)
+            for name in program.module.PARAMETERS:
+                parameters[name] = _drawn(rng, parameters[name], turn, manner)
         count = max(batch, min(batch * 2**turn, LARGEST_BATCH))
         how += f", batch {count}" if count > batch else ""
         x = scale * rng.standard_normal((count, *program.input_shape))
-        x = np.abs(x) if manner == 4 else x
+        x = np.abs(x) if manner == POSITIVE else x
         t = targets(program, rng, count, draw)
         yield Point(
             parameters, x, t, f"draw {draw + 1} (parameters of seed {seed + draw}{how})", seed + draw + 1
         ).rounded()
+
+
+def _scale(turn: int, manner: int) -> tuple[float, str]:
+    """How large the inputs of a draw are, and what is said of it."""
+    if manner == SHRUNK:
+        return 0.3, ", shrunk, inputs 0.3"
+    if manner == MOVED:
+        scale = (1.0, 0.3)[turn % 2]
+        return scale, f", moved by 0.1, inputs {scale:g}"
+    return 1.0, ", positive" if manner == POSITIVE else f", normal times {_gain(turn, manner):g}"
+
+
+def _gain(turn: int, manner: int) -> float:
+    return GAINS[(2 * turn + manner - NORMAL) % len(GAINS)]
+
+
+def _drawn(rng: np.random.Generator, start: Array, turn: int, manner: int) -> Array:
+    """A parameter of a draw, from the one that training would start with."""
+    shape = start.shape
+    if manner == SHRUNK:
+        return 0.1 * start + rng.normal(0.0, 0.1, shape)
+    if manner == MOVED:
+        return start + rng.normal(0.0, 0.1, shape)
+    fan_in = prod(shape[1:]) if len(shape) > 1 else 10
+    if manner == POSITIVE:
+        return np.abs(rng.normal(0.0, 1 / fan_in, shape))
+    gain = _gain(turn, manner)
+    return rng.normal(0.0, gain if len(shape) > 1 else min(gain, 1.0), shape) / sqrt(fan_in)
 
 
 def with_batch(program: Program, point: Point, batch: int) -> Point:

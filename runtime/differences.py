@@ -19,6 +19,7 @@ H = 1e-5
 BELOW = (1e-7, 1e-9, 1e-11)  # where ±1e-5 crosses a kink
 CURVED = (1e-7, 1e-9, 1e-11, 1e-13)  # where the difference changes with h
 ABOVE = ((1e-3, 3), (1e-2, 5))  # step and levels, where 1e-5 gives noise
+UNRESOLVED = 0.1  # of a difference: where it changes by more as h is halved, longer steps say nothing
 WIDE = bool(np.finfo(np.longdouble).eps < 1e-18)
 NUMBER: type[np.floating[Any]] = np.longdouble if WIDE else np.float64
 
@@ -59,7 +60,8 @@ def estimates(loss: Loss, crossed: Moved | None, noise: float, unit: float = 1.0
     if abs(first - second) > 16 * noise / h:
         for small in (unit * smaller for smaller in CURVED if unit * smaller < h):
             yield _estimate(central(loss, small), central(loss, small / 2), small, noise)
-    if h < unit * H:
+    unresolved = abs(first - second) > max(16 * noise / h, UNRESOLVED * abs(second))
+    if h < unit * H or unresolved:
         return
     for larger, levels in ABOVE:
         if crosses(unit * larger):

@@ -14,6 +14,7 @@ from runtime.gradloss import Losses
 from runtime.program import Array
 
 ALONG = 1e-7  # tolerated along a direction, as a share of the gradient's length
+SURE = 4  # times the noise of the sharpest estimate: a value so far from it is wrong
 LONG = 64  # times as long as others are the steps of a second glance
 REFUTED = 4  # wrong coordinates after which no more are looked at
 EARLY = 1e-9  # an error this small ends the ladder of steps, of a large network one well within tolerance
@@ -99,7 +100,7 @@ def along(
     length = max(float(np.linalg.norm(gradient.astype(np.float64))), least)
     value = float(np.sum(gradient * direction.astype(gradient.dtype)))
     unit = unit_of(losses, name) / sqrt(max(gradient.size, 1))
-    best, refuted = np.inf, False
+    best, sharp = np.inf, None
     for quick in glances(losses, name, direction, unit) if large else ():
         gap = abs(value - quick)
         if gap <= ALONG * length:
@@ -111,11 +112,11 @@ def along(
         best = min(best, gap)
         if gap <= (ALONG if large else EARLY) * length:
             break
-        refuted = refuted or (estimate.firm and gap > estimate.noise)
+        sharp = sharper(sharp, estimate)
     share = best / length if length else best
     if best <= ALONG * length:
         return Along(share)
-    return Along(share, True) if refuted else Along()
+    return Along(share, True) if refutes(sharp, value) else Along()
 
 
 def coordinates(
@@ -152,26 +153,37 @@ def judge(
     tally: Tally, analytic: float, found: Iterable[Estimate], tolerance: float, early: float = EARLY
 ) -> Tally:
     """The tally with one more coordinate; an error of at most `early` is enough."""
-    error, refuted, tried = np.inf, False, False
+    error, sharp, tried = np.inf, None, False
     for estimate in found:
         tried = True
         gap = abs(analytic - estimate.value)
         if not np.isfinite(gap):
-            refuted = True
-            break
+            return replace(tally, failed=tally.failed + 1, worst=np.inf)
         if analytic == 0 and gap <= estimate.noise:
             return replace(tally, zero=tally.zero + 1)
         error = min(error, relative_error(analytic, estimate.value))
-        refuted = refuted or (estimate.firm and gap > estimate.noise)
+        sharp = sharper(sharp, estimate)
         if error <= early:
             break
     if not tried:
         return replace(tally, kinks=tally.kinks + 1)
     if error <= tolerance:
         return tally.certify(error)
-    if not refuted:
+    if not refutes(sharp, analytic):
         return replace(tally, excused=tally.excused + 1)
     return replace(tally, failed=tally.failed + 1, worst=max(tally.worst, error))
+
+
+def sharper(before: Estimate | None, estimate: Estimate) -> Estimate | None:
+    """The firm estimate of least noise."""
+    if not estimate.firm or (before is not None and before.noise <= estimate.noise):
+        return before
+    return estimate
+
+
+def refutes(sharp: Estimate | None, value: float) -> bool:
+    """Whether the sharpest estimate is well beyond its noise from a value."""
+    return sharp is not None and abs(value - sharp.value) > SURE * sharp.noise
 
 
 def relative_error(analytic: float, difference: float) -> float:

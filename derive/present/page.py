@@ -292,7 +292,7 @@ def explanations(page: Page) -> list[Line]:
 def free_letters(page: Page) -> list[str]:
     """Return two letters that nothing of a page is called by."""
     taken = {mark for node in nodes(page) for mark in _letters(node)}
-    return [letter for letter in "uvyqfhabcdgijk" if letter not in taken][:2]
+    return [letter for letter in "uvyqfhabcdgijkrswzlmnop" if letter not in taken][:2]
 
 
 def _letters(node: Node) -> Iterator[str]:

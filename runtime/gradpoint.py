@@ -143,7 +143,7 @@ def with_batch(program: Program, point: Point, batch: int) -> Point:
 
 
 def advance(program: Program, others: Iterator[Point], first: Point | None, steps: int) -> Iterator[Point]:
-    """`first` after some steps of training; then the same with fresh inputs; then `others` after steps."""
+    """`first` after some steps of training; then the same with fresh inputs; then `others` after steps of both kinds."""
     if first is not None:
         moved = _trained(program, first, steps)
         yield moved
@@ -151,8 +151,9 @@ def advance(program: Program, others: Iterator[Point], first: Point | None, step
             again = replace(moved, seed=moved.seed + 100 * (fresh + 1))
             found = with_batch(program, again, len(moved.x))
             yield replace(found, what=f"{moved.what}, fresh inputs {fresh + 1}")
-    for number, point in enumerate(others):
-        yield _downhill(program, point, steps) if number % 2 else _trained(program, point, steps)
+    for point in others:
+        yield _trained(program, point, steps)
+        yield _downhill(program, point, steps)
 
 
 def _trained(program: Program, point: Point, steps: int) -> Point:

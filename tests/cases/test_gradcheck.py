@@ -343,3 +343,29 @@ def test_random_errors_are_caught() -> None:
     for plant in plants(network, 9, reference.zero)[::3]:
         found = check_gradients(planted(network.program, plant), reference=reference)
         assert not found.passed, plant
+
+
+# ---- Kinds of right networks that are hard to check --------------------------------------------------
+
+
+def test_a_saturated_loss_that_rounds_to_0_refutes_nothing() -> None:
+    """With a learning rate of 10 every sample is certain after five steps: the loss is exactly 0."""
+    sizes = 'init = "normal(0, 1e-3)"\nactivation = "f"'
+    tail = '[optimizer]\ntype = "momentum"\nlearning_rate = 10.0\n' + FORMULA.format("1e-6*x")
+    layers = (dense(8, sizes), dense(8, 'activation = "relu"'), dense(2), SOFTMAX)
+    found = report(spec_text([9], *layers, loss="cross_entropy", tail=tail))
+    assert found.passed, found.to_text()
+
+
+def test_what_turns_faster_than_every_step_is_not_refuted_by_longer_ones() -> None:
+    """sin(1000 sin(30 z)) after steps of a learning rate of 10."""
+    found = checked(awkward(1161))
+    assert found.passed, found.to_text()
+
+
+def test_a_page_of_many_letters_explains_its_signs() -> None:
+    """Convolution, batch norm, a loss with a power: letters enough are left for u and v."""
+    convolution = 'type = "conv2d"\nfilters = 4\nkernel = 2\nstride = 2\ngroups = 2'
+    layers = (convolution, NORM, 'type = "softplus"', dense(12, 'activation = "tanh"'), dense(4))
+    tail = 'l2 = 1e-4\n[optimizer]\ntype = "adam"\n[losses.quartic]\nformula = "(y - t)**4"\n'
+    assert "equations" in "".join(one(spec_text([9, 8, 2], *layers, loss="quartic", tail=tail)).code)

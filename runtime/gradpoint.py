@@ -143,7 +143,7 @@ def with_batch(program: Program, point: Point, batch: int) -> Point:
 
 
 def advance(program: Program, others: Iterator[Point], first: Point | None, steps: int) -> Iterator[Point]:
-    """`first` after some steps of training; then the same with fresh inputs; then `others` after steps of both kinds."""
+    """`first` after some steps of training, then with fresh inputs; then `others`, trained and downhill."""
     if first is not None:
         moved = _trained(program, first, steps)
         yield moved

@@ -2,7 +2,8 @@
 
 Differences certify the widest gradient alone; every value of the others is held against it here.  Rounding
 may excuse an error, up to a limit that no error can move: it is measured in the widest floats, on parameters
-and inputs moved by as much as float32 rounds them.
+and inputs moved by as much as float32 rounds them.  What terms that cancel leave does not show so, since they
+move together; float32 rounds as float64 does, but for the unit, where float64 is right.
 """
 
 from __future__ import annotations
@@ -117,7 +118,10 @@ def _at(program: Program, point: Point, wide: dict[str, Array], zero: frozenset[
         if not all((error <= limits[kind]).all() for kind, error in errors.items()):
             moved = moved or _moved(program, point, wide)
             coarse = SAFETY * moved[name]
-            limits = {"float64": limits["float64"] + RATIO * coarse, "float32": limits["float32"] + coarse}
+            limits["float64"] = limits["float64"] + RATIO * coarse
+            if (errors["float64"] <= limits["float64"]).all():
+                coarse = max(coarse, SAFETY * _size(errors["float64"]) / RATIO)
+            limits["float32"] = limits["float32"] + coarse
             loose = coarse > LOOSE * size
             if coarse > COARSE * size:
                 errors.pop("float32", None)

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -86,3 +86,13 @@ def katex() -> Callable[[Iterable[str]], list[str]]:
         return [f"{string!r}: {answer}" for string, answer in zip(asked, answers, strict=True) if answer]
 
     return objections
+
+
+@pytest.fixture
+def nothing_chosen() -> Iterator[None]:
+    """No form of an equation is known from before, and none is afterwards."""
+    from codegen.affine import plain_forms
+
+    plain_forms.cache_clear()
+    yield
+    plain_forms.cache_clear()

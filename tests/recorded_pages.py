@@ -23,7 +23,7 @@ from derive.topics.model import Topic
 PAGES = Path(__file__).parent / "pages"
 PRINTED = [*NETWORKS, *sorted((Path(__file__).parent / "cases").glob("page_*.toml"))]
 LECTURES = Reader(notation="lectures", batch="rows")
-SMALL = ("xor_backprop", "page_bn_net", "page_own_formulas")  # with a step of training in numbers
+SMALL = ("xor_backprop", "page_bn_net")  # with a step of training in numbers
 GIVEN = {
     "backprop-chain": ("x=1", "t=0"),
     "batch-norm": ("x=1,2,4", "dy=0.5,-1,2"),

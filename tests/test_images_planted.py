@@ -410,6 +410,7 @@ def one_late(solved: Any) -> Any:
     return solved and (solved[0] + 1, *solved[1:])
 
 
+@pytest.mark.usefixtures("nothing_chosen")
 @pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip.what)
 def test_a_slip_in_lowering_is_caught(
     torch: ModuleType, slip: Slip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

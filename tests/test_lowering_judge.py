@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -104,14 +103,6 @@ PLANTED: dict[str, tuple[Any, str, Any]] = {
         ),
     ),
 }
-
-
-@pytest.fixture
-def nothing_chosen() -> Iterator[None]:
-    """No form of an equation is known from before, and none is afterwards."""
-    codegen.affine.plain_forms.cache_clear()
-    yield
-    codegen.affine.plain_forms.cache_clear()
 
 
 @pytest.mark.usefixtures("nothing_chosen")

@@ -180,7 +180,11 @@ class EquationLowering(Products):
         """Compute once what a reduction's body and the expression around it share (softmax's exp)."""
         for reduction in reductions(right):
             computed = reduction.body.has(Indexed) and not isinstance(reduction.body, Indexed)
-            if not computed or len(reduction.bound) != 1:
+            if (
+                not computed
+                or len(reduction.bound) != 1
+                or reduction.bound[0] not in reduction.body.free_symbols
+            ):
                 continue
             outside = right.xreplace({reduction: sympy.Dummy("r")})
             (bound,) = reduction.bound

@@ -87,6 +87,13 @@ def test_factors_that_read_an_index_with_one_value(costs: Costs) -> None:
     assert not mismatches(by_numpy(lowered(one, costs), one), one)
 
 
+def test_a_sum_of_equal_terms_is_not_shared_as_one_over_an_axis() -> None:
+    """The body does not read what the sum runs over: each place has a sum of its own."""
+    right = x[n, i] / Sum(sympy.exp(x[n, i]), (u, 3)) + sympy.exp(x[n, i])
+    one = judged(Case((Equation(z[n, i], right),), (("xa",),), samples=2, seed=0, pieces=False))
+    assert not mismatches(by_numpy(lowered(one, COPIED), one), one)
+
+
 PLANTED: dict[str, tuple[Any, str, Any]] = {
     "places for any body": (codegen.affine, "vanishes", lambda body, zeros: bool(list(zeros))),
     "sums exchanged for any body": (codegen.affine, "zero_outside", lambda *_: True),

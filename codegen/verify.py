@@ -142,7 +142,7 @@ def _check_shapes(program: Program, statement: Statement, where: str) -> None:
             bound = {s for winner in statement.body.atoms(Winner) for s, _ in winner.axes}
             for read in statement.body.atoms(Indexed):
                 loose = read.free_symbols - set(given) - bound - set(read.base.free_symbols) - {read}
-                loose = {s for s in loose if getattr(s, "is_integer", False)}
+                loose = {s for s in loose if s.is_integer}
                 if loose:
                     raise VerificationError(f"{where}: index {sorted(map(str, loose))} has no extent")
         case Window(source=source, subscripts=subscripts):

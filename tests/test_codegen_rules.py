@@ -1,4 +1,4 @@
-"""Rules of lowering and printing, each with what it takes and what it must leave alone."""
+"""Rules of lowering and printing, numbers and pictures, each with what it takes and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from codegen.box import bounds, zero_outside
 from codegen.kernels.views import guarded
 from codegen.kernels.work import Guarded
 from codegen.program import BATCH, Extent, Map, Reduce, Value
+from codegen.scalar import arrays_first, extremum
 from codegen.targets.numpy.expressions import ExpressionPrinter
 from codegen.temporaries import REAL, temporaries
 from derive.differentiate import vjp
 from derive.index import Equation, Inside, Sum, index, size, tensor
+from derive.present.numerals import array
+from derive.present.tree import Grid, Transposed
 from derive.topics import topic
-from runtime.evaluation import ClassRow, Evaluation
+from runtime.evaluation import ClassRow, Evaluation, _taken
+from runtime.preprocessing import fitted
 
 N, i, j, n = size("N"), index("i"), index("j"), index("n")
 EXTENTS: dict[Symbol, Extent] = {i: 3, j: 4, n: BATCH}
@@ -143,6 +147,39 @@ def test_arrays_held_on_the_way_to_an_expression(whole: str, mapped: int, summed
     assert temporaries(Reduce("y", (), 1, "sum", body, (i,))) == summed * REAL
 
 
+@pytest.mark.parametrize(
+    ("branches", "found"),
+    [
+        ([("x", "x >= z"), ("z", True)], ("maximum", "x", "z")),
+        ([("x", "z < x"), ("z", True)], ("maximum", "x", "z")),
+        ([("x", "x <= z"), ("z", True)], ("minimum", "x", "z")),
+        ([("x", "x < z"), ("z", True)], ("minimum", "x", "z")),
+        ([("z", "x >= z"), ("x", True)], ("minimum", "z", "x")),
+        ([("x", "x >= z"), ("w", True)], None),
+        ([("w", "x >= z"), ("z", True)], None),
+        ([("x", "x >= z"), ("z", "w > 0")], None),
+        ([("x", "x >= z"), ("z", "w > 0"), ("w", True)], None),
+    ],
+)
+def test_a_branch_is_an_extremum_where_it_gives_what_it_compares(
+    branches: list[tuple[str, str | bool]], found: tuple[str, ...] | None
+) -> None:
+    letters = dict(zip("xzw", reals(*"xzw"), strict=True))
+    pairs = [(letters[value], sympy.sympify(condition, letters)) for value, condition in branches]
+    wanted = found and (found[0], letters[found[1]], letters[found[2]])
+    assert extremum(sympy.Piecewise(*pairs, evaluate=False)) == wanted
+
+
+def test_operands_are_tensors_then_what_is_made_of_them_then_numbers() -> None:
+    x, z = reals("x", "z")
+    assert arrays_first([Integer(2), sympy.exp(x), Symbol("rate"), z]) == [
+        z,
+        sympy.exp(x),
+        Integer(2),
+        Symbol("rate"),
+    ]
+
+
 # ---- Guards and labels --------------------------------------------------------------------------------
 
 
@@ -183,3 +220,19 @@ def test_few_classes_have_labels_and_fewer_have_numbers(
     for axis in (axes.xaxis, axes.yaxis):
         assert ([label.get_text() for label in axis.get_ticklabels()] == names) == labels
     assert [text.get_text() for text in axes.texts] == (["2"] * classes if numbers else [])
+
+
+def test_a_vector_of_more_than_ten_lies_down() -> None:
+    assert isinstance(array(np.zeros(10)), Grid) and isinstance(array(np.zeros(11)), Transposed)
+
+
+def test_of_two_classes_the_second_is_taken_at_a_tie_of_more_the_first() -> None:
+    two = np.array([[0.5, 0.5], [0.6, 0.4], [0.4, 0.6]])
+    assert _taken(two).tolist() == [1, 0, 1]
+    assert _taken(np.array([[0.2, 0.4, 0.4]])).tolist() == [1]
+
+
+@pytest.mark.parametrize("kind", ["minmax", "zscore"])
+def test_a_constant_feature_is_scaled_to_zero_whatever_its_value(kind: str) -> None:
+    x = np.array([[0.0, 5.0, 1.0], [0.0, 5.0, 3.0]])
+    assert fitted(kind, x).scale == (0.0, 0.0, 0.5 if kind == "minmax" else 1.0)

@@ -36,8 +36,8 @@ class Known:
     ) -> None:
         self.reductions[_form(reduction, extents)] = value
         if isinstance(reduction, Max):
-            numbered, order = _anonymous(reduction, extents)
-            self.maxima[numbered] = Contest((*order, *reduction.bound), value, candidates)
+            for form, order in (_as_named(reduction, extents), _anonymous(reduction, extents)):
+                self.maxima[form] = Contest((*order, *reduction.bound), value, candidates)
 
     def value(self, reduction: Reduction, extents: Extents) -> Indexed | None:
         """Return the value that holds a reduction at the same indices, of the same extents."""
@@ -45,13 +45,13 @@ class Known:
 
     def maximum(self, reduction: Max, extents: Extents) -> tuple[Indexed | None, Indexed | None]:
         """Return the values that hold a maximum, and what competed for it, at this one's indices."""
-        numbered, order = _anonymous(reduction, extents)
-        if numbered not in self.maxima:
-            return None, None
-        known = self.maxima[numbered]
-        names = dict(zip(known.indices, (*order, *reduction.bound), strict=True))
-        candidates = None if known.candidates is None else known.candidates.xreplace(names)
-        return known.value.xreplace(names), candidates
+        for form, order in (_as_named(reduction, extents), _anonymous(reduction, extents)):
+            if form in self.maxima:
+                known = self.maxima[form]
+                names = dict(zip(known.indices, (*order, *reduction.bound), strict=True))
+                candidates = None if known.candidates is None else known.candidates.xreplace(names)
+                return known.value.xreplace(names), candidates
+        return None, None
 
 
 def _form(reduction: Reduction, extents: Extents) -> tuple[object, ...]:
@@ -63,13 +63,28 @@ def _form(reduction: Reduction, extents: Extents) -> tuple[object, ...]:
 _named_alike = functools.lru_cache(maxsize=1024)(same_up_to_names)  # asked for at every use
 
 
+def _as_named(reduction: Reduction, extents: Extents) -> tuple[tuple[object, ...], tuple[Symbol, ...]]:
+    """Return the form of a reduction at free indices of just these names, and none that is renamed."""
+    return _form(reduction, extents), ()
+
+
 def _anonymous(reduction: Reduction, extents: Extents) -> tuple[tuple[object, ...], tuple[Symbol, ...]]:
     """Return a reduction with its free indices numbered by first appearance, and these indices."""
     order: list[Symbol] = []
-    for read in sorted(reduction.body.atoms(Indexed), key=lambda r: (name_of(r.base), len(r.indices))):
+    for read in sorted(reduction.body.atoms(Indexed), key=lambda r: _unnamed(r, reduction.bound)):
         for subscript in read.indices:
             free = subscript.free_symbols - set(reduction.bound)
-            order += sorted((s for s in free if s not in order), key=lambda s: s.name)
+            order += sorted((s for s in free if s not in order), key=lambda s: (subscript.coeff(s), s.name))
     numbered = {s: Symbol(f"free{d}", integer=True) for d, s in enumerate(order)}
     form = same_up_to_names(reduction.xreplace(numbered)), *(extents.get(i) for i in order)
     return form, tuple(order)
+
+
+def _unnamed(read: Indexed, bound: tuple[Symbol, ...]) -> tuple[str, ...]:
+    """Return what tells reads apart whatever their free indices are called."""
+    free = Symbol("free", integer=True)
+    known = {s: Symbol(f"bound{d}", integer=True) for d, s in enumerate(bound)}
+    return (
+        name_of(read.base),
+        *(str(e.xreplace({s: known.get(s, free) for s in e.free_symbols})) for e in read.indices),
+    )

@@ -216,12 +216,14 @@ def accesses(expression: Expr, base: IndexedBase | None = None) -> list[Indexed]
 
 
 def reductions(expression: Expr) -> list[Reduction]:
-    """Return the outermost reductions in an expression, in a fixed order."""
+    """Return the outermost reductions in an expression, in a fixed order; a Winner's body is its own."""
     found: dict[Reduction, None] = {}
 
     def visit(node: Expr) -> None:
         if isinstance(node, Reduction):
             found[node] = None
+            return
+        if isinstance(node, Winner):
             return
         for argument in node.args:
             visit(argument)

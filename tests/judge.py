@@ -218,9 +218,10 @@ class Kernels:
                 (text,) = (p for p in parts if f"KERNEL {launch.kernel}(" in p)
                 text = text[text.index("KERNEL ") :].split("(", 1)[1]
                 names[launch.kernel] = self.texts.setdefault(text, f"kernel_{len(self.texts)}")
-        first = next(i for i, p in enumerate(parts) if "KERNEL " in p and "#define" not in p)
-        preamble = "\n\n".join(parts[:first])
-        self.preamble = self.preamble or preamble[: preamble.rindex("// ---- ")]
+        first = [i for i, p in enumerate(parts) if "KERNEL " in p and "#define" not in p][:1]
+        if first and not self.preamble:  # what only shows what is given needs no kernel
+            preamble = "\n\n".join(parts[: first[0]])
+            self.preamble = preamble[: preamble.rindex("// ---- ")]
         self.cases.append((one, program, plan, names))
 
     def results(self) -> Iterator[tuple[Judged, dict[str, Array]]]:

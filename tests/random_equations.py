@@ -194,7 +194,7 @@ class _Drawing:
         if not axes:
             return self.body(free, samples)
         kind = self.number(0, 11)
-        if kind > 9 and bound:
+        if kind > 9 and free and bound:
             reduction = Max if not summed and self.number(0, 1) else Sum
             return reduction(self.contraction(free, bound, all_samples), *axes)
         if kind == 0:
@@ -208,6 +208,9 @@ class _Drawing:
             return Sum(
                 Max(self.body(every, samples), *axes[1:]) * self.factor([*free, bound[0]], samples), axes[0]
             )
+        if kind == 6 and len(axes) > 1 and not summed:
+            inner = Sum(self.body(every, samples), *axes[1:])
+            return Max(inner * self.factor([*free, bound[0]], samples), axes[0])
         total = Sum(self.body(every, all_samples), *axes)
         if kind == 4:
             return self.choice(*SMOOTH)(total) * self.factor(free, samples)
@@ -233,7 +236,7 @@ def _case(random: Random, most: int = 3) -> Case:
         role = made.number(0, 5)  # 0: no samples, 1: a sum over samples
         samples = [n] if role > 1 else []
         summed = [m] if role == 1 else []
-        free = made.indices("ijk", made.choice(1, 2, 1, 2, 3) if role else made.choice(1, 2))
+        free = made.indices("ijk", made.choice(1, 2, 1, 2, 3, 0) if role else made.choice(1, 2, 0))
         bound = made.indices("uv", made.choice(0, 1, 1, 2))
         right = sympy.sympify(made.right(free, bound, samples, summed))
         made.reductions += reductions(right)

@@ -16,8 +16,9 @@ import codegen.affine
 import codegen.known
 import codegen.targets.numpy.grid
 from codegen.affine import COPIED, IN_PLACE, Costs
+from codegen.known import Known
 from codegen.targets.cuda.addresses import count_text
-from derive.index import Equation, Inside, Sum, index, same_up_to_names, tensor
+from derive.index import Equation, Inside, Max, Sum, index, same_up_to_names, tensor
 
 EQUATIONS = int(os.environ.get("CHAINRULE_EQUATIONS", "500"))  # different ones; their adjoints come on top
 SEED = int(os.environ.get("CHAINRULE_SEED", "0"))
@@ -92,6 +93,52 @@ def test_a_sum_of_equal_terms_is_not_shared_as_one_over_an_axis() -> None:
     right = x[n, i] / Sum(sympy.exp(x[n, i]), (u, 3)) + sympy.exp(x[n, i])
     one = judged(Case((Equation(z[n, i], right),), (("xa",),), samples=2, seed=0, pieces=False))
     assert not mismatches(by_numpy(lowered(one, COPIED), one), one)
+
+
+v = index("v")
+one_value = tensor("wc", 1)
+w = tensor("wa", 5, 2, 2)
+AWKWARD = {  # each with a maximum, or with subscripts whose sum has fewer indices than they have
+    "two reads of one tensor compete": Equation(
+        tensor("z1", 1, 1)[i, j], Max(one_value[2 * i + 2 * u + 1] - one_value[j], (u, 3))
+    ),
+    "sums compete": Equation(
+        z[n, i], Max(sympy.tanh(x[n, 2 * i + u - 2]) * Sum(w[i, u - v + 1, v], (v, 2)), (u, 3))
+    ),
+    "products of windows compete": Equation(
+        tensor("z1", 2)[i], Max(w[-i - u, u, 0] * tensor("wb", 3, 5)[i, u], (u, 5))
+    ),
+    "indices cancel in the sum of the subscripts": Equation(
+        tensor("z1", 3, 2)[i, j], Sum(sympy.sign(w[u - j + 2, i + 2 * u - 1, j]), (u, 3))
+    ),
+}
+
+
+@requires_compiler
+def test_maxima_and_subscripts_of_many_kinds() -> None:
+    kernels = Kernels()
+    for equation in AWKWARD.values():
+        one = judged(Case((equation,), (tuple(equation.reads()),), samples=2, seed=0, pieces=False))
+        assert not mismatches(by_numpy(lowered(one, COPIED), one), one), equation
+        kernels.add(one, lowered(one, IN_PLACE))
+    for one, found in kernels.results():
+        assert not mismatches(found, one), one.case
+
+
+def test_what_competes_for_a_maximum_is_known_whatever_indices_are_called() -> None:
+    """Reads of one tensor are told apart by their subscripts, not by the names in them."""
+    extents = {i: 3, j: 3, k: 3}
+    known = Known()
+    value, candidates = tensor("best", 3)[i], tensor("candidates", 3, 3)[i, u]
+    known.remember(Max(w[u, 2 * i, 0] - w[i, u, 0], (u, 3)), value, extents, candidates)
+    for other, bound in ((k, v), (j, n), (n, j)):
+        extents |= {other: 3}
+        again = Max(w[bound, 2 * other, 0] - w[other, bound, 0], (bound, 3))
+        assert known.maximum(again, extents) == (
+            value.xreplace({i: other}),
+            candidates.xreplace({i: other, u: bound}),
+        )
+    assert known.maximum(Max(w[u, i, 0] - w[2 * i, u, 0], (u, 3)), extents) == (None, None)
 
 
 PLANTED: dict[str, tuple[Any, str, Any]] = {

@@ -154,7 +154,8 @@ class Addresses:
                 [count_text(rest)] if rest != 0 else []
             )
             return " + ".join(parts) or "0"
-        self._use(sympy.Add(*(e for e in subscripts if e.free_symbols)))
+        for e in subscripts:
+            self._use(e)
         printer = CPrinter(self._load, self.names.names, {})
         return horner([printer.integer(sympy.expand(e)) for e in subscripts], shape)
 

@@ -67,8 +67,9 @@ class Gathering(Lines):
         values = self._spread(s.source, s.indices)
         if isinstance(window, Window):
             shape = self.program.values[window.source].shape
-            source = self.names[window.source]
-            values = self._windows(source, window.subscripts, shape, s.indices, self._extents(s))
+            here = dict(zip(window.indices, s.source.indices, strict=True))
+            subscripts = tuple(e.xreplace(here) for e in window.subscripts)
+            values = self._windows(self.names[window.source], subscripts, shape, s.indices, self._extents(s))
         return f"{self._won(s, values)})"
 
     def _won(self, s: First, values: str) -> str:

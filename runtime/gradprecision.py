@@ -85,9 +85,10 @@ def agreements(
     A wrong gradient is wrong at every point, while rounding spoils some of them, saturated ones above all.
     """
     found = _at(program, point, exact, zero)
-    for another in islice(others, TRIES):
-        doubtful = [name for name, held in found.items() if held.doubtful]
-        if not doubtful:
+    more = islice(others, TRIES)
+    while doubtful := [name for name, held in found.items() if held.doubtful]:
+        another = next(more, None)
+        if another is None:
             break
         again = _at(program, another, gradients(program, another, NUMBER), zero)
         for name in doubtful:

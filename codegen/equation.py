@@ -233,7 +233,7 @@ class EquationLowering(Products):
         over = reduction.bound
         body = decided(self._without_reductions(reduction.body, (*free, *over)), self.extents)
         if isinstance(reduction, Max):
-            self._max(name, free, over, body)
+            self._max(name, free, over, body, isinstance(reduction.body, Indexed))
             return
         self._total(name, free, over, body)
 
@@ -254,9 +254,11 @@ class EquationLowering(Products):
             else:
                 self._sum(name, free, form.over, form.body)
 
-    def _max(self, name: str, free: tuple[Symbol, ...], over: tuple[Symbol, ...], body: Expr) -> None:
-        """Emit a maximum; what is computed to compete for it is kept, for who asks who won."""
-        if isinstance(body, Indexed):
+    def _max(
+        self, name: str, free: tuple[Symbol, ...], over: tuple[Symbol, ...], body: Expr, copied: bool
+    ) -> None:
+        """Emit a maximum; what is computed to compete for it, not copied, is kept, for who asks who won."""
+        if copied and isinstance(body, Indexed):
             form = None if self._plain(body, (*free, *over)) else windows(body, over, self.extents)
             body = body if form is None else self._complete(form.body, free, over)
         else:
@@ -357,6 +359,8 @@ class EquationLowering(Products):
 
     def _candidates(self, body: Expr, order: tuple[Symbol, ...], name: str) -> Indexed:
         """Compute what competes for a maximum, over the indices ``order``; return the access to it."""
+        if isinstance(body, Indexed) and set(body.indices) == set(order):
+            return body
         value = self.temporary(f"{name}_candidates", order)
         self._assign(value, order, body)
         return self.read(value, order)

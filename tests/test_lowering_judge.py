@@ -105,6 +105,9 @@ AWKWARD = {  # each with a maximum, or with subscripts whose sum has fewer indic
     "sums compete": Equation(
         z[n, i], Max(sympy.tanh(x[n, 2 * i + u - 2]) * Sum(w[i, u - v + 1, v], (v, 2)), (u, 3))
     ),
+    "nothing but sums competes": Equation(
+        z[n, i], Max(Sum(sympy.tanh(x[n, 2 * i + u - 2]) * w[i, u - v + 1, v], (v, 2)), (u, 3))
+    ),
     "products of windows compete": Equation(
         tensor("z1", 2)[i], Max(w[-i - u, u, 0] * tensor("wb", 3, 5)[i, u], (u, 5))
     ),

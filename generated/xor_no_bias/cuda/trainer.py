@@ -226,9 +226,9 @@ def dtype_of(arrays, shapes=SHAPES, kind="parameters"):
     """Return the dtype of all parameters; raise ValueError where one is missing, or has another shape or dtype."""
     dtype = getattr(arrays.get("W1"), "dtype", np.dtype(np.float32))
     for name, shape in shapes.items():
-        if name not in arrays:
+        values = arrays.get(name)
+        if values is None:
             raise ValueError(f"{kind} have no {name}; there must be {', '.join(shapes)}")
-        values = arrays[name]
         if values.shape != shape or (values.dtype is not dtype and values.dtype != dtype):
             found = f"shape {values.shape} and dtype {values.dtype}"
             raise ValueError(f"{kind}[{name!r}] has {found}; expected {shape} and {dtype}")

@@ -192,7 +192,8 @@ class EquationLowering(Products):
                 if size != reduction.axes[0][1]:
                     continue
                 here = _rename_bound(reduction.body, bound, free)
-                match = next((e for e in outside.atoms(type(here)) if _same(e, here)), None)
+                alike = (e for e in sympy.preorder_traversal(outside) if isinstance(e, type(here)))
+                match = next((e for e in alike if _same(e, here)), None)
                 if match is None:
                     continue
                 inner = self._without_reductions(here, self.equation.free)

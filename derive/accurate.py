@@ -52,7 +52,7 @@ def _accurate(expression: Expr) -> tuple[Expr, Names]:
         return expression, ()
     names: list[str] = []
     inner: dict[Expr, Expr] = {}
-    for node in expression.atoms(Sum):
+    for node in sorted(expression.atoms(Sum), key=sympy.default_sort_key):
         if not any(node in other.atoms(Sum) - {other} for other in expression.atoms(Sum)):
             body, used = _accurate(node.body)
             names += used

@@ -210,9 +210,9 @@ def access(base: IndexedBase, *subscripts: object) -> Indexed:
 
 
 def accesses(expression: Expr, base: IndexedBase | None = None) -> list[Indexed]:
-    """Return the distinct accesses in an expression (to one tensor), in a fixed order."""
-    found = (a for a in expression.atoms(Indexed) if base is None or a.base == base)
-    return sorted(found, key=str)
+    """Return the distinct accesses in an expression (to one tensor), by their text, then by place."""
+    found = (a for a in sympy.preorder_traversal(expression) if isinstance(a, Indexed))
+    return sorted(dict.fromkeys(a for a in found if base is None or a.base == base), key=str)
 
 
 def reductions(expression: Expr) -> list[Reduction]:

@@ -112,7 +112,7 @@ def _apart(expression: Expr) -> Scaled:
     """Return a sum, product or power of exponentials and other things, scaled."""
     prepared = _prepared(expression)
     found = _Generators()
-    for node in prepared.atoms(exp):
+    for node in sorted(prepared.atoms(exp), key=sympy.default_sort_key):
         found.learn(node.args[0])
     closed = _closed(prepared, found)
     if len(found.symbols) > MOST_GENERATORS or not found.symbols:
@@ -264,7 +264,7 @@ def logarithm(argument: Expr) -> Expr:
     try:
         prepared = _prepared(_exponentials(argument))
         found = _Generators()
-        for node in prepared.atoms(exp):
+        for node in sorted(prepared.atoms(exp), key=sympy.default_sort_key):
             found.learn(node.args[0])
         closed = _closed(prepared, found)
         if not found.symbols or len(found.symbols) > MOST_GENERATORS:

@@ -171,20 +171,22 @@ def _piecewise_through_output(forward: Equation, derivative: Equation, x: sympy.
     """Branch by branch, with the condition on x replaced by the same condition on y where that is proved."""
     y = forward.left
     branches = forward.right.args
-    piece = next(iter(derivative.right.atoms(sympy.Piecewise)), None)
-    if len(branches) != 2 or piece is None or [c for _, c in piece.args] != [c for _, c in branches]:
+    conditions = [c for _, c in branches]
+    pieces = [p for p in derivative.right.atoms(sympy.Piecewise) if [c for _, c in p.args] == conditions]
+    if len(branches) != 2 or len(pieces) != 1:
         return None
+    (piece,) = pieces
     condition = branches[0][1]
     read = _only_read(forward.right, x, forward)
     if read is None or not _output_decides(branches[0][0], branches[1][0], condition, read):
         return None
-    pieces = []
+    moved_branches = []
     for (value, branch_condition), (local, _) in zip(branches, piece.args, strict=True):
         moved = local if not local.has(Indexed) else _substitute_solution(forward, value, local, x)
         if moved is None:
             return None
-        pieces.append((tidy(moved), branch_condition.xreplace({read: y})))
-    return derivative.right.xreplace({piece: sympy.Piecewise(*pieces)})
+        moved_branches.append((tidy(moved), branch_condition.xreplace({read: y})))
+    return derivative.right.xreplace({piece: sympy.Piecewise(*moved_branches)})
 
 
 def _output_decides(first: Expr, second: Expr, condition: Expr, read: Indexed) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import sympy
 from sympy import Add, Expr, Indexed, KroneckerDelta, Mul, Symbol
 
-from derive.index import Equation, Inside, Reduction, Winner
+from derive.index import Equation, Inside, Reduction, Winner, apart
 from derive.prose import _
 
 FROM_ZERO = _("Indices count from 0, as in the program.")
@@ -36,11 +36,12 @@ def compares_labels(equation: Equation) -> bool:
 
 def leaves_its_box(equation: Equation) -> bool:
     """Whether a subscript may be outside of the axis that it reads."""
-    bound = [axis for node in equation.right.atoms(Reduction, Winner) for axis in node.axes]
+    right = apart(equation.right)  # one letter may be bound by several sums, over axes of other sizes
+    bound = [axis for node in right.atoms(Reduction, Winner) for axis in node.axes]
     sizes = {index: n for index, n in (*equation.axes, *bound)}
     return any(
         not _within(subscript, n, sizes)
-        for read in equation.right.atoms(Indexed)
+        for read in right.atoms(Indexed)
         for subscript, n in zip(read.indices, read.base.shape, strict=True)
     )
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from matplotlib import font_manager
+from recorded_pages import network_pages
 
 from cli import plotting
 from cli.commands import derive
+from codegen.generate import generate
 from derive.deriving import derive_network
+from derive.index import Equation, Sum, index, tensor
 from derive.present import page_for, present
+from derive.present.counting import leaves_its_box
 from derive.reader import Reader, reading
 from derive.spec import load_spec
 
@@ -33,6 +41,47 @@ def test_p3_indices_and_labels_count_from_one_origin() -> None:
         said = present(derivation, format=format)
         assert "count from 0" in said and "outside of its box" in said, format
     assert "max_{u,v<2} a1[n,2i+u,2j+v,k]" in present(derivation, format="text")
+
+
+def test_p3_nothing_is_said_of_boxes_where_nothing_leaves_its_own() -> None:
+    """Several sums bind one letter, over axes of other sizes: a subscript has that of its own sum."""
+    text = present(derive_network(load_spec(HERE / "page_own.toml")), format="text")
+    assert "Σₖⱼ W1[k,j]² + Σₖⱼ W4[k,j]²" in text and "outside of its box" not in text
+    n, u, wide, narrow = index("n"), index("u"), tensor("w", 5), tensor("v", 3)
+    left = tensor("y", 4)[n]
+    whole = Sum(wide[u], (u, 5)) + Sum(narrow[u], (u, 3))
+    assert not leaves_its_box(Equation(left, whole))
+    assert leaves_its_box(Equation(left, whole + Sum(narrow[u], (u, 4))))
+
+
+# ---- a page follows from its spec alone
+
+
+ALONE = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from recorded_pages import derived, network_pages
+from codegen.generate import generate
+path = Path("tests/cases/page_own.toml")
+pages = dict(network_pages(path.stem, derived(path)))
+print(json.dumps([pages, generate(derived(path).network.spec).files["numpy_trainer.py"]]))
+"""
+
+
+def test_a_page_and_a_program_are_the_same_alone_and_after_others() -> None:
+    """Neither what was derived before in a process nor the order of its hashes shows."""
+    root, path = HERE.parents[1], HERE / "page_own.toml"
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], cwd=root, env={**os.environ, "PYTHONHASHSEED": "1"},
+        capture_output=True, text=True, check=True, encoding="utf-8",
+    )  # fmt: skip
+    pages, program = json.loads(done.stdout)
+    for other in ("page_cnn_small", "page_bn_net"):
+        derive_network(load_spec(HERE / f"{other}.toml"))
+    here = derive_network(load_spec(path))
+    assert dict(network_pages(path.stem, here)) == pages
+    assert generate(here.network.spec).files["numpy_trainer.py"] == program
 
 
 def test_p3_a_page_without_labels_and_places_counts_from_one() -> None:

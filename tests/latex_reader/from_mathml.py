@@ -69,7 +69,7 @@ def _letter(text: str) -> str:
         return r"\operatorname{vec}^{-1}"
     if text in FUNCTIONS:
         return rf"\{text}"
-    if text.isascii() and text.isalpha() and len(text) > 1:
+    if text.isascii() and text.isalnum() and not text[0].isdigit() and len(text) > 1:
         return rf"\mathrm{{{text}}}"
     if text[:1] in "0123456789":
         return re.sub(r",(?=\d{3})", "{,}", text)

@@ -13,12 +13,15 @@ LOWER = dict(zip("ₙₘₖⱼᵢₗ", "nmkjil", strict=True))
 RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 BIG = {"Σ": r"\sum", "Π": r"\prod", "max": r"\max", "argmax": r"\operatorname*{argmax}"}
 FUNCTIONS = {
-    name: rf"\{name}" for name in ("log", "exp", "max", "min", "sin", "cos", "tan", "tanh", "cosh")
+    name: rf"\{name}" for name in ("log", "exp", "max", "min", "sin", "cos", "tan", "sinh", "cosh", "tanh")
 } | {
     "σ": r"\sigma",
     "logcosh": r"\log\cosh",
 }
-SIMPLE = {"−": "-", "·": r"\cdot", "≤": r"\le", "≥": r"\ge", "≠": r"\ne", "←": r"\leftarrow", "π": r"\pi"}
+SIMPLE = {
+    "−": "-", "·": r"\cdot", "≤": r"\le", "≥": r"\ge", "≠": r"\ne", "←": r"\leftarrow", "π": r"\pi",
+    "∧": r"\land", "∨": r"\lor",
+}  # fmt: skip
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")
 WORD = re.compile(r"[A-Za-z_]\w*|σ")
 LARGE = re.compile(r"(argmax|max|Σ|Π)(?:_\{([^}]*)\}|_([a-z0-9]+)|([ₙₘₖⱼᵢₗ]+)) ")

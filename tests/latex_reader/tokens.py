@@ -40,7 +40,7 @@ SIGNS = {
     "∑": r"\sum", "∏": r"\prod", "⊙": r"\odot", "⊤": r"\top", "−": "-", "·": r"\cdot", "∂": r"\partial",
     "≤": r"\le", "≥": r"\ge", "≠": r"\ne", "←": r"\leftarrow", "∼": r"\sim", "≈": r"\approx", "⋆": r"\star",
     "∗": r"\ast", "→": r"\to", "\u2062": "", "\u2061": "", "<": "<", ">": ">", "|": "|", "‖": r"\|",
-    "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil",
+    "∧": r"\land", "∨": r"\lor", "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil",
 }  # fmt: skip
 GREEK = {
     "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "Δ": r"\Delta", "ε": r"\varepsilon",

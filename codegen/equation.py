@@ -22,6 +22,7 @@ from codegen.affine import (
 from codegen.contraction import distinct
 from codegen.emitter import extent
 from codegen.known import Known
+from codegen.positions import without_positions
 from codegen.products import Products
 from codegen.program import (
     BATCH,
@@ -70,6 +71,7 @@ class EquationLowering(Products):
         self.equation = equation
         self.name = equation.name
         self.competing: Indexed | None = None  # for the last maximum
+        self.positions: dict[Expr, str] = {}  # by the size of their axis
         self.known = known
         self.extents.update((i, extent(n)) for i, n in equation.axes)
 
@@ -79,7 +81,8 @@ class EquationLowering(Products):
         reshape = self._reshape()
         if reshape is not None:
             return [reshape]
-        right, free = equation.right, equation.free
+        right = without_positions(equation.right, dict(map(tuple, equation.axes)), self._position)
+        free = equation.free
         if (
             isinstance(right, Reduction)
             and set(free) <= right.free_symbols
@@ -92,6 +95,15 @@ class EquationLowering(Products):
         rest = self._without_reductions(rest, free)
         self._assign(equation.name, free, rest)
         return self.out
+
+    def _position(self, index: Symbol, size: Expr) -> Indexed:
+        """Return the access at an index to the places of its axis, 0 1 2 …"""
+        axis = Symbol("axis0", integer=True)
+        if size not in self.positions:
+            self.extents[axis] = extent(size)
+            self.positions[size] = self.temporary(f"{self.name}_places", (axis,))
+            self.out.append(Grid(self.positions[size], (axis,), self.number, axis, (), self._ranges((axis,))))
+        return access(tensor(self.positions[size], size), index)
 
     def _plain(self, expression: Expr, indices: tuple[Symbol, ...]) -> bool:
         """Whether every access is plain, and no guard or winner is left."""

@@ -74,6 +74,32 @@ def test_sums_that_read_nothing(name: str) -> None:
     assert not mismatches(by_numpy(lowered(one, COPIED), one), one)
 
 
+PLACES = {  # an index is calculated with
+    "a sum of indices alone": Equation(z[n, i], x[n, i] * Sum(u, (u, 3))),
+    "the free index, and another": Equation(z[n, i], x[n, i] * Sum(u + i, (u, 4)) + i**2),
+    "a window with weights": Equation(z[n, i], Sum(u * x[n, 2 * i + u - 1], (u, 3))),
+    "one letter over two axes": Equation(z[n, i], Sum(u * x[n, u], (u, 3)) + Sum(u * x[n, u] ** 2, (u, 2))),
+    "a maximum": Equation(z[n, i], Max(x[n, u] * (u - 1) + i, (u, 3))),
+    "a condition": Equation(z[n, i], sympy.Piecewise((x[n, i], i < 2), (x[n, i] ** 3, True))),
+    "a product": Equation(z[n, i], Sum(tensor("w", 3, 5)[i, k] * k * tensor("xb", N, 5)[n, k], (k, 5))),
+    "a power": Equation(z[n, i], x[n, i] + two ** (-i) + two ** x[n, i]),
+    "a sample": Equation(z[n, i], n * x[n, i]),
+    "one value": Equation(tensor("z1", N, 1)[n, i], (i + 1) * x[n, i] + Sum(u * x[n, u], (u, 1))),
+    "no tensor": Equation(tensor("z1", 4)[i], Sum(i * u, (u, 3))),
+}
+
+
+@requires_compiler
+def test_an_index_is_a_value() -> None:
+    kernels = Kernels()
+    for equation in PLACES.values():
+        one = judged(Case((equation,), (tuple(equation.reads()),), samples=2, seed=0, pieces=False))
+        assert not mismatches(by_numpy(lowered(one, COPIED), one), one), equation
+        kernels.add(one, lowered(one, IN_PLACE))
+    for one, found in kernels.results():
+        assert not mismatches(found, one), one.case
+
+
 def _unit_index_in_both_factors() -> Equation:
     """Return a product of which both factors are computed and read the one value of the free k."""
     one, rows, wide = tensor("xb", N, 1), tensor("xc", N, 1, 7), tensor("z1", N, 3, 4, 1)

@@ -22,10 +22,25 @@ def origin_of(equations: Iterable[Equation]) -> int:
 
 def _counts_from_one(equation: Equation) -> bool:
     """Whether every subscript is an index by itself, so that it may as well count from 1."""
-    if equation.right.has(Inside) or any(d.has(Add, Mul) for d in equation.right.atoms(KroneckerDelta)):
+    if (
+        equation.right.has(Inside)
+        or _calculates(equation.right)
+        or any(d.has(Add, Mul) for d in equation.right.atoms(KroneckerDelta))
+    ):
         return False
     return not compares_labels(equation) and all(
         isinstance(i, Symbol) for a in equation.right.atoms(Indexed) for i in a.indices
+    )
+
+
+def _calculates(node: Expr) -> bool:
+    """Whether an index is a value in an expression, no subscript."""
+    if isinstance(node, Indexed | KroneckerDelta | Inside):
+        return False
+    if isinstance(node, Reduction | Winner):
+        return _calculates(node.body)
+    return (isinstance(node, Symbol) and node.is_integer and not node.is_positive) or any(
+        map(_calculates, node.args)
     )
 
 

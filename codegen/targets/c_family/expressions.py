@@ -171,7 +171,8 @@ class CPrinter:
             return f"1 / {self.text(Pow(base, -power), UNARY)}", MULTIPLY
         if power == 2:
             return f"square({self.text(base)})", ATOM
-        return f"pow({self.text(base)}, real({float(power)!r}))", ATOM
+        both = (f"real({float(a)!r})" if a.is_number else self.text(a) for a in (base, power))
+        return f"pow({', '.join(both)})", ATOM
 
     def _piecewise(self, e: Piecewise) -> Text:
         extreme = extremum(e)

@@ -201,9 +201,9 @@ class EquationLowering(Products):
             outside = right.xreplace({reduction: sympy.Dummy("r")})
             (bound,) = reduction.bound
             for free, size in self.equation.axes:
-                if size != reduction.axes[0][1]:
+                if size != reduction.axes[0][1] or free in reduction.body.free_symbols:
                     continue
-                here = _rename_bound(reduction.body, bound, free)
+                here = reduction.body.xreplace({bound: free})
                 alike = (e for e in sympy.preorder_traversal(outside) if isinstance(e, type(here)))
                 match = next((e for e in alike if _same(e, here)), None)
                 if match is None:
@@ -377,10 +377,6 @@ class EquationLowering(Products):
         value = self.temporary(f"{name}_candidates", order)
         self._assign(value, order, body)
         return self.read(value, order)
-
-
-def _rename_bound(body: Expr, bound: Symbol, free: Symbol) -> Expr:
-    return body.xreplace({bound: free}) if free not in body.free_symbols else body
 
 
 def _same(one: Expr, other: Expr) -> bool:

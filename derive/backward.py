@@ -75,12 +75,14 @@ class Backward:
         for layer in reversed(self.network.layers):
             compact = compact_gradient(tuple(i.template for i in layer.instances), adjoint_equation)
             replaced = compact.replaced if compact is not None else frozenset()
+            shortened = set(compact.equation.reads()) if compact is not None else set()
             later = {name: len(parts) for name, parts in self.parts.items()}
             for instance in reversed(layer.instances):
                 self.waiting.subtract(name for _, name in self._local_reads(instance))
                 found = self._collect(instance.output)
-                if found is not None and not self._passed_on(found, instance):
-                    self._add(found, shown_only=cotangent(instance.template.name) in replaced)
+                local = cotangent(instance.template.name)
+                if found is not None and (local in shortened or not self._passed_on(found, instance)):
+                    self._add(found, shown_only=local in replaced)
                     self._contribute(instance)
                 self._finish(name for _, name in self._local_reads(instance) if not self.waiting[name])
             if compact is not None:

@@ -144,6 +144,9 @@ class Inside(Expr):
     is_commutative = True
     is_extended_real = True
 
+    def __new__(cls, expression: Expr | int, size: Expr | int) -> Inside:
+        return super().__new__(cls, sympy.sympify(expression), sympy.sympify(size))
+
     @property
     def expression(self) -> Expr:
         return self.args[0]

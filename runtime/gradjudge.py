@@ -175,10 +175,17 @@ def judge(
 
 
 def sharper(before: Estimate | None, estimate: Estimate) -> Estimate | None:
-    """The firm estimate of least noise."""
-    if not estimate.firm or (before is not None and before.noise <= estimate.noise):
+    """The firm estimate of least noise; of two that contradict each other that with the shorter step.
+
+    Where a loss turns within a step, differences know nothing of the derivative, and nothing of their error.
+    """
+    if not estimate.firm:
         return before
-    return estimate
+    if before is None:
+        return estimate
+    if abs(before.value - estimate.value) > SURE * (before.noise + estimate.noise):
+        return min(before, estimate, key=lambda e: e.h)
+    return min(before, estimate, key=lambda e: e.noise)
 
 
 def refutes(sharp: Estimate | None, value: float) -> bool:

@@ -2,8 +2,8 @@
 
 Differences certify the widest gradient alone; every value of the others is held against it here.  Rounding
 may excuse an error, up to a limit that no error can move: it is measured in the widest floats, on parameters
-and inputs moved by as much as float32 rounds them.  What terms that cancel leave does not show so, since they
-move together; float32 rounds as float64 does, but for the unit, where float64 is right.
+and inputs moved by as much as the type rounds them.  What terms that cancel leave does not show so, since
+they move together; float32 rounds as float64 does, but for the unit, where float64 is right.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from runtime.gradpoint import Point, branches, call_loss, gradients
 from runtime.program import Array, Program
 
 EPS32 = float(np.finfo(np.float32).eps)
-RATIO = float(np.finfo(np.float64).eps) / EPS32
+EPS64 = float(np.finfo(np.float64).eps)
+RATIO = EPS64 / EPS32
 SAFETY = 16.0
 CANCELS = 100.0  # times the largest gradient: the size of what adds up to a gradient that is 0 by derivation
 COARSE = 0.05  # of a tensor's largest gradient: where float32 rounds by more, it is not judged
@@ -104,7 +105,8 @@ def _at(program: Program, point: Point, wide: dict[str, Array], zero: frozenset[
     same = np.array_equal(branches(program, single), branches(program, point))
     largest = max(_size(value) for value in wide.values())
     within = max(largest, abs(float(call_loss(program, point)))) < OUT_OF_RANGE
-    moved: dict[str, float] | None = None
+    moved: dict[str, float] = {}
+    slightly: dict[str, float] = {}
     found = {}
     for name, exact in wide.items():
         size = CANCELS * largest if name in zero else _size(exact)
@@ -117,9 +119,10 @@ def _at(program: Program, point: Point, wide: dict[str, Array], zero: frozenset[
             del errors["float32"]
         loose = False
         if not all((error <= limits[kind]).all() for kind, error in errors.items()):
-            moved = moved or _moved(program, point, wide)
+            moved = moved or _moved(program, point, wide, EPS32)
+            slightly = slightly or _moved(program, point, wide, EPS64)
             coarse = SAFETY * moved[name]
-            limits["float64"] = limits["float64"] + RATIO * coarse
+            limits["float64"] = limits["float64"] + max(RATIO * coarse, SAFETY * slightly[name])
             if (errors["float64"] <= limits["float64"]).all():
                 coarse = max(coarse, SAFETY * _size(errors["float64"]) / RATIO)
             limits["float32"] = limits["float32"] + coarse
@@ -149,16 +152,16 @@ def _size(value: Array) -> float:
     return float(np.abs(value).max(initial=0))
 
 
-def _moved(program: Program, point: Point, wide: dict[str, Array]) -> dict[str, float]:
-    """By how much gradients change when every number of the point moves by as much as float32 rounds."""
+def _moved(program: Program, point: Point, wide: dict[str, Array], unit: float) -> dict[str, float]:
+    """By how much gradients change when every number of the point moves by as much as a float type rounds."""
     rng = np.random.default_rng(point.seed)
     changes = dict.fromkeys(wide, 0.0)
     for _ in range(2):
         parameters = {
-            name: value * (1 + EPS32 * rng.uniform(-1, 1, value.shape)).astype(NUMBER)
+            name: value * (1 + unit * rng.uniform(-1, 1, value.shape).astype(NUMBER))
             for name, value in point.cast(NUMBER).parameters.items()
         }
-        x = point.x * (1 + EPS32 * rng.uniform(-1, 1, point.x.shape)).astype(NUMBER)
+        x = point.x * (1 + unit * rng.uniform(-1, 1, point.x.shape).astype(NUMBER))
         found = gradients(program, replace(point, parameters=parameters, x=x), NUMBER)
         changes = {name: max(most, _size(found[name] - wide[name])) for name, most in changes.items()}
     return changes

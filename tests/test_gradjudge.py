@@ -124,6 +124,15 @@ def test_the_sharpest_firm_estimate_refutes() -> None:
     assert not refutes(None, 1.0) and refutes(sharp, 1.21) and not refutes(sharp, 1.19)
 
 
+def test_of_estimates_that_contradict_each_other_that_of_the_shorter_step_counts() -> None:
+    """A loss that turns a thousand times within a step has differences near 0 there, of little noise."""
+    long, short = Estimate(9.8, 1e-2, 1.4), Estimate(85_866.0, 1e-8, 5.0)
+    assert sharper(long, short) is short and sharper(short, long) is short
+    assert judge(Tally(), 85_860.0, [long, short], TOLERANCE).excused == 1
+    assert judge(Tally(), 85_840.0, [long, short], TOLERANCE).failed == 1
+    assert judge(Tally(), 9.8, [long, short], TOLERANCE).certified == 1
+
+
 def test_relative_error_is_symmetric() -> None:
     assert relative_error(1.0, 3.0) == relative_error(3.0, 1.0) == 0.5
     assert relative_error(1.0, -1.0) == 1.0 and relative_error(0.0, 0.0) == 0.0

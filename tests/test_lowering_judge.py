@@ -124,6 +124,8 @@ def test_a_sum_of_equal_terms_is_not_shared_as_one_over_an_axis() -> None:
 v = index("v")
 one_value = tensor("wc", 1)
 w = tensor("wa", 5, 2, 2)
+samples = tensor("wd", 4, 3)
+apart = Sum((samples[i, j] - samples[u, j]) ** 2, (j, 3))
 AWKWARD = {  # each with a maximum, or with subscripts whose sum has fewer indices than they have
     "two reads of one tensor compete": Equation(
         tensor("z1", 1, 1)[i, j], Max(one_value[2 * i + 2 * u + 1] - one_value[j], (u, 3))
@@ -136,6 +138,10 @@ AWKWARD = {  # each with a maximum, or with subscripts whose sum has fewer indic
     ),
     "products of windows compete": Equation(
         tensor("z1", 2)[i], Max(w[-i - u, u, 0] * tensor("wb", 3, 5)[i, u], (u, 5))
+    ),
+    "what is summed and competes reads the sample that is free": Equation(
+        tensor("z2", 4, 3)[i, k],
+        sympy.exp(Max(-apart, (u, 4))) * Sum(sympy.exp(-apart - Max(-apart, (u, 4))) * samples[u, k], (u, 4)),
     ),
     "indices cancel in the sum of the subscripts": Equation(
         tensor("z1", 3, 2)[i, j], Sum(sympy.sign(w[u - j + 2, i + 2 * u - 1, j]), (u, 3))

@@ -506,3 +506,29 @@ def test_hostile_names_in_cuda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         assert found == pytest.approx(loss, rel=1e-10)
         for name, value in gradients.items():
             np.testing.assert_allclose(np.asarray(slopes[name].get()), value, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("divisor", [N, N + 1, N + 3])
+@pytest.mark.parametrize("width", [None, K], ids=["factor 2", "factor per feature"])
+def test_m2_the_loss_goes_into_what_it_reads_only_where_the_compact_form_reads_none_of_it(
+    divisor: Expr, width: Expr | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """x̂ is standardized by a spread with any divisor; its gradient reads the cotangents that have a line."""
+
+    def own(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
+        x, mean, spread = tensor("x", N, K), tensor("m", K), tensor("s", K)
+        standard, y, slope = tensor("h", N, K), tensor("y", N, K), tensor("gain", K)
+        equations = (
+            Equation(mean[k], Sum(x[n, k], (n, N)) / N),
+            Equation(spread[k], Sum((x[n, k] - mean[k]) ** 2, (n, N)) / divisor),
+            Equation(standard[n, k], (x[n, k] - mean[k]) / sympy.sqrt(spread[k] + sympy.Rational(1, 1000))),
+            Equation(y[n, k], standard[n, k] * (slope[k] if width is not None else 2)),
+        )
+        parameters = (Parameter("gain", (shape[0],), "weight", 1, 1, "ones"),) if width is not None else ()
+        return Forward(equations, {K: shape[0]}, parameters)
+
+    layer(monkeypatch, own)
+    text = NET.format(shape=[3], layers="", units=2).replace("[loss]", '[[layers]]\ntype = "own"\n[loss]')
+    rng = np.random.default_rng(0)
+    module = program(parse_spec(text, "net.toml"), tmp_path)
+    check_gradients(module, rng.normal(size=(4, 3)), rng.normal(size=(4, 2)))

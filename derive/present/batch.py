@@ -15,10 +15,10 @@ import sympy
 from sympy import Abs, Add, Expr, Indexed, KroneckerDelta, Pow, Symbol, exp
 
 from derive.index import Equation, Max, Reduction, Sum, name_of, same_up_to_names
-from derive.present.build import arrange, is_whole, textbook
-from derive.present.matrix import MatrixWriter, NoMatrixForm, hadamard, scalar
+from derive.present.build import arrange, hadamard, is_whole, scalar, textbook
+from derive.present.matrix import MatrixWriter, NoMatrixForm
 from derive.present.order import BATCH, output_first, per_example
-from derive.present.tree import ONES, Applied, Bars, Dot, Hadamard, Node, Ref, Times, Transposed
+from derive.present.tree import ONES, Applied, Bars, Dot, Exp, Hadamard, Node, Ref, Times, Transposed
 from derive.rewrites import LOGISTIC
 
 
@@ -183,6 +183,8 @@ def transposed(node: Node) -> Node:
             return body
         case Dot(found):
             return Dot(tuple(map(transposed, found[::-1])))
+        case Exp(exponent):
+            return Exp(transposed(exponent))
         case Hadamard(found) if all(isinstance(f, Ref | Transposed) for f in found):
             return Hadamard(tuple(map(transposed, found)))
         case _:

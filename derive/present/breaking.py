@@ -55,13 +55,12 @@ def pieces(node: t.Node, limit: float) -> list[Piece]:
                 inner = [_factor(f) for f in factors]
                 return [inner[0], *(Piece(rf"\odot {p.latex}", p.width + 3) for p in inner[1:])]
             case t.Times((*before, last)) if before and isinstance(last, t.Plus):
-                head = tex.write(t.Times(tuple(before)) if len(before) > 1 else before[0])
-                return _closed(head, pieces(last, limit))
+                return _closed(_before(before), pieces(last, limit))
             case t.Big(_operator, _indices, t.Plus() as body):
                 empty = tex.write(replace(node, body=t.Leaf("", "")))
                 return _closed(empty, pieces(body, limit))
             case t.Times((*before, t.Big(_operator, _indices, t.Plus()) as last)) if before:
-                head = tex.write(t.Times(tuple(before)) if len(before) > 1 else before[0])
+                head = _before(before)
                 first, *rest = pieces(last, limit)
                 return [Piece(f"{head} {first.latex}", first.width + len(head) / 3), *rest]
     return [Piece(tex.write(node), width)]
@@ -79,6 +78,11 @@ def _term(signed: tuple[bool, t.Node], limit: float, first: bool) -> Iterable[Pi
 
 def _factor(node: t.Node) -> Piece:
     return Piece(tex.at(node, tex.POWER), measure(node) + 2)
+
+
+def _before(factors: Iterable[t.Node]) -> str:
+    """Return factors that others follow, in parentheses where these would not reach all of one."""
+    return tex.write(t.Times((*factors, t.Leaf(" ", "")))).strip()
 
 
 def _closed(head: str, inner: list[Piece]) -> list[Piece]:

@@ -22,6 +22,7 @@ from derive.present.tree import (
     Big,
     Choice,
     Exp,
+    Hadamard,
     Iverson,
     Joined,
     Kronecker,
@@ -134,8 +135,6 @@ class Writer:
         if isinstance(node, sympy.Function):
             called = str(node.func)
             return Applied(called, called, tuple(self.tree(a) for a in node.args))
-        if isinstance(node, sympy.Expr) and node.args and not isinstance(node, sympy.Function):
-            return self.tree(node)
         raise CannotPresent(f"cannot present {type(node).__name__}")
 
     def access(self, node: Indexed) -> Node:
@@ -232,7 +231,7 @@ class Writer:
         found = factors(node)
         over, under = [self.tree(f) for f in found.over], [self.tree(f) for f in found.under]
         whole = is_whole(found.coefficient, found.over, found.under)
-        written = arrange(found.coefficient, over, under, _times, whole)
+        written = arrange(found.coefficient, over, under, scalar, whole)
         return Plus(((True, written),)) if found.negative else written
 
     def power(self, node: Pow) -> Node:
@@ -254,8 +253,20 @@ def _is_negative(expression: Expr) -> bool:
     return bool(expression.could_extract_minus_sign())
 
 
-def _times(nodes: Sequence[Node]) -> Node:
-    return nodes[0] if len(nodes) == 1 else Times(tuple(nodes))
+def scalar(nodes: Sequence[Node]) -> Node:
+    return _product(Times, nodes)
+
+
+def hadamard(nodes: Sequence[Node]) -> Node:
+    return _product(Hadamard, nodes)
+
+
+def _product(kind: type[Times | Hadamard], nodes: Sequence[Node]) -> Node:
+    match nodes:
+        case [node]:
+            return node
+        case _:
+            return kind(tuple(nodes))
 
 
 def arrange(
@@ -274,13 +285,13 @@ def arrange(
     leading = [number(top)] if top != 1 else []
     if denominator and (whole or not over):
         numerator = [join(over)] if over else []
-        return Over(_times([*leading, *numerator]) if leading or numerator else ONE, _times(denominator))
+        return Over(scalar([*leading, *numerator]) if leading or numerator else ONE, scalar(denominator))
     if denominator:
-        leading = [Over(number(top), _times(denominator))]
+        leading = [Over(number(top), scalar(denominator))]
     if not over:
         return leading[0]
     body = join(over)
-    return _times([*leading, *(body.factors if isinstance(body, Times) else (body,))])
+    return scalar([*leading, *(body.factors if isinstance(body, Times) else (body,))])
 
 
 def is_whole(coefficient: Rational, over: Sequence[Expr], under: Sequence[Expr]) -> bool:

@@ -15,7 +15,7 @@ from derive.present.build import Writer, textbook
 from derive.present.sides import Line, line
 from derive.prose import _, say
 
-PLUS, HADAMARD, TIMES, DOT, POWER, ATOM, ABOVE = range(1, 8)  # ABOVE: in parentheses whatever it is
+RELATION, PLUS, HADAMARD, TIMES, DOT, POWER, ATOM, ABOVE = range(8)  # ABOVE: in parentheses whatever it is
 RELATIONS: Final = {
     "≤": r"\le",
     "≥": r"\ge",
@@ -81,8 +81,10 @@ def _write(node: t.Node) -> tuple[str, int]:
             return words(say(prose)), ATOM
         case t.Ref():
             return reference(node), ATOM
+        case t.Plus(((False, alone),)):
+            return _write(alone)
         case t.Plus(terms):
-            return _plus(terms), PLUS if len(terms) > 1 or terms[0][0] else HADAMARD
+            return _plus(terms), PLUS
         case t.Times(factors):
             return _times(factors), TIMES
         case t.Dot(factors):
@@ -125,9 +127,9 @@ def _closed(node: t.Node) -> tuple[str, int]:
         case t.Limit(variable, value, body):
             return rf"\lim_{{{write(variable)} \to {write(value)}}} {at(body, HADAMARD)}", HADAMARD
         case t.Related(operator, left, right):
-            return f"{write(left)} {RELATIONS.get(operator, operator)} {write(right)}", 0
+            return f"{write(left)} {RELATIONS.get(operator, operator)} {write(right)}", RELATION
         case t.Joined(operator, conditions):
-            return rf" {JOINED[operator]} ".join(_condition(c) for c in conditions), 0
+            return rf" {JOINED[operator]} ".join(_condition(c) for c in conditions), RELATION
         case t.Iverson(conditions):
             inner = r",\; ".join(write(c) for c in conditions)
             return (rf"\left[{inner}\right]" if any(m in inner for m in TALL) else f"[{inner}]"), ATOM

@@ -8,7 +8,7 @@ from typing import Final
 
 from derive.notation import differentiated, parts
 from derive.present import tree as t
-from derive.present.latex import ABOVE, ATOM, DOT, HADAMARD, IF, OTHERWISE, PLUS, POWER, TIMES
+from derive.present.latex import ABOVE, ATOM, DOT, HADAMARD, IF, OTHERWISE, PLUS, POWER, RELATION, TIMES
 from derive.present.sides import Line
 from derive.prose import say
 
@@ -25,12 +25,12 @@ NO_BREAK_SPACE: Final = "\u00a0"  # one that MathML does not drop at an edge
 
 def write_line(shown: Line) -> str:
     """Return both sides as the inside of a math element."""
-    return f"<mrow>{_at(shown.left, 0)}{_operator(shown.relation)}{_at(shown.right, 0)}</mrow>"
+    return f"<mrow>{write(shown.left)}{_operator(shown.relation)}{write(shown.right)}</mrow>"
 
 
 def write(node: t.Node) -> str:
     """Return a tree as the inside of a math element."""
-    return _at(node, 0)
+    return _write(node)[0]
 
 
 def _operator(sign: str, **attributes: str) -> str:
@@ -61,8 +61,10 @@ def _write(node: t.Node) -> tuple[str, int]:
             return _leaf(latex, text), ATOM
         case t.Ref():
             return _reference(node), ATOM
+        case t.Plus(((False, alone),)):
+            return _write(alone)
         case t.Plus(terms):
-            return _plus(terms), PLUS if len(terms) > 1 or terms[0][0] else HADAMARD
+            return _plus(terms), PLUS
         case t.Times(factors) | t.Dot(factors):
             return _product(factors, isinstance(node, t.Dot))
         case t.Hadamard(factors):
@@ -72,7 +74,7 @@ def _write(node: t.Node) -> tuple[str, int]:
             sign = f"<munder>{sign}<mtext>{note}</mtext></munder>" if note else sign
             return _row(_at(kernel, POWER), sign, _at(input_, POWER)), HADAMARD
         case t.Over(numerator, denominator):
-            return f"<mfrac>{_at(numerator, 0)}{_at(denominator, 0)}</mfrac>", POWER
+            return f"<mfrac>{write(numerator)}{write(denominator)}</mfrac>", POWER
         case t.Big():
             return _big(node), HADAMARD
         case _:
@@ -85,42 +87,42 @@ def _rest(node: t.Node) -> tuple[str, int]:
             simple = isinstance(base, t.Leaf | t.Applied | t.Iverson) or (
                 isinstance(base, t.Ref) and not _upper(base)
             )
-            written = _write(base)[0] if simple else _closed(_write(base)[0])
-            return f"<msup>{_row(written)}{_row(_at(exponent, 0))}</msup>", POWER
+            written = write(base) if simple else _closed(write(base))
+            return f"<msup>{_row(written)}{_row(write(exponent))}</msup>", POWER
         case t.Exp(exponent):
-            return f"<msup><mi>e</mi>{_row(_at(exponent, 0))}</msup>", POWER
+            return f"<msup><mi>e</mi>{_row(write(exponent))}</msup>", POWER
         case t.Root(body):
-            return f"<msqrt>{_at(body, 0)}</msqrt>", POWER
+            return f"<msqrt>{write(body)}</msqrt>", POWER
         case t.Bars(body, norm, above, below):
-            inner = _closed(_at(body, 0), "‖‖" if norm else "||")
+            inner = _closed(write(body), "‖‖" if norm else "||")
             if below:
                 inner = f"<msub>{inner}<mn>{below}</mn></msub>"
             return (f"<msup>{inner}<mn>{above}</mn></msup>" if above else inner), POWER
         case t.Rounded(body, brackets):
-            return _closed(_at(body, 0), brackets), ATOM
+            return _closed(write(body), brackets), ATOM
         case t.Transposed(body):
             return _transposed(body), POWER
         case t.Applied(text=text, arguments=arguments):
-            inner = _operator(",").join(_at(a, 0) for a in arguments)
+            inner = _operator(",").join(write(a) for a in arguments)
             return _row(f"<mi>{escape(text)}</mi>", _operator("\u2061"), _closed(inner)), ATOM
         case t.Limit(variable, value, body):
-            below = _row(_at(variable, 0), _operator("→"), _at(value, 0))
+            below = _row(write(variable), _operator("→"), write(value))
             return _row(f"<munder><mo>lim</mo>{below}</munder>", _at(body, HADAMARD)), HADAMARD
         case t.Related(operator, left, right):
-            return _row(_at(left, 0), _operator(operator), _at(right, 0)), 0
+            return _row(write(left), _operator(operator), write(right)), RELATION
         case t.Joined(operator, conditions):
-            return _row(_operator(operator).join(_condition(c) for c in conditions)), 0
+            return _row(_operator(operator).join(_condition(c) for c in conditions)), RELATION
         case t.Iverson(conditions):
-            inner = _operator(",").join(_at(c, 0) for c in conditions)
+            inner = _operator(",").join(write(c) for c in conditions)
             return _closed(inner, "[]"), ATOM
         case t.Slope():
             return _slope(node), POWER
         case t.Choice(branches):
             return _choice(branches), ATOM
         case t.Kronecker(left, right):
-            return f"<msub><mi>δ</mi>{_row(_at(left, 0), _at(right, 0))}</msub>", ATOM
+            return f"<msub><mi>δ</mi>{_row(write(left), write(right))}</msub>", ATOM
         case t.Grid(rows):
-            cells = ("".join(f"<mtd>{_at(cell, 0)}</mtd>" for cell in row) for row in rows)
+            cells = ("".join(f"<mtd>{write(cell)}</mtd>" for cell in row) for row in rows)
             table = "".join(f"<mtr>{row}</mtr>" for row in cells)
             return _row(_operator("["), f"<mtable>{table}</mtable>", _operator("]")), ATOM
         case _:
@@ -128,7 +130,7 @@ def _rest(node: t.Node) -> tuple[str, int]:
 
 
 def _condition(node: t.Node) -> str:
-    return _closed(_at(node, 0)) if isinstance(node, t.Joined) else _at(node, 0)
+    return _closed(write(node)) if isinstance(node, t.Joined) else write(node)
 
 
 def _slope(node: t.Slope) -> str:
@@ -193,7 +195,7 @@ def _reference(node: t.Ref) -> str:
     found = parts(node.symbol if of is None else of, node.matrix)
     letter = _letter(*(node.letter or (found.latex, found.text)))
     single = all(isinstance(s, t.Leaf) and len(s.text) == 1 for s in node.subscripts)
-    lower = ("" if single else _operator(",")).join(_at(s, 0) for s in node.subscripts)
+    lower = ("" if single else _operator(",")).join(write(s) for s in node.subscripts)
     lower = lower or (f"<mi>{node.mark}</mi>" if node.mark else "")
     if found.upper and lower:
         letter = f"<msubsup>{letter}{_row(lower)}<mn>{found.above}</mn></msubsup>"
@@ -215,7 +217,7 @@ def _transposed(body: t.Node) -> str:
         if not found.upper:
             return f"<msubsup>{_identifier(found.text)}<mi>{body.mark}</mi><mo>⊤</mo></msubsup>"
     simple = isinstance(body, t.Leaf)
-    return f"<msup>{_write(body)[0] if simple else _closed(_write(body)[0])}<mo>⊤</mo></msup>"
+    return f"<msup>{write(body) if simple else _closed(write(body))}<mo>⊤</mo></msup>"
 
 
 def _plus(terms: tuple[tuple[bool, t.Node], ...]) -> str:
@@ -229,9 +231,7 @@ def _plus(terms: tuple[tuple[bool, t.Node], ...]) -> str:
 
 def _product(factors: tuple[t.Node, ...], dot: bool) -> tuple[str, int]:
     *before, last = factors
-    written = [
-        _closed(_write(f)[0]) if isinstance(f, t.Dot) else _at(f, DOT if dot else TIMES) for f in before
-    ]
+    written = [_closed(write(f)) if isinstance(f, t.Dot) else _at(f, DOT if dot else TIMES) for f in before]
     written.append(_at(last, DOT if dot else HADAMARD))
     joined = written[0]
     for each in written[1:]:
@@ -278,13 +278,13 @@ def _choice(branches: tuple[tuple[t.Node, t.Node | None], ...]) -> str:
     rows = []
     for value, condition in branches:
         case = _words(say(OTHERWISE)) if condition is None else _when(condition)
-        rows.append(f"<mtr><mtd>{_at(value, 0)}</mtd><mtd>{_row(case)}</mtd></mtr>")
+        rows.append(f"<mtr><mtd>{write(value)}</mtd><mtd>{_row(case)}</mtd></mtr>")
     return _row(_operator("{"), f"<mtable columnalign='left'>{''.join(rows)}</mtable>")
 
 
 def _when(condition: t.Node) -> str:
     before, _slot, after = say(IF).partition("{condition}")
-    return _words(before) + _at(condition, 0) + _words(after)
+    return _words(before) + write(condition) + _words(after)
 
 
 def _words(prose: str) -> str:

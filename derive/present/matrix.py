@@ -14,7 +14,7 @@ import sympy
 from sympy import Abs, Add, Expr, Indexed, KroneckerDelta, Mul, Pow, Symbol, exp
 
 from derive.index import Equation, Inside, Max, Reduction, Sum, Winner, name_of, same_up_to_names
-from derive.present.build import Writer, arrange, is_whole, textbook
+from derive.present.build import Writer, arrange, hadamard, is_whole, scalar, textbook
 from derive.present.order import BATCH, factors, output_first, per_example, terms
 from derive.present.tree import (
     ONES,
@@ -204,8 +204,9 @@ class MatrixWriter(Writer):
         if not inside:
             raise NoMatrixForm
         if outside:
-            parts = [*(self.tree(f) for f in outside), self._contracted(inside, bound)]
-            return (hadamard if self.free else scalar)(parts)
+            single = [self.tree(f) for f in outside if not self._free(f)]
+            body = [self.tree(f) for f in outside if self._free(f)]
+            return scalar([*single, hadamard([*body, self._contracted(inside, bound)])])
         flat = self._flattened(inside, bound) or self._slid(inside, bound)
         if flat is not None:
             return flat
@@ -278,14 +279,6 @@ class MatrixWriter(Writer):
         matrix = hadamard([self.within((first, bound)).tree(f) for f in left])
         vector = hadamard([self.within(columns).tree(f) for f in right]) if right else ONES
         return Dot((*(matrix.factors if isinstance(matrix, Dot) else (matrix,)), vector))
-
-
-def hadamard(nodes: Sequence[Node]) -> Node:
-    return nodes[0] if len(nodes) == 1 else Hadamard(tuple(nodes))
-
-
-def scalar(nodes: Sequence[Node]) -> Node:
-    return nodes[0] if len(nodes) == 1 else Times(tuple(nodes))
 
 
 def matrix_sides(

@@ -13,6 +13,7 @@ from derive.present.matrix import NoMatrixForm, matrix_sides
 from derive.present.tree import Node
 
 FORMS = ("index", "matrix")
+_ROWS = {"rows": True, "columns": False}
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def line(
                 if layout == "example":
                     left, right = matrix_sides(equation, exact, limits, origin)
                 else:
-                    left, right = batch_sides(equation, exact, limits, layout == "rows", origin)
+                    left, right = batch_sides(equation, exact, limits, _ROWS[layout], origin)
                 return Line(left, relation, right)
     writer = Writer(equation.name, limits, origin)
     body = equation.right if exact else textbook(equation.right)

@@ -14,7 +14,7 @@ from derive.present.build import Writer, textbook
 from derive.present.sides import Line, line
 from derive.prose import say
 
-PLUS, HADAMARD, TIMES, DOT, POWER, ATOM, ABOVE = range(1, 8)
+RELATION, PLUS, HADAMARD, TIMES, DOT, POWER, ATOM, ABOVE = range(8)
 LOWER = {"n": "ₙ", "m": "ₘ", "k": "ₖ", "j": "ⱼ", "i": "ᵢ", "l": "ₗ"}
 UPPER = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 DIGITS = "0123456789"
@@ -77,8 +77,10 @@ def _write(node: t.Node) -> tuple[str, int]:
             return say(words), ATOM
         case t.Ref():
             return _reference(node)
+        case t.Plus(((False, alone),)):
+            return _write(alone)
         case t.Plus(terms):
-            return _plus(terms), PLUS if len(terms) > 1 or terms[0][0] else HADAMARD
+            return _plus(terms), PLUS
         case t.Times(factors):
             return _times(factors)
         case t.Dot(factors):
@@ -121,9 +123,9 @@ def _closed(node: t.Node) -> tuple[str, int]:
         case t.Limit(variable, value, body):
             return f"lim({write(variable)} → {write(value)}) {_at(body, HADAMARD)}", HADAMARD
         case t.Related(operator, left, right):
-            return f"{write(left)} {operator} {write(right)}", 0
+            return f"{write(left)} {operator} {write(right)}", RELATION
         case t.Joined(operator, conditions):
-            return f" {operator} ".join(_condition(c) for c in conditions), 0
+            return f" {operator} ".join(_condition(c) for c in conditions), RELATION
         case t.Iverson(conditions):
             return f"[{', '.join(write(c) for c in conditions)}]", ATOM
         case t.Slope(of, by, total, further):

@@ -235,9 +235,8 @@ def _letter(name: str) -> str:
 
 
 def _three_layers() -> list[Equation]:
-    a0, t = tensor("a0", 3), tensor("t", 3)
-    z1, a1, z2, a2 = tensor("z1", 2), tensor("a1", 2), tensor("z2", 3), tensor("a2", 3)
-    W1, b1, W2, b2 = tensor("W1", 2, 3), tensor("b1", 2), tensor("W2", 3, 2), tensor("b2", 3)
+    a0, W1, b1, W2, b2, t = (tensor(_letter(name), *shape) for name, shape in SHAPES.items())
+    z1, a1, z2, a2 = (tensor(name, *b.shape) for name, b in (("z1", b1), ("a1", b1), ("z2", b2), ("a2", b2)))
     return [
         Equation(z1[k], Sum(W1[k, j] * a0[j], (j, Integer(3))) + b1[k]),
         Equation(a1[k], 1 / (1 + exp(-z1[k]))),

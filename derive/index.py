@@ -145,7 +145,7 @@ class Inside(Expr):
     is_extended_real = True
 
     def __new__(cls, expression: Expr | int, size: Expr | int) -> Inside:
-        return super().__new__(cls, sympy.sympify(expression), sympy.sympify(size))
+        return super().__new__(cls, sympy.sympify(expression, strict=True), sympy.sympify(size, strict=True))
 
     @property
     def expression(self) -> Expr:

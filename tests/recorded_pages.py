@@ -27,18 +27,32 @@ SMALL = ("xor_backprop", "page_bn_net")  # with a step of training in numbers
 GIVEN = {
     "backprop-chain": ("x=1", "t=0"),
     "batch-norm": ("x=1,2,4", "dy=0.5,-1,2"),
+    "chain-rule": ("z=sin(t)", "t=x*y"),
+    "convexity": ("x=2,-1,0.5", "y=0,1,1/2"),
+    "convolution": ("x=1,-2,3,4,0.5", "w=1,0,-2", "padding=same", "stride=2", "dilation=2"),
+    "cross-entropy": ("p=0.2,0.9,0.5", "y=0,1,1"),
     "dropout": ("w=1,-1", "x=2,3", "t=0.5", "rate=0.25"),
     "elu": ("x=-1", "alpha=0.5"),
     "forward-3-2-3": ("x=1,0,-1",),
     "gradient-descent": ("f=x**2 + 3*y**2", "x=1", "y=-1", "rate=0.1", "steps=5"),
+    "leaky-relu": ("x=-2,3", "slope=0.2"),
+    "least-squares": ("x=1/3, 2.5, -4, 7", "y=[2, 0, 1/7, 3]"),
     "logistic": ("x=1,2", "y=0,1", "w=0.3", "b=-0.2", "rate=0.5"),
+    "maxout": ("w=[[1,2],[2,-1],[3,0]]", "b=0,0,1", "x=-2,1"),
+    "mnist-mlp": ("layers=4,3,2",),
+    "mse": ("y=2*v, v**2 + 1", "t=3, 5"),
     "mse-minimum": ("y=2*v, v + 1", "t=3, 5"),
+    "one-hot": ("t=2,0", "classes=4"),
+    "or": ("w=1,-1", "b=0.5"),
+    "pooling": ("x=[[1,2,3],[4,0,6]]", "size=2", "stride=1"),
+    "sigmoid": ("x=0.5,-2",),
     "softmax": ("z=1,0,-2",),
     "softmax-cross-entropy": ("z=1,2,3", "t=0,1,0"),
     "standardize": ("x=1,2,3,10",),
     "steepest-descent": ("start=0, 1", "steps=5"),
     "vanishing-gradient": ("depth=6", "w=2"),
     "weight-decay": ("x=1,2,-3", "y=2,3,1/2", "lambda=3"),
+    "xor-backprop": ("w2=1,2,3", "rate=0.1"),
 }
 MATHML = ("lenet5", "mnist_mlp")  # in HTML too, which is long
 
@@ -83,11 +97,11 @@ def difference(name: str, now: str) -> str:
 
 
 def main() -> None:
+    written = [page for id in TOPICS for page in topic_pages(shown(id))]
+    written += [page for path in PRINTED for page in network_pages(path.stem, derived(path))]
     PAGES.mkdir(exist_ok=True)
     for path in PAGES.iterdir():
         path.unlink()
-    written = [page for id in TOPICS for page in topic_pages(shown(id))]
-    written += [page for path in PRINTED for page in network_pages(path.stem, derived(path))]
     for name, text in written:
         (PAGES / name).write_text(text, encoding="utf-8")
 

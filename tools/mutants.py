@@ -75,16 +75,20 @@ def run(command: Sequence[str | Path], folder: Path, **options: object) -> subpr
 
 @dataclass(frozen=True)
 class Reach:
-    """The tests that ran a line, and how long each takes."""
+    """The tests that ran a line, and how long each takes; ``called`` are the lines that run at every call.
+
+    What runs when a module is imported, or once and is cached, only the first test runs, and all others use.
+    """
 
     lines: dict[str, dict[int, set[str]]]
     seconds: dict[str, float]
+    called: dict[str, set[int]]
 
     def tests(self, mutant: Mutant) -> list[str]:
         """Return the tests to run, quick ones first, of every file the quickest before the others."""
         lines = self.lines.get(mutant.path, {})
-        found = lines.get(mutant.line, set())
-        if not found:  # a line of a larger statement, or one that runs when the module is imported
+        found = lines.get(mutant.line, set()) if mutant.line in self.called.get(mutant.path, ()) else set()
+        if not found:  # a line of a larger statement, or one that runs once: every test of the module
             found = set().union(*lines.values())
         ordered = sorted(found, key=lambda test: (self.seconds.get(test, 1.0), test))
         seen: dict[str, int] = {}
@@ -134,7 +138,19 @@ def reach(folder: Path, data: Path) -> Reach:
         here = lines.setdefault(str(Path(file).relative_to(folder)), {})
         for line, contexts in measured.contexts_by_lineno(file).items():
             here[line] = {c.rsplit("|", 1)[0] for c in contexts if c}
-    return Reach(lines, json.loads(times.read_text()))
+    return Reach(lines, json.loads(times.read_text()), {path: called(folder / path) for path in lines})
+
+
+def called(path: Path) -> set[int]:
+    """Return the lines of a module that run at every call: those in functions that are not cached."""
+    found: set[int] = set()
+    cached: set[int] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            body = range(node.body[0].lineno, (node.end_lineno or 0) + 1)
+            once = any("cache" in ast.unparse(decorator) for decorator in node.decorator_list)
+            (cached if once else found).update(body)
+    return found - cached
 
 
 def _environment(folder: Path, plugins: Path) -> dict[str, str]:

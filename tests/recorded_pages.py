@@ -5,7 +5,7 @@ A change of a page shows in the change of its file.  ``make pages`` writes them 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
@@ -15,10 +15,12 @@ from shipped import NETWORKS
 from cli.numbers import worked_page
 from derive.deriving import Derivation, derive_network
 from derive.present import present
+from derive.prose import say
 from derive.reader import Reader
 from derive.spec import load_spec
 from derive.topics import TOPICS, topic
 from derive.topics.model import Topic
+from derive.topics.plot import Curve, Levels, Points
 
 PAGES = Path(__file__).parent / "pages"
 PRINTED = [*NETWORKS, *sorted((Path(__file__).parent / "cases").glob("page_*.toml"))]
@@ -62,7 +64,37 @@ def topic_pages(found: Topic) -> Iterator[tuple[str, str]]:
     yield f"{found.id}.txt", present(found, format="text", steps=True)
     yield f"{found.id}.tex", present(found, format="latex", steps=True)
     if found.id in GIVEN:
-        yield f"{found.id}-given.txt", present(topic(found.id, GIVEN[found.id]), format="text", steps=True)
+        other = topic(found.id, GIVEN[found.id])
+        yield f"{found.id}-given.txt", present(other, format="text", steps=True) + pictures(other)
+    if found.plots:
+        yield f"{found.id}-picture.txt", pictures(found)
+
+
+def pictures(found: Topic) -> str:
+    """Return what a topic wants drawn: axes, ranges, the formula of each curve, the ends of each line."""
+    lines = []
+    for plot in found.plots:
+        lines.append(f"{say(plot.title)}: {say(plot.y_label)} over {say(plot.x_label)}")
+        lines += [f"  {name} from {_six(ends)}" for name, ends in (("x", plot.x), ("y", plot.y)) if ends]
+        lines += ["  y by powers of ten"] * plot.log_y
+        lines += [f"  {_part(part)}" for part in plot.parts]
+    return "\n".join((*lines, "")) if lines else ""
+
+
+def _part(part: Curve | Points | Levels) -> str:
+    match part:
+        case Curve(label, expression, variable, dashed):
+            return f"{say(label)}: curve{' dashed' * dashed}, {expression} over {variable}"
+        case Levels(expression, variables):
+            return f"levels of {expression} over {variables}"
+        case Points(label, x, y, joined, marker, dashed):
+            look = f"{'line' if joined else 'points'}{' dashed' * dashed} {marker}".rstrip()
+            ends = f"{_six(x[:3])} … {_six(x[-1:])}, y {_six(y[:3])} … {_six(y[-1:])}"
+            return f"{say(label)}: {look}, {len(x)} and {len(y)} places: x {ends}"
+
+
+def _six(values: Iterable[float]) -> str:
+    return " ".join(f"{value:.6g}" for value in values)
 
 
 def network_pages(name: str, found: Derivation) -> Iterator[tuple[str, str]]:

@@ -250,8 +250,6 @@ def _values(
         result = sets[1] | sets[2]
     elif operation in ("max", "min") and None in sets[0] | sets[1]:
         result = sets[0] | sets[1]
-    elif math.prod(map(len, sets)) > MAX_CHOICES**2:
-        raise FormulaValueError(TOO_MANY)
     elif operation == "where":
         result = sets[1] if sets[0] == {1.0} else sets[2]
     else:

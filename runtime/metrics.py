@@ -27,12 +27,10 @@ def correct(outputs: Array, t: Array) -> int:
     `outputs` is (N, K), the class its largest entry; or a single output (N, 1), the class 1 from 0.5 on.
     `t` is (N,) labels, or (N, …) values: one-hot rows, or 0 and 1.
     """
-    scores = outputs.reshape(len(t), -1)
-    truth = t.reshape(len(t), -1)
-    if scores.shape[1] == 1:
-        return int(np.count_nonzero((scores[:, 0] >= 0.5) == (truth[:, 0] >= 0.5)))
-    classes = truth[:, 0] if truth.shape[1] == 1 else truth.argmax(axis=1)
-    return int(np.count_nonzero(scores.argmax(axis=1) == classes))
+    if outputs.size == len(t):
+        return int(np.count_nonzero((outputs.ravel() >= 0.5) == (t.ravel() >= 0.5)))
+    classes = t.ravel() if t.size == len(t) else t.reshape(len(t), -1).argmax(axis=1)
+    return int(np.count_nonzero(outputs.reshape(len(t), -1).argmax(axis=1) == classes))
 
 
 def evaluate(

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import runtime.batches as batches
+from runtime.batches import Batches, held_out, split
 from runtime.datasets import scaling
 from runtime.datasets.cifar import _content
-from runtime.datasets.dataset import TRAINING, Part, Raw
+from runtime.datasets.dataset import TRAINING, Dataset, Part, Raw
 from runtime.datasets.fitting import natural
 from runtime.datasets.folder import _compare
 from runtime.datasets.samples import _reduced
@@ -22,6 +24,8 @@ from runtime.errors import DataError, RunError
 from runtime.gradpoint import targets
 from runtime.images import Refused, deep
 from runtime.loop import Loop
+from runtime.metrics import Score, correct, evaluate
+from runtime.preprocessing import Preprocessing
 from runtime.program import read_manifest
 
 PROGRAM = Path(__file__).parent.parent / "generated" / "xor_backprop"
@@ -173,3 +177,114 @@ def test_a_manifest_with_a_wrong_entry_is_refused(tmp_path: Path, place: tuple[s
     path.write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(RunError, match="generate the program again"):
         read_manifest(folder)
+
+
+# ---- Batches and scores ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("fraction", "held"), [(0.0, 0), (0.12, 0), (0.13, 1), (0.5, 4), (0.99, 7)])
+def test_a_fraction_of_the_samples_is_held_out(fraction: float, held: int) -> None:
+    x, t = np.arange(16.0).reshape(8, 2), np.arange(8)
+    (kept_x, kept_t), (held_x, held_t) = split(x, t, fraction, 3)
+    assert (len(held_x), len(held_t)) == (held, held) and held_x.shape[1:] == (2,)
+    assert sorted([*kept_t, *held_t]) == list(range(8)) and list(kept_t) == sorted(kept_t)
+    assert (kept_x == x[kept_t]).all() and (held_x == x[held_t]).all() and list(held_t) == sorted(held_t)
+    assert (kept_x is x) == (held == 0)
+    data = Dataset("some", x, t, x[:0], t[:0], "here", validation=(x[:1], t[:1]))
+    (all_x, all_t), (own_x, own_t) = held_out(data, fraction, 3)
+    assert all_x is x and all_t is t and (len(own_x), len(own_t)) == (1, 1)
+    assert len(held_out(Dataset("some", x, t, x[:0], t[:0], "here"), fraction, 3)[1][0]) == held
+
+
+@pytest.mark.parametrize(
+    ("size", "first", "lengths"),
+    [(3, 0, [3, 3, 2]), (3, 1, [3, 2]), (4, 0, [4, 4]), (8, 0, [8]), (99, 0, [8])],
+)
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("standardize", [False, True])
+def test_an_epoch_sees_every_sample_once(
+    size: int, first: int, lengths: list[int], kind: type, standardize: bool
+) -> None:
+    x, t = (51 * np.arange(8)[:, None] % 255).astype(kind), np.arange(8)
+    preprocessing = Preprocessing("zscore", (0.2,), (10.0,)) if standardize else None
+    stored, made = x.copy(), Batches(x, t, size, 5, preprocessing)
+    for epoch in (1, 2):
+        found = [(a.copy(), b.copy()) for a, b in made.epoch(epoch, first)]
+        assert [len(b) for _, b in found] == lengths and (made.size, made.steps) == (
+            min(size, 8),
+            -(-8 // size),
+        )
+        order = np.concatenate([b for _, b in found])
+        whole = np.arange(8) if size >= 8 else made.order(epoch)
+        assert order.tolist() == whole[first * size :].tolist()
+        for inputs, labels in found:
+            plain = x[labels].astype(np.float32) / np.float32(255 if kind is np.uint8 else 1)
+            wanted = (plain - np.float32(0.2)) * 10 if standardize else plain
+            assert inputs.dtype == np.float32 and np.allclose(inputs, wanted)
+    assert (x == stored).all() and (made.order(1) != made.order(2)).any()
+
+
+def test_what_waits_is_cancelled_where_an_epoch_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, Any]] = []
+
+    class Pool:
+        def __init__(self, *_: Any) -> None: ...
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *_: Any) -> None: ...
+        def submit(self, make: Any, step: int) -> Any:
+            future: Any = batches.Future()
+            if step < 4:
+                future.set_result(make(step))
+            asked.append((step, future))
+            return future
+
+    monkeypatch.setattr(batches, "ThreadPoolExecutor", Pool)
+    made: Any = batches._ahead(lambda step: (step, step), range(2, 9))
+    assert [next(made) for _ in range(2)] == [(2, 2), (3, 3)]
+    made.close()
+    assert [step for step, _ in asked] == [2, 3, 4, 5]
+    assert [future.cancelled() for _, future in asked] == [False, False, True, True]
+    asked.clear()
+    assert list(batches._ahead(lambda step: (step, step), range(2, 4))) == [(2, 2), (3, 3)]  # type: ignore[arg-type,return-value]
+    assert [step for step, _ in asked] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "t", "right"),
+    [
+        ([[0.5], [0.4], [0.6]], [1, 0, 0], 2),
+        ([[0.5], [0.4], [0.6]], [[0.5], [0.49], [0.0]], 2),
+        ([0.5, 0.4, 0.6], [1, 1, 1], 2),
+        ([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]], [1, 1, 0], 2),
+        ([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]], [[0, 1], [0, 1], [1, 0]], 2),
+        ([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]], [[0.4, 0.6], [0.6, 0.4], [0.4, 0.6]], 2),
+        ([[[0.2], [0.8]], [[0.6], [0.4]]], [[1], [1]], 1),
+    ],
+)
+def test_samples_that_are_classified_right(outputs: Any, t: Any, right: int) -> None:
+    assert correct(np.array(outputs), np.array(t)) == right
+
+
+@pytest.mark.parametrize(("reduction", "loss"), [("mean", 2.4), ("sum", 4.0), (None, 2.4)])
+def test_a_score_is_the_mean_over_all_samples(reduction: str | None, loss: float) -> None:
+    """Five samples in batches of 3 and 2, with losses 0 and 2 and 2 … as the mean of each batch."""
+    asked: list[int] = []
+
+    def batch_loss(_parameters: Any, x: Any, t: Any) -> float:
+        asked.append(len(x))
+        return 2.0 if len(x) == 2 else 8 / 3 if reduction != "sum" else 2.0
+
+    module = SimpleNamespace(evaluation_loss=batch_loss, predict=lambda _parameters, x: x)
+    stated = {} if reduction is None else {"reduction": reduction}
+    program: Any = SimpleNamespace(module=module, manifest={"loss": stated})
+    x, t = np.array([[1.0], [0.0], [1.0], [0.0], [1.0]]), np.array([1, 0, 0, 0, 1])
+    assert evaluate(program, {}, x, t, batch=3) == Score(pytest.approx(loss), 0.8) and asked == [3, 2]
+    assert evaluate(program, {}, x, t, batch=3, accuracy=False) == Score(pytest.approx(loss), None)
+    halved = evaluate(program, {}, x, t, batch=3, prepare=lambda part: part / 4)
+    assert halved is not None and halved.accuracy == 0.6
+    assert evaluate(program, {}, x[:0], t[:0]) is None
+    asked.clear()
+    stops = iter([False, True])
+    assert evaluate(program, {}, x, t, batch=3, stop=lambda: next(stops)) is None and asked == [3]

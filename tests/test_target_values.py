@@ -216,3 +216,25 @@ def test_samples_of_one_class_alone_are_refused(t: list[int], asked: Wanted, sai
 
 def test_equal_values_are_no_class() -> None:
     assert fitted(raw(np.zeros((2, 2)), [[0.5], [0.5]]), wanted(**ONE)).train_t.tolist() == [[0.5], [0.5]]
+
+
+@pytest.mark.parametrize(
+    ("t", "test", "from_one", "names", "classes"),
+    [
+        ([1], [1], True, (), 1),
+        ([1], [1], False, (), 2),
+        ([1, 2], [3], True, (), 3),
+        ([0, 2], [3], True, (), 4),
+        ([0, 2], [3], True, ("a", "b"), 2),
+        (np.zeros((2, 0), int), [0], True, (), 1),
+    ],
+)
+def test_classes_of_all_parts_are_counted(
+    t: Any, test: list[int], from_one: bool, names: tuple[str, ...], classes: int
+) -> None:
+    parts = {
+        TRAINING: Part(np.zeros((len(t), 3)), np.asarray(t)),
+        TEST: Part(np.zeros((len(test), 3)), np.asarray(test)),
+    }
+    found = natural(Raw("some", parts, "here", labels=True, from_one=from_one, class_names=names))
+    assert (found.classes, found.target_kind, found.input_shape) == (classes, "labels", (3,))

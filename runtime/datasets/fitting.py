@@ -63,8 +63,8 @@ def natural(raw: Raw) -> Wanted:
     x, t = raw.parts[TRAINING]
     shape = x.shape[1:] or (1,)
     if raw.labels or _numbered(t):
-        top = max(int(part.t.max()) for part in raw.parts.values() if part.t.size) if t.size else 0
-        counted = raw.from_one and t.size > 0 and t.min() == 1
+        top = max((int(part.t.max()) for part in raw.parts.values() if part.t.size), default=0)
+        counted = raw.from_one and t.size and t.min() == 1
         return Wanted(shape, "labels", len(raw.class_names) or top + (not counted))
     size = t.size // max(1, len(t))
     return Wanted(shape, "values", max(2, size), t.shape[1:] or (1,))

@@ -33,7 +33,7 @@ def arranged(array: Array, shape: tuple[int, ...], where: str, key: str) -> tupl
         return reshaped, ""
     said = f"one sample has shape {shape_text(sample)}, the network {key} {shape_text(shape)}"
     if len(there) > 1 and sorted(there) == sorted(wanted):
-        order = min(_orders(there, wanted), key=_exchanges)
+        order = next(_orders(there, wanted))
         squeezed = ".squeeze()" if len(there) < len(sample) else ""
         axes = ", ".join(map(str, (0, *(axis + 1 for axis in order))))
         first = ": channels come first" if order == (1, 2, 0) and there[0] in COLOURS else ""
@@ -64,15 +64,10 @@ def essential(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _orders(there: tuple[int, ...], wanted: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """The orders of axes that make `wanted` of `there`."""
+    """The orders of axes that make `wanted` of `there`, first the one that keeps axes of one size in turn."""
     for order in permutations(range(len(there))):
         if tuple(there[axis] for axis in order) == wanted:
             yield order
-
-
-def _exchanges(order: tuple[int, ...]) -> int:
-    """How many pairs of axes change their order."""
-    return sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
 
 
 def _remedies(shape: tuple[int, ...]) -> str:

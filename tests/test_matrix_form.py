@@ -95,6 +95,7 @@ def written(left: Expr, right: Expr, layout: str) -> str:
             Sum(abs(X[n, k] - Z[n, k]), (n, N), (k, K)),
             *("E = Σₙ ‖a1ₙ − z1ₙ‖₁", "E = 𝟏ᵀ |A1 − Z1| 𝟏", "E = 𝟏ᵀ |A1 − Z1| 𝟏"),
         ),
+        (Z[n, k], KroneckerDelta(k, X[n, k]), *(NONE, NONE, NONE)),
         (E, Max(c[k], (k, K)), "E = max(c)", NONE, NONE),
         (Y[k], Sum(c[k] + d[j], (j, J)), NONE, "z = (c 𝟏ᵀ + 𝟏 dᵀ) 𝟏", "z = (c 𝟏ᵀ + 𝟏 dᵀ) 𝟏"),
         (E, Sum(abs(W[k, j]), (k, K), (j, J)), "E = ‖W1‖₁", "E = 𝟏ᵀ |W1| 𝟏", "E = 𝟏ᵀ |W1| 𝟏"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 import sympy
 from sympy import Piecewise, Symbol
 
 from derive.formula import parse_formula
+from derive.functions import maximum, rint
 from derive.probing import _true as true
 from derive.probing import computed, flaws
 
@@ -60,6 +62,20 @@ def test_conditions_joined() -> None:
         (sympy.sinh(x), 1.0, math.sinh(1)),
         (sympy.cosh(x), 1.0, math.cosh(1)),
         (sympy.tanh(x), -1e7, -1.0),
+        (sympy.tanh(x), -1e6, -1.0),
+        (sympy.sinh(x) / sympy.exp(x), 1e6, 0.5),
+        (sympy.sinh(x) / sympy.exp(x), 1.1e6, math.nan),  # both beyond every float
+        (sympy.sin(x), 1e30, float(mpmath.sin(mpmath.mpf(1e30)))),
+        (sympy.sin(x), 1.1e30, math.nan),
+        (sympy.ceiling(x), 1.25, 2.0),
+        (sympy.floor(x), -1.25, -2.0),
+        (sympy.Abs(x), -1.25, 1.25),
+        (rint(x), 2.5, 2.0),
+        (maximum(x, 2), 1.25, 2.0),
+        (sympy.gamma(x), 1.0, math.nan),
+        (x ** sympy.Rational(1, 2), 2.25, 1.5),
+        (x ** sympy.Rational(1, 2), -2.25, math.nan),
+        (sympy.pi * x, 2.0, 2 * math.pi),
     ],
 )
 def test_true_values(expression: sympy.Expr, at: float, value: float) -> None:

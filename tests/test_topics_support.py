@@ -148,6 +148,8 @@ def test_how_a_walk_ends() -> None:
     assert (left.end, left.places) == ("lost", ((1.0,), (0.25,)))
     nowhere = down(1.0, 9, 0.0, lambda at: 1 / at)
     assert (nowhere.end, nowhere.places) == ("lost", ((0.0,),))
+    by_slope = walk(lambda at: [2 * at[0]], (1.0,), 0.25, 3, lambda _at, slopes: abs(slopes[0]) < 0.3)
+    assert (by_slope.end, by_slope.last) == ("done", (0.125,))
     jump = down(1.0, 1, 1.0, lambda at: 1 / (at - 1) if at != 1 else 0.5)
     assert (jump.end, jump.places) == ("short", ((1.0,), (0.5,)))
 
@@ -155,6 +157,8 @@ def test_how_a_walk_ends() -> None:
 def test_places_of_a_picture() -> None:
     short = Walk(tuple((float(k), -float(k)) for k in range(300)), "done")
     assert short.axis(0) == tuple(map(float, range(300))) and short.axis(1)[:2] == (0.0, -1.0)
+    most = Walk(tuple((float(k),) for k in range(301)), "done").axis(0)
+    assert len(most) < 300 and most[-1] == 300
     long = Walk(tuple((float(k),) for k in range(10_001)), "short").axis(0)
     assert len(long) < 300 and long[:3] == (0.0, 1.0, 2.0) and long[-1] == 10_000
     gaps = np.diff(long)

@@ -65,7 +65,7 @@ def zero_beyond(part: Expr, extent: Extent, body: Expr) -> list[Expr]:
 
 def _within(extent: Extent, other: Extent) -> bool:
     """Whether an axis is no longer than another."""
-    return extent == other or (extent != BATCH != other and int(extent) <= int(other))
+    return extent == other or (BATCH not in (extent, other) and int(extent) <= int(other))
 
 
 def finite_beyond(body: Expr, extents: Extents) -> bool:

@@ -1,0 +1,55 @@
+"""Programs of a few statements, written down by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sympy import Indexed, Integer, Symbol
+
+from codegen.program import BATCH, EquationNote, Extent, Load, Loop, Program, Shape, Statement, Value
+from derive.index import index, size, tensor
+
+SECTIONS = ("forward", "evaluation", "loss", "backward", "input_gradient", "statistics", "update")
+N = size("N")
+i, j, k, n, u, v = (index(name) for name in "ijknuv")
+SHAPES: dict[str, tuple[Shape, str]] = {
+    "x": ((BATCH, 4), "input"),
+    "img": ((BATCH, 6, 2), "input"),
+    "t": ((BATCH,), "target"),
+    "W": ((3, 4), "parameter"),
+    "b": ((3,), "parameter"),
+    "one": ((1, 4), "parameter"),
+    "theta": ((19,), "parameter"),
+    "mean": ((4,), "statistic"),
+    "m": ((5,), "state"),
+    "dW": ((3, 4), "local"),
+    "y": ((BATCH, 3), "local"),
+    "z": ((BATCH, 3), "local"),
+    "w": ((BATCH, 5, 2, 2), "local"),
+    "flat": ((BATCH, 12), "local"),
+    "large": ((BATCH, 8, 2), "local"),
+    "s": ((), "local"),
+    "rows": ((BATCH,), "local"),
+    "pairs": ((BATCH, BATCH), "local"),
+}
+
+
+def program(forward: Iterable[Statement | Loop] = (), notes: Iterable[int] = (), **said: Any) -> Program:
+    """A program of the values above; ``said`` has other sections, and `NAME_` what is special of a value."""
+    sections = {name: tuple(said.get(name, ())) for name in SECTIONS} | {"forward": tuple(forward)}
+    values = {
+        name: Value(name, shape, kind, name, integer=name == "t", **said.get(f"{name}_", {}))
+        for name, (shape, kind) in SHAPES.items()
+    }
+    told = {number: EquationNote(number, "", "", "", "") for number in notes}
+    return Program(sections, values, told, said.get("output", "y"), {}, {}, "")
+
+
+def read(name: str, *subscripts: Any) -> Indexed:
+    shape: tuple[Extent, ...] = SHAPES[name][0]
+    return tensor(name, *(N if e == BATCH else Integer(e) for e in shape))[subscripts]
+
+
+def load(name: str, *indices: Symbol) -> Load:
+    return Load(name, indices)

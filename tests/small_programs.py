@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sympy import Indexed, Integer, Symbol
+from sympy import Indexed, Integer, Symbol, sympify
 
 from codegen.program import BATCH, EquationNote, Extent, Load, Loop, Program, Shape, Statement, Value
-from derive.index import index, size, tensor
+from derive.index import access, index, size, tensor
 
 SECTIONS = ("forward", "evaluation", "loss", "backward", "input_gradient", "statistics", "update")
 N = size("N")
@@ -48,7 +48,7 @@ def program(forward: Iterable[Statement | Loop] = (), notes: Iterable[int] = (),
 
 def read(name: str, *subscripts: Any) -> Indexed:
     shape: tuple[Extent, ...] = SHAPES[name][0]
-    return tensor(name, *(N if e == BATCH else Integer(e) for e in shape))[subscripts]
+    return access(tensor(name, *(N if e == BATCH else Integer(e) for e in shape)), *map(sympify, subscripts))
 
 
 def load(name: str, *indices: Symbol) -> Load:

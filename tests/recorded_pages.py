@@ -36,7 +36,7 @@ GIVEN = {
     "dropout": ("w=1,-1", "x=2,3", "t=0.5", "rate=0.25"),
     "elu": ("x=-1", "alpha=0.5"),
     "forward-3-2-3": ("x=1,0,-1",),
-    "gradient-descent": ("f=x**2 + 3*y**2", "x=1", "y=-1", "rate=0.1", "steps=5"),
+    "gradient-descent": ("f=x**2 + 3*y**2", "x=1.3", "y=-1", "rate=0.1", "steps=5"),
     "leaky-relu": ("x=-2,3", "slope=0.2"),
     "least-squares": ("x=1/3, 2.5, -4, 7", "y=[2, 0, 1/7, 3]"),
     "logistic": ("x=1,2", "y=0,1", "w=0.3", "b=-0.2", "rate=0.5"),

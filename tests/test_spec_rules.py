@@ -421,7 +421,8 @@ def test_where_a_character_of_a_string_stands(literal_: str, index: int, offset:
 @pytest.mark.parametrize(
     ("name", "code"),
     [("abc", ""), ("a" * 40, ""), ("a" * 41, "E201"), ("1a", "E201"), ("for", "E202"), ("match", "E202"),
-     ("struct", "E202"), ("print", "E202"), ("CON", "E202"), ("a-b", "E201"), ("", "E201")],
+     ("struct", "E202"), ("print", "E202"), ("com9", "E202"), ("com0", ""),
+     ("LPT1", "E202"), ("CON", "E202"), ("a-b", "E201"), ("", "E201")],
 )  # fmt: skip
 def test_a_name(name: str, code: str) -> None:
     found = name_problem(name)
@@ -470,6 +471,29 @@ def test_targets_that_a_loss_takes() -> None:
     assert [bool(_target_fault(row, cross)) for row in rows] == [False, False, True, True]
     assert _target_fault((9.0,), "mse") == "" == _target_fault((9.0,), None)
     assert _show((3,)) == "(3,)" and _show((28, 28, 1)) == "(28, 28, 1)"
+
+
+def test_targets_that_are_no_labels() -> None:
+    rows = ((1.0,), (2.0,))
+    for targets, soft in (
+        (((0.0, 1.0), (1.0, 0.0)), False),
+        (((0.0, 1.0), (0.25, 0.75)), True),
+        (((0.0, 1.0), (-1.0, 2.0)), True),
+        (((0.5,), (0.25,)), False),
+    ):
+        assert InlineData(rows, targets).soft == soft
+
+
+def test_a_spec_of_another_version() -> None:
+    for version, remedy in (
+        (2, "write spec_version = 1, or use a newer release"),
+        (0, "write spec_version = 1"),
+    ):
+        with pytest.raises(SpecError) as caught:
+            parse_spec(f"spec_version = {version}\n", "a.toml")
+        (told,) = (p for p in caught.value.problems if p.code == "E108")
+        assert told.message == f"spec_version = {version}: this program reads version 1"
+        assert told.hint == remedy
 
 
 def test_starting_values_that_contradict_each_other() -> None:

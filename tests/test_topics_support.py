@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sympy import Rational, sqrt, symbols
 
-from derive.present import latex, text
+from derive.present import latex, present, text
 from derive.present import tree as t
 from derive.topics import parse, topic
 from derive.topics.convexity import _Data
@@ -326,6 +326,23 @@ def test_classes_and_labels() -> None:
 def test_what_a_topic_cannot_take(id: str, given: list[str], said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         topic(id, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "lines"),
+    [
+        (["y=w**2", "t=2"], ["w = −√2", "w ≈ −1.41421", "w = √2", "w ≈ 1.41421", "minimum = 0"]),
+        (["y=w**3", "t=2"], ["w = 2^(1/3)", "w ≈ 1.25992"]),
+        (["y=w**2, w", "t=2, 0"], ["w = −√6/2", "w = √6/2", "minimum = 7/8"]),
+        (["y=w**3 + w, 1", "t=1, 0"], ["w ≈ 0.682327803828019", "w ≈ 0.682328"]),
+        (["y=2*w", "t=4"], ["w = 2", "minimum = 0"]),
+        (["y=2*w", "t=1"], ["w = 1/2", "w ≈ 0.5"]),
+    ],
+)
+def test_where_an_error_is_least(given: list[str], lines: list[str]) -> None:
+    shown = present(topic("mse-minimum", given), format="text", steps=True).splitlines()
+    written = [line.partition(")")[2].strip() if line.startswith("  (") else line for line in shown]
+    assert [line for line in written if line in lines] == lines
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from derive.present.tree import Leaf, Node, Plus, Raised, Times
 from derive.prose import _
 from derive.topics.model import Steps, Topic, TopicError, node, partial
 from derive.topics.support.givens import split
+from derive.topics.support.layout import in_words, rounded
 
 k, K = index("k"), size("K")
 y, t, E = tensor("y", K), tensor("t", K), tensor("E")
@@ -100,19 +101,19 @@ def _minimum(steps: Steps, error: Expr, slope: Expr, w: Symbol, flat: int) -> No
     best = [root for root, value in values.items() if abs(value - least) < Rational(1, 10**20)]
     curvature = sympy.diff(slope, w)
     for root in best:
-        closed = root if not root.has(sympy.CRootOf) else sympy.N(root, 15)
+        is_closed = not root.has(sympy.CRootOf)
+        closed = root if is_closed else sympy.N(root, 15)
         bent = sympy.simplify(curvature.subs(w, closed))
         rule = _(
             "dE/d{letter} = 0; the second derivative there is {value}, so E is least",
             letter=w.name,
-            value=written(bent),
+            value=written(bent) if is_closed else in_words(float(bent)),
         )
-        exact = closed if closed.is_Rational else Leaf(sympy.latex(closed), str(closed))
-        number = steps.add(w, exact, rule, (flat,), w.name)
+        value = closed if is_closed else rounded(float(closed), 15)
+        number = steps.add(w, value, rule, (flat,), w.name, "=" if is_closed else "≈")
         steps.results[w.name] = str(closed)
         if not closed.is_Integer:
-            decimal = f"{float(closed):.6g}"
-            steps.add(w, Leaf(decimal, decimal), _("as a decimal"), (number,), relation="≈")
+            steps.add(w, rounded(float(closed)), _("as a decimal"), (number,), relation="≈")
     lowest = error.subs(w, best[0])
     steps.results["minimum"] = str(lowest) if lowest.is_Rational else f"{float(least):.15g}"
     if len(best) > 1:

@@ -39,7 +39,6 @@ PAGE: Final = {
     z: Z[i],
     h: H[i],
     weight: W[i + 1],
-    after: Z[i + 1],
     access(tensor(cotangent("zn"))): DELTA[i + 1],
     access(tensor(cotangent("z"))): DELTA[i],
 }

@@ -8,7 +8,7 @@ from sympy import Abs, Expr, Rational, cosh, erf, exp, log, sign, sinh, sqrt, ta
 
 from derive.functions import elementary, erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
 from derive.index import Max, Sum, index, same_up_to_names, size, tensor
-from derive.rewrites import HYPERBOLIC, rewrite, stable
+from derive.rewrites import HYPERBOLIC, LOG_SUM, rewrite, stable
 from derive.scaling import gathered, logarithm, near_one, scaled, scaled_terms
 from derive.simplify import length, tidy
 
@@ -166,6 +166,16 @@ def test_terms_are_scaled_each_by_itself() -> None:
 )
 def test_the_logarithm_of_a_sum_of_exponentials(argument: Expr, form: Expr) -> None:
     assert logarithm(argument) == form and agree(log(argument), form)
+
+
+def test_logarithms_that_stay() -> None:
+    for argument in (u**2 + 1, Sum(exp(z[j]), (j, K)), 1 + sum(map(exp, sympy.symbols("a:g", real=True)))):
+        assert logarithm(argument) == log(argument)  # more than six exponentials are too involved
+    six = 1 + sum(map(exp, sympy.symbols("a:f", real=True)))
+    assert not logarithm(six).has(log)
+    for single in (log(2 + exp(u)), log(u * exp(v) + 1), log(2 + u)):
+        assert rewrite(single, (LOG_SUM,)) == (single, ())
+    assert rewrite(log(exp(u) + exp(v)), (LOG_SUM,))[1] == (LOG_SUM.name,)
 
 
 @pytest.mark.parametrize(

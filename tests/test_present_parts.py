@@ -24,6 +24,7 @@ from derive.present.numerals import Rounded, array, is_exact, numeral, pictured,
 from derive.present.order import BATCH as N
 from derive.present.page import WorkedLines
 from derive.present.sides import Line
+from derive.present.tex import has_hangul
 from derive.present.windows import slide
 
 
@@ -274,6 +275,11 @@ def test_words_in_markdown_and_html() -> None:
     assert escape.markdown("a_b & <c>\n|d|") == "a&#95;b &#38; &#60;c&#62; &#124;d&#124;"
     assert escape.markup('a_b & <c> "d"') == "a_b &amp; &lt;c&gt; &quot;d&quot;"
     assert escape.unknown("aé한가\x80a") == ["\x80", "가", "한"] and escape.unknown("a~\xa1ÿ") == []
+
+
+def test_hangul_of_every_kind() -> None:
+    assert all(map(has_hangul, ("가", "힣", "ᄀ", "ᇿ", "ㄱ", "ㆎ", "a 한 b")))
+    assert not any(map(has_hangul, ("", "a", "é", "漢", "ひ", "Σ")))
 
 
 # ---- Origins and windows ----------------------------------------------------------------------------

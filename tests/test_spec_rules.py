@@ -473,6 +473,30 @@ def test_targets_that_a_loss_takes() -> None:
     assert _show((3,)) == "(3,)" and _show((28, 28, 1)) == "(28, 28, 1)"
 
 
+@pytest.mark.parametrize(
+    ("text", "message", "expected"),
+    [
+        ("layers = [1]", "layers[1] = 1", "a table, [[layers]]"),
+        ("layers = 1", "layers[1] = 1", "a table, [[layers]]"),
+        ("input = 1", "input = 1", "a table, [input]"),
+        ("[activations]\nbump = 'x'", 'activations.bump = "x"', "a table, [activations.bump]"),
+    ],
+)
+def test_what_is_no_table(text: str, message: str, expected: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text, "a.toml")
+    (told,) = (p for p in caught.value.problems if p.code == "E103")
+    assert (told.message, told.expected) == (message, expected)
+
+
+def test_keys_in_quotes_are_read_as_toml_reads_them() -> None:
+    text = r""""\u00e9\t\U0001F600" = 1
+'a\u00e9' = 2
+"\U00110000" = 3
+"""
+    assert list(scan(text).keys) == [("é\t😀",), (r"a\u00e9",), ("\N{REPLACEMENT CHARACTER}",)]
+
+
 def test_targets_that_are_no_labels() -> None:
     rows = ((1.0,), (2.0,))
     for targets, soft in (

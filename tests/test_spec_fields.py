@@ -22,8 +22,8 @@ FIELDS = {
     "loss": "type; reduction, else mean; l2 >= 0, else 0.0; label_smoothing >= 0 and < 1, else 0.0",
     "training": (
         "data, else None; batch_size >= 1 and <= 1,048,576, else 32; epochs >= 1, else 10; "
-        "seed >= 0, else 0; validation_split >= 0 and < 1, else 0.0; early_stopping >= 0, else 0; standardize, else none; "
-        "tensor_cores, else none"
+        "seed >= 0, else 0; validation_split >= 0 and < 1, else 0.0; early_stopping >= 0, else 0; "
+        "standardize, else none; tensor_cores, else none"
     ),
     "augmentation": (
         "flip, else False; shift, else 0.0; rotation >= 0 and <= 180, else 0.0; zoom >= 0 and < 1, else 0.0; "

@@ -40,7 +40,7 @@ from derive.index import name_of
 
 LARGEST = 2**19  # values of the largest tensor of a piece: 2 MiB in float32
 LEAST = 2**12  # values of a sample from which on pieces pay
-CACHED = 2**16  # values of the largest tensor of a piece whose expressions take memory on the way
+CACHED = 2**18  # values of the largest tensor of a piece whose expressions take memory on the way
 LEAST_CACHED = 2**10  # values of a sample from which on it pays that this memory stays in the cache
 LEAST_ROWS = 16  # rows of a matrix product that one sample gives
 UPDATED = 2**17  # parameters that a thread updates at a time; fewer in all are left to one

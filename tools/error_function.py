@@ -1,10 +1,11 @@
 """The coefficients that generated programs compute erf and erfc with: `python tools/error_function.py`.
 
-For a ≥ 0, erfc(a) = D + D a P(a)/Q(a), where D = e^(−a²)/(1 + √π a) is erfc at 0 and far out, and at most
-a sixth less between; erf(a) = a R(a²) up to a = 1.  P, Q and R are found by least squares over values of
-mpmath, again and again with the weight of a point times the root of its error (Lawson's method), which brings
-the largest error down to nearly the least that is possible.  The denominator of one round divides the weights
-of the next, so that it is the error of the quotient that is looked at.
+For a ≥ NEAR, erfc(a) = D + D a P(a)/Q(a), where D = e^(−a²)/(1 + √π a) is erfc far out, and at most a sixth
+less before; up to NEAR, from where on 1 − erf(a) would lose more than two bits, erf(a) = a R(a²).  P, Q and R
+are found by least squares over values of mpmath, again and again with the weight of a point times the root of
+its error (Lawson's method), which brings the largest error down to nearly the least that is possible.  The
+denominator of one round divides the weights of the next, so that it is the error of the quotient that is
+looked at.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from mpmath import mp, mpf
 DIGITS = 50
 ROUNDS = 16
 LARGEST = {"float32": 10.1, "float64": 27.3}  # from here on erfc is 0
-DEGREES = {"float32": (3, 5, 6), "float64": (9, 11, 11)}  # of P, Q and R
+DEGREES = {"float32": (3, 5, 5), "float64": (8, 9, 10)}  # of P, Q and R
+NEAR = 0.75
 
 Function = Callable[[mpf], mpf]
 
@@ -52,11 +54,11 @@ def rational(
     return best
 
 
-def points(count: int, largest: float, near: float) -> list[mpf]:
-    """Return points between 0 and the largest, denser up to about ``near``, as Chebyshev's at the ends."""
-    top = largest / (largest + near)
-    spread = [top * (1 - mp.cos(mp.pi * k / (count - 1))) / 2 for k in range(count)]
-    return [near * t / (1 - t) for t in spread[1:]]
+def points(count: int, least: float, largest: float, near: float) -> list[mpf]:
+    """Return points from the least to the largest, denser up to about ``near`` and at the ends."""
+    low, high = (mpf(end) / (end + near) for end in (least, largest))
+    spread = [low + (high - low) * (1 - mp.cos(mp.pi * k / (count - 1))) / 2 for k in range(count)]
+    return [near * t / (1 - t) for t in spread if t]
 
 
 def excess(a: mpf) -> mpf:
@@ -76,11 +78,12 @@ def coefficients(dtype: str) -> tuple[dict[str, list[float]], float]:
         p, q, error = rational(
             lambda a: excess(a) / a,
             lambda a: a / (1 + excess(a)),
-            points(6 * (above + below + 2), LARGEST[dtype], 2),
+            points(6 * (above + below + 2), NEAR, LARGEST[dtype], 2),
             above,
             below,
         )
-        r, _, other = rational(reduced_erf, lambda s: 1 / reduced_erf(s), points(6 * small, 1, 50), small, 0)
+        close = points(6 * small, 0, NEAR**2, 50)
+        r, _, other = rational(reduced_erf, lambda s: 1 / reduced_erf(s), close, small, 0)
         scaled = {"P": [c / q[-1] for c in p], "Q": [c / q[-1] for c in q], "R": r}
         return {name: [float(c) for c in found[::-1]] for name, found in scaled.items()}, float(
             max(error, other)

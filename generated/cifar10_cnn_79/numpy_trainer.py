@@ -201,10 +201,13 @@ def on_threads(piece, N, size, *sums):
 
 
 def dot(a, b, out):
-    """Return a b in out; where it is large, each thread computes some rows; np.dot would copy aᵀ's."""
+    """Return a b in out; where it is large, each thread computes some rows or columns; np.dot copies aᵀ's."""
     if a.size * b.shape[-1] <= 2**22:
         return np.dot(a, b, out=out)
-    on_threads(lambda rows, m, thread: np.matmul(a[rows], b, out=out[rows]), len(a), len(a))
+    if out.ndim == 2 and len(out) < out.shape[1] // 16:
+        on_threads(lambda s, m, thread: np.matmul(a, b[:, s], out=out[:, s]), out.shape[1], out.shape[1])
+    else:
+        on_threads(lambda s, m, thread: np.matmul(a[s], b, out=out[s]), len(a), len(a))
     return out
 
 
@@ -300,7 +303,7 @@ class Workspace:
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.s = room("s", THREADS, 131072)  # for the update
         self.ones = room("ones", N, fill=np.ones)
-        self.places = room("places", max(N * 1024, piece(2) * 225, piece(2) * 900, piece(4) * 225, piece(9) * 225, piece(18) * 900, piece(18) * 1024, piece(21) * 1024), fill=np.ones)
+        self.places = room("places", max(N * 1024, piece(2) * 225, piece(2) * 900, piece(4) * 225, piece(9) * 900, piece(18) * 900, piece(18) * 1024, piece(36) * 225, piece(85) * 1024), fill=np.ones)
         self.m2 = room("m2", N, 30, 30, 32, dtype=bool)
         self.m6 = room("m6", N, 3136, dtype=bool)
         self.m7 = room("m7", N, 512, dtype=bool)
@@ -471,7 +474,7 @@ def forward(p, x, w, seed):
         # v1[k] = (1/(1024 N)) Σₙᵢⱼ (a0[n,i,j,k] − μ1[k])² (3,)         (4)
         v1 += np.dot(w.places[: m * 1024], ((a0[s] - mu1)**2).reshape(-1, 3))  # (4)
 
-    on_threads(piece, N, 21, w.v1)
+    on_threads(piece, N, 85, w.v1)
     w.v1 /= 1024 * N                                                    # (4)
 
     def piece(s, m, thread, mu3):
@@ -495,7 +498,7 @@ def forward(p, x, w, seed):
         # v3[k] = (1/(900 N)) Σₙᵢⱼ (a2_2[n,i,j,k] − μ3[k])² (32,)        (13)
         v3 += np.dot(w.places[: m * 900], ((a2_2 - w.mu3)**2).reshape(-1, 32))  # (13)
 
-    on_threads(piece, N, 2, w.v3)
+    on_threads(piece, N, 9, w.v3)
     w.v3 /= 900 * N                                                     # (13)
 
     def piece(s, m, thread, mu5):
@@ -522,7 +525,7 @@ def forward(p, x, w, seed):
         # v5[k] = (1/(225 N)) Σₙᵢⱼ (a4_2[n,i,j,k] − μ5[k])² (32,)        (21)
         v5 += np.dot(w.places[: m * 225], ((a4_2 - w.mu5)**2).reshape(-1, 32))  # (21)
 
-    on_threads(piece, N, 9, w.v5)
+    on_threads(piece, N, 36, w.v5)
     w.v5 /= 225 * N                                                     # (21)
 
     def piece(s, m, thread):
@@ -845,7 +848,7 @@ def input_gradient(parameters, x, t, seed=None):
         # ∂E/∂x[n,i,j,k] = γ1[k] (1024 N δ1[n,i,j,k] − Σ_mpq δ1[m,p,q,k] − (Σ_mpq δ1[m,p,q,k] x̂1[m,p,q,k]) x̂1[n,i,j,k])/(1024 N √(v1[k] + 1e-5)) (N, 32, 32, 3) (77)
         np.divide(p["gamma1"] * (1024 * N * delta1 - g["gamma1"] * xhat1 - g["beta1"]), 1024 * N * np.sqrt(w.v1 + 1e-05), out=dx)  # (77)
 
-    on_threads(piece, N, 21)
+    on_threads(piece, N, 85)
     return w.dx.copy()
 
 

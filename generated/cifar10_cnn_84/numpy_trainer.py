@@ -204,10 +204,13 @@ def on_threads(piece, N, size, *sums):
 
 
 def dot(a, b, out):
-    """Return a b in out; where it is large, each thread computes some rows; np.dot would copy aᵀ's."""
+    """Return a b in out; where it is large, each thread computes some rows or columns; np.dot copies aᵀ's."""
     if a.size * b.shape[-1] <= 2**22:
         return np.dot(a, b, out=out)
-    on_threads(lambda rows, m, thread: np.matmul(a[rows], b, out=out[rows]), len(a), len(a))
+    if out.ndim == 2 and len(out) < out.shape[1] // 16:
+        on_threads(lambda s, m, thread: np.matmul(a, b[:, s], out=out[:, s]), out.shape[1], out.shape[1])
+    else:
+        on_threads(lambda s, m, thread: np.matmul(a[s], b, out=out[s]), len(a), len(a))
     return out
 
 
@@ -305,7 +308,7 @@ class Workspace:
         self.parts, self.theta = (None,) * len(PARAMETERS), None
         self.s = room("s", THREADS, 131072)  # for the update
         self.ones = room("ones", N, fill=np.ones)
-        self.places = room("places", max(piece(2) * 1024, piece(3) * 256, piece(3) * 1024, piece(4) * 256, piece(7) * 256, piece(8) * 64, piece(14) * 64, piece(16) * 1024, piece(64) * 64), fill=np.ones)
+        self.places = room("places", max(piece(3) * 256, piece(3) * 1024, piece(7) * 256, piece(8) * 1024, piece(14) * 64, piece(16) * 256, piece(16) * 1024, piece(32) * 64, piece(64) * 64), fill=np.ones)
         self.m2 = room("m2", N, 16, 16, 32, dtype=bool)
         self.m6 = room("m6", N, 8, 8, 64, dtype=bool)
         self.m8 = room("m8", N, 4, 4, 128, dtype=bool)
@@ -515,7 +518,7 @@ def forward(p, x, w, seed):
         # v2[k] = (1/(1024 N)) Σₙᵢⱼ (z1[n,i,j,k] − μ2[k])² (32,)        (5)
         v2 += np.dot(w.places[: m * 1024], ((z1 - w.mu2)**2).reshape(-1, 32))  # (5)
 
-    on_threads(piece, N, 2, w.v2)
+    on_threads(piece, N, 8, w.v2)
     w.v2 /= 1024 * N                                                    # (5)
 
     def piece(s, m, thread, mu4):
@@ -544,7 +547,7 @@ def forward(p, x, w, seed):
         # v4[k] = (1/(256 N)) Σₙᵢⱼ (z3[n,i,j,k] − μ4[k])² (64,)        (15)
         v4 += np.dot(w.places[: m * 256], ((z3 - w.mu4)**2).reshape(-1, 64))  # (15)
 
-    on_threads(piece, N, 4, w.v4)
+    on_threads(piece, N, 16, w.v4)
     w.v4 /= 256 * N                                                     # (15)
 
     def piece(s, m, thread, mu6):
@@ -567,7 +570,7 @@ def forward(p, x, w, seed):
         # v6[k] = (1/(256 N)) Σₙᵢⱼ (z5[n,i,j,k] − μ6[k])² (64,)        (22)
         v6 += np.dot(w.places[: m * 256], ((z5 - w.mu6)**2).reshape(-1, 64))  # (22)
 
-    on_threads(piece, N, 4, w.v6)
+    on_threads(piece, N, 16, w.v6)
     w.v6 /= 256 * N                                                     # (22)
 
     def piece(s, m, thread, mu8):
@@ -596,7 +599,7 @@ def forward(p, x, w, seed):
         # v8[k] = (1/(64 N)) Σₙᵢⱼ (z7[n,i,j,k] − μ8[k])² (128,)       (32)
         v8 += np.dot(w.places[: m * 64], ((z7 - w.mu8)**2).reshape(-1, 128))  # (32)
 
-    on_threads(piece, N, 8, w.v8)
+    on_threads(piece, N, 32, w.v8)
     w.v8 /= 64 * N                                                      # (32)
 
     def piece(s, m, thread):

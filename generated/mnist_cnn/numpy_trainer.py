@@ -186,10 +186,13 @@ def on_threads(piece, N, size, *sums):
 
 
 def dot(a, b, out):
-    """Return a b in out; where it is large, each thread computes some rows; np.dot would copy aᵀ's."""
+    """Return a b in out; where it is large, each thread computes some rows or columns; np.dot copies aᵀ's."""
     if a.size * b.shape[-1] <= 2**22:
         return np.dot(a, b, out=out)
-    on_threads(lambda rows, m, thread: np.matmul(a[rows], b, out=out[rows]), len(a), len(a))
+    if out.ndim == 2 and len(out) < out.shape[1] // 16:
+        on_threads(lambda s, m, thread: np.matmul(a, b[:, s], out=out[:, s]), out.shape[1], out.shape[1])
+    else:
+        on_threads(lambda s, m, thread: np.matmul(a[s], b, out=out[s]), len(a), len(a))
     return out
 
 

@@ -204,6 +204,8 @@ class ExpressionPrinter:
         for mask in masks:
             text += f" * {self.truth(mask)}" if isinstance(mask, Indexed) else f" * ({self.truth(mask)})"
         text = text or "1"
+        if negative and text != "1" and late and not leading and late[0].is_Integer:
+            late, negative = [-late[0], *late[1:]], False  # a / -2: one pass over a less than -a / 2
         text += "".join(f" / {self.text(d, UNARY)}" for d in late)
         return (f"-{text}", ADD) if negative else (text, MULTIPLY)
 

@@ -13,77 +13,73 @@ from pathlib import Path
 import numpy as np
 
 # The text of programs begins here.
-# For a ≥ 0, erfc(a) = D + D a P(a)/Q(a) with D = e^(−a²)/(1 + √π a), and erf(a) = a R(a²) up to a = 1.
+# For a ≥ NEAR, erfc(a) = D + D a P(a)/Q(a) with D = e^(−a²)/(1 + √π a); up to there, erf(a) = a R(a²).
+NEAR = 0.75
 COEFFICIENTS = {
     "float32": {
         "P": (
-            0.5641476768071638,
-            3.0140079345165125,
-            7.303953973443139,
-            8.052878361183348,
+            0.5641791547112135,
+            2.5129360665673066,
+            5.674592054721305,
+            5.634381467543685,
         ),
         "Q": (
             1.0,
-            6.225960695763569,
-            18.997994547459136,
-            32.619920274534415,
-            30.75288588872701,
-            12.503007736074778,
+            5.339585565252254,
+            15.301600355538268,
+            24.77954756390946,
+            22.404719728603645,
+            8.74609720228481,
         ),
         "R": (
-            7.845077354198609e-05,
-            -0.000800743640933868,
-            0.005187996254375909,
-            -0.02685362163370678,
-            0.11283579863408773,
-            -0.37612625197481875,
-            1.1283791655140611,
+            -0.0006746561274769547,
+            0.005113901994656738,
+            -0.02683437653156814,
+            0.11283370240526533,
+            -0.37612618049054314,
+            1.1283791652537163,
         ),
     },
     "float64": {
         "P": (
-            0.5641895835458489,
-            11.419316068141427,
-            114.06121296438978,
-            726.2037673999772,
-            3222.192755325035,
-            10297.02012262757,
-            23702.99275625193,
-            38050.431340779,
-            39012.72554966077,
-            19856.953569508772,
+            2.235299010474218e-12,
+            0.5641895832247682,
+            7.325679241398518,
+            48.53815514907601,
+            202.80641288837478,
+            569.2806165824851,
+            1069.4497226907206,
+            1252.3936619003846,
+            720.65490571314,
         ),
         "Q": (
             1.0,
-            21.126437664626724,
-            221.39105409001436,
-            1492.5992542453669,
-            7115.830947203533,
-            24996.707171286478,
-            65645.01462188028,
-            128302.1271523342,
-            182234.48016890849,
-            178607.55154995463,
-            108439.17763402584,
-            30830.20349759066,
+            13.870655270149802,
+            98.82418963423285,
+            452.65161439344763,
+            1440.399662448235,
+            3259.9362201843114,
+            5201.2902314084595,
+            5604.399826444248,
+            3681.7056055614376,
+            1118.8995823584398,
         ),
         "R": (
-            -7.777573342858171e-10,
-            1.370989496764819e-08,
-            -1.6206043359415033e-07,
-            1.6447093157497973e-06,
-            -1.4924708873596729e-05,
-            0.00012055293377275738,
-            -0.0008548325921689453,
-            0.005223977605931249,
-            -0.02686617064308335,
-            0.1128379167094395,
-            -0.3761263890318351,
+            1.1461814853998993e-08,
+            -1.593702967765222e-07,
+            1.6430316447852605e-06,
+            -1.4924171581517569e-05,
+            0.00012055288558795882,
+            -0.0008548326163130194,
+            0.005223977615020274,
+            -0.02686617064439198,
+            0.11283791670952421,
+            -0.37612638903183715,
             1.1283791670955126,
         ),
     },
 }
-BLOCK = 32768  # values that are computed at a time, in memory that stays in the cache
+BLOCK, FAR = 2**18, 2**16  # values that are computed at a time: of all, and of those beyond NEAR
 
 
 def polynomial(coefficients, x, out):
@@ -96,15 +92,12 @@ def polynomial(coefficients, x, out):
     return out
 
 
-def tail(a, p, q, t, D, s):
-    """Return erfc(a) for a ≥ 0 in p; D and s are double."""
-    if not a.max() <= 28:
-        np.minimum(a, 28, out=a)  # D is 0 there, P/Q not yet ∞/∞
-    np.copyto(s, a)
-    np.square(
-        s, out=D
-    )  # exact for single a; else a² = D + p, by the upper half of the digits of a, and the rest
-    if a.dtype == np.float64:
+def tail(a):
+    """Return erfc(a) for a ≥ NEAR."""
+    p, q, t, D = *np.empty((3, a.size), a.dtype), np.empty(a.size)
+    np.copyto(D, a)
+    np.square(D, out=D)  # exact for single a
+    if a.dtype == np.float64:  # a² = D + p, by the upper half of the digits of a, and the rest
         np.bitwise_and(a.view(np.int64), -(2**27), out=q.view(np.int64))
         np.square(q, out=p)
         p -= D
@@ -117,63 +110,66 @@ def tail(a, p, q, t, D, s):
     if a.dtype == np.float64:
         p *= D
         D -= p
-    s *= math.sqrt(math.pi)
-    s += 1
-    D /= s
+    np.copyto(t, D, casting="same_kind")
+    np.multiply(a, math.sqrt(math.pi), out=q)
+    q += 1
+    t /= q
     c = COEFFICIENTS[a.dtype.name]
     polynomial(c["P"], a, p)
     p *= a
     p /= polynomial(c["Q"], a, q)
-    np.copyto(q, D, casting="same_kind")
-    p *= q
-    p += q
+    p *= t
+    p += t
     return p
 
 
-def erfc_block(u, out, a, p, q, t, D, s, truth):
-    """Fill out with erfc(u): erfc(|u|), or 2 less that where u < 0."""
-    tail(np.abs(u, out=a), p, q, t, D, s)
-    np.multiply(np.less(u, 0, out=truth), u.dtype.type(2), out=a)
-    np.subtract(a, p, out=p)
-    np.abs(p, out=out)
+def erf_block(u, out, complement, s, q, truth):
+    """Fill out with erf(u), or with its complement erfc(u): by R, then anew where |u| > NEAR.
+
+    Few and long calls of NumPy: for each, threads wait on one another for Python's lock.
+    """
+    largest = np.abs(u, out=s).max()
+    if not largest <= 28:  # there erfc is 0, and the square of u soon infinite
+        u = np.clip(u, -28, 28, out=out)
+    far = np.flatnonzero(np.greater(s, NEAR, out=truth)) if not largest <= NEAR else ()
+    beyond, two = u[far] if len(far) else u[:0], u.dtype.type(2)
+    polynomial(COEFFICIENTS[u.dtype.name]["R"], np.square(u, out=s), q)
+    np.multiply(q, u, out=out)
+    if complement:
+        np.subtract(1, out, out=out)
+    for start in range(0, len(far), FAR):
+        v = beyond[start : start + FAR]
+        p = tail(np.abs(v))
+        p = np.abs(two * (v < 0) - p) if complement else np.copysign(1 - p, v)  # np.where would take longer
+        out[far[start : start + FAR]] = p
 
 
-def erf_block(u, out, a, p, q, t, D, s, truth):
-    """Fill out with erf(u): |u| R(u²) where |u| < 1, else 1 − erfc(|u|), with the sign of u."""
-    tail(np.abs(u, out=a), p, q, t, D, s)
-    np.subtract(1, p, out=p)
-    polynomial(COEFFICIENTS[a.dtype.name]["R"], np.square(a, out=t), q)
-    q *= a
-    np.copyto(p, q, where=np.less(a, 1, out=truth))
-    np.copysign(p, u, out=out)
-
-
-def in_blocks(block, exact, u, out):
-    """Return a function of u in out: block by block for float32 and float64, from math for other types."""
+def in_blocks(u, out, complement, exact):
+    """Return erf(u) or erfc(u) in out: block by block for float32 and float64, from math for other types."""
     out = np.empty(u.shape, u.dtype) if out is None else out
     if u.dtype.name not in COEFFICIENTS:
         out[...] = np.vectorize(exact, otypes=[float])(u)
         return out
     source, target = u.reshape(-1), out.reshape(-1)  # a copy of u, where it does not lie in one piece
     size = min(BLOCK, source.size)
-    rows = (*np.empty((4, size), u.dtype), *np.empty((2, size)), np.empty(size, bool))
+    rows = *np.empty((2, size), u.dtype), np.empty(size, bool)
     for start in range(0, source.size, size or 1):
         part = source[start : start + size]
-        block(part, target[start : start + size], *(row[: part.size] for row in rows))
+        erf_block(part, target[start : start + size], complement, *(row[: part.size] for row in rows))
     return out
 
 
 def erf(u, out=None):
     """The error function, to 4 units in the last place."""
-    return in_blocks(erf_block, math.erf, u, out)
+    return in_blocks(u, out, False, math.erf)
 
 
 def erfc(u, out=None):
     """1 − erf(u), to 4 units in the last place of large u, too."""
-    return in_blocks(erfc_block, math.erfc, u, out)
+    return in_blocks(u, out, True, math.erfc)
 
 
 # The text of programs ends here.
-HELD = 4 * 4 + 2 * 8 + 1  # bytes for each value of a block in single precision
+HELD = 2 * 4 + 1  # bytes for each value of a block in single precision, where few lie beyond NEAR
 _PARTS = Path(__file__).read_text(encoding="utf-8").split("# The text of programs ")
 TEXT = _PARTS[1].removeprefix("begins here.").strip()

@@ -15,7 +15,7 @@ from random_images import build
 
 import cli.checking
 from cli.checking import totals
-from codegen.targets.numpy import special
+from codegen.targets.numpy import special, threads
 from derive.spec.load import load_spec, parse_spec
 
 HERE = Path(__file__).parent
@@ -77,6 +77,20 @@ def test_m7_blocks_do_not_show() -> None:
     whole = special.erfc(u)
     halves = np.concatenate([special.erfc(u[: special.BLOCK + 5]), special.erfc(u[special.BLOCK + 5 :])])
     assert np.array_equal(whole, halves)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("function", ["erf", "erfc"])
+def test_m7_near_and_far_values_do_not_depend_on_their_neighbours(function: str, dtype: Any) -> None:
+    """Value by value as in one call, in place too: all near 0, a few far out, and all far out."""
+    calculate = getattr(special, function)
+    rng = np.random.default_rng(3)
+    mixed = rng.standard_normal(300).astype(dtype)
+    for u in (mixed / 8, mixed, np.where(mixed < 0, mixed - 1, mixed + 1), np.append(mixed, [40, -3e30])):
+        u = u.astype(dtype)
+        alone = np.concatenate([calculate(u[n : n + 1]) for n in range(len(u))])
+        assert np.array_equal(calculate(u), alone)
+        assert np.array_equal(calculate(u, out=u), alone)
 
 
 def test_m7_coefficients_are_those_that_the_tool_finds() -> None:
@@ -192,3 +206,24 @@ def test_m7_gelu_calls_the_error_function_once_a_step_and_keeps_no_large_tempora
     code = build((HERE / "gelu_memory.toml").read_text(encoding="utf-8")).code
     body = code[code.index("def forward") : code.index("# ---- What a user")]
     assert body.count("erfc(") == 1
+
+
+@pytest.mark.parametrize("shapes", [(10, 600, 3000), (3000, 600, 10), (200, 300, 200)])
+def test_m7_threads_share_rows_or_columns_of_a_product(
+    shapes: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each thread has as much to do, and together they fill every element."""
+    monkeypatch.setattr(threads, "THREADS", 2)
+    pieces: list[int] = []
+    rows, inner, columns = shapes
+    shared = threads.on_threads
+
+    def counted(piece: Any, N: int, size: int) -> None:
+        pieces.append(N)
+        shared(piece, N, size)
+
+    monkeypatch.setattr(threads, "on_threads", counted)
+    rng = np.random.default_rng(0)
+    a, b = rng.random((inner, rows)).T, rng.random((inner, columns))
+    assert np.allclose(threads.dot(a, b, np.empty((rows, columns))), a @ b, rtol=1e-12)
+    assert pieces == [max(rows, columns)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sympy
 from small_programs import i, j, k, load, n, program, read, u, v
-from sympy import Integer, Symbol
+from sympy import Indexed, Integer, Symbol
 
 import codegen.pieces as pieces
 from codegen.emitter import LoweringError
@@ -29,6 +29,7 @@ from codegen.program import (
     Statement,
     Window,
 )
+from codegen.targets.cuda import planning
 from derive.index import Inside, Winner
 
 p = Symbol("p", integer=True)
@@ -322,6 +323,11 @@ def test_draws_come_first_and_what_has_no_kernel_is_named() -> None:
     winner = Grid("y", (n, i), 1, Winner(read("x", n, i + v), [i], (v, Integer(2))), (), ((n, BATCH), (i, 3)))
     with pytest.raises(LoweringError, match=r"^y: no kernel for a winner at affine indices$"):
         works(winner)
+
+
+def test_tensors_of_plans_are_those_of_equations() -> None:
+    for name, at in (("y", (n, i)), ("W", (i, j))):
+        assert Indexed(planning._base(name, program()), *at) == read(name, *at)
 
 
 # ---- Values without memory of their own ------------------------------------------------------------------

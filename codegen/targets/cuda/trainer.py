@@ -63,7 +63,7 @@ def render(plan: Plan, frame: Frame) -> dict[str, str]:
             if "N" in b.shape
         ),
         at_once=_at_once(plan, arguments, frame),
-        loss_type="real" if plan.buffers[plan.loss].element == "real" else "double",
+        loss_type=plan.buffers[plan.loss].element,
         target_type="int" if frame.labels else "real",
         width=math.prod(frame.input_shape),
         target_width=1 if frame.labels else math.prod(frame.output_shape),

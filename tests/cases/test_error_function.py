@@ -12,10 +12,12 @@ import mpmath
 import numpy as np
 import pytest
 from random_images import build
+from sympy import IndexedBase, Symbol
 
 import cli.checking
 from cli.checking import totals
 from codegen.targets.numpy import special, threads
+from codegen.targets.numpy.expressions import ExpressionPrinter
 from derive.spec.load import load_spec, parse_spec
 
 HERE = Path(__file__).parent
@@ -227,3 +229,12 @@ def test_m7_threads_share_rows_or_columns_of_a_product(
     a, b = rng.random((inner, rows)).T, rng.random((inner, columns))
     assert np.allclose(threads.dot(a, b, np.empty((rows, columns))), a @ b, rtol=1e-12)
     assert pieces == [max(rows, columns)]
+
+
+def test_m7_a_negative_quotient_is_one_pass() -> None:
+    """The sign goes into a number that divides, which NumPy would otherwise spend a pass on."""
+    n, x = Symbol("n", integer=True), IndexedBase(Symbol("x", real=True))
+    printer = ExpressionPrinter((n,), {"x": "x"}, {n: 5}, {})
+    assert printer.text(-(x[n] ** 2) / 2) == "x**2 / -2"
+    assert printer.text(1 - x[n] ** 2 / 2) == "1 - x**2 / 2"
+    assert printer.text(-x[n]) == "-x"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sympy import Expr, KroneckerDelta
 
+from derive.deriving import derive_network
 from derive.index import Equation, Inside, Sum, index, size, tensor
-from derive.present import escape, latex, text
+from derive.present import document, escape, latex, page_for, present, records, text
 from derive.present import tree as t
 from derive.present.boxes import box, bracket, drawn, grid_box, unchained, worked_text
 from derive.present.breaking import measure, pieces, rows
@@ -20,12 +23,14 @@ from derive.present.counting import (
     origin_of,
     sentences,
 )
+from derive.present.display import displayed_html, displayed_latex, equation_latex, equation_text
 from derive.present.numerals import Rounded, array, is_exact, numeral, pictured, plain
 from derive.present.order import BATCH as N
 from derive.present.page import WorkedLines
 from derive.present.sides import Line
 from derive.present.tex import has_hangul
 from derive.present.windows import slide
+from derive.spec import load_spec
 
 
 def leaf(written: str) -> t.Leaf:
@@ -383,3 +388,28 @@ def test_windows_of_two_axes(places: tuple[Expr, Expr], note: str | None) -> Non
     filters, images = tensor("W", K, 3, 3, J), tensor("x", N, H, H, J)
     found = slide((filters[k, u, v, p], images[n, *places, p]), (i, j, k), (u, v, p))
     assert (found.note if found else None) == note
+
+
+# ---- What is asked for by default -------------------------------------------------------------------
+
+
+def test_what_a_derivation_shows_by_default() -> None:
+    found = derive_network(load_spec(Path(__file__).parent.parent / "examples" / "or.toml"))
+    assert document(found) == document(found, "matrix", True) != document(found, "matrix", False)
+    assert present(found) == present(found, "index", "latex", False) != present(found, steps=True)
+    for form, format in (("rows", "latex"), ("index", "rtf")):
+        with pytest.raises(ValueError, match=r"form is one of index, matrix, both; format is one of latex, "):
+            present(found, form, format)
+    first = records(found)[1]
+    assert (first["text"], first["matrix_text"]) == (
+        "z1[n,k] = Σⱼ W1[k,j] a0[n,j] + b1[k]",
+        "z1 = W1 a0 + b1",
+    )
+    equation = found.equation(2)
+    assert equation_text(equation) == first["text"] and equation_text(equation, "matrix") == "z1 = W1 a0 + b1"
+    assert displayed_latex(equation) == rf"$${equation_latex(equation)} \tag{{2}}$$"
+    assert displayed_html(equation).endswith("</math><span>(2)</span></div>")
+    with pytest.raises(ValueError, match="form is one of index, matrix, both, not 'rows'"):
+        equation_text(equation, "rows")
+    assert str(page_for(found)) == present(found, format="text").rstrip("\n")
+    assert repr(page_for(found)) == "<page or_gate: 9 equations>"

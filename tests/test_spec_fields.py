@@ -6,6 +6,7 @@ import pytest
 
 from derive.layers import LAYERS
 from derive.library import ACTIVATIONS, OPTIMIZERS, PRACTICE, SCHEDULES
+from derive.spec.documents import json_schema
 from derive.spec.fields import Field
 from derive.spec.kinds import range_text
 from derive.spec.sections import AUGMENTATION, LOSS, TOP, TRAINING
@@ -81,3 +82,14 @@ def test_ranges_and_defaults(table: str) -> None:
 def test_constants_of_activations() -> None:
     found = {name: formula.constants for name, formula in ACTIVATIONS.items() if formula.constants}
     assert found == {"leaky_relu": {"slope": 0.1}, "elu": {"alpha": 1.0}}
+
+
+def test_the_schema_has_ranges_and_defaults() -> None:
+    training = json_schema()["properties"]["training"]["properties"]
+    described = {key: value for key, value in training["batch_size"].items() if key != "description"}
+    assert described == {"type": "integer", "minimum": 1, "maximum": 2**20, "default": 32}
+    described = {key: value for key, value in training["validation_split"].items() if key != "description"}
+    assert described == {"type": "number", "minimum": 0, "exclusiveMaximum": 1, "default": 0.0}
+    assert "default" not in training["data"]
+    sizes = json_schema()["properties"]["input"]["properties"]["shape"]
+    assert "default" not in sizes and (sizes["minItems"], sizes["maxItems"]) == (1, 6)

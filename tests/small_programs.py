@@ -36,11 +36,11 @@ SHAPES: dict[str, tuple[Shape, str]] = {
 
 
 def program(forward: Iterable[Statement | Loop] = (), notes: Iterable[int] = (), **said: Any) -> Program:
-    """A program of the values above; ``said`` has other sections, and `NAME_` what is special of a value."""
+    """A program of the values above and `shapes`; ``said`` has other sections, `NAME_` what one is like."""
     sections = {name: tuple(said.get(name, ())) for name in SECTIONS} | {"forward": tuple(forward)}
     values = {
         name: Value(name, shape, kind, name, integer=name == "t", **said.get(f"{name}_", {}))
-        for name, (shape, kind) in SHAPES.items()
+        for name, (shape, kind) in (SHAPES | said.get("shapes", {})).items()
     }
     told = {number: EquationNote(number, "", "", "", "") for number in notes}
     return Program(sections, values, told, said.get("output", "y"), {}, {}, "")

@@ -80,6 +80,14 @@ def test_what_is_made_of_windows_is_taken() -> None:
     verify(program([DENSE, best, First("z", (n, i), 1, load("y", n, i), load("rows", n), (i,))]), "all")
 
 
+def test_large_shapes_are_held_by_their_numbers() -> None:
+    shapes: dict[str, Any] = {"flat": ((BATCH, 600), "local"), "large": ((BATCH, int("300"), 2), "input")}
+    shapes |= {"y": ((BATCH, int("600")), "local")}
+    shown = Reshape("flat", (n, j), 1, "large")
+    copy = Map("y", (n, j), 1, read("flat", n, j) * 2)
+    verify(program([shown, copy], shapes=shapes), "all")
+
+
 @pytest.mark.parametrize(
     ("statements", "said"),
     [

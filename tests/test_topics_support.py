@@ -256,6 +256,9 @@ def test_points_of_a_line() -> None:
     assert (found.count, list(found.means().values())) == (2, fractions("3/2", "4"))
     for given, said in (
         ({"x": "1", "y": "1"}, "one point is not enough: a line needs at least two"),
+        ({"x": "1, 2", "y": "1, 2, 3"}, "x has 2 values and y has 3; they must be as many"),
+        ({"x": "1, 2, 3", "y": "1, 2"}, "x has 3 values and y has 2; they must be as many"),
+        ({"y": "1, 2"}, "give x and y, one value for each point"),
         ({"x": "2, 2", "y": "1, 3"}, "all x are 2: no line y = α + βx goes through them, Σ(x_i − x̄)² is 0"),
     ):
         with pytest.raises(TopicError, match=f"^{re.escape(said)}$"):

@@ -110,6 +110,7 @@ SUMS: dict[str, tuple[Expr, tuple[Symbol, ...], tuple[Symbol, ...], dict[Symbol,
         {p: 6, i: 4, u: 3},
         ["", "exchanged"],
     ),
+    "delta of a difference": (KroneckerDelta(p - 2 * i, 0) * d[i], (p,), (i,), {p: 8, i: 4}, [""]),
     "guard": (Inside(i + u - 1, Integer(4)) * d[i] * W[u], (i,), (u,), {i: 4, u: 3}, ["", "exchanged"]),
     "two axes": (
         W2[p - i + 1, q - j] * d2[i, j],

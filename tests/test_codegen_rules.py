@@ -59,6 +59,8 @@ def test_least_and_greatest_of_a_subscript(expression: Expr, found: tuple[int, i
     [
         (Inside(i, Integer(3)), 1),
         (Inside(i + 1, Integer(4)), 1),
+        (Inside(2 * i, Integer(5)), 1),
+        (Inside(2 * i, Integer(4)), None),
         (Inside(i + 1, Integer(3)), None),
         (Inside(i - 1, Integer(4)), None),
         (Inside(i - 3, Integer(4)), 0),

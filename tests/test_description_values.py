@@ -9,6 +9,7 @@ import pytest
 
 from runtime.datasets.dataset import Dataset, Stored
 from runtime.datasets.description import _number, describe
+from runtime.datasets.sources import SOURCES
 
 
 def data(t: Any, test: Any = (), validation: Any = None, origin: str = "here", **said: Any) -> Dataset:
@@ -131,3 +132,18 @@ def test_a_description_as_json() -> None:
 )
 def test_numbers_of_data(value: float, text: str) -> None:
     assert _number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "classes"),
+    [
+        ("mnist", (28, 28, 1), 10),
+        ("fashion_mnist", (28, 28, 1), 10),
+        ("cifar10", (32, 32, 3), 10),
+        ("cifar100", (32, 32, 3), 100),
+    ],
+)
+def test_images_and_classes_of_known_sets(name: str, shape: tuple[int, ...], classes: int) -> None:
+    known = SOURCES[name]
+    assert (known.shape, known.classes) == (shape, classes)
+    assert len(known.class_names) in (0, classes) and all(len(file.sha256) == 64 for file in known.files)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from runtime.datasets import folder
 from runtime.datasets.dataset import Dataset, Stored
 from runtime.datasets.description import _number, describe
 from runtime.datasets.sources import SOURCES
@@ -147,3 +149,30 @@ def test_images_and_classes_of_known_sets(name: str, shape: tuple[int, ...], cla
     known = SOURCES[name]
     assert (known.shape, known.classes) == (shape, classes)
     assert len(known.class_names) in (0, classes) and all(len(file.sha256) == 64 for file in known.files)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shape", "notes"),
+    [
+        ([(10, 20, 1), (10, 20, 3)], (10, 20, 3), []),
+        ([(10, 20, 1)], (10, 20, 1), []),
+        (
+            [(10, 20, 1), (30, 2, 1), (30, 2, 1), (5, 5, 1)],
+            (64, 64, 1),
+            [
+                "3 sizes from 5×5 to 20×10 pixels, most often 2×30: shown as 64×64; [input] shape says what a network gets"
+            ],
+        ),
+    ],
+)
+def test_images_of_several_sizes(
+    sizes: list[tuple[int, int, int]],
+    shape: tuple[int, int, int],
+    notes: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given, said = iter(sizes), list[str]()
+    monkeypatch.setattr(folder, "image_size", lambda _: next(given))
+    files: Any = SimpleNamespace(paths=range(len(sizes)))
+    assert folder._common_shape(files, said) == shape
+    assert [note.split(";")[0] for note in said] == notes

@@ -159,9 +159,7 @@ def test_images_and_classes_of_known_sets(name: str, shape: tuple[int, ...], cla
         (
             [(10, 20, 1), (30, 2, 1), (30, 2, 1), (5, 5, 1)],
             (64, 64, 1),
-            [
-                "3 sizes from 5×5 to 20×10 pixels, most often 2×30: shown as 64×64; [input] shape says what a network gets"
-            ],
+            ["3 sizes from 5×5 to 20×10 pixels, most often 2×30: shown as 64×64"],
         ),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,12 +13,12 @@ from typing import Any
 
 import click
 
+from cli.same_spec import other_epochs, spec_differences
 from cli.using import edits_told
 from codegen.generate import MANIFEST, Generated, generate, write
 from derive.network import build_network
 from derive.reference import NetworkReference
 from derive.spec.model import InlineData, Spec
-from runtime.checkpoints import differences, sections
 from runtime.datasets import load_dataset
 from runtime.datasets.dataset import TEST
 from runtime.datasets.description import describe
@@ -29,7 +28,7 @@ from runtime.files import write_atomically
 from runtime.gradcheck import check_gradients
 from runtime.gradreport import GradientReport
 from runtime.metrics import Score
-from runtime.program import Program, load_program, read_manifest
+from runtime.program import Program, load_program
 from runtime.result import RunResult
 from runtime.run import PROGRAM, SPEC
 from runtime.runfolder import (
@@ -135,6 +134,8 @@ def train_spec(
         "threads": threads,
     }
     where = _resumed(resume, run_dir, spec.name)
+    if where is not None and epochs is None:
+        asked["epochs"] = other_epochs(where, spec)
     recorded = recorded_settings(where) if where else {}
     settings = _settings(spec, asked, recorded, where)
     before = recorded.get("target", "numpy")
@@ -250,11 +251,10 @@ def _program(spec: Spec, generated: Generated, folder: RunFolder, target: str) -
     if others:
         raise RunError(f"{folder.path}: a run of {others[0]}, not of {generated.name}; train anew")
     try:
-        before = sections(read_manifest(parent / generated.name))
+        found = spec_differences(folder.path, spec, generated)
     except RunError:
         write_atomically(folder.path / SPEC, spec.source.encode())
         return load_program(write(generated, parent, force=True), target=target)
-    found = list(differences(before, sections(json.loads(generated.files[MANIFEST]))))
     if found:
         raise RunError(
             f"{folder.path}: a run of another spec: {'; '.join(found)}; train anew, or with the old spec"

@@ -178,16 +178,19 @@ def sections(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(there: Any, here: Any, where: str = "") -> Iterator[str]:
-    """How two JSON values differ, one text an entry: "settings.seed is 1, here 2"."""
+    """How two JSON values differ, one text an entry: "settings.seed is 1, here 2", "layers[0].units is …"."""
     if isinstance(there, dict) and isinstance(here, dict):
         for key in sorted(there.keys() | here.keys()):
             yield from differences(there.get(key), here.get(key), f"{where}.{key}" if where else key)
+    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for place, (before, now) in enumerate(zip(there, here, strict=True)):
+            yield from differences(before, now, f"{where}[{place}]")
     elif there != here:
         yield f"{where} is {_short(there)}, here {_short(here)}"
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = "not given" if value is None else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else f"{text[:16]}…"
 
 

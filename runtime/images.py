@@ -49,12 +49,14 @@ STRIP = 256  # rows that are converted at a time
 class Picture:
     """Pixels (H, W, C) uint8, and the steps that led to them, each a few words.
 
-    `full` is the value that became 255, where there were more than 8 bits.
+    `full` is the value that became 255, where there were more than 8 bits, None for a black one; `fractions`
+    says that values were no whole numbers.
     """
 
     pixels: Array
     way: tuple[str, ...]
     full: float | None = None
+    fractions: bool = False
 
 
 def image_shape(shape: tuple[int, ...], where: str) -> tuple[int, int, int]:
@@ -103,12 +105,12 @@ def read_image(
             way.append("first frame")
         image.load()
         turned = _turned(image, way)
-        full = None
+        full, fractions = None, False
         if turned.mode.startswith(("I", "F")):
-            turned, full = deep(turned, most)
-            way.append(f"{full:.0f} → 255")
+            turned, full, fractions = deep(turned, most)
+            way.append("black" if full is None else f"{full:.0f} → 255")
         pixels = np.asarray(_resized(_eight_bits(turned, shape[2], way), shape, fit, way), np.uint8)
-    return Picture(pixels.reshape(shape), tuple(way), full)
+    return Picture(pixels.reshape(shape), tuple(way), full, fractions)
 
 
 def _orientation(image: Image) -> int:
@@ -166,26 +168,28 @@ def _strip(image: Image, wanted: str, clear: bool) -> Image:
     return image if image.mode == wanted else image.convert(wanted)
 
 
-def deep(image: Image, most: float | None = None) -> tuple[Image, float]:
-    """An image of 16 or 32 bits, or of floats, as L, and the value that became 255.
+def deep(image: Image, most: float | None = None) -> tuple[Image, float | None, bool]:
+    """An image of 16 or 32 bits, or of floats, as L, the value that became 255, and whether it has fractions.
 
-    That is `most`, or the first of 1, 255, 65,535, 2³¹ − 1 and 2³² − 1 that no value exceeds, or the largest.
+    The value is None where all are 0, else `most`, or the first of 1, 255, 65,535, 2³¹ − 1 and 2³² − 1 that
+    no value exceeds, or the largest.
     """
     from PIL import Image as Pillow
 
     boxes = [(0, top, image.width, min(top + STRIP, image.height)) for top in range(0, image.height, STRIP)]
-    high = 0.0
+    high, fractions = 0.0, False
     for box in boxes:
         values = np.asarray(image.crop(box))
         if not values.min() >= 0 or not values.max() < np.inf:
             raise Refused("negative or infinite values, or NaN")
         high = max(high, float(values.max()))
+        fractions = fractions or (values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)))
     full = most if most is not None else next((top for top in FULL_SCALES if high <= top), high)
     result = Pillow.new("L", image.size)
     for box in boxes:
         grey = np.clip((np.asarray(image.crop(box)) * (255 / full)).round(), 0, 255).astype(np.uint8)
         result.paste(Pillow.fromarray(grey), box)
-    return result, full
+    return result, full if high else None, fractions
 
 
 def _resized(image: Image, shape: tuple[int, int, int], fit: str, way: list[str]) -> Image:

@@ -259,7 +259,7 @@ def test_fault_29_resume_from_the_command_line(derive, tmp_path):
     assert code == 2 and "settings.seed is 5, here 6" in err
     (tmp_path / "other.toml").write_text((EXAMPLES / "or.toml").read_text().replace("[-0.99]", "[-0.98]"))
     code, _, err = derive("train", "other.toml", "--resume", "runs/or_gate-1")
-    assert code == 2 and "another spec: spec_sha256" in err
+    assert code == 2 and "another spec: layers[0].biases[0] is -0.99, here -0.98;" in err
     code, out, err = derive("train", OR, "--resume", "--json")
     assert code == 0, err
     resumed = json.loads(out)

@@ -51,7 +51,7 @@ def handout_of(spec: Spec, form: str = "matrix", gradcheck: bool = True, run: Pa
     Raises CannotDifferentiate, LoweringError, and RunError for a folder that is no run of this network.
     """
     generated = generate(spec)
-    record = trained.trained(run, generated) if run else None
+    record = trained.trained(run, spec, generated) if run else None
     derivation = derive_network(spec)
     return Handout(
         derivation,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,13 @@ from markupsafe import Markup
 from cli.handout.charts import Chart, Series, chart, number, percent, said
 from cli.handout.confusion import confusion
 from cli.handout.markup import user_text
-from codegen.generate import MANIFEST, Generated
+from cli.same_spec import spec_differences
+from codegen.generate import Generated
 from derive.prose import Prose, _, say
-from runtime.checkpoints import differences, sections
+from derive.spec.model import Spec
 from runtime.datasets.dataset import TEST, TRAINING, VALIDATION
 from runtime.errors import RunError
 from runtime.files import NotRead, read_json
-from runtime.program import read_manifest
-from runtime.run import PROGRAM
 from runtime.runfolder import SUMMARY
 
 EVALUATION = "evaluation.json"
@@ -50,14 +48,13 @@ class Shown:
     missing: str
 
 
-def trained(folder: Path, generated: Generated) -> Trained:
+def trained(folder: Path, spec: Spec, generated: Generated) -> Trained:
     """Return what lies in a run's folder.
 
     Raises RunError for a folder that holds no run, or that of another network.
     """
     summary = _object(folder / SUMMARY, required=True)
-    there = sections(read_manifest(folder / PROGRAM / generated.name))
-    found = list(differences(there, sections(json.loads(generated.files[MANIFEST]))))
+    found = spec_differences(folder, spec, generated)
     if found:
         raise RunError(
             f"{folder}: a run of another spec: {'; '.join(found)}; train anew, or use the old spec"

@@ -341,7 +341,7 @@ class _Loader:
             return None
         values = table.values
         data = values["data"]
-        own = isinstance(data, str) and ":" in data  # a file or folder may have a validation set of its own
+        own = data is None or (isinstance(data, str) and ":" in data)  # may have a validation set of its own
         if values["early_stopping"] and not values["validation_split"] and not own:
             message = f"training.early_stopping = {values['early_stopping']} watches the validation loss"
             remedy = "a validation_split above 0, as in validation_split = 0.1"

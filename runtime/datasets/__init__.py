@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,15 @@ def _source(data: str | Mapping[str, Any], name: str, base_dir: Path) -> str:
     if not isinstance(data, str):
         return ""
     scheme, colon, path = data.partition(":")
-    return f"{scheme}:{(base_dir / path).resolve()}" if colon else name
+    return f"{scheme}:{_path(path, base_dir).resolve()}" if colon else name
+
+
+def _path(path: str, base_dir: Path) -> Path:
+    """Raises DataError where ~ names nobody's home."""
+    try:
+        return base_dir / Path(path).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def _raw(
@@ -96,13 +105,15 @@ def _raw(
     scheme, _, path = data.partition(":")
     if "\0" not in path and path.strip():
         if scheme == "npz":
-            return load_npz(base_dir / path)
+            return load_npz(_path(path, base_dir))
         if scheme == "idx":
-            return load_idx(base_dir / path)
+            return load_idx(_path(path, base_dir))
         if scheme == "folder":
-            return load_folder(base_dir / path, wanted)
+            return load_folder(_path(path, base_dir), wanted)
     known = ", ".join((*SOURCES, "embedded", "folder:PATH", "npz:PATH", "idx:PATH"))
-    raise DataError(f"{data!r}: no such data set; known are {known} and a table in the spec")
+    meant = get_close_matches(data.lower().replace("-", "_"), (*SOURCES, *EMBEDDED), 1)
+    hint = f" (is it {meant[0]}?)" if meant else ""
+    raise DataError(f"{data!r}: no such data set{hint}; known are {known} and a table in the spec")
 
 
 def _named(source: Source, data_dir: Path | None, download: bool | None, say: Callable[[str], None]) -> Raw:

@@ -89,9 +89,11 @@ def open_archive(path: Path) -> Iterator[Archive]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     except zipfile.BadZipFile as error:
-        raise DataError(
-            f"{path}: cannot be read as a NumPy archive ({_line(error)}); get it again"
-        ) from error
+        alone = path.suffix == SUFFIX
+        remedy = (
+            "it is one array: store x and t together, np.savez(NAME, x=x, t=t)" if alone else "get it again"
+        )
+        raise DataError(f"{path}: cannot be read as a NumPy archive ({_line(error)}); {remedy}") from error
     except DataError:
         raise
     except (

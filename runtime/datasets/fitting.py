@@ -65,7 +65,7 @@ def natural(raw: Raw) -> Wanted:
     if raw.labels or _numbered(t):
         top = max((int(part.t.max()) for part in raw.parts.values() if part.t.size), default=0)
         counted = raw.from_one and t.size and t.min() == 1
-        return Wanted(shape, "labels", len(raw.class_names) or top + (not counted))
+        return Wanted(shape, "labels", (len(raw.class_names) or top + 1) - bool(counted))
     size = t.size // max(1, len(t))
     return Wanted(shape, "values", max(2, size), t.shape[1:] or (1,))
 
@@ -121,11 +121,14 @@ def _from_zero(raw: Raw, wanted: Wanted, notes: list[str]) -> Raw:
     """Labels from 1, where a source may have them and none is 0, as labels from 0."""
     t = raw.parts[TRAINING].t
     classes = wanted.classes
-    if not (raw.from_one and len(t) and t.min() == 1 and t.max() == classes):
+    if not raw.from_one:
+        return raw
+    smallest = min((part.t.min() for part in raw.parts.values() if len(part.t)), default=0)
+    if not (smallest == 1 and len(t) and t.max() == classes):
         return raw
     notes.append(f"labels count from 1: 1 … {classes} are the classes 0 … {classes - 1}")
     parts = {part: Part(x, t.astype(np.int64) - 1) for part, (x, t) in raw.parts.items()}
-    return replace(raw, parts=parts)
+    return replace(raw, parts=parts, class_names=raw.class_names[1:])
 
 
 def _check_kinds(parts: Mapping[str, tuple[Array, Array]], where: str) -> None:

@@ -19,7 +19,9 @@ from runtime.images import extensions, image_shape, image_size, read_image, stri
 
 TEST_SHARE = 5  # one in so many images of each class is for the test, where there is no folder for it
 SEED = 0  # of that choice: the same images for every run, so that runs can be compared
+PIXEL = 255
 PREVIEW = 64  # side of images of several sizes, where no network says which
+PICTURES, SAID = ("images", "image", "imgs", "img"), ("labels", "label", "masks", "mask", "annotations")
 IGNORED = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # what systems leave beside pictures; and all that is hidden
 
 
@@ -40,9 +42,10 @@ def load_folder(root: Path, wanted: Wanted | None) -> Raw:
     that cannot be read.
     """
     folders, notes = _splits(root)
-    names = _classes(folders[TRAINING], wanted)
     known = wanted is not None and bool(wanted.names)
+    names = _classes(folders[TRAINING], wanted)
     files = {part: _files(folder, names, part == TRAINING and not known) for part, folder in folders.items()}
+    _require_classes(folders[TRAINING], names, files[TRAINING])
     _compare(files, folders, names, notes)
     if len(files) == 1:
         files[TRAINING], files[TEST] = _parted(files[TRAINING], len(names))
@@ -134,7 +137,9 @@ def _classes(folder: Path, wanted: Wanted | None) -> list[str]:
     if wanted is not None and len(names) != wanted.classes:
         shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
         s, units = ("" if len(names) == 1 else "s"), f"end it with {len(names)} units"
+        empty = [path.name for path in inside if next(_walk(path), None) is None]
         remedy = units if len(names) > 1 else "name the folder that holds one folder a class"
+        remedy += f"; {empty[0]}/ holds no images" if empty else ""
         raise DataError(
             f"{folder}: {len(names)} class folder{s} ({shown}), the network has {wanted.classes} classes; "
             f"{remedy}"
@@ -165,6 +170,35 @@ def _compare(
             notes.append(
                 f"{folder.name}/ has no images of {', '.join(absent[:5])}{', …' * (len(absent) > 5)}"
             )
+
+
+def _require_classes(folder: Path, names: Sequence[str], files: Files) -> None:
+    """Raises DataError where folders look like parts of the data, or like pictures and what is said of them.
+
+    Parts hold the same class folders; so no two classes may hold several folders of the same names, and no
+    pictures beside these.
+    """
+    within: dict[str, set[str]] = {}
+    for path, label in zip(files.paths, files.labels, strict=True):
+        within.setdefault(names[label], set()).add(
+            path.parent.name if path.parent != folder / names[label] else ""
+        )
+    nested = {name: inner for name, inner in within.items() if "" not in inner}
+    for name, inner in nested.items():
+        same = [other for other in nested if other != name and len(inner & nested[other]) > 1]
+        if same:
+            shared = ", ".join(f"{each}/" for each in sorted(inner & nested[same[0]])[:3])
+            raise DataError(
+                f"{folder}: {name}/ and {same[0]}/ both hold {shared}: these look like the classes; call the "
+                f"folders above them train/ and test/, or name one, folder:{folder / name}"
+            )
+    plain = {name.lower(): name for name in names}
+    pictures, said = ([plain[word] for word in words if word in plain] for words in (PICTURES, SAID))
+    if pictures and said:
+        raise DataError(
+            f"{folder}: {pictures[0]}/ and {said[0]}/ are no classes; images lie in {folder}/CLASS/, one "
+            "folder a class"
+        )
 
 
 # ---- Which files ------------------------------------------------------------------------------------
@@ -243,8 +277,13 @@ def _images(paths: Sequence[Path], shape: tuple[int, int, int], notes: list[str]
     images = np.empty((len(paths), *shape), np.uint8)
     read = partial(_read, images, paths, shape)
     with strict_sizes():
-        full = np.array(_each(read, range(len(paths))))
-        most = full.max()
+        full, fractions = np.array(_each(read, range(len(paths)))).T
+        most, units = full.max(), (full == 1) & (fractions == 1)
+        if units.any() and most > PIXEL:  # floats of 0 … 1 beside images of 16 bits
+            small, large = (paths[int(np.argmax(which))] for which in (units, full == most))
+            raise DataError(
+                f"{small}: values of 0 … 1, those of {large} are 0 … {most:,.0f}; store all images alike"
+            )
         if most:
             _each(partial(read, most=most), np.flatnonzero((full > 0) & (full < most)).tolist())
             notes.append(
@@ -255,13 +294,13 @@ def _images(paths: Sequence[Path], shape: tuple[int, int, int], notes: list[str]
 
 def _read(
     images: Array, paths: Sequence[Path], shape: tuple[int, int, int], number: int, most: float | None = None
-) -> float:
+) -> tuple[float, bool]:
     picture = read_image(paths[number], shape, most=most)
     images[number] = picture.pixels
-    return picture.full or 0.0
+    return picture.full or 0.0, picture.fractions
 
 
-def _each(read: Callable[[int], float], numbers: Sequence[int]) -> list[float]:
+def _each(read: Callable[[int], tuple[float, bool]], numbers: Sequence[int]) -> list[tuple[float, bool]]:
     """What `read` gives for each number, by some threads; the first fault ends all of them."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:

@@ -66,9 +66,10 @@ def parse_idx(file: BinaryIO, size: int, *, ndim: int | None, name: str) -> NDAr
         shape = _shape(stream.read(4 * axes), axes, name)
         expected, read = prod(shape) * dtype.itemsize, 4 + 4 * axes
         if expected + read > bound or (not zipped and expected + read != size):
+            there = f"{size} (gzipped)" if zipped else str(size - read)
             raise DataError(
                 f"{name}: the header claims {' × '.join(map(str, shape))} = {expected} bytes, the file has "
-                f"{size}{' (gzipped)' if zipped else ''}; the file is truncated or damaged: get it again"
+                f"{there}; the file is truncated or damaged: get it again"
             )
         data = _read(stream, expected)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -20,6 +20,7 @@ PARTS = {word: part for part, words in WORDS.items() for word in words}
 IMAGES, LABELS = ("images", "imgs", "image", "data"), ("labels", "label", "targets")
 FORMAT = re.compile(r"idx\d?|u?byte|gz")  # words of a file's name that say how it is stored
 EMNIST = "emnist"  # its pictures are columns by rows; the names of its files say so
+MOST_CLASSES = 10_000  # that a mapping names
 MOST_MAPPING = 100_000  # bytes of the file that names EMNIST's classes
 
 
@@ -114,7 +115,10 @@ def _transposed(x: Array, path: Path) -> Array:
 
 
 def _class_names(mapping: Path, path: Path) -> tuple[str, ...]:
-    """What EMNIST's mapping calls the classes, "0 48" a line: label and code points; or ()."""
+    """What EMNIST's mapping calls the labels from 0 on, "1 65 97" a line: label and code points; or ().
+
+    A label that it does not name, as letters have no 0, is called by its number.
+    """
     if not mapping.is_file():
         return ()
     try:
@@ -122,13 +126,10 @@ def _class_names(mapping: Path, path: Path) -> tuple[str, ...]:
             rows = [
                 line.split() for line in file.read(MOST_MAPPING).decode("ascii").splitlines() if line.strip()
             ]
-        names = [
-            "/".join(dict.fromkeys(chr(int(code)) for code in row[1:])) for row in sorted(rows, key=_label)
-        ]
+        named = {int(row[0]): "/".join(dict.fromkeys(chr(int(code)) for code in row[1:])) for row in rows}
+        if min(named, default=0) < 0 or max(named, default=0) >= MOST_CLASSES:
+            raise ValueError(f"labels are 0 … {MOST_CLASSES - 1}")
     except (OSError, ValueError, OverflowError, IndexError) as error:
         raise DataError(f"{mapping}: not a mapping of labels to characters ({error}); remove it") from error
+    names = (named.get(label, f"({label})") for label in range(max(named, default=-1) + 1))
     return tuple(name if name.isprintable() else "?" for name in names)
-
-
-def _label(row: list[str]) -> int:
-    return int(row[0])

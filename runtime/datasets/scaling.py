@@ -38,7 +38,8 @@ def scaled(
     ranges = {part: _range(x, f"{where}: {part} inputs") for part, x in parts.items()}
     low, high = min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())
     integer = {part: x.dtype.kind in "biu" for part, x in parts.items()}
-    if pixels and len(set(integer.values())) > 1 and high > 1:
+    sides = {_side(x, *ranges[part]) for part, x in parts.items()} if len(parts) > 1 else set()
+    if pixels and ((len(set(integer.values())) > 1 and high > 1) or {"small", "bytes"} <= sides):
         told = ", ".join(f"{part} {x.dtype} {_span(*ranges[part])}" for part, x in parts.items())
         raise DataError(f"{where}: inputs of one set on different scales ({told}); store all parts alike")
     dtype = str(first.dtype)
@@ -85,13 +86,21 @@ def _range(x: Array, where: str) -> tuple[float, float]:
 
 def _whole(parts: Mapping[str, Array], integer: bool, high: float) -> bool:
     """Whether inputs of 0 … 255 are whole numbers; floats only where they reach the brighter half."""
-    if integer:
-        return True
-    return high >= BRIGHT and all(
-        np.array_equal(flat[i : i + CHUNK], np.rint(flat[i : i + CHUNK]))
-        for flat in (x.reshape(-1) for x in parts.values())
-        for i in range(0, flat.size, CHUNK)
-    )
+    return integer or (high >= BRIGHT and all(map(_are_whole, parts.values())))
+
+
+def _are_whole(x: Array) -> bool:
+    flat = x.reshape(-1)
+    pieces = (flat[i : i + CHUNK] for i in range(0, flat.size, CHUNK))
+    return x.dtype.kind in "biu" or all(np.array_equal(piece, np.rint(piece)) for piece in pieces)
+
+
+def _side(x: Array, low: float, high: float) -> str:
+    """What the scale of pixels says: "bytes" of 0 … 255, fractions that are "small", or nothing, ""."""
+    if low >= 0 and BRIGHT <= high <= PIXEL:
+        return "bytes" if _are_whole(x) else ""
+    small = (low >= 0 and high <= 1) or _standardized(low, high)
+    return "small" if small and not _are_whole(x) else ""
 
 
 def _standardized(low: float, high: float) -> bool:

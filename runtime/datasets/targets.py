@@ -8,6 +8,7 @@ from runtime.datasets.dataset import Array, Wanted, probabilities, shape_text
 from runtime.datasets.layout import arranged
 from runtime.errors import DataError
 
+MOST_NOTED = 20  # classes that a single output is asked about
 PROBABILITY_LOSSES = ("cross_entropy", "binary_cross_entropy")
 
 
@@ -33,7 +34,19 @@ def targets(t: Array, labels: bool, wanted: Wanted, where: str) -> tuple[Array, 
         one_hot[np.arange(len(t)), checked_labels(t, wanted.classes, where)] = 1
         shape = wanted.output_shape or one_hot.shape[1:]
         return one_hot.reshape(len(t), *shape), ""
-    return _values(t, wanted, where)
+    found, note = _values(t, wanted, where)
+    return found, note or (_as_values(t) if wanted.single and one_each else "")
+
+
+def _as_values(t: Array) -> str:
+    """A note on whole numbers that a single output takes for values, where they may be meant for classes."""
+    classes = np.unique(t) if t.dtype.kind in "iu" else t[:0]
+    if not 3 <= len(classes) <= MOST_NOTED or not np.array_equal(classes, np.arange(len(classes))):
+        return ""
+    return (
+        f"whole numbers 0 … {len(classes) - 1} are taken as values; if they are classes, end the network "
+        f"with {len(classes)} units"
+    )
 
 
 def _values(t: Array, wanted: Wanted, where: str) -> tuple[Array, str]:
@@ -48,7 +61,7 @@ def _values(t: Array, wanted: Wanted, where: str) -> tuple[Array, str]:
         bad = np.argwhere((values < 0) | (values > 1))
         if len(bad):
             index = tuple(int(i) for i in bad[0])
-            remedy = "; store (t + 1) / 2" if set(np.unique(values).tolist()) == {-1.0, 1.0} else ""
+            remedy = _two_valued(values)
             raise DataError(
                 f"{where}: {values[index]:g} at index {shape_text(index)} ({len(bad)} such); targets of the "
                 f"{wanted.loss} are within 0 … 1{remedy}"
@@ -58,7 +71,7 @@ def _values(t: Array, wanted: Wanted, where: str) -> tuple[Array, str]:
         if row is not None:
             raise DataError(
                 f"{where}: row {row} sums to {values[row].sum():.6g}; the rows of the cross_entropy are "
-                "probabilities that sum to 1"
+                "probabilities that sum to 1: store t / t.sum(axis=1, keepdims=True) as float32"
             )
     return values, note
 
@@ -89,12 +102,18 @@ def checked_labels(t: Array, classes: int, where: str) -> Array:
     if bad.size:
         first = int(bad[0])
         counted = t.min() == 1 and t.max() == classes
-        remedy = "; labels that count from 1 are stored as t - 1" if counted else ""
+        remedy = "; labels that count from 1 are stored as t - 1" if counted else _two_valued(t)
         raise DataError(
             f"{where}: label {t[first]} at index {first} is outside 0 … {classes - 1} "
             f"({bad.size} such); the network has {classes} classes{remedy}"
         )
     return np.ascontiguousarray(t, dtype=np.int64)
+
+
+def _two_valued(t: Array) -> str:
+    """The remedy for targets of two values, other than 0 and 1; "" for others."""
+    found = np.unique(t)
+    return f"; store t == {found[1]}" if len(found) == 2 else ""
 
 
 def _one_hot(t: Array) -> bool:

@@ -243,7 +243,7 @@ def test_d6_binary_cross_entropy_takes_targets_within_0_and_1(tmp_path: Path, ba
     with pytest.raises(DataError, match=r"index \(2, 0\)"):
         load("npz:d.npz", tmp_path, (2,), **single("binary_cross_entropy"))
     np.savez(tmp_path / "e.npz", x=np.zeros((4, 2)), y=np.where(t == 1, 1, -1))
-    with pytest.raises(DataError, match=r"store \(t \+ 1\) / 2"):
+    with pytest.raises(DataError, match=r"store t == 1"):
         load("npz:e.npz", tmp_path, (2,), **single("binary_cross_entropy"))
 
 

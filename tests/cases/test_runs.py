@@ -195,6 +195,46 @@ def test_resumed_with_another_spec_is_refused_and_nothing_is_written(
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "epochs"),
+    [
+        ("[loss]", "# as in the lecture\n\n[loss]", 3),
+        ("epochs = 3", "epochs = 5  # longer", 5),
+        ("epochs = 3", "epochs = 2", None),
+    ],
+)
+def test_r4_what_the_spec_says_counts_not_how_it_is_written(
+    derive: Derive, run: Path, trained: Path, old: str, new: str, epochs: int | None
+) -> None:
+    """A comment is nothing; more epochs in the spec are more epochs."""
+    assert old in SMALL
+    (run.parent / "small.toml").write_text(SMALL.replace(old, new))
+    shutil.copy(trained / "data.npz", run.parent)
+    code, _, err = derive("train", "small.toml", "--resume", run, "--quiet")
+    if epochs is None:
+        assert code == 2 and "epochs are done" in err
+    else:
+        assert code == 0, err
+        assert json.loads((run / "summary.json").read_text())["settings"]["epochs"] == epochs
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("units = 3", "units = 3\nbias = false", "layers[0].bias is not given, here false"),
+        ('"adam"', '"adam"\nbeta1 = 0.8', "optimizer.beta1 is not given, here 0.8"),
+        ("batch_size = 8", "batch_size = 5", "training.batch_size is 8, here 5"),
+    ],
+)
+def test_30_another_spec_is_refused_with_what_differs(
+    derive: Derive, run: Path, trained: Path, old: str, new: str, said: str
+) -> None:
+    (run.parent / "small.toml").write_text(SMALL.replace(old, new))
+    shutil.copy(trained / "data.npz", run.parent)
+    code, _, err = derive("train", "small.toml", "--resume", run, "--quiet")
+    assert code == 2 and f"a run of another spec: {said};" in err
+
+
 # ---- Parameters without meaning (R5) ------------------------------------------------------------------
 
 

@@ -342,7 +342,7 @@ def test_fault_7_the_form_of_a_message() -> None:
         ("learning_rate = 1e-3", "clip_norm = 0", "E104", "0"),
         ("learning_rate = 1e-3", "weight_decay = -1", "E104", "-1"),
         ("epochs = 3", "early_stopping = -1", "E104", "-1"),
-        ("epochs = 3", 'data = "mnist"\nearly_stopping = 2', "E507", "2"),
+        ("epochs = 3", "early_stopping = 2\ndata = {inputs = [[0, 1, 2, 3]], targets = [0]}", "E507", "2"),
         ("batch_size = 8", "batch_size = 1048577", "E104", "1048577"),
         ("epochs = 3", "seed = -1", "E104", "-1"),
         ("epochs = 3", "seed = 99999999999999999999", "E104", "9999"),

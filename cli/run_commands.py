@@ -17,7 +17,7 @@ DATA = (
 
 
 @click.command()
-@click.argument("spec", type=EXISTING)
+@click.argument("spec", type=EXISTING, required=False, metavar="SPEC")
 @click.option(
     "--target",
     type=click.Choice(["numpy", "cuda"]),
@@ -59,7 +59,7 @@ DATA = (
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr, only warnings.")
 @JSON
-def train(spec: Path, as_json: bool, quiet: bool, **options: Any) -> None:
+def train(spec: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
     """Generate a spec's program, train it, and write parameters, curves and a summary.
 
     The run's folder also holds the two newest checkpoints. Ctrl-C finishes the step and saves; a second one
@@ -70,6 +70,8 @@ def train(spec: Path, as_json: bool, quiet: bool, **options: Any) -> None:
     from cli.running import train_spec
     from derive.spec import load_spec
 
+    if spec is None:
+        raise click.UsageError("Missing argument 'SPEC', as in derive train SPEC --resume [RUN].")
     report = train_spec(load_spec(spec), spec, quiet=quiet, **options)
     if as_json:
         echo_json(report.as_json())

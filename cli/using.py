@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from runtime.datasets import load_dataset
+from runtime.datasets import fingerprint, load_dataset
 from runtime.errors import EditedProgramWarning, RunError
 from runtime.evaluation import Evaluation, evaluate_run
 from runtime.files import write_json
@@ -105,6 +105,8 @@ def evaluated(
         download=bool(download),  # what it was trained on was there: nothing else stands in for it
     )
     check_shapes(run.program, dataset)
+    if data is None and run.data_sha256 not in ("", fingerprint(dataset)):
+        click.echo(f"{dataset.origin}: the data have changed since the run was trained on them", err=True)
     if data is not None and run.span is not None and dataset.stored is not None:
         there, here = (max(abs(low), abs(high)) for low, high in (run.span, dataset.stored.span))
         if max(there, here) > SCALES * min(there, here):

@@ -59,7 +59,10 @@ def write_file(path: Path, content: bytes) -> None:
     A symbolic link stays one.  Raises OSError, with the file's name.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
-        path.write_bytes(content)
+        try:
+            path.write_bytes(content)
+        except OSError as error:  # of a full device, say, without its name
+            raise OSError(error.errno, error.strerror, str(path)) from error
     else:
         write_atomically(Path(os.path.realpath(path)), content)
 

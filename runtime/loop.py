@@ -23,7 +23,7 @@ from runtime.preprocessing import fitted
 from runtime.program import Parameters, Program, State
 from runtime.progress import Progress
 from runtime.result import EpochRecord, RunResult, done
-from runtime.runfolder import RunFolder
+from runtime.runfolder import PARAMETERS, RunFolder
 from runtime.settings import Settings
 from runtime.snapshot import Snapshot, Standing, all_finite, copy_values, first_bad_tensor
 
@@ -64,7 +64,8 @@ class Loop:
         self.standing = Standing()
         self.good = Snapshot()
         sizes = {part: len(inputs) for part, (inputs, _) in data.parts().items()}
-        about = {"name": data.name, **sizes, "sha256": fingerprint(data)}
+        self.data_sha256 = fingerprint(data)
+        about = {"name": data.name, **sizes, "sha256": self.data_sha256}
         planned = "steps" in self.state
         self.checkpoints = Checkpoints(folder.checkpoints, identity(program, settings, about, planned))
         self.records = _recorded(settings.epochs)
@@ -88,6 +89,11 @@ class Loop:
         self.good.take(self.parameters, self.best, self.state, self.standing)
         moment = self.checkpoints.load(self.good, shown.warn, other_threads)
         if moment is None:
+            if (self.folder.path / PARAMETERS).exists():
+                raise RunError(
+                    f"{self.folder.path}: no checkpoint to go on from, and training anew would replace "
+                    f"{PARAMETERS}; train anew in another folder"
+                )
             shown.warn(f"{self.folder.path}: no checkpoint was written yet; training begins at the start")
             return
         at = moment.standing
@@ -300,6 +306,7 @@ class Loop:
                 "name": data.name,
                 "origin": data.origin,
                 "source": data.source,
+                "sha256": self.data_sha256,
                 "class_names": list(data.class_names),
                 "training": len(self.batches.x),
                 "validation": len(self.held_out[0]),

@@ -162,7 +162,10 @@ def load_program(directory: Path | str, *, edited: str = "warn", target: str = "
     changed = edited_files(folder, manifest)
     if changed and edited != "allow":
         names = ", ".join(changed)
-        text = f"{folder}: {names} differ(s) from what was generated; generate again to get the original back"
+        text = (
+            f"{folder}: {names} differ(s) from what was generated, and run(s) as edited; generate again to "
+            "get the original back"
+        )
         if edited == "refuse":
             raise RunError(text)
         warnings.warn(text, EditedProgramWarning, stacklevel=2)

@@ -27,7 +27,8 @@ class Run:
 
     `source` is the data set, as `load_dataset` takes it, `origin` the file or folder that it came from,
     `classification` says that its targets were classes, `span` from where to where inputs went before they
-    were standardized (None where nobody knows).
+    were standardized (None where nobody knows), `data_sha256` the fingerprint of all the data ("" where it is
+    not recorded).
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Run:
     origin: str
     classification: bool
     span: tuple[float, float] | None = None
+    data_sha256: str = ""
 
     def outputs(self, x: Array) -> Array:
         """The network's outputs (N, …), in evaluation mode, for stored inputs (N, *input_shape).
@@ -65,7 +67,8 @@ def load_run(path: Path, program: Program | None = None) -> Run:
     program = program or load_program(_program_folder(path))
     if not (path / PARAMETERS).exists():
         status = summary.get("status", "of unknown status")
-        raise RunError(f"{path}: no {PARAMETERS} in it (the run is {status}); wait for its end, or resume it")
+        remedy = "wait for its end, or resume it" if status == "running" else "resume it"
+        raise RunError(f"{path}: no {PARAMETERS} in it (the run is {status}); {remedy}")
     parameters = load_parameters(path / PARAMETERS, program)
     recorded = summary.get("spec_sha256", program.spec_sha256)
     if recorded != program.spec_sha256:
@@ -81,7 +84,8 @@ def load_run(path: Path, program: Program | None = None) -> Run:
         raise RunError(f"{path / SUMMARY}: data.source must be text; the file is damaged")
     origin = str(data.get("origin", ""))
     names, classes = _class_names(data, program), bool(data.get("classes", program.classification))
-    return Run(path, program, parameters, preprocessing, names, source, origin, classes, _span(data))
+    sha256 = str(data.get("sha256", ""))
+    return Run(path, program, parameters, preprocessing, names, source, origin, classes, _span(data), sha256)
 
 
 def _span(data: Mapping[str, Any]) -> tuple[float, float] | None:

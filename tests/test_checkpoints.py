@@ -448,9 +448,9 @@ def test_state_keeps_every_kind_of_value(adam: Program, tmp_path: Path) -> None:
 def test_differences_name_their_place() -> None:
     there, here = {"a": {"b": 1, "c": [1]}, "d": 2}, {"a": {"b": 1, "c": [2]}, "e": 2}
     assert list(differences(there, here)) == [
-        "a.c is [1], here [2]",
-        "d is 2, here null",
-        "e is null, here 2",
+        "a.c[0] is 1, here 2",
+        "d is 2, here not given",
+        "e is not given, here 2",
     ]
     assert list(differences(there, there)) == []
 

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from disk import Disk
 
@@ -203,3 +204,47 @@ def test_r11_evaluate_and_a_run_that_cannot_begin(
             Disk(full, patch)
             claim_run_folder(None, "new")
         assert not list(tmp_path.glob("runs/*"))
+
+
+def test_r11_a_full_device_is_named(derive: Derive) -> None:
+    code, _, err = derive(OR, "-o", "/dev/full")
+    assert code == 2 and err == "/dev/full: No space left on device\n"
+
+
+# ---- What a run has lost ------------------------------------------------------------------------------
+
+
+def test_r3_a_run_without_checkpoints_is_not_trained_over(derive: Derive, run: Path, trained: Path) -> None:
+    shutil.rmtree(run / "checkpoints")
+    before = (run / "parameters.safetensors").read_bytes()
+    os.chdir(trained)
+    code, _, err = derive("train", "small.toml", "--resume", run, "--quiet")
+    assert code == 2 and "no checkpoint to go on from" in err and "train anew in another folder" in err
+    assert (run / "parameters.safetensors").read_bytes() == before
+
+
+def test_r3_parameters_that_were_removed_come_again(derive: Derive, run: Path, trained: Path) -> None:
+    before = (run / "parameters.safetensors").read_bytes()
+    (run / "parameters.safetensors").unlink()
+    os.chdir(trained)
+    code, _, err = derive("evaluate", run)
+    assert code == 2 and err.endswith("(the run is finished); resume it\n")
+    assert derive("train", "small.toml", "--resume", run, "--quiet")[0] == 0
+    assert (run / "parameters.safetensors").read_bytes() == before
+
+
+def test_r1_data_that_changed_since_training_are_told(derive: Derive, run: Path, trained: Path) -> None:
+    assert "have changed" not in derive("evaluate", run)[2]
+    held = (trained / "data.npz").read_bytes()
+    try:
+        with np.load(trained / "data.npz") as arrays:
+            np.savez(trained / "data.npz", **{**arrays, "y_test": arrays["y_test"][::-1]})
+        code, _, err = derive("evaluate", run)
+        assert code == 0 and "the data have changed since the run was trained on them" in err
+    finally:
+        (trained / "data.npz").write_bytes(held)
+
+
+def test_resume_without_a_spec_says_what_is_missing(derive: Derive, run: Path) -> None:
+    code, _, err = derive("train", "--resume", run)
+    assert code == 2 and "Missing argument 'SPEC', as in derive train SPEC --resume [RUN]" in err

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import runtime.batches as batches
+import runtime.health as health
 from runtime.batches import Batches, held_out, split
 from runtime.datasets import scaling
 from runtime.datasets.cifar import _content
@@ -288,3 +289,10 @@ def test_a_score_is_the_mean_over_all_samples(reduction: str | None, loss: float
     asked.clear()
     stops = iter([False, True])
     assert evaluate(program, {}, x, t, batch=3, stop=lambda: next(stops)) is None and asked == [3]
+
+
+def test_parameters_of_a_layer_go_by_its_number() -> None:
+    names = dict.fromkeys(["W1", "b1", "gamma2", "W3", "W13", "shift"], (1,))
+    program: Any = SimpleNamespace(module=SimpleNamespace(PARAMETERS=names))
+    layers = {"1": ["W1", "b1"], "2": ["gamma2"], "3": ["W3"], "13": ["W13"], "shift": ["shift"]}
+    assert health._layers(program) == layers

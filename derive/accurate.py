@@ -18,7 +18,7 @@ from sympy import Add, Expr, Indexed, Mul, Pow, Symbol, cosh, exp, log, sinh
 from derive.functions import expm1, softplus
 from derive.index import Equation, Inside, Reduction, Sum, Winner, name_of
 from derive.probing import Flaws, flaws
-from derive.rewrites import HYPERBOLIC, LOG_SUM, SCALED, TANH, rewrite, stable
+from derive.rewrites import CONJUGATE, HYPERBOLIC, LOG_SUM, SCALED, TANH, rewrite, stable
 from derive.scaling import gathered, near_one, scaled, scaled_terms
 
 _OPAQUE = (Reduction, Winner, Inside, sympy.KroneckerDelta)
@@ -48,7 +48,8 @@ def is_sound(forward: Equation, raw: Expr, through: Expr) -> bool:
 
 
 def _accurate(expression: Expr) -> tuple[Expr, Names]:
-    if not expression.has(*_EXPLODING):
+    rooted = CONJUGATE.apply(expression) != expression
+    if not rooted and not expression.has(*_EXPLODING):
         return expression, ()
     names: list[str] = []
     inner: dict[Expr, Expr] = {}
@@ -62,7 +63,7 @@ def _accurate(expression: Expr) -> tuple[Expr, Names]:
     found = scalar(expression)
     if found is None or sum(1 for _ in sympy.preorder_traversal(found.expression)) > MOST_NODES:
         return expression, tuple(dict.fromkeys(names))
-    if any(_may_overflow(e) for e in found.expression.atoms(*_EXPLODING)):
+    if rooted or any(_may_overflow(e) for e in found.expression.atoms(*_EXPLODING)):
         best, used = improved(found.expression, found.variables)
         names += used
         expression = best.xreplace(found.back) if used else expression
@@ -155,6 +156,7 @@ def _forms(expression: Expr) -> Iterator[tuple[Expr, Names]]:
     """Yield other forms of an expression, what reads best first."""
     named, names = rewrite(expression, (HYPERBOLIC, TANH))
     yield stable(named)[0], names
+    yield stable(CONJUGATE.apply(expression))[0], (CONJUGATE.name,)
     for change in (scaled_terms, scaled, gathered, near_one):
         form = change(expression)
         yield stable(form)[0], _names(form)

@@ -10,7 +10,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import sympy
-from sympy import Add, Expr, Indexed, IndexedBase, Mul, Pow, cosh, erf, exp, log, sinh, tanh
+from sympy import (
+    Abs,
+    Add,
+    Expr,
+    Indexed,
+    IndexedBase,
+    Mul,
+    Piecewise,
+    Pow,
+    cosh,
+    erf,
+    exp,
+    log,
+    sinh,
+    sqrt,
+    tanh,
+)
 
 from derive.functions import erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
 from derive.index import Max, Sum, index, size, tensor
@@ -176,6 +192,30 @@ def _log_of_exponentials(node: Expr) -> Expr:
     return logarithm(node.args[0]) if several and not node.has(Sum, Max) else node
 
 
+def _conjugate(node: Add) -> Expr:
+    """What a + c √b is where the two have opposite signs, by the difference of their squares."""
+    roots = [term for term in node.args if _root(term) is not None]
+    if len(roots) != 1:
+        return node
+    (term,) = roots
+    rest, factor = node - term, term / _root(term)
+    alike = rest * factor
+    if alike.is_nonnegative:
+        return node
+    try:
+        apart = sympy.sign(rest) * sympy.cancel(rest**2 - term**2) / (Abs(rest) + Abs(term))
+    except sympy.PolynomialError:
+        return node
+    return apart if alike.is_negative else Piecewise((node, alike >= 0), (apart, True))
+
+
+def _root(term: Expr) -> Expr | None:
+    """Return the one odd power of a square root among the factors of a term, None where there is none."""
+    powers = (f for f in Mul.make_args(term) if isinstance(f, Pow) and not f.is_number)
+    roots = [f for f in powers if f.exp.is_Rational and f.exp.q == 2]
+    return roots[0] if len(roots) == 1 else None
+
+
 LOG_OF_QUOTIENT = Rewrite(
     _("logarithm of a softmax"),
     log(exp(_z[_k]) / Sum(exp(_z[_j]), (_j, _K))),
@@ -217,6 +257,13 @@ LOG_SUM = Rewrite(
     maximum(-u, 3 * u) + softplus(-abs(4 * u)),
     "always",
     _everywhere(log, _log_of_exponentials),
+)
+CONJUGATE = Rewrite(
+    "a + √b = (a² − b)/(a − √b)",
+    sqrt(u**2 + 1) - 1,
+    u**2 / (sqrt(u**2 + 1) + 1),
+    "where a and √b have opposite signs; exact where they are nearly as large",
+    _everywhere(Add, _conjugate),
 )
 LOGISTIC = Rewrite(
     _("logistic function"), 1 / (1 + exp(-u)), sigmoid(u), "definition of σ", _everywhere(Pow, _reciprocal)
@@ -268,7 +315,7 @@ LOG_COSH = Rewrite("log cosh", log(cosh(u)), logcosh(u), "always", LOG_NAMED.app
 NAMING = (LOGISTIC, ABSORB, COMPLEMENT, LOG_NAMED)
 # Named functions first: what is then left of exponentials in a sum is worth shifting.
 STABLE = (LOG_OF_QUOTIENT, *NAMING, SHIFT, MERGE, EXPM1, LOG1P, ERFC, TANH)
-REWRITES = (*STABLE, LOG_SIGMOID, LOG_COSH, HYPERBOLIC, SCALED, LOG_SUM)
+REWRITES = (*STABLE, LOG_SIGMOID, LOG_COSH, HYPERBOLIC, SCALED, LOG_SUM, CONJUGATE)
 
 
 def rewrite(expression: Expr, rules: Iterable[Rewrite]) -> tuple[Expr, tuple[str, ...]]:

@@ -131,17 +131,20 @@ def erf_block(u, out, complement, s, q, truth):
     largest = np.abs(u, out=s).max()
     if not largest <= 28:  # there erfc is 0, and the square of u soon infinite
         u = np.clip(u, -28, 28, out=out)
-    far = np.flatnonzero(np.greater(s, NEAR, out=truth)) if not largest <= NEAR else ()
-    beyond, two = u[far] if len(far) else u[:0], u.dtype.type(2)
+    far = np.greater(s, NEAR, out=truth) if not largest <= NEAR else truth[:0]
+    if far.size and np.may_share_memory(u, out):
+        u = u.copy()
     polynomial(COEFFICIENTS[u.dtype.name]["R"], np.square(u, out=s), q)
     np.multiply(q, u, out=out)
     if complement:
         np.subtract(1, out, out=out)
-    for start in range(0, len(far), FAR):
-        v = beyond[start : start + FAR]
+    two = u.dtype.type(2)
+    for start in range(0, far.size, FAR):
+        some = np.flatnonzero(far[start : start + FAR])
+        v = u[start : start + FAR][some]
         p = tail(np.abs(v))
         p = np.abs(two * (v < 0) - p) if complement else np.copysign(1 - p, v)  # np.where would take longer
-        out[far[start : start + FAR]] = p
+        out[start : start + FAR][some] = p
 
 
 def in_blocks(u, out, complement, exact):

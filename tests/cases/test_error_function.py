@@ -206,7 +206,9 @@ def test_m7_the_memory_that_check_tells_is_the_peak_of_a_step(
 def test_m7_gelu_calls_the_error_function_once_a_step_and_keeps_no_large_temporaries() -> None:
     spec = load_spec(HERE / "gelu_memory.toml")
     memory = totals(spec)["memory"]
-    assert memory["scratch"] < 4 * 2**20 < spec.training.batch_size * 4000 * 4
+    assert memory["scratch"] < spec.training.batch_size * 4000 * 4, (
+        "less than one activation, for all threads"
+    )
     code = build((HERE / "gelu_memory.toml").read_text(encoding="utf-8")).code
     body = code[code.index("def forward") : code.index("# ---- What a user")]
     assert body.count("erfc(") == 1

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from derive.accurate import accurate, is_sound
-from derive.differentiate import CannotDifferentiate, vjp
-from derive.index import Equation, canonical_sums
+from derive.differentiate import STEPS, CannotDifferentiate, vjp
+from derive.index import Equation, accesses, canonical_sums
 from derive.prose import _, listed
 from derive.rewrites import stable
 from derive.simplify import through_output, tidy
@@ -18,6 +18,7 @@ class NoGradient(CannotDifferentiate):
 
 
 BOUND = ("k", "j", "i", "m", "l")
+STEPS_ARE_FLAT = _("a step has derivative 0 wherever it has one")
 NO_GRADIENT = _("0 wherever there is a derivative: no gradient passes")
 
 
@@ -41,12 +42,17 @@ def adjoint(template: Equation, name: str) -> Adjoint:
             f"{template}: the derivative with respect to {name} is 0 everywhere, so no gradient passes; "
             "a step may stand only where nothing before it is trained"
         )
+    steps = (
+        [STEPS_ARE_FLAT]
+        if any(accesses(e, template.reads()[name]) for e in template.right.atoms(*STEPS))
+        else []
+    )
     found = through_output(template, raw)
     if found is not None and found.right != raw.right and is_sound(template, raw.right, found.right):
-        return Adjoint(named(found), _("derivative through the output"))
+        return Adjoint(named(found), listed(_("derivative through the output"), *steps))
     right, used = stable(raw.right)
     right, more = stable(tidy(right))
-    return Adjoint(named(Equation(raw.left, right)), listed(_("chain rule"), *used, *more))
+    return Adjoint(named(Equation(raw.left, right)), listed(_("chain rule"), *steps, *used, *more))
 
 
 @cache

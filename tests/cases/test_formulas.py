@@ -121,6 +121,15 @@ def test_m14_brackets_on_the_page():
     assert re.search(r"\\lfloor z\S* \\rceil", forward["latex"])
 
 
+@pytest.mark.parametrize(
+    ("formula", "said"),
+    [("x - floor(x)", True), ("sigmoid(ceil(x) + x)", True), ("abs(x) * x", False), ("sigmoid(x)", False)],
+)
+def test_m14_the_reason_says_that_a_step_has_derivative_0(formula, said):
+    back = derive_network(parse_spec(network(formula), "s.toml")).role("backward")
+    assert any("a step has derivative 0 wherever it has one" in e.rule for e in back) is said
+
+
 @pytest.mark.parametrize("case", ["floor", "step_on_input"])
 def test_m14_cases_train(case):
     one = build((CASES / f"{case}.toml").read_text(encoding="utf-8"))

@@ -102,6 +102,7 @@ def evaluated(
         data_dir=data_dir or (None if data else _where_it_lay(run.origin)),
         **run.program.takes,
         class_names=run.class_names,
+        full_scale=run.full_scale,
         download=bool(download),  # what it was trained on was there: nothing else stands in for it
     )
     check_shapes(run.program, dataset)
@@ -109,7 +110,8 @@ def evaluated(
         click.echo(f"{dataset.origin}: the data have changed since the run was trained on them", err=True)
     if data is not None and run.span is not None and dataset.stored is not None:
         there, here = (max(abs(low), abs(high)) for low, high in (run.span, dataset.stored.span))
-        if max(there, here) > SCALES * min(there, here):
+        known = run.full_scale is not None and run.full_scale == dataset.stored.full_scale
+        if not known and max(there, here) > SCALES * min(there, here):
             click.echo(
                 f"{dataset.origin}: inputs reach {here:.4g}, in training {there:.4g}: another scale?",
                 err=True,

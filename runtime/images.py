@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.depth import STRIP, deep
 from runtime.errors import DataError
 from runtime.imagefiles import LARGE, Refused, extensions, opened, strict_sizes
 
@@ -41,8 +42,6 @@ TURNS: dict[int, tuple[str, Any]] = {  # its values: in words, and Image.Transpo
 }
 SIDEWAYS = (5, 6, 7, 8)
 GREY = ("1", "L", "LA")
-FULL_SCALES = (1.0, 255.0, 65535.0, 2.0**31 - 1, 2.0**32 - 1)  # of grey values of more than 8 bits
-STRIP = 256  # rows that are converted at a time
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,13 @@ def read_image(
 ) -> Picture:
     """An image file as (height, width, channels) uint8, `shape`.
 
-    In order: EXIF orientation; 16 and 32 bits become 8, `most` (by default what the values say) becoming 255;
-    transparent pixels are laid on white; palettes and other colour spaces become RGB or, for one channel,
-    grey (ITU-R 601 luma); then the size.  `fit` says how: "crop" cuts the middle out, "pad" adds the median
-    colour of the border, "stretch" changes the aspect, and "digit" treats ink on paper, or chalk on a board,
-    as MNIST's digits were: bright on black, the longer side 5/7 of the frame, centred by mass.  Resampling is
-    bilinear, over all pixels that one comes from.  Raises DataError naming the file.
+    In order: EXIF orientation; 16 and 32 bits become 8, `most` (of the images that this one goes with; by
+    default what its values say) becoming 255; transparent pixels are laid on white; palettes and other colour
+    spaces become RGB or, for one channel, grey (ITU-R 601 luma); then the size.  `fit` says how: "crop" cuts
+    the middle out, "pad" adds the median colour of the border, "stretch" changes the aspect, and "digit"
+    treats ink on paper, or chalk on a board, as MNIST's digits were: bright on black, the longer side 5/7 of
+    the frame, centred by mass.  Resampling is bilinear, over all pixels that one comes from.  Raises DataError
+    naming the file, for values of another scale than `most` too.
     """
     with opened(path, (shape[1], shape[0])) as image:
         way = [f"{image.width}×{image.height} {_mode(image)}"]
@@ -107,8 +107,8 @@ def read_image(
         turned = _turned(image, way)
         full, fractions = None, False
         if turned.mode.startswith(("I", "F")):
-            turned, full, fractions = deep(turned, most)
-            way.append("black" if full is None else f"{full:.0f} → 255")
+            turned, full, fractions, done = deep(turned, most, str(path))
+            way.append(done)
         pixels = np.asarray(_resized(_eight_bits(turned, shape[2], way), shape, fit, way), np.uint8)
     return Picture(pixels.reshape(shape), tuple(way), full, fractions)
 
@@ -166,30 +166,6 @@ def _strip(image: Image, wanted: str, clear: bool) -> Image:
     if image.mode not in ("L", "RGB"):
         image = image.convert("L" if image.mode in ("1", "LA") else "RGB")
     return image if image.mode == wanted else image.convert(wanted)
-
-
-def deep(image: Image, most: float | None = None) -> tuple[Image, float | None, bool]:
-    """An image of 16 or 32 bits, or of floats, as L, the value that became 255, and whether it has fractions.
-
-    The value is None where all are 0, else `most`, or the first of 1, 255, 65,535, 2³¹ − 1 and 2³² − 1 that
-    no value exceeds, or the largest.
-    """
-    from PIL import Image as Pillow
-
-    boxes = [(0, top, image.width, min(top + STRIP, image.height)) for top in range(0, image.height, STRIP)]
-    high, fractions = 0.0, False
-    for box in boxes:
-        values = np.asarray(image.crop(box))
-        if not values.min() >= 0 or not values.max() < np.inf:
-            raise Refused("negative or infinite values, or NaN")
-        high = max(high, float(values.max()))
-        fractions = fractions or (values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)))
-    full = most if most is not None else next((top for top in FULL_SCALES if high <= top), high)
-    result = Pillow.new("L", image.size)
-    for box in boxes:
-        grey = np.clip((np.asarray(image.crop(box)) * (255 / full)).round(), 0, 255).astype(np.uint8)
-        result.paste(Pillow.fromarray(grey), box)
-    return result, full if high else None, fractions
 
 
 def _resized(image: Image, shape: tuple[int, int, int], fit: str, way: list[str]) -> Image:

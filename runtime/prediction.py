@@ -46,13 +46,14 @@ def predict_images(
 
     Pixels become what the run was trained on: the size and channels (`fit` as in `read_image`), black and
     white exchanged if `invert` says so or, when it is None, if training images have a dark border and this
-    one a bright one, or the other way round, 0 … 255 as 0 … 1, and the run's standardizing.
+    one a bright one, or the other way round, 0 … 255 as 0 … 1, and the run's standardizing.  Of more than
+    8 bits, what became 255 in training becomes it here, too.
     """
     shape = image_shape(run.program.input_shape, run.program.name)
     found = []
     with strict_sizes():
         for path in paths:
-            picture = read_image(path, shape, fit)
+            picture = read_image(path, shape, fit, run.full_scale)
             way, pixels = list(picture.way), picture.pixels
             reason = _reason_to_invert(pixels, run.preprocessing.background) if invert is None else "as asked"
             if invert or (invert is None and reason):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,8 @@ class Run:
     `source` is the data set, as `load_dataset` takes it, `origin` the file or folder that it came from,
     `classification` says that its targets were classes, `span` from where to where inputs went before they
     were standardized (None where nobody knows), `data_sha256` the fingerprint of all the data ("" where it is
-    not recorded).
+    not recorded), `full_scale` the value that became 255 in images of more than 8 bits (None without such,
+    and where it is not recorded).
     """
 
     path: Path
@@ -41,6 +43,7 @@ class Run:
     classification: bool
     span: tuple[float, float] | None = None
     data_sha256: str = ""
+    full_scale: float | None = None
 
     def outputs(self, x: Array) -> Array:
         """The network's outputs (N, …), in evaluation mode, for stored inputs (N, *input_shape).
@@ -85,7 +88,19 @@ def load_run(path: Path, program: Program | None = None) -> Run:
     origin = str(data.get("origin", ""))
     names, classes = _class_names(data, program), bool(data.get("classes", program.classification))
     sha256 = str(data.get("sha256", ""))
-    return Run(path, program, parameters, preprocessing, names, source, origin, classes, _span(data), sha256)
+    return Run(
+        path,
+        program,
+        parameters,
+        preprocessing,
+        names,
+        source,
+        origin,
+        classes,
+        _span(data),
+        sha256,
+        _full_scale(data, path),
+    )
 
 
 def _span(data: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -95,6 +110,17 @@ def _span(data: Mapping[str, Any]) -> tuple[float, float] | None:
         return found["low"] / found["divided_by"], found["high"] / found["divided_by"]
     except (KeyError, TypeError, ZeroDivisionError):
         return None
+
+
+def _full_scale(data: Mapping[str, Any], path: Path) -> float | None:
+    """What became 255 in training images of more than 8 bits; None where nothing is recorded."""
+    try:
+        value = data["found"]["inputs"].get("full_scale")
+    except (AttributeError, KeyError, TypeError):
+        return None
+    if value is not None and not (type(value) in (int, float) and 0 < value < math.inf):
+        raise RunError(f"{path / SUMMARY}: full_scale must be a number above 0; the file is damaged")
+    return None if value is None else float(value)
 
 
 def _try(program: Program, parameters: Parameters) -> None:

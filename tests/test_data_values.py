@@ -172,7 +172,7 @@ def test_pictures_are_told_by_either_shape_and_not_at_all_where_inputs_are_exact
     assert scaled({TRAINING: flat}, (2, 2), "here")[1].divisor == 255
     assert scaled({TRAINING: square}, (4,), "here")[1].divisor == 255
     assert scaled({TRAINING: flat}, (4, 1), "here")[1].divisor == 1
-    assert scaled({TRAINING: square}, (2, 2), "here", exact=True)[1].divisor == 1
+    assert scaled({TRAINING: square}, (2, 2), "here", known=False)[1].divisor == 1
 
 
 @pytest.mark.parametrize(

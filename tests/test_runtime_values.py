@@ -21,9 +21,10 @@ from runtime.datasets.dataset import TRAINING, Dataset, Part, Raw
 from runtime.datasets.fitting import natural
 from runtime.datasets.folder import _compare
 from runtime.datasets.samples import _reduced
+from runtime.depth import deep
 from runtime.errors import DataError, RunError
 from runtime.gradpoint import targets
-from runtime.images import Refused, deep
+from runtime.imagefiles import Refused
 from runtime.loop import Loop
 from runtime.metrics import Score, correct, evaluate
 from runtime.preprocessing import Preprocessing

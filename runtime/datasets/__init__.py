@@ -37,6 +37,7 @@ def load_dataset(
     output_shape: tuple[int, ...] | None = None,
     loss: str = "",
     class_names: tuple[str, ...] = (),
+    full_scale: float | None = None,
     download: bool | None = None,
     base_dir: Path = Path(),
     notify: Callable[[str], None] | None = None,
@@ -46,11 +47,12 @@ def load_dataset(
     `data` is mnist, fashion_mnist, cifar10, cifar100, embedded, folder:PATH, npz:PATH or idx:PATH (relative
     to `base_dir`) or an inline table.  Named sets are looked for in `data_dir`, $CHAINRULE_DATA and the
     user's cache.  `download`: True fetches what is not there; None (the default) takes the embedded digits
-    for mnist where it is not.  `class_names` are those of a trained network, by which folders are numbered.
+    for mnist where it is not.  `class_names` are those of a trained network, by which folders are numbered,
+    `full_scale` is what became 255 in its images of more than 8 bits.
     `notify` gets one-line notices (default: stderr).  Raises DataError; for a named set that does not fit,
     before it is looked for.
     """
-    wanted = Wanted(tuple(input_shape), target_kind, classes, output_shape, loss, class_names)
+    wanted = Wanted(tuple(input_shape), target_kind, classes, output_shape, loss, class_names, full_scale)
     if isinstance(data, str) and data in SOURCES:
         check_shapes(data, SOURCES[data].shape, SOURCES[data].classes, wanted)
     raw = _raw(data, wanted, data_dir, download, base_dir, notify or _to_stderr)

@@ -37,9 +37,10 @@ class Parts(NamedTuple):
 class Raw:
     """Arrays as a source holds them, by what they are for; training is always there.
 
-    `labels` says that targets name classes, `from_one` that they may count from 1, `exact` that inputs are
-    meant as they are written, never as pixels.  `notes` say what was done in reading, and what there is that
-    is not used.
+    `labels` says that targets name classes, `from_one` that they may count from 1, `pixels` that inputs are
+    bytes of pictures (True) or meant as they are written (False); None leaves it to their values.
+    `full_scale` is the value that became 255 in pictures of more than 8 bits.  `notes` say what was done in
+    reading, and what there is that is not used.
     """
 
     name: str
@@ -47,7 +48,8 @@ class Raw:
     origin: str
     labels: bool = False
     from_one: bool = False
-    exact: bool = False
+    pixels: bool | None = None
+    full_scale: float | None = None
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -57,7 +59,8 @@ class Wanted:
     """What a network takes: shapes of one input and one output, kind of target, number of classes, loss.
 
     `output_shape` may be None and `loss` empty where nobody knows.  `names` are the classes of a network that
-    is trained already: its data may lack some.
+    is trained already: its data may lack some.  `full_scale` is what became 255 in its images of more than
+    8 bits, None where there were none.
     """
 
     input_shape: tuple[int, ...]
@@ -66,6 +69,7 @@ class Wanted:
     output_shape: tuple[int, ...] | None = None
     loss: str = ""
     names: tuple[str, ...] = ()
+    full_scale: float | None = None
 
     @property
     def single(self) -> bool:
@@ -75,13 +79,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Stored:
-    """Inputs as the source held them: shape of one, dtype, smallest and largest value, what divides them."""
+    """Inputs as the source held them: shape of one, dtype, smallest and largest value, what divides them.
+
+    `full_scale` is the value that became 255 in pictures of more than 8 bits, None where there are none.
+    """
 
     shape: tuple[int, ...]
     dtype: str
     low: float
     high: float
     divisor: int
+    full_scale: float | None = None
 
     @property
     def span(self) -> tuple[float, float]:

@@ -165,6 +165,7 @@ def _stored(data: Dataset) -> dict[str, Any]:
         "low": stored.low,
         "high": stored.high,
         "divided_by": stored.divisor,
+        **({} if stored.full_scale is None else {"full_scale": stored.full_scale}),
     }
 
 

@@ -26,7 +26,7 @@ def fitted(raw: Raw, wanted: Wanted) -> Dataset:
     for part, (x, _) in raw.parts.items():  # before any value is looked at
         notes.append(arranged(x, shape, f"{raw.origin}: {part} inputs", "takes")[1])
     values, stored, note = scaled(
-        {part: x for part, (x, _) in raw.parts.items()}, shape, raw.origin, raw.exact
+        {part: x for part, (x, _) in raw.parts.items()}, shape, raw.origin, raw.pixels
     )
     notes.append(note)
     fitting: dict[str, tuple[Array, Array]] = {}
@@ -46,7 +46,7 @@ def fitted(raw: Raw, wanted: Wanted) -> Dataset:
         raw.origin,
         raw.class_names,
         validation=fitting.get(VALIDATION),
-        stored=stored,
+        stored=replace(stored, full_scale=raw.full_scale),
         notes=tuple(dict.fromkeys(note for note in notes if note)),
     )
     if not wanted.names:

@@ -14,12 +14,12 @@ import numpy as np
 
 from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Part, Raw, Wanted
 from runtime.datasets.npz import SPLITS, part_of
+from runtime.depth import PIXEL
 from runtime.errors import DataError
 from runtime.images import extensions, image_shape, image_size, read_image, strict_sizes
 
 TEST_SHARE = 5  # one in so many images of each class is for the test, where there is no folder for it
 SEED = 0  # of that choice: the same images for every run, so that runs can be compared
-PIXEL = 255
 PREVIEW = 64  # side of images of several sizes, where no network says which
 PICTURES, SAID = ("images", "image", "imgs", "img"), ("labels", "label", "masks", "mask", "annotations")
 IGNORED = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # what systems leave beside pictures; and all that is hidden
@@ -57,12 +57,22 @@ def load_folder(root: Path, wanted: Wanted | None) -> Raw:
         else image_shape(wanted.input_shape, str(root))
     )
     paths = [path for found in files.values() for path in found.paths]
-    images, parts, start = _images(paths, shape, notes), {}, 0
+    images, full_scale = _images(paths, shape, notes, wanted.full_scale if wanted is not None else None)
+    parts, start = {}, 0
     for part, found in files.items():
         parts[part] = Part(images[start : start + len(found.paths)], found.labels)
         start += len(found.paths)
     shown = tuple(_shown(name) for name in names)
-    return Raw(root.resolve().name, parts, str(root), labels=True, class_names=shown, notes=tuple(notes))
+    return Raw(
+        root.resolve().name,
+        parts,
+        str(root),
+        labels=True,
+        pixels=True,
+        full_scale=full_scale,
+        class_names=shown,
+        notes=tuple(notes),
+    )
 
 
 # ---- Which folder is for what -----------------------------------------------------------------------
@@ -269,27 +279,30 @@ def _common_shape(files: Files, notes: list[str]) -> tuple[int, int, int]:
     return PREVIEW, PREVIEW, channels
 
 
-def _images(paths: Sequence[Path], shape: tuple[int, int, int], notes: list[str]) -> Array:
-    """The images (N, *shape) uint8.
+def _images(
+    paths: Sequence[Path], shape: tuple[int, int, int], notes: list[str], trained: float | None
+) -> tuple[Array, float | None]:
+    """The images (N, *shape) uint8, and the value of those of more than 8 bits that became 255.
 
-    Those of more than 8 bits are scaled alike: by what the largest value of all of them says, which is noted.
+    They are scaled alike, which is noted: as those that a network was `trained` on, else by what the largest
+    value of all of them says.  The value is None where there are none, or all are black.
     """
     images = np.empty((len(paths), *shape), np.uint8)
     read = partial(_read, images, paths, shape)
     with strict_sizes():
-        full, fractions = np.array(_each(read, range(len(paths)))).T
-        most, units = full.max(), (full == 1) & (fractions == 1)
+        full, fractions = np.array(_each(partial(read, most=trained), range(len(paths)))).T
+        most, units = float(full.max()), (full == 1) & (fractions == 1)
         if units.any() and most > PIXEL:  # floats of 0 … 1 beside images of 16 bits
             small, large = (paths[int(np.argmax(which))] for which in (units, full == most))
             raise DataError(
                 f"{small}: values of 0 … 1, those of {large} are 0 … {most:,.0f}; store all images alike"
             )
         if most:
+            alike = " as in training" if trained is not None else ""
             _each(partial(read, most=most), np.flatnonzero((full > 0) & (full < most)).tolist())
-            notes.append(
-                f"{np.count_nonzero(full):,} images of more than 8 bits: 0 … {most:,.0f} became 0 … 255"
-            )
-    return images
+            count = np.count_nonzero(full)
+            notes.append(f"{count:,} images of more than 8 bits: 0 … {most:,.0f} became 0 … 255{alike}")
+    return images, most or None
 
 
 def _read(

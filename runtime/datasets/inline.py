@@ -29,4 +29,4 @@ def load_inline(data: Mapping[str, Any], *, name: str = "inline") -> Raw:
     x, t = arrays
     if t.ndim == 1 and np.all(t == np.rint(t)):
         t = t.astype(np.int64)  # labels, where the network takes some
-    return Raw(name, {TRAINING: Part(x, t)}, "the spec's own table", exact=True)
+    return Raw(name, {TRAINING: Part(x, t)}, "the spec's own table", pixels=False)

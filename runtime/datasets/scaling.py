@@ -18,21 +18,21 @@ CHUNK = 1 << 22  # values that are looked at together
 
 
 def scaled(
-    parts: Mapping[str, Array], shape: tuple[int, ...], where: str, exact: bool = False
+    parts: Mapping[str, Array], shape: tuple[int, ...], where: str, known: bool | None = None
 ) -> tuple[dict[str, Array], Stored, str]:
     """Inputs of every part as uint8 (k/255) or float32, what they were, and a note.
 
     One rule for every type: whole numbers of 0 … 255 in pictures (two axes or more, or 64 numbers
     and more) are pixels, divided by 255; 0 and 1 alone, whole numbers beyond and those of short rows,
-    fractions, and everything where inputs are `exact`, are taken as they are.  All parts count together: a
-    test set is scaled as the training set.
+    fractions are taken as they are.  Whether they are pixels may be `known`: bytes are then always divided
+    (True), or nothing ever is (False).  All parts count together: a test set is scaled as the training set.
     Raises DataError for what are no numbers, with the index for NaN, and for parts of different kinds.
     """
     for part, x in parts.items():
         _check_kind(x, f"{where}: {part} inputs")
     first = next(iter(parts.values()))
     sample = first.shape[1:]
-    pixels = not exact and (
+    pixels = known is not False and (
         len(essential(sample)) > 1 or len(essential(shape)) > 1 or prod(sample) >= SMALLEST
     )
     ranges = {part: _range(x, f"{where}: {part} inputs") for part, x in parts.items()}
@@ -43,11 +43,13 @@ def scaled(
         told = ", ".join(f"{part} {x.dtype} {_span(*ranges[part])}" for part, x in parts.items())
         raise DataError(f"{where}: inputs of one set on different scales ({told}); store all parts alike")
     dtype = str(first.dtype)
-    if all(integer.values()) and low >= 0 and high <= 1:
+    if all(integer.values()) and low >= 0 and high <= 1 and not known:
         bits = {part: (x.astype(np.uint8) * np.uint8(PIXEL)) for part, x in parts.items()}
         return bits, Stored(sample, dtype, low, high, 1), ""
-    if pixels and low >= 0 and high <= PIXEL and _whole(parts, all(integer.values()), high):
+    if (pixels or known) and low >= 0 and high <= PIXEL and _whole(parts, all(integer.values()), high):
         note = "" if dtype == "uint8" else f"{dtype} inputs are whole numbers of 0 … 255: taken for pixels"
+        if high == 1:
+            note = "no pixel is above 1 of 255: if these are black and white, store them as 0 and 255"
         bytes_ = {part: x.astype(np.uint8, copy=False) for part, x in parts.items()}
         return bytes_, Stored(sample, dtype, low, high, PIXEL), note
     note = ""

@@ -277,3 +277,45 @@ def test_d9_label_smoothing_spreads_a_share_of_the_targets(
     spec.write_text(spec.read_text().replace("[training]", "label_smoothing = 0.2\n[training]"))
     code, _, err = derive("check", spec)
     assert code == 2 and "E408" in err and "cross_entropy" in err
+
+
+def deep_images(folder: Path, bright: float) -> None:
+    """16-bit pictures of two classes: bright on the left, or on the right."""
+    for side, name in enumerate("lr"):
+        (folder / name).mkdir(parents=True)
+        for i in range(5):
+            values = np.zeros((6, 6), np.uint16)
+            values[:, 3 * side : 3 * side + 3] = 65535 * bright - 2 * i
+            Image.fromarray(values).save(folder / name / f"{i}.png")
+
+
+def test_a_run_keeps_the_scale_of_its_images(derive: Derive, tmp_path: Path) -> None:
+    """A dark picture of more than 8 bits stays dark: its probabilities are those of its values / 65,535."""
+    deep_images(tmp_path / "d", 1)
+    deep_images(tmp_path / "dark", 0.01)
+    spec = write_spec(tmp_path / "n.toml", [6, 6, 1], units=2, training='data = "folder:d"')
+    assert derive("train", spec, "--run-dir", "r")[0] == 0
+    summary = json.loads((tmp_path / "r" / "summary.json").read_text())
+    assert summary["data"]["found"]["inputs"]["full_scale"] == 65535
+    values = np.full((6, 6), 255, np.uint16)  # 1 of 255 everywhere
+    Image.fromarray(values).save(tmp_path / "dark16.png")
+    code, out, _ = derive("predict", "r", "dark16.png", "--top", 2, "--json", "--no-invert")
+    (found,) = json.loads(out)["images"]
+    run = load_run(tmp_path / "r")
+    wanted = run.outputs(np.full((1, 6, 6, 1), 1, np.uint8)).reshape(-1)
+    got = {row["class"]: row["probability"] for row in found["classes"]}
+    assert code == 0 and [got["l"], got["r"]] == pytest.approx(wanted.tolist(), abs=1e-6)
+    assert "65535 → 255 as in training" in found["way"]
+    x = np.zeros((2, 6, 6, 1), np.uint8)
+    x[0, :, :3], x[1, :, 3:] = 3, 3  # 655 of 65,535 are 2.55 of 255
+    code, out, err = derive("evaluate", "r", "--data", "folder:dark", "--json")
+    loss = -np.log(run.outputs(x)[[0, 1], [0, 1]]).mean()
+    assert code == 0 and json.loads(out)["test_loss"] == pytest.approx(loss, abs=1e-6)
+    assert "another scale" not in err
+    summary["data"]["found"]["inputs"]["full_scale"] = "a"
+    (tmp_path / "r" / "summary.json").write_text(json.dumps(summary))
+    code, _, err = derive("predict", "r", "dark16.png")
+    assert code == 2 and "full_scale must be a number above 0; the file is damaged" in err
+    del summary["data"]["found"]["inputs"]["full_scale"]
+    (tmp_path / "r" / "summary.json").write_text(json.dumps(summary))
+    assert "255 → 255 → " in derive("predict", "r", "dark16.png")[1], "a run without the record"

@@ -12,6 +12,7 @@ from PIL import Image
 from runtime.datasets import load_dataset, look_at
 from runtime.datasets.idx import read_idx
 from runtime.errors import DataError
+from runtime.images import read_image
 
 T = np.arange(30) % 3
 RNG = np.random.default_rng(0)
@@ -154,3 +155,51 @@ def test_sources_that_are_nearly_right(tmp_path: Path, monkeypatch: pytest.Monke
     np.savez(tmp_path / "d.npz", x=PIXELS, y=T)
     data = load_dataset("npz:~/d.npz", input_shape=(8, 8, 1), classes=3)
     assert len(data.train_x) == 30 and data.source == f"npz:{tmp_path / 'd.npz'}"
+
+
+@pytest.mark.parametrize(("kind", "high"), [(np.uint16, 40_000), (np.int32, 40_000), (np.float32, 0.6)])
+def test_images_of_more_than_8_bits_keep_the_scale_of_training(
+    tmp_path: Path, kind: type, high: float
+) -> None:
+    """What became 255 in training becomes it in other files, however dark or bright they are."""
+    most = 1.0 if kind is np.float32 else 65535.0
+    for part, top in (("train", high), ("dark", high / 300), ("black", 0)):
+        for name in "ab":
+            (tmp_path / part / name).mkdir(parents=True)
+            for i in range(3):
+                values = (np.linspace(0, 1, 16).reshape(4, 4) * top).astype(kind)
+                Image.fromarray(values).save(tmp_path / part / name / f"{i}.tif")
+    trained = load("folder:train", tmp_path, (4, 4, 1), classes=2)
+    assert trained.stored is not None and trained.stored.full_scale == most
+    assert trained.train_x.max() == round(255 * high / most)
+    dark = load("folder:dark", tmp_path, (4, 4, 1), classes=2, full_scale=most)
+    assert dark.stored is not None and (dark.stored.divisor, dark.stored.full_scale) == (255, most)
+    assert dark.train_x.max() == 1, "almost black, as it is"
+    assert f"0 … {most:,.0f} became 0 … 255 as in training" in dark.notes[-2]
+    assert load("folder:black", tmp_path, (4, 4, 1), classes=2, full_scale=most).train_x.max() == 0
+    other = load("folder:black", tmp_path, (4, 4, 1), classes=2).stored
+    assert other is not None and other.full_scale is None, "black says nothing"
+    path = tmp_path / "train" / "a" / "0.tif"
+    cut = read_image(path, (4, 4, 1), most=high / 2)
+    assert cut.pixels.max() == 255 and "values up to" in cut.way[1] and "cut off" in cut.way[1]
+    with pytest.raises(DataError, match=r"0.tif: values of 0 … .*store it alike"):
+        load("folder:train", tmp_path, (4, 4, 1), classes=2, full_scale=high / 10)
+
+
+def test_floats_of_0_to_1_are_refused_where_training_was_on_16_bits(tmp_path: Path) -> None:
+    Image.fromarray(np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a.tif: values of 0 … 1, those of the images that it goes with"):
+        read_image(tmp_path / "a.tif", (4, 4, 1), most=65535)
+    dark = read_image(tmp_path / "a.tif", (4, 4, 1), most=255)
+    assert dark.pixels.max() == 1, "dark, on the scale of bytes"
+
+
+def test_bytes_of_pictures_are_pixels_however_dark_they_are(tmp_path: Path) -> None:
+    """An almost black set of pictures is that of training as it is of a single picture."""
+    for name in "ab":
+        (tmp_path / "d" / name).mkdir(parents=True)
+        for i in range(3):
+            Image.fromarray(np.eye(4, dtype=np.uint8)).save(tmp_path / "d" / name / f"{i}.png")
+    found = load("folder:d", tmp_path, (4, 4, 1), classes=2)
+    assert found.train_x.max() == 1 and found.stored is not None and found.stored.divisor == 255
+    assert "no pixel is above 1 of 255" in found.notes[-1]

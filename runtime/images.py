@@ -96,8 +96,8 @@ def read_image(
     spaces become RGB or, for one channel, grey (ITU-R 601 luma); then the size.  `fit` says how: "crop" cuts
     the middle out, "pad" adds the median colour of the border, "stretch" changes the aspect, and "digit"
     treats ink on paper, or chalk on a board, as MNIST's digits were: bright on black, the longer side 5/7 of
-    the frame, centred by mass.  Resampling is bilinear, over all pixels that one comes from.  Raises DataError
-    naming the file, for values of another scale than `most` too.
+    the frame, centred by mass.  Resampling is bilinear, over all pixels that one comes from.  Raises
+    DataError naming the file, for values of another scale than `most` too.
     """
     with opened(path, (shape[1], shape[0])) as image:
         way = [f"{image.width}×{image.height} {_mode(image)}"]

@@ -195,7 +195,7 @@ def _log_of_exponentials(node: Expr) -> Expr:
 def _conjugate(node: Add) -> Expr:
     """What a + c √b is where the two have opposite signs, by the difference of their squares."""
     roots = [term for term in node.args if _root(term) is not None]
-    if len(roots) != 1:
+    if len(roots) != 1 or node.has(Piecewise):  # conditions stand in no other
         return node
     (term,) = roots
     rest, factor = node - term, term / _root(term)

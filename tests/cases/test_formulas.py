@@ -231,6 +231,8 @@ STEEP = (
     "(x + sqrt(x**2 + 4)) / 2",
     "sqrt(1 + x**2) - 1",
     "1 + x / sqrt(1 + x**2)",
+    "where(x > 0, x, 2 * x) + sqrt(4 + x**2)",
+    "sqrt(1 + where(x > 1, x, x**2)**2) + x",
 )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.files import NotRead, read_exactly, regular
+from runtime.files import NotRead, read_exactly, regular, whole
 
 Array = NDArray[Any]
 
@@ -117,7 +117,7 @@ def read_header(content: bytes) -> Header:
 
 def _header(content: bytes) -> tuple[dict[str, Any], int]:
     (length,) = struct.unpack("<Q", content[:8])
-    return json.loads(content[8 : 8 + length]), 8 + length
+    return json.loads(content[8 : 8 + length], parse_int=whole), 8 + length
 
 
 def _digest(content: bytes | bytearray) -> bytes:

@@ -14,7 +14,7 @@ import numpy as np
 
 from runtime.arrays import MOST_HEADER, Header, Unreadable, pack, read_arrays
 from runtime.errors import RunError
-from runtime.files import write_atomically
+from runtime.files import whole, write_atomically
 from runtime.program import Array, Program
 from runtime.settings import Settings
 from runtime.snapshot import Snapshot, Standing, layout
@@ -111,7 +111,7 @@ class Checkpoints:
 
         arrays, metadata = read_arrays(path, accept, checksum=True)
         try:
-            document, identity = json.loads(metadata[STATE]), json.loads(metadata[IDENTITY])
+            document, identity = (json.loads(metadata[key], parse_int=whole) for key in (STATE, IDENTITY))
             found = list(differences({"format": document.get("format")}, {"format": FORMAT}))
             if not found:
                 found = self._differences(identity, warn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import secrets
 import stat
@@ -15,6 +16,7 @@ from typing import Any
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 PIECE = 1 << 20  # bytes a write
 MOST_JSON = 1 << 24  # bytes of a JSON file that is read
+MOST_DIGITS = 300  # of a whole number: a float holds no more than 308
 
 
 class NotRead(ValueError):
@@ -56,7 +58,9 @@ def read_json(path: Path) -> Any:
     """The value in a JSON file.  Raises OSError where it cannot be read, NotRead for anything but JSON."""
     content = read_regular(path, MOST_JSON)
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=_no_number)
+        return json.loads(
+            content.decode("utf-8"), parse_constant=_no_number, parse_float=_finite, parse_int=whole
+        )
     except RecursionError as error:
         raise NotRead("nested too deeply") from error
     except ValueError as error:
@@ -101,6 +105,19 @@ def read_exactly(handle: int, count: int) -> bytes:
     while parts[-1] and (count := count - len(parts[-1])):
         parts.append(os.read(handle, count))
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def whole(text: str) -> int:
+    """The whole number that JSON writes so.  Raises ValueError for one beyond all that is ever written."""
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"a number of {len(text.lstrip('-')):,} digits")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text:.20} is too large a number")
+    return value
 
 
 def _no_number(text: str) -> float:

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from runtime.errors import RunError
-from runtime.files import NotRead, read_json
 from runtime.parameters import load_parameters
 from runtime.preprocessing import Preprocessing
 from runtime.program import MANIFEST, Array, Parameters, Program, load_program
-from runtime.runfolder import PARAMETERS, SUMMARY
+from runtime.runfolder import PARAMETERS, SUMMARY, stored_summary
 from runtime.snapshot import not_finite
 
 PROGRAM = "program"  # the folder, within that of a run, that holds the program's own
@@ -72,6 +71,8 @@ def load_run(path: Path, program: Program | None = None) -> Run:
         status = summary.get("status", "of unknown status")
         remedy = "wait for its end, or resume it" if status == "running" else "resume it"
         raise RunError(f"{path}: no {PARAMETERS} in it (the run is {status}); {remedy}")
+    if "data" not in summary:
+        raise RunError(f"{path / SUMMARY}: it does not say what the run was trained on; resume the run")
     parameters = load_parameters(path / PARAMETERS, program)
     recorded = summary.get("spec_sha256", program.spec_sha256)
     if recorded != program.spec_sha256:
@@ -144,19 +145,11 @@ def _try(program: Program, parameters: Parameters) -> None:
 
 def read_summary(path: Path) -> dict[str, Any]:
     """The summary in the folder of a run.  Raises RunError."""
-    file = path / SUMMARY
     try:
-        summary = read_json(file)
+        return stored_summary(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         what = f"no {SUMMARY} in it" if path.is_dir() else "no folder" if path.exists() else "no such folder"
         raise RunError(f"{path}: {what}; a run's folder is needed, as in runs/NAME-1") from error
-    except OSError as error:
-        raise RunError(f"{file}: cannot be read ({error.strerror or error})") from error
-    except NotRead as error:
-        raise RunError(f"{file}: cannot be read as JSON ({error})") from error
-    if not isinstance(summary, dict):
-        raise RunError(f"{file}: not the summary of a run")
-    return summary
 
 
 def _table(summary: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:

@@ -131,7 +131,8 @@ def newest_run(name: str, *, root: Path = ROOT) -> Path:
 
 def recorded_settings(path: Path) -> dict[str, Any]:
     """The settings that a run began with, {} where it was killed before it wrote them.  Raises RunError."""
-    settings = _summary(path).get("settings", {})
+    summary = _summary(path)
+    settings = summary.get("settings") if summary else {}
     if not isinstance(settings, dict):
         raise RunError(f"{path / SUMMARY}: settings must be a table; {DAMAGED}")
     return settings
@@ -139,17 +140,31 @@ def recorded_settings(path: Path) -> dict[str, Any]:
 
 def _summary(path: Path) -> dict[str, Any]:
     """The summary of a run that is to go on, {} where there is none.  Raises RunError."""
+    try:
+        return stored_summary(path, DAMAGED)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def stored_summary(path: Path, remedy: str = "the file is damaged") -> dict[str, Any]:
+    """The summary in the folder of a run, with a name and a status.
+
+    Raises FileNotFoundError or NotADirectoryError where there is none, RunError, with the `remedy`, for a
+    damaged one.
+    """
     file = path / SUMMARY
     try:
         summary = read_json(file)
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        raise
     except OSError as error:
         raise RunError(f"{file}: cannot be read ({error.strerror or error})") from error
     except NotRead as error:
-        raise RunError(f"{file}: cannot be read as JSON ({error}); {DAMAGED}") from error
+        raise RunError(f"{file}: cannot be read as JSON ({error}); {remedy}") from error
     if not isinstance(summary, dict):
-        raise RunError(f"{file}: not the summary of a run; {DAMAGED}")
+        raise RunError(f"{file}: not the summary of a run; {remedy}")
+    if absent := [key for key in ("name", "status") if not isinstance(summary.get(key), str)]:
+        raise RunError(f"{file}: not the summary of a run, it has no {' and no '.join(absent)}; {remedy}")
     return summary
 
 

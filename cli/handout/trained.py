@@ -18,6 +18,7 @@ from derive.spec.model import Spec
 from runtime.datasets.dataset import TEST, TRAINING, VALIDATION
 from runtime.errors import RunError
 from runtime.files import NotRead, read_json
+from runtime.run import read_summary
 from runtime.runfolder import SUMMARY
 
 EVALUATION = "evaluation.json"
@@ -53,7 +54,7 @@ def trained(folder: Path, spec: Spec, generated: Generated) -> Trained:
 
     Raises RunError for a folder that holds no run, or that of another network.
     """
-    summary = _object(folder / SUMMARY, required=True)
+    summary = read_summary(folder)
     found = spec_differences(folder, spec, generated)
     if found:
         raise RunError(
@@ -62,15 +63,11 @@ def trained(folder: Path, spec: Spec, generated: Generated) -> Trained:
     return Trained(folder, summary, _object(folder / EVALUATION))
 
 
-def _object(path: Path, required: bool = False) -> dict[str, Any]:
+def _object(path: Path) -> dict[str, Any]:
     try:
         found = read_json(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if not required:
-            return {}
-        raise RunError(
-            f"{path.parent}: no {path.name} in it; is it a folder that `derive train` wrote?"
-        ) from error
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror or error})") from error
     except NotRead as error:

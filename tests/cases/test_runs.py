@@ -300,3 +300,52 @@ def test_r13_regenerate_runs_nothing_of_the_folder(derive: Derive, run: Path, tr
 def test_r13_readers_are_told_that_a_run_is_code(derive: Derive) -> None:
     assert "a stranger's run is a stranger's code" in " ".join((ROOT / "README.md").read_text().split())
     assert "stranger" in derive("predict", "--help")[1] and "stranger" in derive("evaluate", "--help")[1]
+
+
+# ---- Damaged summaries --------------------------------------------------------------------------------
+
+DAMAGED = {
+    "{}": "not the summary of a run, it has no name and no status",
+    '{"name": "small"}': "not the summary of a run, it has no status",
+    '{"name": 3, "status": "finished"}': "not the summary of a run, it has no name",
+    '{"name": "small", "seconds": 1' + 5000 * "0" + "}": "(a number of 5,001 digits)",
+    '{"name": "small", "seconds": -1' + 300 * "0" + "}": "(a number of 301 digits)",
+    '{"name": "small", "seconds": 1e400}': "(1e400 is too large a number)",
+}
+
+
+@pytest.mark.parametrize("text", DAMAGED, ids=range(len(DAMAGED)))
+def test_a_damaged_summary_is_said_to_be_in_one_line(
+    derive: Derive, trained: Path, tmp_path: Path, run: Path, text: str
+) -> None:
+    (run / "summary.json").write_text(text)
+    for name in ("small.toml", "data.npz"):
+        shutil.copy(trained / name, tmp_path)
+    before = contents_of(run)
+    for command in (
+        ("evaluate", "run"),
+        ("predict", "run", trained / "a.png"),
+        ("train", "small.toml", "--resume", "run"),
+        ("handout", "small.toml", "--run", "run", "--no-gradcheck", "-o", "h.html"),
+    ):
+        code, out, err = derive(*command)
+        assert (code, out) == (2, "") and DAMAGED[text] in err and "set_int_max" not in err
+        assert "the file is damaged" in err or "remove it, and --resume" in err
+        assert err.count("\n") == 1 and len(err) < 300
+    assert contents_of(run) == before
+
+
+def contents_of(folder: Path) -> dict[Path, bytes]:
+    """The files of a run, without its lock."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def test_a_run_that_was_ended_before_its_summary_is_to_be_resumed(derive: Derive, run: Path) -> None:
+    """Nobody knows then how its inputs were standardized."""
+    kept = ("name", "settings")
+    edited(run / "summary.json", lambda all_: {key: all_[key] for key in kept} | {"status": "running"})
+    code, out, err = derive("evaluate", "run")
+    assert (code, out) == (2, "") and "does not say what the run was trained on; resume the run" in err
+    edited(run / "summary.json", lambda all_: {"name": "small", "status": "running"})
+    code, _, err = derive("train", run / "spec.toml", "--resume", "run", "--quiet")
+    assert code == 2 and "settings must be a table; remove it, and --resume" in err

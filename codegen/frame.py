@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from derive.deriving import Derivation
+from derive.library import DISTRIBUTION_LOSSES, PROBABILITY_LOSSES
 from derive.network import NetworkParameter
 from derive.spec.initializers import parse_initializer
 
@@ -33,7 +34,11 @@ class ParameterStart:
 
 @dataclass(frozen=True)
 class Frame:
-    """Everything a target's file needs beside the statements."""
+    """Everything a target's file needs beside the statements.
+
+    Targets are ``labels``, or values: within 0 … 1 where they are ``probabilities``, and rows that sum to 1
+    where these are ``distributions``.
+    """
 
     name: str
     description: str
@@ -43,6 +48,8 @@ class Frame:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     labels: bool
+    probabilities: bool
+    distributions: bool
     mean: bool
     parameters: tuple[ParameterStart, ...]
     statistics: tuple[ParameterStart, ...]
@@ -87,6 +94,8 @@ def frame(
         input_shape=spec.input_shape,
         output_shape=network.output_shape,
         labels=network.labels,
+        probabilities=spec.loss.type in PROBABILITY_LOSSES and not network.labels,
+        distributions=spec.loss.type in DISTRIBUTION_LOSSES and not network.labels,
         mean=spec.loss.reduction == "mean",
         parameters=tuple(_start(p) for p in network.parameters),
         statistics=tuple(_start(p) for p in network.statistics),

@@ -41,6 +41,8 @@ LOSSES: dict[str, Formula] = {
     "binary_cross_entropy": Formula("-(t * log(y) + (1 - t) * log(1 - y))"),
     "cross_entropy": Formula("-t * log(y)"),
 }
+PROBABILITY_LOSSES = ("binary_cross_entropy", "cross_entropy")  # whose targets are within 0 … 1,
+DISTRIBUTION_LOSSES = ("cross_entropy",)  # and sum to 1
 
 
 @dataclass(frozen=True)

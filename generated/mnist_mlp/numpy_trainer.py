@@ -14,6 +14,7 @@ import operator
 import os
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -174,7 +175,7 @@ def labels_of(t, N):
     """Return labels as an array; raise ValueError for other than N of them, and for one that is no class."""
     t = np.asarray(t)
     if t.shape != (N,) or t.dtype.kind not in "iu":
-        raise ValueError(f"t has shape {t.shape} and dtype {t.dtype}; expected {(N,)} integer labels")
+        raise ValueError(f"t has shape {t.shape} and dtype {t.dtype}; expected {(N,)} integer labels 0 … {OUTPUT[0] - 1}")
     if N == 0:
         raise ValueError("x has no samples, so there is no loss")
     labels = t.astype(np.uint64)  # a negative one becomes a large one
@@ -396,17 +397,39 @@ class DataFault(ValueError):
     """What is wrong with a file of data."""
 
 
+def place_of(path, *sources):
+    """Return where a file goes; raise ValueError for a source, and for what is there and is no .npz file."""
+    place = Path(os.path.realpath(path))
+    if not place.parent.is_dir() or (place.exists() and not place.is_file()):
+        raise ValueError(f"{path}: no place for a file")
+    if place.exists() and place.stat().st_size and not is_archive(place):
+        raise ValueError(f"{path}: is there and is no .npz file, so it is not replaced")
+    for source in map(os.path.realpath, sources):
+        if str(place) == source or (place.exists() and os.path.exists(source) and place.samefile(source)):
+            raise ValueError(f"{path}: this file has another use here; write to one of its own")
+    return place
+
+
+def is_archive(path):
+    """Whether a file is one of arrays by name, which np.savez writes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return all(name.endswith(".npy") for name in archive.namelist())
+    except Exception:  # zipfile raises anything for what is none
+        return False
+
+
 def write_arrays(path, arrays):
     """Write arrays by name to an .npz file: all of it or nothing, whatever happens on the way."""
-    path, temporary = Path(path), None
+    place, temporary = place_of(path), None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".tmp", dir=place.parent)
         with open(handle, "wb") as file:
             np.savez(file, **arrays)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        os.replace(temporary, place)
     except OSError as error:
         raise OSError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
@@ -414,7 +437,7 @@ def write_arrays(path, arrays):
             Path(temporary).unlink(missing_ok=True)  # there only after an error
 
 
-def arrays_of(path, fault=ValueError):
+def arrays_of(path, kind="whole .npz file of plain numbers", fault=ValueError):
     """Return the arrays of an .npz file by name; raise a fault for a file that is none.  Nothing is unpickled."""
     if not Path(path).is_file():
         raise fault(f"{path}: there is no such file")
@@ -423,7 +446,8 @@ def arrays_of(path, fault=ValueError):
             arrays = np.load(file, allow_pickle=False)
             return {name: arrays[name] for name in arrays.files}
     except Exception as error:  # of zip, zlib, NumPy
-        raise fault(f"{path}: no whole .npz file of numbers ({type(error).__name__}: {' '.join(str(error).split())})") from error
+        reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
+        raise fault(f"{path}: is no {kind}{reason}") from error
 
 
 def save(parameters, path):
@@ -434,7 +458,7 @@ def save(parameters, path):
 
 def load(path):
     """Return the parameters that `save` wrote; raise ValueError where they are not those of this network."""
-    found = arrays_of(path)
+    found = arrays_of(path, "whole .npz file that --save wrote")
     spec = str(found.pop("spec_sha256", SPEC))
     try:
         if spec != SPEC:
@@ -452,48 +476,82 @@ def load(path):
 
 
 def inputs_of(arrays, path, *names):
-    """Return the inputs that have the first of some names, in the network's shape; raise DataFault."""
-    name = next((name for name in names if name in arrays), None)
-    if name is None:
-        raise DataFault(f"{path}: no {names[0]}; it has {', '.join(arrays) or 'nothing'}")
-    x = arrays[name]
-    essential = [n for n in x.shape[1:] if n > 1]
-    if x.dtype.kind not in "biuf" or x.ndim < 1 or essential not in ([n for n in INPUT if n > 1], [math.prod(INPUT)]):
-        raise DataFault(f"{path}: {name} has shape {x.shape} and dtype {x.dtype}; expected numbers, (N, {', '.join(map(str, INPUT))})")
-    if x.dtype == np.uint8 and x.size and x.max() > 1 and (len(INPUT) > 1 or INPUT[0] >= 64):
-        print(f"{name}: pixels of 0 … 255, divided by 255", file=sys.stderr)
-        x = x / np.float32(255)
-    return x.astype(np.float32).reshape(len(x), *INPUT)
+    """Return the inputs of some names, all on one scale and in the network's shape; raise DataFault."""
+    wanted, total = [n for n in INPUT if n > 1], math.prod(INPUT)
+    shapes = [wanted, [total]] if len(wanted) < 3 else [wanted]  # rows do not say where channels are
+    for name in names:
+        if name not in arrays:
+            raise DataFault(f"{path}: no {name}; it has {', '.join(arrays) or 'nothing'}")
+        x = arrays[name]
+        if x.dtype.kind not in "biuf" or x.ndim < 1 or [n for n in x.shape[1:] if n > 1] not in shapes:
+            raise DataFault(f"{path}: {name} has shape {x.shape} and dtype {x.dtype}; expected numbers, (N, {', '.join(map(str, INPUT))})")
+        if not x.size or not max(abs(float(x.min())), abs(float(x.max()))) < 3.4e38:
+            raise DataFault(f"{path}: {name} has {'values that are no finite float32' if x.size else 'no samples'}")
+    inputs = {name: arrays[name] for name in names}
+    unit = divisor(inputs, path) if total >= 64 or len(wanted) > 1 else 1
+    return [np.divide(x, np.float32(unit), dtype=np.float32).reshape(len(x), *INPUT) for x in inputs.values()]
 
 
-def samples_of(arrays, path, part):
-    """Return the inputs and targets of "train" or "test", called t_… or y_…; raise DataFault."""
-    x = inputs_of(arrays, path, f"x_{part}")
+def divisor(inputs, path):
+    """Return 255 for pixels, whole numbers 0 … 255 (as floats, with bright ones), else 1; raise DataFault for two scales."""
+    low, high = min(float(x.min()) for x in inputs.values()), max(float(x.max()) for x in inputs.values())
+    told = ", ".join(f"{name} is {x.dtype} of {float(x.min()):.4g} … {float(x.max()):.4g}" for name, x in inputs.items())
+    floats = {x.dtype.kind == "f" for x in inputs.values()}
+    whole = [x.dtype.kind != "f" or (x == np.rint(x)).all() for x in inputs.values()]
+    bright = any(w and 128 <= x.max() <= 255 for w, x in zip(whole, inputs.values()))
+    if high > 1 and (len(floats) > 1 or (bright and not all(whole))):
+        raise DataFault(f"{path}: {told}: on different scales; store both alike")
+    unit = 255 if low >= 0 and all(whole) and (128 if True in floats else 2) <= high <= 255 else 1
+    if high > 1.5 or floats == {False}:
+        print(f"{told}: {'divided by 255' if unit > 1 else 'taken as they are'}", file=sys.stderr)
+    return unit
+
+
+@np.errstate(over="ignore")
+def stored_targets(arrays, path, part, N):
+    """Return the N targets of "train" or "test", called t_… or y_…, as the loss takes them; raise DataFault."""
     names = [name for name in (f"t_{part}", f"y_{part}") if name in arrays]
     if len(names) != 1:
         raise DataFault(f"{path}: {'both' if names else 'neither'} of t_{part} and y_{part}; one is needed")
-    t = arrays[names[0]]
-    wanted = (len(x),)
-    t = t.reshape(wanted) if t.shape[:1] == wanted[:1] and t.size == math.prod(wanted) else t
+    where, t = f"{path}: {names[0]}", arrays[names[0]]
+    if t.dtype.kind not in "biuf":
+        raise DataFault(f"{where}: t has dtype {t.dtype}; expected numbers")
+    if t.shape == (N, *OUTPUT) and (t == np.eye(*OUTPUT)[t.argmax(axis=1)]).all():  # rows with one 1
+        t = t.argmax(axis=1)
+    if t.dtype.kind in "bf" and np.isin(t, np.arange(*OUTPUT)).all():
+        t = t.astype(np.int64)
+    wanted = (N,)
+    t = t.reshape(wanted) if t.shape[:1] == (N,) and t.size == math.prod(wanted) else t
     try:
-        return x, labels_of(t, len(x))
+        t = labels_of(t, N)
     except ValueError as error:
-        raise DataFault(f"{path}: {names[0]}: {error}") from error
+        raise DataFault(f"{where}: {error}") from error
+    return t
+
+
+def samples_of(arrays, path):
+    """Return inputs and targets, those of training and those of the test, if any; raise DataFault."""
+    sets = ["train", "test"] if "x_test" in arrays else ["train"]
+    inputs = inputs_of(arrays, path, *(f"x_{part}" for part in sets))
+    return [(x, stored_targets(arrays, path, part, len(x))) for part, x in zip(sets, inputs)]
 
 
 def run(arguments):
-    """Train and predict as the command line says."""
+    """Train and predict as the command line says, once it is sure that no file is lost by what is written."""
+    read = [path for path in (arguments.data, arguments.predict) if path]
+    if arguments.save:
+        place_of(arguments.save, *read)
+    if arguments.output:
+        place_of(arguments.output, *read, *filter(None, (arguments.load, arguments.save)))
     parameters = load(arguments.load) if arguments.load else init_parameters(arguments.seed)
     if arguments.data:
-        arrays = arrays_of(arguments.data, DataFault)
-        x, t = samples_of(arrays, arguments.data, "train")
-        test = samples_of(arrays, arguments.data, "test") if "x_test" in arrays else None
+        (x, t), *tests = samples_of(arrays_of(arguments.data, fault=DataFault), arguments.data)
         losses = train(parameters, x, t, arguments.epochs, seed=arguments.seed)
         for epoch, mean in enumerate(losses, 1):
             if not math.isfinite(mean):
                 raise ArithmeticError(f"epoch {epoch}: the loss is {mean}, parameters are not saved; lower the learning rate")
             line = f"epoch {epoch}: loss {mean:.4f}"
-            if test:
+            for test in tests:
                 line += f", test loss {evaluation_loss(parameters, *test):.4f}"
                 right = np.asarray(predict(parameters, test[0])).argmax(axis=1) == test[1]
                 line += f", test accuracy {right.mean():.2%}"
@@ -501,7 +559,9 @@ def run(arguments):
             if arguments.save:
                 save(parameters, arguments.save)
     if arguments.predict:
-        y = np.asarray(predict(parameters, inputs_of(arrays_of(arguments.predict, DataFault), arguments.predict, "x", "x_test")))
+        arrays = arrays_of(arguments.predict, fault=DataFault)
+        (x,) = inputs_of(arrays, arguments.predict, "x_test" if "x_test" in arrays and "x" not in arrays else "x")
+        y = np.asarray(predict(parameters, x))
         write_arrays(arguments.output, {"y": y, "label": y.argmax(axis=1)})
 
 
@@ -519,9 +579,6 @@ def main():
         parser.error("say --data or --predict; epochs are 1 or more, the seed is 0 or more")
     if bool(arguments.predict) != bool(arguments.output) or (arguments.predict and not (arguments.load or arguments.data)):
         parser.error("--predict F.npz needs -o Y.npz, and --load W.npz (or --data) for its parameters")
-    for path in filter(None, (arguments.save, arguments.output)):
-        if not Path(path).absolute().parent.is_dir() or Path(path).is_dir():
-            parser.error(f"{path}: no place for a file")
     try:
         run(arguments)
     except BrokenPipeError:

@@ -56,3 +56,14 @@ def run(trained: Path, tmp_path: Path) -> Path:
     """A copy of the finished run, to be spoilt."""
     shutil.copytree(trained / "run", tmp_path / "run")
     return tmp_path / "run"
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with data.npz as `derive train` takes it."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (20, 8, 8), np.uint8), rng.integers(0, 3, 20)
+    np.savez("data.npz", x_train=x, y_train=y, x_test=x[:5], t_test=y[:5])
+    np.savez("inputs.npz", x=x[:4])
+    return tmp_path

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
 import re
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from cases.standalone import LABELS, called, loaded
 from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from random_images import build
@@ -22,62 +19,16 @@ from codegen.generate import generate, write
 from codegen.targets.numpy.helpers import HELPERS
 from derive.spec.load import parse_spec
 
-LABELS = """
-spec_version = 1
-name = "labels"
-[input]
-shape = [8, 8, 1]
-[[layers]]
-type = "dense"
-units = 6
-activation = "tanh"
-[[layers]]
-type = "batch_norm"
-[[layers]]
-type = "dense"
-units = 3
-activation = "softmax"
-[loss]
-type = "cross_entropy"
-[training]
-batch_size = 8
-"""
-
 
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
     return build(LABELS).program.module  # type: ignore[return-value]
 
 
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with data.npz as `derive train` takes it."""
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (20, 8, 8), np.uint8), rng.integers(0, 3, 20)
-    np.savez("data.npz", x_train=x, y_train=y, x_test=x[:5], t_test=y[:5])
-    np.savez("inputs.npz", x=x[:4])
-    return tmp_path
-
-
-def called(module: ModuleType, *arguments: str) -> tuple[int, str, str]:
-    """The exit code of the program's command line, what it prints and what it complains of."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    before, sys.argv = sys.argv, ["numpy_trainer.py", *arguments]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            module.main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    finally:
-        sys.argv = before
-    return code, out.getvalue(), err.getvalue()
-
-
 def test_r12_what_was_trained_is_saved_loaded_and_predicts(program: ModuleType, files: Path) -> None:
     code, out, err = called(program, "--data", "data.npz", "--epochs", "2", "--save", "w.npz")
     assert code == 0 and out.count("\n") == 2 and "test accuracy" in out
-    assert err.count("divided by 255") == 2
+    assert err == "x_train is uint8 of 0 … 255, x_test is uint8 of 0 … 255: divided by 255\n"
     code, out, _ = called(program, "--load", "w.npz", "--predict", "inputs.npz", "-o", "y.npz")
     assert code == 0 and out == ""
     parameters = program.load("w.npz")
@@ -119,7 +70,7 @@ def test_r12_parameters_that_do_not_fit_are_refused(program: ModuleType, files: 
         r"w.npz: b1 has values that are not finite": good | {"b1": np.full(6, np.nan, np.float32)},
         r"w.npz: trained for another spec \(sha256 00000000; this is ": good
         | {"spec_sha256": np.array("0" * 64)},
-        r"w.npz: no whole .npz file of numbers \(ValueError: Object arrays": good | {"b1": np.array([{}])},
+        r"w.npz: is no whole .npz file that --save wrote$": good | {"b1": np.array([{}])},
     }
     for message, arrays in faults.items():
         np.savez("w.npz", **arrays)  # type: ignore[arg-type]
@@ -127,7 +78,7 @@ def test_r12_parameters_that_do_not_fit_are_refused(program: ModuleType, files: 
             program.load("w.npz")
         assert called(program, "--load", "w.npz", "--data", "data.npz")[0] == 2
     Path("w.npz").write_bytes(Path("data.npz").read_bytes()[:700])
-    with pytest.raises(ValueError, match=r"w.npz: no whole .npz file of numbers"):
+    with pytest.raises(ValueError, match=r"w.npz: is no whole .npz file that --save wrote$"):
         program.load("w.npz")
     with pytest.raises(ValueError, match=r"no.npz: there is no such file"):
         program.load("no.npz")
@@ -202,14 +153,8 @@ def test_r12_a_run_that_diverges_keeps_the_last_parameters(
 @requires_compiler
 def test_r12_a_cuda_program_reads_what_the_numpy_program_saved(files: Path) -> None:
     folder = write(generate(parse_spec(LABELS, "s.toml"), {"cuda"}), files / "out", force=True)
-    modules = []
     with standing_in():
-        for path in (folder / "numpy_trainer.py", folder / "cuda" / "trainer.py"):
-            found = importlib.util.spec_from_file_location(path.stem, path)
-            assert found is not None and found.loader is not None
-            modules.append(importlib.util.module_from_spec(found))
-            found.loader.exec_module(modules[-1])
-        numpy, cuda = modules
+        numpy, cuda = loaded(folder / "numpy_trainer.py"), loaded(folder / "cuda" / "trainer.py")
         assert called(numpy, "--data", "data.npz", "--epochs", "1", "--save", "w.npz")[0] == 0
         arguments = ("--load", "w.npz", "--predict", "inputs.npz", "-o")
         assert called(numpy, *arguments, "host.npz")[0] == 0

@@ -342,7 +342,7 @@ def place_of(path, *sources):
         raise ValueError(f"{path}: is there and is no .npz file, so it is not replaced")
     for source in map(os.path.realpath, sources):
         if str(place) == source or (place.exists() and os.path.exists(source) and place.samefile(source)):
-            raise ValueError(f"{path}: this file has another use here; write to one of its own")
+            raise ValueError(f"{path}: this command reads or writes it already; choose another name")
     return place
 
 

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -273,6 +274,20 @@ def test_d6_another_loss_takes_any_value(files: Path) -> None:
     module = build(spec(4, 1, "tanh", "mse")).program.module
     own = stored(x_train=RNG.random((12, 4)), t_train=np.array([-1, 14] * 6))
     assert called(module, "--data", own, "--epochs", "1")[0] == 0  # type: ignore[arg-type]
+
+
+def test_d9_rows_of_probabilities_sum_to_1(files: Path) -> None:
+    table = "data = {inputs = [[0, 1, 2, 3], [1, 0, 2, 1]], targets = [[0.5, 0.25, 0.25], [0, 1, 0]]}"
+    text = spec(4, 3, "softmax", "cross_entropy").replace("[training]", f"[training]\n{table}")
+    module: Any = build(text).program.module
+    x, rows = RNG.random((12, 4)), RNG.dirichlet(np.ones(3), 12)
+    assert called(module, "--data", stored(x_train=x, t_train=rows), "--epochs", "1")[0] == 0
+    for t, said in (
+        (rows * 0.9, "a row does not sum to 1; this loss takes rows of probabilities"),
+        (rows * 6 - 2, "where this loss takes 0 … 1"),
+    ):
+        code, out, err = called(module, "--data", stored(x_train=x, t_train=t), "--epochs", "1")
+        assert (code, out, err.count("\n")) == (3, "", 1) and said in err
 
 
 # ---- Parameters --------------------------------------------------------------------------------------

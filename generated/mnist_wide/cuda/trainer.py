@@ -638,7 +638,7 @@ class DataFault(ValueError):
 def place_of(path, *sources):
     """Return where a file goes; raise ValueError for a source, and for what is there and is no .npz file."""
     place = Path(os.path.realpath(path))
-    if not place.parent.is_dir() or (place.exists() and not place.is_file()):
+    if not (place.parent.is_dir() and os.access(place.parent, os.W_OK)) or (os.path.exists(path) and not os.path.isfile(path)):
         raise ValueError(f"{path}: no place for a file")
     if place.exists() and place.stat().st_size and not is_archive(place):
         raise ValueError(f"{path}: is there and is no .npz file, so it is not replaced")
@@ -735,7 +735,7 @@ def divisor(inputs, path):
     low, high = min(float(x.min()) for x in inputs.values()), max(float(x.max()) for x in inputs.values())
     told = ", ".join(f"{name} is {x.dtype} of {float(x.min()):.4g} … {float(x.max()):.4g}" for name, x in inputs.items())
     floats = {x.dtype.kind == "f" for x in inputs.values()}
-    whole = [x.dtype.kind != "f" or (x == np.rint(x)).all() for x in inputs.values()]
+    whole = [x.dtype.kind != "f" or all((row == np.rint(row)).all() for row in x) for x in inputs.values()]
     bright = any(w and 128 <= x.max() <= 255 for w, x in zip(whole, inputs.values()))
     if high > 1 and (len(floats) > 1 or (bright and not all(whole))):
         raise DataFault(f"{path}: {told}: on different scales; store both alike")

@@ -53,8 +53,8 @@ HEADINGS = {
 MODES = {"training": _("in training"), "evaluation": _("in evaluation")}
 LONG = _("long form")
 ONE_EXAMPLE = _(
-    "A line without the index n is that of one example, whose vectors are columns; n below a letter says "
-    "which example, where several meet."
+    "Without the index n, what each example has of its own is that of one example, and vectors are columns; "
+    "n below a letter says which example, where several meet."
 )
 BATCHED = {
     "rows": _(

@@ -9,6 +9,7 @@ from derive.deriving import Derivation
 from derive.library import DISTRIBUTION_LOSSES, PROBABILITY_LOSSES
 from derive.network import NetworkParameter
 from derive.spec.initializers import parse_initializer
+from derive.spec.model import Spec
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Frame:
     """Everything a target's file needs beside the statements.
 
     Targets are ``labels``, or values: within 0 … 1 where they are ``probabilities``, and rows that sum to 1
-    where these are ``distributions``.
+    where these are ``distributions``.  ``practice`` is what no program does, but the runtime.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Frame:
     epochs: int
     seed: int
     tensor_cores: str = "none"
+    practice: tuple[str, ...] = ()
 
     @property
     def parameter_count(self) -> int:
@@ -110,7 +112,20 @@ def frame(
         epochs=spec.training.epochs,
         seed=spec.training.seed,
         tensor_cores=spec.training.tensor_cores,
+        practice=_practice(spec),
     )
+
+
+def _practice(spec: Spec) -> tuple[str, ...]:
+    """Return the names of what happens around steps and not in them, as far as the spec asks for it."""
+    training = spec.training
+    asked = {
+        "standardize": training.standardize != "none",
+        "validation_split": training.validation_split > 0,
+        "early_stopping": training.early_stopping > 0,
+        "augmentation": bool(spec.augmentation.as_dict()),
+    }
+    return tuple(name for name, wanted in asked.items() if wanted)
 
 
 def _start(parameter: NetworkParameter) -> ParameterStart:

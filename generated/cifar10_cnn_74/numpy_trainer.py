@@ -945,6 +945,7 @@ def run(arguments):
         place_of(arguments.output, *read, *filter(None, (arguments.load, arguments.save)))
     parameters = load(arguments.load) if arguments.load else init_parameters(arguments.seed)
     if arguments.data:
+        print("derive train alone does what the spec says of validation_split", file=sys.stderr)
         (x, t), *tests = samples_of(arrays_of(arguments.data, fault=DataFault), arguments.data)
         losses = train(parameters, x, t, arguments.epochs, seed=arguments.seed)
         for epoch, mean in enumerate(losses, 1):

@@ -335,3 +335,17 @@ def test_r12_a_cuda_program_guards_as_much(files: Path) -> None:
         code, _, err = called(cuda, "--data", good, "--epochs", "1", "--save", "w.npz", "--mode", "eager")
     assert code == 0 and err == "x_train is int64 of 0 … 255: divided by 255\n"
     assert Path(good).read_bytes() == before
+
+
+# ---- What the runtime does, and no program (R12) -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [("", False), ('standardize = "zscore"\nvalidation_split = 0.2\n[augmentation]\nflip = true\n', True)],
+)
+def test_r12_what_derive_train_alone_does_is_said(files: Path, more: str, said: bool) -> None:
+    module = build(LABELS + more).program.module
+    code, _, err = called(module, "--data", str(files / "data.npz"), "--epochs", "1")
+    told = "derive train alone does what the spec says of standardize, validation_split, augmentation"
+    assert code == 0 and (told in err.splitlines()) is said and ("derive train alone" in err) is said

@@ -183,6 +183,9 @@ class ExpressionPrinter:
                 bottom.append(Integer(coefficient.q))
             else:
                 top.append(coefficient)
+        under = [f for f in top if f.is_number and isinstance(f, Pow) and f.exp.is_negative]
+        if any(f.is_number and f not in under for f in top):  # √2 / √π, not √2 * 1 / √π
+            top, bottom = [f for f in top if f not in under], bottom + [1 / f for f in under]
         scalars = [f for f in (*top, *bottom) if not f.has(Indexed)]
         ordered = sorted(top, key=self._multiply_order)
         leading = [f for f in ordered if f in scalars and not f.has(Indexed)]

@@ -172,7 +172,8 @@ def test_names_that_images_and_labels_have(tmp_path: Path, name: str, label: str
     found = load_idx(tmp_path)
     assert list(found.parts) == ["training"] and found.name == (begin.rstrip("_") or tmp_path.name)
     assert found.parts["training"].x.tolist() == X.tolist() and found.parts["training"].t.tolist() == T
-    assert found.labels and found.from_one and found.class_names == () and found.notes == ()
+    assert found.labels and found.from_one and found.class_names == ()
+    assert found.notes == ("not used: train-labels-more; names end as in train-images-idx3-ubyte",)
 
 
 @pytest.mark.parametrize(

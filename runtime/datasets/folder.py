@@ -44,7 +44,15 @@ def load_folder(root: Path, wanted: Wanted | None) -> Raw:
     folders, notes = _splits(root)
     known = wanted is not None and bool(wanted.names)
     names = _classes(folders[TRAINING], wanted)
-    files = {part: _files(folder, names, part == TRAINING and not known) for part, folder in folders.items()}
+    left: list[Path] = []
+    files = {
+        part: _files(folder, names, part == TRAINING and not known, left) for part, folder in folders.items()
+    }
+    if left:
+        count = f"{len(left):,} file{'s' if len(left) > 1 else ''} with the ending of an image"
+        notes.append(
+            f"left out: {count}, {'first ' * (len(left) > 1)}{_shown(str(left[0]))} ({_why(left[0])})"
+        )
     _require_classes(folders[TRAINING], names, files[TRAINING])
     _compare(files, folders, names, notes)
     if len(files) == 1:
@@ -214,27 +222,47 @@ def _require_classes(folder: Path, names: Sequence[str], files: Files) -> None:
 # ---- Which files ------------------------------------------------------------------------------------
 
 
-def _files(folder: Path, names: Sequence[str], needed: bool) -> Files:
+def _files(folder: Path, names: Sequence[str], needed: bool, left: list[Path]) -> Files:
+    """The images of each class, in order of name; what has their ending and is no file goes to `left`."""
     paths: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(names):
-        found = sorted(_walk(folder / name))
+        here = sorted(_walk(folder / name))
+        found = [path for path in here if path.is_file()]
+        left += (no := [path for path in here if not path.is_file()])
         if needed and not found:
-            raise DataError(f"{folder / name}: no images (.png, .jpg, …); remove the folder or fill it")
+            there = f"; {no[0].name} is {_why(no[0])}" if no else ""
+            raise DataError(
+                f"{folder / name}: no images (.png, .jpg, …){there}; remove the folder or fill it"
+            )
         paths += found
         labels += [label] * len(found)
     return Files(tuple(paths), np.array(labels, np.int64))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """The image files in a folder and in those within, without what is hidden, linked folders or no file."""
+    """What has an image's ending in a folder and in those within, without what is hidden and linked folders.
+
+    Raises DataError for a folder within that cannot be read.
+    """
     endings = extensions()
-    for where, inner, files in os.walk(folder):
+    for where, inner, files in os.walk(folder, onerror=_unreadable):
         inner[:] = [name for name in inner if _visible(name)]
         for name in files:
             path = Path(where, name)
-            if path.suffix.lower() in endings and _visible(name) and path.is_file():
+            if path.suffix.lower() in endings and _visible(name):
                 yield path
+
+
+def _unreadable(error: OSError) -> None:
+    """Raises DataError; a class that another part of the data lacks is no fault."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+
+def _why(path: Path) -> str:
+    """What a path is that is no regular file."""
+    return "a link to nothing" if path.is_symlink() and not path.exists() else "no regular file"
 
 
 def _parted(files: Files, classes: int) -> tuple[Files, Files]:

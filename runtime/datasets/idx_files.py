@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Part, Raw
@@ -31,17 +31,19 @@ def load_idx(path: Path) -> Raw:
     Pictures of files named emnist are transposed, as they are published.  Raises DataError.
     """
     folder, begin = (path, "") if path.is_dir() else (path.parent, path.name)
-    sets = _sets(folder, begin)
+    sets, unread = _sets(folder, begin)
+    unused = f"not used: {_listed(unread)}; names end as in train-images-idx3-ubyte" if unread else ""
     if not sets:
+        remedy = unused or "idx:PATH is relative to the spec's folder"
         raise DataError(
             f"{path}: no IDX files; names such as train-images-idx3-ubyte and train-labels-idx1-ubyte (.gz) "
-            "are looked for; idx:PATH is relative to the spec's folder"
+            f"are looked for; {remedy}"
         )
     if len(sets) > 1:
         shown = ", ".join(f"idx:{folder / stem}" for stem in sorted(sets))
         raise DataError(f"{path}: {len(sets)} sets of IDX files; name one: {shown}")
     ((stem, files),) = sets.items()
-    parts, notes = _parts(files, path)
+    parts, notes = _parts(files, path, unused)
     if EMNIST in stem.lower():
         parts = {part: Part(_transposed(x, path), t) for part, (x, t) in parts.items()}
         notes.append("pictures transposed: those of EMNIST are stored column by column")
@@ -50,9 +52,13 @@ def load_idx(path: Path) -> Raw:
     return Raw(name, parts, str(path), labels=True, from_one=True, class_names=names, notes=tuple(notes))
 
 
-def _sets(folder: Path, begin: str) -> dict[str, dict[tuple[str, str], Path]]:
-    """By what their names begin with, the files of each set, by (part, "images" or "labels")."""
+def _sets(folder: Path, begin: str) -> tuple[dict[str, dict[tuple[str, str], Path]], list[str]]:
+    """By what their names begin with, the files of each set, by (part, "images" or "labels").
+
+    And the names of others that look as if they were of a set, and are not read.
+    """
     sets: dict[str, dict[tuple[str, str], Path]] = {}
+    unread: list[str] = []
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -60,10 +66,11 @@ def _sets(folder: Path, begin: str) -> dict[str, dict[tuple[str, str], Path]]:
             f"{folder}: cannot be read ({error.strerror or error}); idx:PATH is relative to the spec's folder"
         ) from error
     for entry in entries:
-        if entry.name.startswith(".") or not entry.name.startswith(begin) or not entry.is_file():
+        if entry.name.startswith(".") or not entry.name.startswith(begin) or entry.is_dir():
             continue
-        told = _told(entry.name)
+        told = _told(entry.name) if entry.is_file() else None
         if told is None:
+            unread += [entry.name] if _seems(entry.name) else []
             continue
         stem, role = told
         files = sets.setdefault(stem, {})
@@ -72,7 +79,18 @@ def _sets(folder: Path, begin: str) -> dict[str, dict[tuple[str, str], Path]]:
                 f"{folder}: {files[role].name} and {entry.name} are both {' '.join(role)}; remove one"
             )
         files.setdefault(role, entry)  # of a file and its .gz the plain one, which sorts first
-    return sets
+    return sets, unread
+
+
+def _seems(name: str) -> bool:
+    """Whether a name is that of an IDX file, by how it says to be stored, or of a part of a set."""
+    words = set(re.findall(r"[a-z0-9]+", name.lower()))
+    stored = any(word != "gz" and FORMAT.fullmatch(word) for word in words)
+    return stored or bool(words & set(PARTS) and words & {*IMAGES, *LABELS})
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + ", …" * (len(names) > 3)
 
 
 def _told(name: str) -> tuple[str, tuple[str, str]] | None:
@@ -84,8 +102,10 @@ def _told(name: str) -> tuple[str, tuple[str, str]] | None:
     return name[: words[-2].start()], (PARTS[words[-2][0]], what)
 
 
-def _parts(files: Mapping[tuple[str, str], Path], path: Path) -> tuple[dict[str, Part], list[str]]:
-    parts, notes = {}, []
+def _parts(
+    files: Mapping[tuple[str, str], Path], path: Path, unused: str
+) -> tuple[dict[str, Part], list[str]]:
+    parts, notes = {}, [unused] if unused else []
     for part in WORDS:
         images, labels = files.get((part, "images")), files.get((part, "labels"))
         if images is not None and labels is not None:
@@ -104,7 +124,7 @@ def _parts(files: Mapping[tuple[str, str], Path], path: Path) -> tuple[dict[str,
             )
     if TRAINING not in parts:
         held = ", ".join(file.name for file in files.values())
-        raise DataError(f"{path}: {held}: training images and labels are needed")
+        raise DataError(f"{path}: {held}: training images and labels are needed{'; ' * bool(unused)}{unused}")
     return parts, notes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -203,3 +205,58 @@ def test_bytes_of_pictures_are_pixels_however_dark_they_are(tmp_path: Path) -> N
     found = load("folder:d", tmp_path, (4, 4, 1), classes=2)
     assert found.train_x.max() == 1 and found.stored is not None and found.stored.divisor == 255
     assert "no pixel is above 1 of 255" in found.notes[-1]
+
+
+def test_what_has_an_images_ending_and_is_no_file_is_said_to_be_left_out(tmp_path: Path) -> None:
+    classes(tmp_path / "d")
+    (tmp_path / "d" / "0" / "x.png").symlink_to("nowhere.png")
+    found = load("folder:d", tmp_path, (6, 6, 3))
+    first = tmp_path / "d" / "0" / "x.png"
+    assert len(found.train_x) + len(found.test_x) == 15
+    said = f"left out: 1 file with the ending of an image, {first} (a link to nothing)"
+    assert said in found.notes
+    (tmp_path / "d" / "1" / "y.jpg").symlink_to("/dev/null")
+    os.mkfifo(tmp_path / "d" / "2" / "z.png")
+    (tmp_path / "d" / "2" / "notes.txt").symlink_to("nowhere.txt")
+    notes = load("folder:d", tmp_path, (6, 6, 3)).notes
+    assert f"left out: 3 files with the ending of an image, first {first} (a link to nothing)" in notes
+    assert any("left out: 3 files" in note for note in look_at(f"folder:{tmp_path / 'd'}").notes)
+    for path in (tmp_path / "d" / "1").glob("*.png"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"1: no images .*; y.jpg is no regular file; remove the folder"):
+        load("folder:d", tmp_path, (6, 6, 3))
+    classes(tmp_path / "e")
+    assert not any("left out" in note for note in load("folder:e", tmp_path, (6, 6, 3)).notes)
+
+
+def test_a_folder_within_a_class_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes(tmp_path / "d")
+    (tmp_path / "d" / "1" / "more").mkdir()
+    scan = os.scandir
+
+    def refused(path: str) -> object:
+        if str(path).endswith("more"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(DataError, match=r"1/more: cannot be read \(Permission denied\)"):
+        load("folder:d", tmp_path, (6, 6, 3))
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-float", "train-labels.csv", "t10k-labels.idx1.bak"])
+def test_files_that_seem_to_be_of_an_idx_set_and_are_not_read_are_said(tmp_path: Path, name: str) -> None:
+    write_idx(tmp_path / "d", "", np.zeros((6, 4, 4), np.uint8), np.arange(6, dtype=np.uint8) % 3)
+    assert not any("not used" in note for note in load("idx:d", tmp_path, (4, 4, 1)).notes)
+    for other in (name, "README", ".train-images-idx3-ubyte"):
+        (tmp_path / "d" / other).write_bytes(b"")
+    notes = load("idx:d", tmp_path, (4, 4, 1)).notes
+    assert f"not used: {name}; names end as in train-images-idx3-ubyte" in notes
+    (tmp_path / "d" / "train-images-idx3-ubyte.gz").unlink()
+    with pytest.raises(DataError, match=rf"training images and labels are needed; not used: {name}"):
+        load("idx:d", tmp_path, (4, 4, 1))
+    (tmp_path / "d" / "train-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(DataError, match=rf"no IDX files.*; not used: {name}"):
+        load("idx:d", tmp_path, (4, 4, 1))

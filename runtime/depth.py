@@ -33,7 +33,7 @@ def deep(image: Image, most: float | None = None, where: str = "") -> tuple[Imag
         return _bytes(image, full), full, fractions, f"{full:.0f} → 255"
     if high > BEYOND * most or (fractions and high <= 1 and most > PIXEL):
         raise DataError(
-            f"{where}: values of 0 … {high:,.6g}, those of the images that it goes with are 0 … {most:,.0f}; "
+            f"{where}: values of 0 … {high:,.6g}, those of training images are 0 … {most:,.0f}; "
             "store it alike"
         )
     cut = f", values up to {high:.6g} cut off" if high > most else ""

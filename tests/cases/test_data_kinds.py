@@ -190,7 +190,7 @@ def test_images_of_more_than_8_bits_keep_the_scale_of_training(
 
 def test_floats_of_0_to_1_are_refused_where_training_was_on_16_bits(tmp_path: Path) -> None:
     Image.fromarray(np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4)).save(tmp_path / "a.tif")
-    with pytest.raises(DataError, match=r"a.tif: values of 0 … 1, those of the images that it goes with"):
+    with pytest.raises(DataError, match=r"a.tif: values of 0 … 1, those of training images are"):
         read_image(tmp_path / "a.tif", (4, 4, 1), most=65535)
     dark = read_image(tmp_path / "a.tif", (4, 4, 1), most=255)
     assert dark.pixels.max() == 1, "dark, on the scale of bytes"

@@ -140,7 +140,11 @@ def reach(folder: Path, data: Path) -> Reach:
         here = lines.setdefault(str(Path(file).relative_to(folder)), {})
         for line, contexts in measured.contexts_by_lineno(file).items():
             here[line] = {c.rsplit("|", 1)[0] for c in contexts if c}
-    return Reach(lines, json.loads(times.read_text()), {path: called(folder / path) for path in lines})
+    return Reach(
+        lines,
+        json.loads(times.read_text()),
+        {path: called(folder / path) for path in lines if path.endswith(".py")},
+    )
 
 
 def called(path: Path) -> set[int]:

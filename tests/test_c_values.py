@@ -53,6 +53,7 @@ def test_subscripts(expression: Expr, text: str) -> None:
         (1 / sympy.sqrt(y), "1 / sqrt(y)"),
         (y + 2, "y + 2"),
         (y - 2, "y - 2"),
+        (Piecewise((-1, y >= z), (0, True)), "y >= z ? real(-1) : real(0)"),
         (sympy.exp(-y), "exp(-y)"),
         (KroneckerDelta(i, j), "real(i == j)"),
         (y * KroneckerDelta(i, j), "i == j ? y : 0"),

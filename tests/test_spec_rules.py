@@ -556,7 +556,13 @@ DENSE = '[[layers]]\ntype = "dense"\nunits = 2\n'
         ("[784]", DENSE.replace("2", "100"), '[training]\ndata = "mnist"\n', "has 10 classes, the network"),
         ("[3072]", DENSE.replace("2", "100"), '[training]\ndata = "cifar100"\n', ""),
         ("[785]", DENSE.replace("2", "10"), '[training]\ndata = "mnist"\n', "has images of (28, 28, 1)"),
-        ("[2]", DENSE, "[training]\nearly_stopping = 3\n", "watches the validation loss"),
+        ("[2]", DENSE, "[training]\nearly_stopping = 3\n", ""),  # data that are named later may have some
+        (
+            "[2]",
+            DENSE,
+            "[training]\nearly_stopping = 3\ndata = {inputs = [[0, 1]], targets = [0]}\n",
+            "watches the validation loss",
+        ),
         ("[2]", DENSE, "[training]\nearly_stopping = 3\nvalidation_split = 0.1\n", ""),
         ("[2]", DENSE, '[training]\nearly_stopping = 3\ndata = "npz:a.npz"\n', ""),
         ("[2147483648]", DENSE, "", "layers[1]: with this layer the network has 4,294,967,298 parameters"),

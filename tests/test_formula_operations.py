@@ -174,6 +174,7 @@ def test_sizes_are_those_of_what_is_written_out() -> None:
     bounds, one = Bounds(), operand(x)
     assert operate("+", (one, operand(y)), bounds).size == 3
     assert operate("negative", (one,), bounds).size == 2
+    assert operate("+", (one, operand(y, 2)), bounds).size == 4
     assert operate("max", (one, operand(y)), bounds).size == 5
     assert operate("relu", (one,), bounds).size == 5
     assert operate("max", (one, operand(y), operand(x + y)), bounds).size == 1 + 2 * (5 + 1)

@@ -302,3 +302,9 @@ def test_numbers_as_text(value: Rational, text: str) -> None:
 def test_what_has_no_form_is_named() -> None:
     with pytest.raises(CannotPrint, match=r"^no NumPy form for zeta in "):
         ExpressionPrinter((i,), {"b": "b"}, {}, {}).text(Function("zeta")(read("b", i)))
+
+
+def test_what_binds_in_numbers_and_products() -> None:
+    """A negative fraction is no atom: it stands in parentheses where it is raised to a power."""
+    assert number(Rational(-1, 2)) == ("-0.5", number(Integer(-1))[1])
+    assert number(Rational(1, 2))[1] == number(Integer(1))[1] != number(Integer(-1))[1]

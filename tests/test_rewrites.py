@@ -18,7 +18,7 @@ from derive.deriving import adjoint, computed, derive_network
 from derive.functions import NAMED, elementary, erfc, expm1, log1p, sigmoid, softplus
 from derive.index import Equation, Max, Sum, index, size, tensor
 from derive.layers.softmax import SOFTMAX
-from derive.rewrites import ONE_HOT, REWRITES, STABLE, Rewrite, one_hot_sums, stable, u
+from derive.rewrites import ONE_HOT, REWRITES, STABLE, Rewrite, one_hot_sums, rewrite, stable, u
 
 j, k, n = index("j"), index("k"), index("n")
 K, N = size("K"), size("N")
@@ -368,3 +368,11 @@ def test_the_order_of_rows_is_that_of_stable() -> None:
     form, names = computed(SOFTMAX)
     assert form.right.has(Max) and names == ("shifted exponentials (log-sum-exp)", "e^a e^b = e^(a+b)")
     assert {expm1, log1p, softplus, erfc} <= set(NAMED)
+
+
+def test_rewrites_are_applied_until_none_fits() -> None:
+    """The second makes what the first applies to."""
+    by_name = {row.name: row for row in REWRITES}
+    names = ("log σ(u) = −softplus(−u)", "logistic function")
+    found, used = rewrite(sympy.log(1 / (1 + exp(-u))), [by_name[name] for name in names])
+    assert found == -softplus(-u) and used == names[::-1]

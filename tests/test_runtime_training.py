@@ -212,6 +212,15 @@ def test_second_run_in_one_folder_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "r" / "summary.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["+notes", "notes"])
+def test_a_folder_with_anything_in_it_is_no_run_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / name).touch()
+    with pytest.raises(RunError, match="not empty"):
+        claim_run_folder(tmp_path / "r", "net")
+    assert (tmp_path / "r" / name).exists() and not list(tmp_path.glob("r/*.json"))
+
+
 def test_run_folders_are_numbered_and_claimed(tmp_path: Path) -> None:
     claimed = [claim_run_folder(None, "xor", root=tmp_path / "runs").path.name for _ in range(3)]
     assert claimed == ["xor-1", "xor-2", "xor-3"]

@@ -11,7 +11,7 @@ from sympy import symbols
 
 from codegen.lower import lower
 from codegen.passes import optimize, share_windows
-from codegen.program import BATCH, Contract, Pad, Program, Value, Window
+from codegen.program import BATCH, Contract, Loop, Pad, Program, Value, Window
 from derive.deriving import derive_network
 from derive.spec.load import parse_spec
 
@@ -143,3 +143,20 @@ def test_masks_do_not_depend_on_threads_or_pieces(threads: int, monkeypatch: pyt
     assert np.array_equal(drawn, whole)
     assert np.array_equal(module.masks(7, seed=5)["m0"], whole)
     assert 0.68 < whole.mean() < 0.72
+
+
+def test_windows_of_two_loops_are_shared_in_each() -> None:
+    n, i, u = symbols("n i u", integer=True)
+
+    def loop(first: int) -> Loop:
+        names = (f"w{first}", f"w{first + 1}")
+        made = tuple(
+            Window(name, (n, i, u), number, "a", (n, i + u), copy=True)
+            for number, name in enumerate(names, first)
+        )
+        return Loop(made, 2, frozenset())
+
+    values = {name: Value(name, (BATCH, 4, 3), "local", name) for name in ("w1", "w2", "w3", "w4")}
+    values["a"] = Value("a", (BATCH, 6), "local", "a")
+    program = share_windows(Program({"backward": (loop(1), loop(3))}, values, {}, "a", {}))
+    assert [[s.out for s in entry.statements] for entry in program.sections["backward"]] == [["w1"], ["w3"]]

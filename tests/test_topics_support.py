@@ -359,3 +359,27 @@ def test_widths_that_make_no_network(widths: str) -> None:
 def test_widths_at_their_limits() -> None:
     assert mnist_mlp({"layers": "100000, 2"}).results["parameters"] == "200002"
     assert mnist_mlp({"layers": ",".join(["2"] * 8)}).results["parameters"] == str(7 * 6)
+
+
+def test_the_last_layer_of_the_mlp_has_two_classes() -> None:
+    with pytest.raises(TopicError, match="the last at least 2"):
+        topic("mnist-mlp", ["layers=4,3,1"])
+    assert topic("mnist-mlp", ["layers=4,1,2"]).results
+
+
+def test_a_topic_as_text_has_its_steps() -> None:
+    whole, results = str(topic("softmax")), str(topic("softmax").page())
+    assert whole == str(topic("softmax").page(steps=True)) and len(whole) > len(results)
+
+
+def test_windows_of_one_pixel_are_the_image() -> None:
+    found = topic("pooling", ["size=1", "x=[[1,2],[3,4]]"]).results
+    assert found["y, max, worked"] == found["y, mean, worked"] == "[[1.0, 2.0], [3.0, 4.0]]"
+
+
+@pytest.mark.parametrize(("rate", "said"), [("0.05", True), ("0.07", False)])
+def test_a_rate_is_held_against_its_bound(rate: str, said: bool) -> None:
+    found = topic("steepest-descent", [f"rate={rate}", "steps=3"])
+    assert float(found.results["bound"]) == pytest.approx(0.0601, rel=1e-3)
+    assert any("under the bound: it converges" in str(e.rule) for e in found.entries) is said
+    assert any("not under the bound: it cannot converge" in str(e.rule) for e in found.entries) is not said

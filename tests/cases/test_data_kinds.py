@@ -78,6 +78,18 @@ def test_d5_floats_of_0_to_1_beside_16_bits_are_refused(tmp_path: Path) -> None:
     assert load("folder:d", tmp_path, (4, 4, 1), classes=2).train_x.max() > 128
 
 
+def test_d5_a_nearly_black_picture_of_16_bits_is_of_the_scale_of_all(tmp_path: Path) -> None:
+    """Whole numbers of 0 and 1 are no floats of 0 … 1."""
+    for name, high in (("a", 65535), ("b", 1)):
+        (tmp_path / "d" / name).mkdir(parents=True)
+        for i in range(4):
+            values = np.full((4, 4), high, np.uint16)
+            values[0] = 0
+            Image.fromarray(values).save(tmp_path / "d" / name / f"{i}.tif")
+    data = load("folder:d", tmp_path, (4, 4, 1), classes=2)
+    assert [int(data.train_x[data.train_t == k].max()) for k in (0, 1)] == [255, 0]
+
+
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16])
 @pytest.mark.parametrize("small", [PIXELS / 255, (PIXELS - 128) / 64])
 def test_d8_floats_of_two_scales_are_refused(tmp_path: Path, kind: type, small: np.ndarray) -> None:

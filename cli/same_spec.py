@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from codegen.generate import MANIFEST, Generated
+from derive.spec.load import MOST_BYTES
 from derive.spec.model import Spec
 from runtime.checkpoints import differences, sections
+from runtime.files import read_regular
 from runtime.program import read_manifest
 from runtime.run import PROGRAM, SPEC
 
@@ -40,7 +42,7 @@ def other_epochs(run: Path, spec: Spec) -> int | None:
 def _written(run: Path, sha256: str | None = None) -> dict[str, Any] | None:
     """Return the spec beside a run, None where there is none, or one of another hash."""
     try:
-        text = (run / SPEC).read_bytes()
+        text = read_regular(run / SPEC, MOST_BYTES)
         if sha256 is not None and hashlib.sha256(text).hexdigest() != sha256:
             return None
         return tomllib.loads(text.decode())

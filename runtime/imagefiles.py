@@ -14,8 +14,9 @@ from runtime.regular import open_regular
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# What pictures come in.  Others start programs (EPS) or are read by code that nobody tries to break.
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "TGA", "ICO", "JPEG2000", "AVIF")
+# What pictures come in.  Others start programs (EPS), are read by code that nobody tries to break, or say
+# their size twice, and one of them only while they are decoded (ICO).
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "TGA", "JPEG2000", "AVIF")
 MOST_PIXELS = 40_000_000  # 7,300 × 5,500: some 400 MB while it is decoded
 MOST_JPEG_PIXELS = 64_000_000  # JPEG is read at half, a quarter or an eighth of its size
 LARGE = 4_000_000  # pixels from which a JPEG is read so

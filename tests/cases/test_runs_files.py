@@ -248,3 +248,12 @@ def test_r1_data_that_changed_since_training_are_told(derive: Derive, run: Path,
 def test_resume_without_a_spec_says_what_is_missing(derive: Derive, run: Path) -> None:
     code, _, err = derive("train", "--resume", run)
     assert code == 2 and "Missing argument 'SPEC', as in derive train SPEC --resume [RUN]" in err
+
+
+def test_r9_a_pipe_in_place_of_the_spec_is_not_waited_for(derive: Derive, run: Path, trained: Path) -> None:
+    """What a run began with is then told by its manifest."""
+    (run / "spec.toml").unlink()
+    os.mkfifo(run / "spec.toml")
+    os.chdir(trained)
+    assert derive("train", "small.toml", "--resume", run, "--quiet")[0] == 0
+    assert stat.S_ISFIFO((run / "spec.toml").stat().st_mode)

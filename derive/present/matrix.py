@@ -114,6 +114,8 @@ class MatrixWriter(Writer):
         if isinstance(node, Pow) and not node.exp.could_extract_minus_sign():
             return self._power(node)
         found = factors(node)
+        if found.over == (node,):  # a power whose exponent may be of either sign
+            return self._power(node)
         written = self._softmax(found.over, found.under)
         if written is None or found.coefficient != 1:
             written = self._factors(found.coefficient, found.over, found.under)

@@ -534,3 +534,12 @@ def test_d9_no_smoothing_changes_nothing():
 def test_m13_a_schedule_that_is_a_table_is_refused():
     problems = refused(network("tanh(x)") + "[optimizer]\nschedule = { a = 1 }\n")
     assert any(problem.code == "E103" for problem in problems)
+
+
+@pytest.mark.parametrize("power", ["x**(beta - x)", "sqrt(x)**(beta - x)", "x**(x - beta)", "beta**(1 - x)"])
+def test_m11_a_power_whose_exponent_has_either_sign_is_shown_in_every_form(power):
+    derivation = derive_network(parse_spec(network(f"max(floor(x), {power})") + "beta = 1.5\n", "s.toml"))
+    shown = records(derivation)
+    assert all(record["latex"] and record["text"] for record in shown) and any(
+        "max" in r["text"] for r in shown
+    )

@@ -9,8 +9,9 @@ followed (through a kink, a square), nothing is said.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import NamedTuple
 
 import sympy
 from sympy import Add, Expr, Indexed, IndexedBase, Integer, Mul, Symbol, exp
@@ -25,14 +26,14 @@ from derive.index import (
     access,
     accesses,
     apart,
-    fresh_index,
     index,
     name_of,
     tensor,
 )
-from derive.network import Layer, Network
+from derive.network import Instance, Layer, Network
 
 Extents = Mapping[Symbol, Expr]
+CHANGE = "change"  # the tensor that is added to a parameter
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ class Change:
 
 def ineffective(network: Network) -> tuple[Ineffective, ...]:
     """Return the parameters on which the loss in training does not depend, as far as can be proved."""
-    equations = [i.equation for i in (*network.forward, *network.losses)]
+    forward = _readings((*network.forward, *network.losses))
     layers = {i.output: layer for layer in network.layers for i in layer.instances}
     found = []
     for layer in network.layers:
         for parameter in layer.parameters:
-            ends = _ends(parameter.name, equations)
+            ends = _ends(parameter.name, forward)
             if ends is not None:
                 found.append(Ineffective(parameter.name, layer, layers[ends]))
     return tuple(found)
@@ -70,14 +71,13 @@ def without_gradient(network: Network) -> frozenset[str]:
 
     The loss does not depend on it, or in steps alone: no path to the loss has a derivative that is not 0.
     """
-    equations = [i.equation for i in (*network.forward, *network.losses)]
-    slopes = {equations[-1].name}
-    for instance in reversed((*network.forward, *network.losses)):
+    forward = _readings((*network.forward, *network.losses))
+    slopes = {forward[-1].instance.output}
+    for instance, reads in reversed(forward):
         if instance.output in slopes:
-            reads = instance.template.reads().values()
-            slopes |= {name_of(instance.bases[base]) for base in reads if _has_slope(instance.template, base)}
+            slopes |= {name for name, base in reads.items() if _has_slope(instance.template, base)}
     names = [*(p.name for p in network.parameters), "x"]
-    return frozenset(n for n in names if n not in slopes or _ends(n, equations) is not None)
+    return frozenset(n for n in names if n not in slopes or _ends(n, forward) is not None)
 
 
 @cache
@@ -85,31 +85,64 @@ def _has_slope(equation: Equation, base: IndexedBase) -> bool:
     return bool(local_terms(equation.right, base))
 
 
-def _ends(name: str, equations: Iterable[Equation]) -> str | None:
+class Reading(NamedTuple):
+    """An instance and what its template calls the tensors of the network that it reads."""
+
+    instance: Instance
+    reads: dict[str, IndexedBase]
+
+
+def _readings(instances: Iterable[Instance]) -> list[Reading]:
+    return [
+        Reading(i, {name_of(i.bases[base]): base for base in i.template.reads().values()}) for i in instances
+    ]
+
+
+def _ends(name: str, forward: Iterable[Reading]) -> str | None:
     """Return the last tensor that a parameter's change comes to without changing it, None if it goes on."""
     changes: dict[str, Change] = {}
-    mark: IndexedBase | None = None
     ends = None
-    for equation in equations:
-        reads = equation.reads()
-        if name in reads and mark is None:
-            mark = tensor(f"change of {name}", *reads[name].shape)
-            free = tuple(fresh_index(index("c")) for _ in mark.shape)
+    for instance, reads in forward:
+        if not changes and name in reads:
+            mark = tensor(CHANGE, *instance.bases[reads[name]].shape)
+            free = tuple(index(f"c{axis}") for axis in range(len(mark.shape)))
             changes[name] = Change(free, access(mark, *free))
-        if mark is None or changes.keys().isdisjoint(reads):
+        if changes.keys().isdisjoint(reads):
             continue
-        amount = _amount(equation, changes, mark)
+        amount = _amount_in(instance, {base: changes[n] for n, base in reads.items() if n in changes})
+        free = instance.template.free
         if amount == 0:
-            ends = equation.name
-        elif not equation.free or any(name_of(read.base) in changes for read in accesses(amount)):
+            ends = instance.output
+        elif not free or any(name_of(read.base) in changes for read in accesses(amount)):
             return None
         else:
-            changes[equation.name] = Change(equation.free, amount)
+            changes[instance.output] = Change(free, amount)
     return ends
 
 
-def _amount(equation: Equation, changes: Mapping[str, Change], mark: IndexedBase) -> Expr:
-    """Return by how much the left side changes when tensors on the right do."""
+def _amount_in(instance: Instance, changes: Mapping[IndexedBase, Change]) -> Expr:
+    """Return by how much an instance changes when tensors do that its template reads.
+
+    It is found once for all instances of a template that are alike.
+    """
+    read = {a.base for change in changes.values() for a in accesses(change.amount)}
+    foreign = sorted((base for base in read if name_of(base) != CHANGE), key=str)
+    apart = {base: IndexedBase(f"foreign {i}", shape=base.shape) for i, base in enumerate(foreign)}
+    local = tuple(
+        (name_of(base), replace(change, amount=change.amount.xreplace(apart)))
+        for base, change in sorted(changes.items(), key=str)
+    )
+    amount = _amount(instance.template, frozenset(instance.sizes.items()), local)
+    names = {local.xreplace(instance.sizes): base for local, base in instance.bases.items()}
+    return amount.xreplace(names | {b: base for base, b in apart.items()})
+
+
+@cache
+def _amount(
+    template: Equation, sizes: frozenset[tuple[Symbol, Expr]], changed: tuple[tuple[str, Change], ...]
+) -> Expr:
+    """Return by how much the left side of a template of these sizes changes when tensors on the right do."""
+    changes, equation = dict(changed), template.replace(dict(sizes))
     extents = dict(tuple(axis) for axis in equation.axes)
     whole = apart(equation.right)
     for node in whole.atoms(Reduction):
@@ -121,7 +154,7 @@ def _amount(equation: Equation, changes: Mapping[str, Change], mark: IndexedBase
         if change is not None:
             amount = change.amount.xreplace(dict(zip(change.free, read.indices, strict=True)))
             moved[read] = read + Mul(amount, *_guards(read, extents))
-    return sympy.expand(_spread(right.xreplace(moved), mark) - right)
+    return sympy.expand(_spread(right.xreplace(moved)) - right)
 
 
 def _without_single(node: Expr, only: Mapping[Symbol, Expr]) -> Expr:
@@ -157,21 +190,25 @@ def _is_inside(subscript: Expr, size: Expr, extents: Extents) -> bool:
     return bool(low >= 0) and bool(size.is_Integer and high < size)
 
 
-def _spread(node: Expr, mark: IndexedBase) -> Expr:
+def _spread(node: Expr) -> Expr:
     """Return an expression with what a change adds taken out of sums, maxima and exponentials."""
-    if not node.has(mark) or isinstance(node, Indexed):
+    if not _is_changed(node) or isinstance(node, Indexed):
         return node
     if isinstance(node, Sum):
-        body = sympy.expand(_spread(node.body, mark))
+        body = sympy.expand(_spread(node.body))
         return Add(*(_summed(term, node) for term in Add.make_args(body)))
     if isinstance(node, Max):
-        terms = Add.make_args(_spread(node.body, mark))
-        outside = [t for t in terms if t.has(mark) and t.free_symbols.isdisjoint(node.bound)]
+        terms = Add.make_args(_spread(node.body))
+        outside = [t for t in terms if _is_changed(t) and t.free_symbols.isdisjoint(node.bound)]
         return Add(*outside, Max(Add(*(t for t in terms if t not in outside)), *node.axes))
-    changed = node.func(*(_spread(a, mark) for a in node.args))
+    changed = node.func(*(_spread(a) for a in node.args))
     if isinstance(changed, exp):
         return Mul(*(exp(term) for term in Add.make_args(sympy.expand(changed.args[0]))))
     return changed
+
+
+def _is_changed(node: Expr) -> bool:
+    return any(name_of(read.base) == CHANGE for read in accesses(node))
 
 
 def _summed(term: Expr, node: Sum) -> Expr:

@@ -9,10 +9,11 @@ its whole index grid.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
-from sympy import Symbol
+from sympy import KroneckerDelta, Symbol
 
-from codegen.affine import COPIED, Choice, Costs, WindowKey
+from codegen.affine import COPIED, Choice, Costs, WindowKey, is_plain
 from codegen.emitter import LoweringError, extent
 from codegen.equation import EquationLowering
 from codegen.known import Known
@@ -20,7 +21,7 @@ from codegen.program import BATCH, Draw, EquationNote, Loop, Program, Shape, Sta
 from codegen.verify import verify
 from derive import notation
 from derive.deriving import Derivation, NumberedEquation
-from derive.index import cotangent, primal
+from derive.index import Equation, Inside, Reduction, accesses, cotangent, primal
 from derive.present.text import matrix_text, shape_text
 
 SECTION = {
@@ -45,11 +46,9 @@ def lower(derivation: Derivation, costs: Costs = COPIED) -> Program:
 
     Forms are chosen twice: first as if every copy of windows served two equations, then as it does.
     """
-    choice = Choice(replace(costs, window=costs.window / 2))
-    first = _Lowering(derivation, choice, {})
-    program = first.program()
-    if costs.window and any(first.copies.values()):
-        program = _Lowering(derivation, replace(choice, costs=costs), first.copies).program()
+    shared = Choice(replace(costs, window=costs.window / 2))
+    copies = _Lowering(derivation, shared, {}).windows() if costs.window else {}
+    program = _Lowering(derivation, Choice(costs), copies).program()
     verify(program, "lower")
     return program
 
@@ -61,7 +60,7 @@ class _Lowering:
         self.derivation = derivation
         self.choice = choice
         self.copies = dict(copies)
-        self.parameters = {p.name for p in derivation.network.parameters}
+        self.gradients = {cotangent(p.name) for p in derivation.network.parameters}
         self.values: dict[str, Value] = {}
         constants = derivation.network.spec.optimizer.options
         self.constants = {name: notation.name(name).identifier for name in constants}
@@ -82,16 +81,24 @@ class _Lowering:
             self._declare(statistic.name, statistic.shape, "statistic")
         for noise in network.noise:
             self._add(Value(noise.name, (BATCH, *noise.shape), "local", "", truth=True))
-        trained = {cotangent(p.name) for p in network.parameters}
-        computed = [e for e in self.derivation.equations if not e.shown_only]
-        for equation in computed:
-            self._lower(equation, trained)
+        for equation in self._computed():
+            self._lower(equation)
         self.sections["evaluation"] = self._evaluation()
-        notes = {e.number: _note(e) for e in computed}
+        notes = {e.number: _note(e) for e in self._computed()}
         sections: dict[str, tuple[Statement | Loop, ...]] = {n: tuple(s) for n, s in self.sections.items()}
         return Program(
             sections, self.values, notes, network.output, self.constants, input_gradient=INPUT_GRADIENT
         )
+
+    def windows(self) -> Copies:
+        """Return which windows the equations copy, which alone are lowered for it."""
+        for equation in self._computed():
+            if _reads_windows(equation.computed):
+                self._lower(equation)
+        return self.copies
+
+    def _computed(self) -> list[NumberedEquation]:
+        return [e for e in self.derivation.equations if not e.shown_only]
 
     def _evaluation(self) -> list[Statement]:
         """Return the forward statements of evaluation mode; [] where they are those of training."""
@@ -118,7 +125,7 @@ class _Lowering:
         self.identifiers.add(identifier)
         self.values[value.name] = replace(value, identifier=identifier)
 
-    def _lower(self, numbered: NumberedEquation, trained: set[str]) -> None:
+    def _lower(self, numbered: NumberedEquation) -> None:
         equation = numbered.computed
         section = SECTION[numbered.role]
         if section == "update" and numbered.mode == "both":
@@ -126,7 +133,7 @@ class _Lowering:
             for name, base in [(equation.name, equation.left.base), *equation.reads().items()]:
                 kind = kinds.get(name, "state") if base.shape else "local"
                 self._declare(name, tuple(map(extent, base.shape)), kind)
-        kind = "gradient" if equation.name in trained else "local"
+        kind = "gradient" if equation.name in self.gradients else "local"
         self._declare(equation.name, tuple(map(extent, equation.left.base.shape)), kind)
         known = self.known
         if section == "backward" and self._only_for_input(equation.name):
@@ -157,7 +164,7 @@ class _Lowering:
 
     def _needed(self) -> set[str]:
         """Return the cotangents on the way to the gradient of a parameter."""
-        needed = {cotangent(name) for name in self.parameters}
+        needed = set(self.gradients)
         for later in reversed(self.derivation.role("backward")):
             if later.symbol in needed:
                 needed |= set(later.computed.reads())
@@ -177,10 +184,19 @@ class _Lowering:
         return candidate
 
 
+def _reads_windows(equation: Equation) -> bool:
+    """Whether an equation may need values in another arrangement than that in which a tensor has them."""
+    extents = {i: extent(n) for i, n in equation.axes}
+    for node in equation.right.atoms(Reduction):
+        extents |= {i: extent(n) for i, n in node.axes}
+    plain = all(is_plain(read, extents) for read in accesses(equation.right))
+    return not plain or equation.right.has(Inside, KroneckerDelta)
+
+
 def _note(numbered: NumberedEquation) -> EquationNote:
     equation = numbered.equation
     return EquationNote(
-        numbered.number, numbered.role, numbered.name, matrix_text(equation), shape_text(equation)
+        numbered.number, numbered.role, numbered.name, partial(matrix_text, equation), shape_text(equation)
     )
 
 

@@ -8,8 +8,9 @@ over a whole index grid.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sympy import Expr, Indexed, Symbol
 
@@ -171,8 +172,12 @@ class EquationNote:
     number: int
     role: str
     symbol: str
-    text: str
+    write: Callable[[], str]
     shape: str
+
+    @cached_property
+    def text(self) -> str:
+        return self.write()
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def _derivation(bases: dict[str, Any], forward: list[Equation], backward: list[E
 
 def lowered(one: Judged, costs: Costs) -> Program:
     """Return the program of a case, not yet optimized; its end reads what equations give."""
-    with patch.object(codegen.lower, "_note", lambda e: EquationNote(e.number, e.role, e.name, "", "")):
+    with patch.object(codegen.lower, "_note", lambda e: EquationNote(e.number, e.role, e.name, str, "")):
         program = lower(one.derivation, costs)
     lefts = (e.computed.left for e in one.derivation.equations)
     firsts = [access(left.base, *(0 for _ in left.indices)) for left in lefts]
@@ -120,7 +120,7 @@ def lowered(one: Judged, costs: Costs) -> Program:
     end = Grid("end", (), number, sympy.Add(*firsts), (), ())
     sections = program.sections | {"input_gradient": (*program.sections["input_gradient"], end)}
     program.values["end"] = Value("end", (), "local", "end")
-    program.notes[number] = EquationNote(number, "backward", "end", "", "")
+    program.notes[number] = EquationNote(number, "backward", "end", str, "")
     program.values["theta"] = Value("theta", (1,), "parameter", "theta")  # of an update that there is not
     return replace(program, sections=sections)
 

@@ -21,7 +21,7 @@ from sympy import Expr, Indexed, KroneckerDelta, Mul, Symbol
 
 from codegen.box import Extents, bounds, extent_of, finite_beyond, placed, vanishes, zero_beyond, zero_outside
 from codegen.program import BATCH, Extent
-from derive.index import Inside, Winner, access, fresh_index, name_of
+from derive.index import Inside, Winner, access, anonymous, fresh_index, name_of
 
 NOMINAL_BATCH = 64  # for comparing sizes only
 MOST_SUBSETS = 6  # free indices that are tried as places
@@ -105,14 +105,16 @@ class Choice:
     ) -> Plain | None:
         """Return the cheapest plain form of Σ_over body at the free indices, None where there is none."""
         factor = {"": 1.0, "mixed": self.costs.mixed, "exchanged": self.costs.exchanged}
+        anybody, tensors = anonymous(body)
+        forms = plain_forms(anybody, free, over, frozenset(extents.items()))
         return min(
-            plain_forms(body, free, over, frozenset(extents.items())),
+            (replace(form, body=form.body.xreplace(tensors)) for form in forms),
             key=lambda form: factor[form.kind] * _cost(form, free, self.costs, self.copied),
             default=None,
         )
 
 
-@functools.lru_cache(maxsize=1024)  # asked for again by the other target, and where forms are chosen twice
+@functools.lru_cache(maxsize=1024)  # asked for again by equal layers, and where forms are chosen twice
 def plain_forms(
     body: Expr, free: tuple[Symbol, ...], over: tuple[Symbol, ...], sizes: frozenset[tuple[Symbol, Extent]]
 ) -> tuple[Plain, ...]:

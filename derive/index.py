@@ -218,6 +218,13 @@ def accesses(expression: Expr, base: IndexedBase | None = None) -> list[Indexed]
     return sorted(dict.fromkeys(a for a in found if base is None or a.base == base), key=str)
 
 
+def anonymous(expression: Expr) -> tuple[Expr, dict[IndexedBase, IndexedBase]]:
+    """Return an expression with its tensors numbered by first appearance, and what each number stands for."""
+    bases = dict.fromkeys(e for e in sympy.preorder_traversal(expression) if isinstance(e, IndexedBase))
+    numbers = {base: tensor(f"tensor{i}", *base.shape) for i, base in enumerate(bases)}
+    return expression.xreplace(numbers), {number: base for base, number in numbers.items()}
+
+
 def reductions(expression: Expr) -> list[Reduction]:
     """Return the outermost reductions in an expression, in a fixed order; a Winner's body is its own."""
     found: dict[Reduction, None] = {}

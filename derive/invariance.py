@@ -113,7 +113,7 @@ def _ends(name: str, forward: Iterable[Reading]) -> str | None:
         free = instance.template.free
         if amount == 0:
             ends = instance.output
-        elif not free or any(name_of(read.base) in changes for read in accesses(amount)):
+        elif not free or any(name_of(base) in changes for base in amount.atoms(IndexedBase)):
             return None
         else:
             changes[instance.output] = Change(free, amount)
@@ -125,9 +125,9 @@ def _amount_in(instance: Instance, changes: Mapping[IndexedBase, Change]) -> Exp
 
     It is found once for all instances of a template that are alike.
     """
-    read = {a.base for change in changes.values() for a in accesses(change.amount)}
+    read = {base for change in changes.values() for base in change.amount.atoms(IndexedBase)}
     foreign = sorted((base for base in read if name_of(base) != CHANGE), key=str)
-    apart = {base: IndexedBase(f"foreign {i}", shape=base.shape) for i, base in enumerate(foreign)}
+    apart = {base: tensor(f"foreign {i}", *base.shape) for i, base in enumerate(foreign)}
     local = tuple(
         (name_of(base), replace(change, amount=change.amount.xreplace(apart)))
         for base, change in sorted(changes.items(), key=str)
@@ -208,7 +208,7 @@ def _spread(node: Expr) -> Expr:
 
 
 def _is_changed(node: Expr) -> bool:
-    return any(name_of(read.base) == CHANGE for read in accesses(node))
+    return any(name_of(base) == CHANGE for base in node.atoms(IndexedBase))
 
 
 def _summed(term: Expr, node: Sum) -> Expr:

@@ -73,7 +73,7 @@ def without_gradient(network: Network) -> frozenset[str]:
     """
     forward = _readings((*network.forward, *network.losses))
     slopes = {forward[-1].instance.output}
-    for instance, reads in reversed(forward):
+    for instance, reads, _tensors in reversed(forward):
         if instance.output in slopes:
             slopes |= {name for name, base in reads.items() if _has_slope(instance.template, base)}
     names = [*(p.name for p in network.parameters), "x"]
@@ -86,30 +86,34 @@ def _has_slope(equation: Equation, base: IndexedBase) -> bool:
 
 
 class Reading(NamedTuple):
-    """An instance and what its template calls the tensors of the network that it reads."""
+    """An instance, what its template calls the tensors of the network that it reads, and what these are."""
 
     instance: Instance
     reads: dict[str, IndexedBase]
+    tensors: dict[Expr, Expr]
 
 
 def _readings(instances: Iterable[Instance]) -> list[Reading]:
-    return [
-        Reading(i, {name_of(i.bases[base]): base for base in i.template.reads().values()}) for i in instances
-    ]
+    found = []
+    for one in instances:
+        reads = {name_of(one.bases[base]): base for base in one.template.reads().values()}
+        found.append(Reading(one, reads, {b.xreplace(one.sizes): one.bases[b] for b in reads.values()}))
+    return found
 
 
 def _ends(name: str, forward: Iterable[Reading]) -> str | None:
     """Return the last tensor that a parameter's change comes to without changing it, None if it goes on."""
     changes: dict[str, Change] = {}
     ends = None
-    for instance, reads in forward:
+    for reading in forward:
+        instance, reads = reading.instance, reading.reads
         if not changes and name in reads:
             mark = tensor(CHANGE, *instance.bases[reads[name]].shape)
             free = tuple(index(f"c{axis}") for axis in range(len(mark.shape)))
             changes[name] = Change(free, access(mark, *free))
         if changes.keys().isdisjoint(reads):
             continue
-        amount = _amount_in(instance, {base: changes[n] for n, base in reads.items() if n in changes})
+        amount = _amount_in(reading, {name_of(base): changes[n] for n, base in reads.items() if n in changes})
         free = instance.template.free
         if amount == 0:
             ends = instance.output
@@ -120,7 +124,7 @@ def _ends(name: str, forward: Iterable[Reading]) -> str | None:
     return ends
 
 
-def _amount_in(instance: Instance, changes: Mapping[IndexedBase, Change]) -> Expr:
+def _amount_in(reading: Reading, changes: Mapping[str, Change]) -> Expr:
     """Return by how much an instance changes when tensors do that its template reads.
 
     It is found once for all instances of a template that are alike.
@@ -129,12 +133,11 @@ def _amount_in(instance: Instance, changes: Mapping[IndexedBase, Change]) -> Exp
     foreign = sorted((base for base in read if name_of(base) != CHANGE), key=str)
     apart = {base: tensor(f"foreign {i}", *base.shape) for i, base in enumerate(foreign)}
     local = tuple(
-        (name_of(base), replace(change, amount=change.amount.xreplace(apart)))
-        for base, change in sorted(changes.items(), key=str)
+        (name, replace(change, amount=change.amount.xreplace(apart)))
+        for name, change in sorted(changes.items())
     )
-    amount = _amount(instance.template, frozenset(instance.sizes.items()), local)
-    names = {local.xreplace(instance.sizes): base for local, base in instance.bases.items()}
-    return amount.xreplace(names | {b: base for base, b in apart.items()})
+    amount = _amount(reading.instance.template, frozenset(reading.instance.sizes.items()), local)
+    return amount.xreplace(reading.tensors | {stand_in: base for base, stand_in in apart.items()})
 
 
 @cache

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from sympy import Expr, Indexed, Symbol
 
@@ -233,8 +233,13 @@ def reads(statement: Statement) -> set[str]:
         if isinstance(operand, Load):
             found.add(operand.name)
         else:
-            found |= {name_of(a.base) for a in operand.atoms(Indexed)}
+            found |= _names(operand)
     return found
+
+
+@lru_cache(maxsize=4096)  # asked for by every pass
+def _names(expression: Expr) -> frozenset[str]:
+    return frozenset(name_of(a.base) for a in expression.atoms(Indexed))
 
 
 def viewed(statement: Statement) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import sympy
 from sympy import Expr, Indexed, IndexedBase, Symbol, Tuple
@@ -183,6 +184,10 @@ class Equation:
 
     def reads(self) -> dict[str, IndexedBase]:
         """Return the tensors on the right side by name, in order of their names."""
+        return dict(self._reads)
+
+    @cached_property
+    def _reads(self) -> dict[str, IndexedBase]:
         return {name_of(base): base for base in sorted(self.right.atoms(IndexedBase), key=name_of)}
 
     def replace(self, mapping: Mapping[Expr, Expr]) -> Equation:

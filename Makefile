@@ -23,7 +23,7 @@ test: $(VENV)/test.stamp
 judge: $(VENV)/test.stamp
 	CHAINRULE_EQUATIONS=5000 CHAINRULE_SEED=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_lowering_judge.py -k compute
 
-lint: $(VENV)/test.stamp
+lint: $(VENV)/test.stamp $(VENV)/src/chainrule
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -53,6 +53,13 @@ $(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(BIN)/python
 
 $(VENV)/test.stamp: requirements/test.txt $(VENV)/run.stamp
 	$(PIP) install --require-hashes --requirement requirements/test.txt
+	@touch $@
+
+# The folders as the one package that they are, for tools that read no code to find it.
+$(VENV)/src/chainrule: chainrule
+	mkdir -p $@
+	for part in formula derive spec present lectures codegen runtime cli; do ln -sfn ../../../$$part $@/$$part; done
+	for file in chainrule/*; do ln -sf ../../../$$file $@/; done
 	@touch $@
 
 $(VENV)/mutants.stamp: requirements/mutants.txt $(VENV)/test.stamp

@@ -29,13 +29,13 @@ COMMAND_RUNS = 10
 
 def stages(spec_text: str) -> dict[str, float]:
     """Return the seconds of each stage for a spec: what ``generate`` takes holds all of the others."""
-    from codegen.frame import frame
-    from codegen.generate import generate
-    from codegen.lower import lower
-    from codegen.passes import optimize
-    from codegen.targets import numpy as numpy_target
-    from derive.deriving import derive_network
-    from derive.spec import parse_spec
+    from chainrule.codegen.frame import frame
+    from chainrule.codegen.generate import generate
+    from chainrule.codegen.lower.lowering import lower
+    from chainrule.codegen.passes.optimize import optimize
+    from chainrule.codegen.targets import numpy as numpy_target
+    from chainrule.derive.deriving import derive_network
+    from chainrule.spec import parse_spec
 
     spec = parse_spec(spec_text, "bench.toml")
     times = [perf_counter()]
@@ -55,8 +55,8 @@ def worker() -> None:
     """Measure the spec on stdin, cold and warm, and print both."""
     text = sys.stdin.read()
     start = perf_counter()
-    import codegen.generate  # noqa: F401
-    import derive.spec  # noqa: F401
+    import chainrule.codegen.generate
+    import chainrule.spec  # noqa: F401
 
     imported = perf_counter() - start
     print(json.dumps({"import": imported, "cold": stages(text), "warm": stages(text)}))
@@ -95,7 +95,10 @@ def command(*arguments: str) -> list[float]:
     for _ in range(COMMAND_RUNS):
         start = perf_counter()
         subprocess.run(  # noqa: S603  our own command
-            [sys.executable, "-m", "cli.main", *arguments], capture_output=True, check=True, cwd=ROOT
+            [sys.executable, "-m", "chainrule.cli.main", *arguments],
+            capture_output=True,
+            check=True,
+            cwd=ROOT,
         )
         times.append(perf_counter() - start)
     return sorted(times)

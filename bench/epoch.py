@@ -29,10 +29,10 @@ def epoch(name: str, epochs: int, samples: int) -> dict[str, Any]:
     """Return medians over epochs of one shipped spec."""
     import numpy as np
 
-    from runtime.datasets.dataset import Dataset
-    from runtime.program import load_program
-    from runtime.settings import Settings
-    from runtime.training import train
+    from chainrule.runtime.datasets.dataset import Dataset
+    from chainrule.runtime.program import load_program
+    from chainrule.runtime.settings import Settings
+    from chainrule.runtime.training import train
 
     rng = np.random.default_rng(0)
     x = rng.random((samples, 28, 28, 1), np.float32)

@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from awkward_networks import KINDS, awkward, checked, planted, plants  # noqa: E402
 
-from derive.reference import NetworkReference  # noqa: E402
-from runtime.gradcheck import check_gradients  # noqa: E402
+from chainrule.derive.reference import NetworkReference  # noqa: E402
+from chainrule.runtime.gradcheck import check_gradients  # noqa: E402
 
 PER_NETWORK = 5  # errors in one network, of the kinds that come next
 

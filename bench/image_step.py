@@ -31,7 +31,7 @@ import numpy as np
 from bench.image_contenders import IMAGE_CONTENDERS
 from bench.programs import RESULTS, machine
 from bench.step import ROOT, Worker, interleaved, require_agreement, undisturbed
-from derive.spec.model import LayerSpec, Spec
+from chainrule.derive.model import LayerSpec, Spec
 
 CASES = (("cifar10_cnn_74", 32), ("cifar10_cnn_74", 128), ("fashion_cnn", 32))
 CONTENDERS = ("generated", *IMAGE_CONTENDERS)
@@ -43,7 +43,7 @@ MEBI = 2**20
 
 def bench_spec(name: str, batch: int, dropout: bool = True) -> Spec:
     """Return an example's spec with this batch and a constant rate, its dropout on or off."""
-    from derive.spec.load import load_spec
+    from chainrule.spec.load import load_spec
 
     spec = load_spec(ROOT / "examples" / f"{name}.toml")
 
@@ -62,8 +62,8 @@ def bench_spec(name: str, batch: int, dropout: bool = True) -> Spec:
 
 def write_case(spec: Spec, folder: Path) -> Path:
     """Write the program, weights and batches of a spec; return the path of the .npz file."""
-    from codegen.generate import generate, write
-    from runtime.program import load_program
+    from chainrule.codegen.generate import generate, write
+    from chainrule.runtime.program import load_program
 
     directory = write(generate(spec), folder, force=True)
     parameters = load_program(directory).init_parameters(0)
@@ -120,7 +120,7 @@ def agreement(case: Path) -> dict[str, list[float]]:
 
 def allocated_by_a_step(case: Path) -> int:
     """Return the most bytes that parameters, optimizer and workspace take together in the first two steps."""
-    from runtime.program import load_program
+    from chainrule.runtime.program import load_program
 
     with np.load(case, allow_pickle=False) as file:
         program, x, t = load_program(Path(str(file["program"]))), file["x"][0], file["t"][0]
@@ -139,7 +139,7 @@ def allocated_by_a_step(case: Path) -> int:
 
 def estimated(name: str, batch: int) -> int:
     """Return the bytes that ``derive check`` tells for training with this batch."""
-    from cli.checking import totals
+    from chainrule.cli.checking import totals
 
     return int(totals(bench_spec(name, batch))["memory"]["total"])
 

@@ -24,10 +24,10 @@ WORKER = """
 import io, sys
 from pathlib import Path
 import numpy as np
-from runtime.datasets.dataset import Dataset
-from runtime.program import load_program
-from runtime.settings import Settings
-from runtime.training import train
+from chainrule.runtime.datasets.dataset import Dataset
+from chainrule.runtime.program import load_program
+from chainrule.runtime.settings import Settings
+from chainrule.runtime.training import train
 folder, run, epochs = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 program = load_program(folder)
 rng = np.random.default_rng(1)

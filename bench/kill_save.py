@@ -22,9 +22,9 @@ from typing import NoReturn
 
 import numpy as np
 
-from runtime.checkpoints import Checkpoints
-from runtime.files import remove_temporaries
-from runtime.snapshot import Snapshot, Standing
+from chainrule.runtime.checkpoints import Checkpoints
+from chainrule.runtime.files import remove_temporaries
+from chainrule.runtime.snapshot import Snapshot, Standing
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,8 @@ NETWORKS = (
 
 def write_program(spec_text: str, folder: Path) -> Path:
     """Generate a spec's program into ``folder`` and return the program's folder."""
-    from codegen.generate import generate, write
-    from derive.spec import parse_spec
+    from chainrule.codegen.generate import generate, write
+    from chainrule.spec import parse_spec
 
     return write(generate(parse_spec(spec_text, "bench.toml")), folder, force=True)
 

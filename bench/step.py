@@ -90,7 +90,7 @@ class Worker:
 
 def write_case(network: Network, optimizer: str, folder: Path) -> Path:
     """Write the program, weights and batches of a case; return the path of the .npz file."""
-    from runtime.program import load_program
+    from chainrule.runtime.program import load_program
 
     directory = write_program(network.spec_text(optimizer), folder)
     parameters = load_program(directory).init_parameters(0)

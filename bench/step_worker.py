@@ -32,7 +32,7 @@ Step = Callable[[Any, Any], float]  # (inputs, labels) -> the loss, as a Python 
 
 def generated(case: Arrays) -> tuple[Step, Callable[[np.ndarray], Any]]:
     """The generated NumPy program's train_step."""
-    from runtime.program import load_program
+    from chainrule.runtime.program import load_program
 
     program = load_program(Path(str(case["program"])))
     parameters = program.init_parameters(0)

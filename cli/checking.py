@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from codegen.lower import lower
-from codegen.memory import training_memory
-from codegen.passes import optimize
-from codegen.program import (
+from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
     Grid,
@@ -17,12 +14,15 @@ from codegen.program import (
     Statement,
     count,
 )
-from codegen.targets.numpy.threads import THREADS
-from derive.accurate import overflows
-from derive.deriving import Derivation, derive_network
-from derive.invariance import Ineffective, ineffective
-from derive.layers import LAYERS
-from derive.spec.model import Spec
+from chainrule.codegen.lower.lowering import lower
+from chainrule.codegen.passes.memory import training_memory
+from chainrule.codegen.passes.optimize import optimize
+from chainrule.codegen.targets.numpy.threads import THREADS
+from chainrule.derive.accurate import overflows
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.invariance import Ineffective, ineffective
+from chainrule.derive.layers import LAYERS
+from chainrule.derive.model import Spec
 
 
 def totals(spec: Spec) -> dict[str, Any]:

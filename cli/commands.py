@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from cli.data_command import data
-from cli.handout.command import handout
-from cli.options import EXISTING, JSON, LANGUAGE
-from cli.run_commands import evaluate, predict, train
-from cli.showing import show
-from cli.writing import echo_json, write_file
+from chainrule.cli.data_command import data
+from chainrule.cli.handout.command import handout
+from chainrule.cli.options import EXISTING, JSON, LANGUAGE
+from chainrule.cli.run_commands import evaluate, predict, train
+from chainrule.cli.showing import show
+from chainrule.cli.writing import echo_json, write_file
 
 
 class DefaultGroup(click.Group):
@@ -56,9 +56,9 @@ for command in (show, handout, data, train, predict, evaluate):
 @JSON
 def list_everything(lang: str, as_json: bool) -> None:
     """Name the topics, layers, activations, losses, optimizers and example specs."""
-    from cli.listing import HEADINGS, listing
-    from derive.prose import say
-    from derive.reader import Reader, reading
+    from chainrule.cli.listing import HEADINGS, listing
+    from chainrule.derive.prose import say
+    from chainrule.derive.reader import Reader, reading
 
     with reading(Reader(language=lang)):
         found = listing()
@@ -77,7 +77,7 @@ def list_everything(lang: str, as_json: bool) -> None:
 @JSON
 def check(spec: Path, as_json: bool) -> None:
     """Show a spec's layers with shapes, parameters, FLOPs and the memory of training."""
-    from cli.checking import table, totals
+    from chainrule.cli.checking import table, totals
 
     result = totals(_spec(spec))
     if as_json:
@@ -115,8 +115,8 @@ def generate(
     them. A folder keeps the targets it has: without --target, a folder that has a CUDA program gets it anew,
     and --check checks it.
     """
-    from codegen.generate import generate as generated_for
-    from codegen.generate import recorded_targets, stale, write
+    from chainrule.codegen.generate import generate as generated_for
+    from chainrule.codegen.generate import recorded_targets, stale, write
 
     asked = {"cuda"} if target in ("cuda", "all") else set()
     found = [_spec(path) for path in specs]
@@ -177,7 +177,7 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, batch: int, as_js
     The loss is that of the equations, evaluated apart from the program, where they take few operations; the
     table says of which it is.
     """
-    from cli.running import gradient_report
+    from chainrule.cli.running import gradient_report
 
     report = gradient_report(_spec(spec), seed=seed, steps=steps, samples=samples, batch=batch)
     if as_json:
@@ -193,7 +193,7 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, batch: int, as_js
 @click.option("--force", is_flag=True, help="Write over a file that exists.")
 def new(name: str, force: bool) -> None:
     """Write NAME.toml into the current folder: a commented spec to start from."""
-    from derive.spec import starter
+    from chainrule.spec import starter
 
     path = Path(f"{name}.toml")
     try:
@@ -209,12 +209,12 @@ def new(name: str, force: bool) -> None:
 @derive.command()
 def schema() -> None:
     """Print the JSON Schema of spec files, for editors."""
-    from derive.spec import json_schema
+    from chainrule.spec import json_schema
 
     echo_json(json_schema())
 
 
 def _spec(path: Path) -> Any:
-    from derive.spec import load_spec
+    from chainrule.spec import load_spec
 
     return load_spec(path)

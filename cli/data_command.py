@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import JSON
-from cli.writing import echo_json
+from chainrule.cli.options import JSON
+from chainrule.cli.writing import echo_json
 
 if TYPE_CHECKING:
-    from runtime.datasets import Dataset
-    from runtime.datasets.description import Description
+    from chainrule.runtime.datasets import Dataset
+    from chainrule.runtime.datasets.description import Description
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -48,7 +48,7 @@ def data(
         raise click.UsageError(f"--plot {plot}: the file is a .png, .svg or .pdf.")
     found, description = _look(source, data, data_dir, download)
     if plot is not None:
-        from runtime.pictures import save_samples
+        from chainrule.runtime.pictures import save_samples
 
         save_samples(found, plot)
     if as_json:
@@ -57,7 +57,7 @@ def data(
         about = {"name": found.name, "origin": found.origin, "class_names": names}
         echo_json({**about, **description.as_json(), **picture})
         return
-    from runtime.datasets.samples import sketch
+    from chainrule.runtime.datasets.samples import sketch
 
     click.echo(f"{description.text()}\n\n{sketch(found)}")
     if plot is not None:
@@ -68,16 +68,16 @@ def _look(
     source: str, data: str | None, data_dir: Path | None, download: bool | None
 ) -> tuple[Dataset, Description]:
     """Return the data and what is in them, in the shapes of a spec's network if it is one."""
-    from runtime.datasets import load_dataset, look_at
-    from runtime.datasets.description import describe
+    from chainrule.runtime.datasets import load_dataset, look_at
+    from chainrule.runtime.datasets.description import describe
 
     if Path(source).suffix.lower() != ".toml":
         if data is not None:
             raise click.UsageError("--data goes with a SPEC; name the data alone otherwise.")
         found = look_at(_named(source), data_dir=data_dir, download=download)
         return found, describe(found)
-    from cli.running import declared_data, taken_by
-    from derive.spec import load_spec
+    from chainrule.cli.running import declared_data, taken_by
+    from chainrule.spec import load_spec
 
     spec = load_spec(source)
     declared, base = declared_data(spec, Path(source), data)

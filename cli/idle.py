@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from derive.reader import reader
+from chainrule.derive.reader import reader
 
 if TYPE_CHECKING:
-    from derive.present.page import Page
+    from chainrule.present.page import Page
 
 
 def say_idle(page: Page, title: str, form: str, topic: bool) -> None:
@@ -21,9 +21,9 @@ def say_idle(page: Page, title: str, form: str, topic: bool) -> None:
 
 def idle(page: Page, title: str, form: str, topic: bool) -> Iterator[str]:
     """Yield a sentence for every choice that has no effect."""
-    from derive.present.letters import staying
-    from derive.present.page import nodes
-    from derive.present.tree import Ref
+    from chainrule.present.letters import staying
+    from chainrule.present.page import nodes
+    from chainrule.present.tree import Ref
 
     who = reader()
     if topic and form != "index":

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from derive.layers import LAYERS
-from derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS
-from derive.prose import _, say
-from derive.topics import TOPICS
+from chainrule.derive.layers import LAYERS
+from chainrule.derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS
+from chainrule.derive.prose import _, say
+from chainrule.lectures import TOPICS
 
 HEADINGS = {
     "topics": _("topics"),

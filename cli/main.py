@@ -18,14 +18,14 @@ READER_GONE: Final = 128 + signal.SIGPIPE  # `derive … | head -1`: what a shel
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
 # The errors that are a user's to mend, of the packages that have been imported.
 FAULTS: Final = {
-    "derive.spec.problems": ("SpecError",),
-    "derive.formula.parser": ("FormulaError",),
-    "derive.differentiate": ("CannotDifferentiate",),
-    "derive.worked": ("NumbersError",),
-    "codegen.generate": ("OutputRefused",),
-    "codegen.lower": ("LoweringError",),
-    "cli.typeset": ("NoTypesetting",),
-    "runtime.errors": ("RuntimeFault",),
+    "chainrule.spec.problems": ("SpecError",),
+    "chainrule.formula.parser": ("FormulaError",),
+    "chainrule.derive.differentiate": ("CannotDifferentiate",),
+    "chainrule.present.numbers": ("NumbersError",),
+    "chainrule.codegen.generate": ("OutputRefused",),
+    "chainrule.codegen.lower.lowering": ("LoweringError",),
+    "chainrule.cli.typeset": ("NoTypesetting",),
+    "chainrule.runtime.errors": ("RuntimeFault",),
 }
 
 
@@ -70,7 +70,7 @@ def _run() -> int:
     """Run the command and return its exit code.  Raises OSError, KeyboardInterrupt."""
     import click
 
-    from cli.commands import derive
+    from chainrule.cli.commands import derive
 
     if "_DERIVE_COMPLETE" in os.environ:  # what a shell asks for
         derive.main(prog_name="derive")

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from derive.prose import _
+from chainrule.derive.prose import _
 
 if TYPE_CHECKING:
-    from derive.deriving import Derivation
-    from derive.present.page import Page
-    from runtime.program import Program
+    from chainrule.derive.deriving import Derivation
+    from chainrule.present.page import Page
+    from chainrule.runtime.program import Program
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ def worked_page(
     """
     import numpy as np
 
-    from cli.running import scratch_program
-    from derive.present.worked import page_of_numbers
-    from derive.worked import Given, require_readable, work
+    from chainrule.cli.running import scratch_program
+    from chainrule.present.numbers import Given, require_readable, work
+    from chainrule.present.worked import page_of_numbers
 
     require_readable(derivation, len(samples))
     spec = derivation.network.spec
@@ -62,9 +62,9 @@ def chosen_samples(derivation: Derivation, program: Program, samples: Sequence[i
     """Return samples of the spec's own table, or random ones.  Raises NumbersError."""
     import numpy as np
 
-    from derive.spec.model import InlineData
-    from derive.worked import NumbersError
-    from runtime.datasets import load_dataset
+    from chainrule.derive.model import InlineData
+    from chainrule.present.numbers import NumbersError
+    from chainrule.runtime.datasets import load_dataset
 
     data = derivation.network.spec.training.data
     count = len(samples)

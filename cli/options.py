@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from derive.reader import BATCHES, LANGUAGES, NOTATIONS
+from chainrule.derive.reader import BATCHES, LANGUAGES, NOTATIONS
 
 if TYPE_CHECKING:
-    from derive.reader import Reader
+    from chainrule.derive.reader import Reader
 
 EXISTING = click.Path(dir_okay=False, path_type=Path)
 LANGUAGE = click.option(
@@ -86,6 +86,6 @@ def numbers_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def reader_of(lang: str, notation: str, batch: str) -> Reader:
     """Return the reader that the options describe."""
-    from derive.reader import Reader
+    from chainrule.derive.reader import Reader
 
     return Reader(lang, notation, batch)

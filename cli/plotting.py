@@ -1,4 +1,4 @@
-"""Pictures of topics: the plain data of ``derive.topics.plot``, drawn with Matplotlib."""
+"""Pictures of topics: the plain data of ``chainrule.lectures.plot``, drawn with Matplotlib."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.writing import write_file
+from chainrule.cli.writing import write_file
 
 if TYPE_CHECKING:
-    from derive.topics.model import Topic
-    from derive.topics.plot import Curve, Levels, Plot, Points, Range
+    from chainrule.lectures.model import Topic
+    from chainrule.lectures.plot import Curve, Levels, Plot, Points, Range
 
 ENDINGS: Final = (".png", ".svg", ".pdf")
 SAMPLES: Final = 401
@@ -47,8 +47,8 @@ def draw(topic: Topic, path: Path) -> bool:
     mpl.use("Agg")
     from matplotlib.figure import Figure
 
-    from derive.prose import say
-    from derive.reader import Reader, reader, reading
+    from chainrule.derive.prose import say
+    from chainrule.derive.reader import Reader, reader, reading
 
     texts = {say(label) for plot in topic.plots for label in _labels(plot)}
     fonts = _fonts("".join(texts))
@@ -123,8 +123,8 @@ def _rank(name: str) -> int:
 
 
 def _panel(axes: Any, plot: Plot) -> None:
-    from derive.prose import say
-    from derive.topics.plot import Curve, Levels, Points
+    from chainrule.derive.prose import say
+    from chainrule.lectures.plot import Curve, Levels, Points
 
     axes.set(title=say(plot.title), xlabel=say(plot.x_label), ylabel=say(plot.y_label))
     if plot.log_y:
@@ -159,13 +159,13 @@ def _power_of_ten(value: float, _position: object = None) -> str:
 
 
 def _line(part: Curve | Points) -> dict[str, Any]:
-    from derive.prose import say
+    from chainrule.derive.prose import say
 
     return {"label": say(part.label), "linestyle": "--" if part.dashed else "-"}
 
 
 def _curve(axes: Any, part: Curve, over: Range, colour: str) -> None:
-    from derive.interpret import function_of
+    from chainrule.derive.interpret import function_of
 
     value = function_of(part.expression, part.variable)
     low, high = over
@@ -196,7 +196,7 @@ def _levels(axes: Any, part: Levels, plot: Plot) -> None:
     """Draw level lines around the points of the plot, denser where the surface is low."""
     import numpy as np
 
-    from derive.topics.plot import Points
+    from chainrule.lectures.plot import Points
 
     drawn = [each for each in plot.parts if isinstance(each, Points)]
     (x_low, x_high), (y_low, y_high) = (
@@ -212,7 +212,7 @@ def _surface(part: Levels, over_x: Range, over_y: Range) -> tuple[Any, Any, Any]
     """Return a grid and the heights on it: a fine one where whole arrays go through the expression."""
     import numpy as np
 
-    from derive.interpret import function_of
+    from chainrule.derive.interpret import function_of
 
     value = function_of(part.expression, *part.variables)
     xs, ys = np.linspace(*over_x, 400), np.linspace(*over_y, 400)

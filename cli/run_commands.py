@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from cli.options import EXISTING, JSON
-from cli.writing import echo_json
+from chainrule.cli.options import EXISTING, JSON
+from chainrule.cli.writing import echo_json
 
 DATA = (
     "mnist, mnist_embedded, fashion_mnist, cifar10, cifar100, folder:PATH, npz:PATH or idx:PATH "
@@ -67,8 +67,8 @@ def train(spec: Path | None, as_json: bool, quiet: bool, **options: Any) -> None
     epoch too, and ends in the same parameters, byte for byte, as a run that was never cut short. With more
     --epochs it goes on beyond its end, unless its learning rate is planned over all epochs (cosine).
     """
-    from cli.running import train_spec
-    from derive.spec import load_spec
+    from chainrule.cli.running import train_spec
+    from chainrule.spec import load_spec
 
     if spec is None:
         raise click.UsageError("Missing argument 'SPEC', as in derive train SPEC --resume [RUN].")
@@ -120,7 +120,7 @@ def predict(
     RUN is a folder that train wrote, as in runs/NAME-1. The program in it is run: of a stranger's folder,
     --regenerate runs nothing.
     """
-    from cli.using import predicted, prediction_text
+    from chainrule.cli.using import predicted, prediction_text
 
     found = predicted(run, images, top, invert, fit, regenerate)
     if as_json:
@@ -153,7 +153,7 @@ def evaluate(
     RUN is a folder that train wrote, as in runs/NAME-1; evaluation.json, confusion.png and mistakes.png are
     written into it. The program in it is run: of a stranger's folder, --regenerate runs nothing.
     """
-    from cli.using import evaluated, evaluation_json, evaluation_text
+    from chainrule.cli.using import evaluated, evaluation_json, evaluation_text
 
     found, files = evaluated(run, data, data_dir, download, regenerate)
     if as_json:

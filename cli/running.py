@@ -13,25 +13,25 @@ from typing import Any
 
 import click
 
-from cli.same_spec import other_epochs, spec_differences
-from cli.using import edits_told
-from codegen.generate import MANIFEST, Generated, generate, write
-from derive.network import build_network
-from derive.reference import NetworkReference
-from derive.spec.model import InlineData, Spec
-from runtime.datasets import load_dataset
-from runtime.datasets.dataset import TEST
-from runtime.datasets.description import describe
-from runtime.device import require_device
-from runtime.errors import RunError
-from runtime.files import write_atomically
-from runtime.gradcheck import check_gradients
-from runtime.gradreport import GradientReport
-from runtime.metrics import Score
-from runtime.program import Program, load_program
-from runtime.result import RunResult
-from runtime.run import PROGRAM, SPEC
-from runtime.runfolder import (
+from chainrule.cli.same_spec import other_epochs, spec_differences
+from chainrule.cli.using import edits_told
+from chainrule.codegen.generate import MANIFEST, Generated, generate, write
+from chainrule.derive.model import InlineData, Spec
+from chainrule.derive.network import build_network
+from chainrule.derive.reference import NetworkReference
+from chainrule.runtime.datasets import load_dataset
+from chainrule.runtime.datasets.dataset import TEST
+from chainrule.runtime.datasets.description import describe
+from chainrule.runtime.device import require_device
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.files import write_atomically
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.runtime.gradreport import GradientReport
+from chainrule.runtime.metrics import Score
+from chainrule.runtime.program import Program, load_program
+from chainrule.runtime.result import RunResult
+from chainrule.runtime.run import PROGRAM, SPEC
+from chainrule.runtime.runfolder import (
     SUMMARY,
     RunFolder,
     claim_run_folder,
@@ -39,10 +39,10 @@ from runtime.runfolder import (
     recorded_settings,
     reopen_run_folder,
 )
-from runtime.settings import Settings
-from runtime.threads import computing_on
-from runtime.threads import threads as available
-from runtime.training import check_fit, train
+from chainrule.runtime.settings import Settings
+from chainrule.runtime.threads import computing_on
+from chainrule.runtime.threads import threads as available
+from chainrule.runtime.training import check_fit, train
 
 
 @contextlib.contextmanager

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from codegen.generate import MANIFEST, Generated
-from derive.spec.load import MOST_BYTES
-from derive.spec.model import Spec
-from runtime.checkpoints import differences, sections
-from runtime.files import read_regular
-from runtime.program import read_manifest
-from runtime.run import PROGRAM, SPEC
+from chainrule.codegen.generate import MANIFEST, Generated
+from chainrule.derive.model import Spec
+from chainrule.runtime.checkpoints import differences, sections
+from chainrule.runtime.files import read_regular
+from chainrule.runtime.program import read_manifest
+from chainrule.runtime.run import PROGRAM, SPEC
+from chainrule.spec.load import MOST_BYTES
 
 
 def spec_differences(run: Path, spec: Spec, generated: Generated) -> list[str]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.idle import say_idle
-from cli.options import JSON, for_a_reader, numbers_options, reader_of
-from cli.writing import FORMATS, FORMS, format_for, require_new, write_page
+from chainrule.cli.idle import say_idle
+from chainrule.cli.options import JSON, for_a_reader, numbers_options, reader_of
+from chainrule.cli.writing import FORMATS, FORMS, format_for, require_new, write_page
 
 if TYPE_CHECKING:
-    from derive.deriving import Derivation
-    from derive.present.page import Page
-    from derive.topics.model import Topic
+    from chainrule.derive.deriving import Derivation
+    from chainrule.lectures.model import Topic
+    from chainrule.present.page import Page
 
 
 @click.command(hidden=True)
@@ -56,9 +56,9 @@ def show(
     **choices: Any,
 ) -> None:
     """Print the equations of a topic or of a spec's network."""
-    from derive.present import page_for
-    from derive.reader import reading
-    from derive.topics.model import Topic
+    from chainrule.derive.reader import reading
+    from chainrule.lectures.model import Topic
+    from chainrule.present import page_for
 
     if as_json and form_at not in (None, "json"):
         click.echo(f"--format {form_at}: --json prints JSON.", err=True)
@@ -88,9 +88,9 @@ def numbers_of(
     found: Derivation | Topic, sample: tuple[int, ...], seed: int | None, form: str, steps: bool
 ) -> Page:
     """Return the worked pass of a derivation.  Raises click.UsageError for a topic, and for batches."""
-    from cli.numbers import worked_page
-    from derive.reader import reader
-    from derive.topics.model import Topic
+    from chainrule.cli.numbers import worked_page
+    from chainrule.derive.reader import reader
+    from chainrule.lectures.model import Topic
 
     if isinstance(found, Topic):
         raise click.UsageError("--numbers goes with a spec; the examples of a topic take --given.")
@@ -102,13 +102,13 @@ def numbers_of(
 def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:
     """Return the derivation of a spec file or of a topic.  Raises click.UsageError."""
     if subject.endswith(".toml") or Path(subject).is_file():
-        from derive.deriving import derive_network
-        from derive.spec import load_spec
+        from chainrule.derive.deriving import derive_network
+        from chainrule.spec import load_spec
 
         if given:
             raise click.UsageError("--given goes with a topic, not with a spec.")
         return derive_network(load_spec(Path(subject)))
-    from derive.topics import TOPICS, topic
+    from chainrule.lectures import TOPICS, topic
 
     if subject not in TOPICS:
         raise click.UsageError(_unknown(subject, list(TOPICS)))
@@ -120,9 +120,9 @@ def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:
 
 def _draw(found: Derivation | Topic, path: Path) -> None:
     """Write the picture of a topic.  Raises click.UsageError where there is none, or another file type."""
-    from cli.plotting import ENDINGS, draw
-    from derive.topics import PICTURED
-    from derive.topics.model import Topic
+    from chainrule.cli.plotting import ENDINGS, draw
+    from chainrule.lectures import PICTURED
+    from chainrule.lectures.model import Topic
 
     if path.suffix.lower() not in ENDINGS:
         raise click.UsageError(f"--plot {path}: the file is a {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}.")

@@ -114,7 +114,7 @@ def first_error(said: str) -> str:
 
 def _has_hangul_font() -> bool:
     """Whether the system knows a font of the document's list; without fc-list the engine will tell."""
-    from derive.present.tex import HANGUL_FONTS
+    from chainrule.present.tex import HANGUL_FONTS
 
     listing = shutil.which("fc-list")
     if listing is None:

@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from runtime.datasets import fingerprint, load_dataset
-from runtime.errors import EditedProgramWarning, RunError
-from runtime.evaluation import Evaluation, evaluate_run
-from runtime.files import write_json
-from runtime.pictures import save_confusion, save_mistakes
-from runtime.prediction import Prediction, predict_images
-from runtime.run import SPEC, Run, load_run, read_summary
-from runtime.training import check_shapes
+from chainrule.runtime.datasets import fingerprint, load_dataset
+from chainrule.runtime.errors import EditedProgramWarning, RunError
+from chainrule.runtime.evaluation import Evaluation, evaluate_run
+from chainrule.runtime.files import write_json
+from chainrule.runtime.pictures import save_confusion, save_mistakes
+from chainrule.runtime.prediction import Prediction, predict_images
+from chainrule.runtime.run import SPEC, Run, load_run, read_summary
+from chainrule.runtime.training import check_shapes
 
 EVALUATION = "evaluation.json"
 SCALES = 8  # times as large, and inputs are on another scale than in training
@@ -40,7 +40,7 @@ def open_run(path: Path, regenerate: bool = False) -> Run:
     """Return the run in a folder; an edited program is used, and said to be.
 
     With ``regenerate``, nothing in the folder is run: the program is written anew, from the spec that lies
-    there.  Raises RunError, and derive.spec.SpecError for that spec.
+    there.  Raises RunError, and spec.SpecError for that spec.
     """
     if regenerate:
         return _regenerated(path)
@@ -49,8 +49,8 @@ def open_run(path: Path, regenerate: bool = False) -> Run:
 
 
 def _regenerated(path: Path) -> Run:
-    from cli.running import scratch_program
-    from derive.spec import load_spec
+    from chainrule.cli.running import scratch_program
+    from chainrule.spec import load_spec
 
     if path.is_dir() and not (path / SPEC).exists():
         raise RunError(f"{path}: no {SPEC} in it to write the program from: it is of an older version")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.files import write_atomically
+from chainrule.runtime.files import write_atomically
 
 if TYPE_CHECKING:
-    from derive.deriving import Derivation
-    from derive.present.page import Page
-    from derive.topics.model import Topic
+    from chainrule.derive.deriving import Derivation
+    from chainrule.lectures.model import Topic
+    from chainrule.present.page import Page
 
 FORMATS = ("latex", "text", "markdown", "html", "tex", "pdf", "json")
 FORMS = ("index", "matrix", "both")
@@ -70,8 +70,8 @@ def write_file(path: Path, content: bytes) -> None:
 def write_page(
     subject: Derivation | Topic | Page, form: str, format: str, steps: bool, output: Path | None = None
 ) -> None:
-    """Write a page in one of FORMATS.  Raises OSError, click.UsageError, cli.typeset.NoTypesetting."""
-    from derive.present import present
+    """Write a page in one of FORMATS.  Raises OSError, click.UsageError, NoTypesetting."""
+    from chainrule.present import present
 
     if format == "pdf":
         content = _pdf(subject, form, steps, output)
@@ -88,9 +88,9 @@ def write_page(
 
 
 def _pdf(subject: Derivation | Topic | Page, form: str, steps: bool, output: Path | None) -> bytes:
-    from cli.typeset import pdf
-    from derive.present import present
-    from derive.present.tex import has_hangul
+    from chainrule.cli.typeset import pdf
+    from chainrule.present import present
+    from chainrule.present.tex import has_hangul
 
     if output is None and sys.stdout.isatty():
         raise click.UsageError("A PDF goes into a file: add -o FILE.pdf.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from derive.deriving import Derivation
-from derive.library import DISTRIBUTION_LOSSES, PROBABILITY_LOSSES
-from derive.network import NetworkParameter
-from derive.spec.initializers import parse_initializer
-from derive.spec.model import Spec
+from chainrule.derive.deriving import Derivation
+from chainrule.derive.library import DISTRIBUTION_LOSSES, PROBABILITY_LOSSES
+from chainrule.derive.model import Spec
+from chainrule.derive.network import NetworkParameter
+from chainrule.spec.initializers import parse_initializer
 
 
 @dataclass(frozen=True)

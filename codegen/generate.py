@@ -13,18 +13,18 @@ from typing import Any
 
 import sympy
 
-from codegen.affine import IN_PLACE
-from codegen.frame import Frame, frame
-from codegen.lower import lower
-from codegen.passes import optimize
-from codegen.program import Map, Program
-from codegen.targets import cuda as cuda_target
-from codegen.targets import numpy as numpy_target
-from derive.deriving import Derivation, derive_network
-from derive.present import document, records
-from derive.reader import Reader, reading
-from derive.spec.model import InlineData, Spec
-from runtime.files import NotRead, read_json, write_atomically
+from chainrule.codegen.frame import Frame, frame
+from chainrule.codegen.ir.program import Map, Program
+from chainrule.codegen.lower.affine import IN_PLACE
+from chainrule.codegen.lower.lowering import lower
+from chainrule.codegen.passes.optimize import optimize
+from chainrule.codegen.targets import cuda as cuda_target
+from chainrule.codegen.targets import numpy as numpy_target
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.model import InlineData, Spec
+from chainrule.derive.reader import Reader, reading
+from chainrule.present import document, records
+from chainrule.runtime.files import NotRead, read_json, write_atomically
 
 MANIFEST = "manifest.json"
 EQUATIONS = "equations.tex"
@@ -68,7 +68,7 @@ def _generate(spec: Spec, targets: Iterable[str]) -> Generated:
     files = {EQUATIONS: document(derivation), numpy_target.FILENAME: numpy_target.render(program, around)}
     lines = {numpy_target.FILENAME: numpy_target.equation_lines(files[numpy_target.FILENAME], program)}
     if "cuda" in targets:
-        from codegen.targets.cuda.planning import plan
+        from chainrule.codegen.targets.cuda.planning import plan
 
         written = cuda_target.render(plan(lower(derivation, IN_PLACE), around), around)
         lines |= {name: cuda_target.equation_lines(text) for name, text in written.items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from codegen.frame import ParameterStart
+from chainrule.codegen.frame import ParameterStart
 
 TEMPLATES = Path(__file__).parent / "templates"
 

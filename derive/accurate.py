@@ -15,11 +15,11 @@ from typing import NamedTuple
 import sympy
 from sympy import Add, Expr, Indexed, Mul, Pow, Symbol, cosh, exp, log, sinh
 
-from derive.functions import expm1, softplus
-from derive.index import Equation, Inside, Reduction, Sum, Winner, name_of
-from derive.probing import Flaws, flaws
-from derive.rewrites import CONJUGATE, HYPERBOLIC, LOG_SUM, SCALED, TANH, rewrite, stable
-from derive.scaling import gathered, near_one, scaled, scaled_terms
+from chainrule.derive.index import Equation, Inside, Reduction, Sum, Winner, name_of
+from chainrule.derive.probing import Flaws, flaws
+from chainrule.derive.rewrites import CONJUGATE, HYPERBOLIC, LOG_SUM, SCALED, TANH, rewrite, stable
+from chainrule.derive.scaling import gathered, near_one, scaled, scaled_terms
+from chainrule.formula.functions import expm1, softplus
 
 _OPAQUE = (Reduction, Winner, Inside, sympy.KroneckerDelta)
 _EXPLODING = (exp, sinh, cosh, expm1)

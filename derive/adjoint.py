@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from derive.accurate import accurate, is_sound
-from derive.differentiate import STEPS, CannotDifferentiate, vjp
-from derive.index import Equation, accesses, canonical_sums
-from derive.prose import _, listed
-from derive.rewrites import stable
-from derive.simplify import through_output, tidy
+from chainrule.derive.accurate import accurate, is_sound
+from chainrule.derive.differentiate import STEPS, CannotDifferentiate, vjp
+from chainrule.derive.index import Equation, accesses, canonical_sums
+from chainrule.derive.prose import _, listed
+from chainrule.derive.rewrites import stable
+from chainrule.derive.simplify import through_output, tidy
 
 
 class NoGradient(CannotDifferentiate):

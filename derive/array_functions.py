@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
-from derive.functions import erfc, expm1, log1p, logcosh, rint, sigmoid, softplus
+from chainrule.formula.functions import erfc, expm1, log1p, logcosh, rint, sigmoid, softplus
 
 Array = NDArray[Any]
 

@@ -10,7 +10,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Add, Expr, Indexed, KroneckerDelta, Mul, Symbol
 
-from derive.index import Equation, Reduction, Sum, Winner, apart, name_of
+from chainrule.derive.index import Equation, Reduction, Sum, Winner, apart, name_of
 
 Array = NDArray[Any]
 

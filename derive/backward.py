@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import sympy
 from sympy import Add, Expr, Indexed, log
 
-from derive.accurate import accurate
-from derive.adjoint import NO_GRADIENT, Adjoint, NoGradient, adjoint, adjoint_equation, named
-from derive.compact import Compact, compact_gradient
-from derive.differentiate import CannotDifferentiate
-from derive.index import (
+from chainrule.derive.accurate import accurate
+from chainrule.derive.adjoint import NO_GRADIENT, Adjoint, NoGradient, adjoint, adjoint_equation, named
+from chainrule.derive.compact import Compact, compact_gradient
+from chainrule.derive.differentiate import CannotDifferentiate
+from chainrule.derive.index import (
     Equation,
     Reduction,
     Winner,
@@ -26,13 +26,13 @@ from derive.index import (
     reductions,
     tensor,
 )
-from derive.layers.layer import features
-from derive.network import Instance, Layer, N, Network, n
-from derive.numbering import Book
-from derive.output import Output
-from derive.prose import listed
-from derive.rewrites import ONE_HOT
-from derive.simplify import length, tidy
+from chainrule.derive.layers.layer import features
+from chainrule.derive.network import Instance, Layer, N, Network, n
+from chainrule.derive.numbering import Book
+from chainrule.derive.output import Output
+from chainrule.derive.prose import listed
+from chainrule.derive.rewrites import ONE_HOT
+from chainrule.derive.simplify import length, tidy
 
 LOSS = "E"
 SEED = access(tensor(cotangent(LOSS)))
@@ -221,7 +221,7 @@ class Backward:
             raise type(error)(f"{shown}: {why}") from None
 
     def _shown(self, number: int) -> str:
-        from derive.present.text import index_text
+        from chainrule.present.text import index_text
 
         return f"equation ({number}), {index_text(self.book.equations[number - 1].equation)}"
 

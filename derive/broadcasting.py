@@ -13,10 +13,10 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Add, Expr, Indexed, KroneckerDelta, Mul, Symbol
 
-from derive.array_functions import FUNCTIONS
-from derive.axes import Plan
-from derive.functions import NAMED
-from derive.index import Inside, Max, Sum, Winner, name_of
+from chainrule.derive.array_functions import FUNCTIONS
+from chainrule.derive.axes import Plan
+from chainrule.derive.index import Inside, Max, Sum, Winner, name_of
+from chainrule.formula.functions import NAMED
 
 Array = NDArray[Any]
 Values = Mapping[str, Array]

@@ -18,9 +18,18 @@ from functools import cache
 import sympy
 from sympy import Add, Expr, Indexed, IndexedBase, Mul
 
-from derive.index import Equation, Sum, accesses, apart, canonical_sums, cotangent, name_of, reductions
-from derive.prose import _
-from derive.simplify import length, tidy
+from chainrule.derive.index import (
+    Equation,
+    Sum,
+    accesses,
+    apart,
+    canonical_sums,
+    cotangent,
+    name_of,
+    reductions,
+)
+from chainrule.derive.prose import _
+from chainrule.derive.simplify import length, tidy
 
 RULE = _("compact gradient of a normalization (x − μ = x̂ √(v + ε); Σ x̂ = 0)")
 BOUND = ("k", "j", "i", "m", "l")

@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING
 
 from sympy import Add
 
-from derive.accurate import accurate
-from derive.adjoint import adjoint, computed, named
-from derive.backward import Backward
-from derive.differentiate import CannotDifferentiate
-from derive.index import Equation, cotangent
-from derive.network import Instance, Network, build_network
-from derive.numbering import Book, NumberedEquation
-from derive.output import Output
-from derive.prose import _, listed
-from derive.simplify import tidy
-from derive.spec.model import Spec
-from derive.updates import update_equations
+from chainrule.derive.accurate import accurate
+from chainrule.derive.adjoint import adjoint, computed, named
+from chainrule.derive.backward import Backward
+from chainrule.derive.differentiate import CannotDifferentiate
+from chainrule.derive.index import Equation, cotangent
+from chainrule.derive.model import Spec
+from chainrule.derive.network import Instance, Network, build_network
+from chainrule.derive.numbering import Book, NumberedEquation
+from chainrule.derive.output import Output
+from chainrule.derive.prose import _, listed
+from chainrule.derive.simplify import tidy
+from chainrule.derive.updates import update_equations
 
 if TYPE_CHECKING:
-    from derive.present.page import Page
+    from chainrule.present.page import Page
 
 
 @dataclass(frozen=True)
 class Derivation:
     """All equations that training a network needs, in the order in which they are computed.
 
-    >>> from derive import derivation
+    >>> from chainrule import derivation
     >>> gate = derivation("examples/or.toml")
     >>> print(gate.equation(5).text("matrix"))
     δ1 = (a1 − t) ⊙ a1 ⊙ (1 − a1)/N
@@ -62,7 +62,7 @@ class Derivation:
 
         The page displays itself, in the language and notation of whoever reads it then.
         """
-        from derive.present.page import page_of
+        from chainrule.present.page import page_of
 
         return page_of(self, form, steps)
 
@@ -126,7 +126,7 @@ def _require_defined(network: Network, book: Book, equation: Equation) -> None:
                 if name == equation.name
                 else "which no equation before it defines: equations stand in the order of their computation"
             )
-            from derive.present.text import index_text
+            from chainrule.present.text import index_text
 
             shown = f"equation ({len(book.equations) + 1}), {index_text(equation)}"
             raise CannotDifferentiate(f"{shown}, reads {name}, {why}")

@@ -13,8 +13,7 @@ from functools import cache
 import sympy
 from sympy import Expr, Indexed, IndexedBase, KroneckerDelta, Symbol, Tuple
 
-from derive.functions import rint
-from derive.index import (
+from chainrule.derive.index import (
     Equation,
     Inside,
     Max,
@@ -31,6 +30,7 @@ from derive.index import (
     reductions,
     tensor,
 )
+from chainrule.formula.functions import rint
 
 # What is constant between its jumps: almost everywhere the derivative is 0.
 STEPS = (sympy.sign, sympy.floor, sympy.ceiling, rint)

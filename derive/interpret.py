@@ -18,8 +18,8 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Indexed, IndexedBase, KroneckerDelta, Symbol
 
-from derive.functions import elementary, maximum, rint
-from derive.index import Equation, Inside, Max, Sum, Winner, name_of
+from chainrule.derive.index import Equation, Inside, Max, Sum, Winner, name_of
+from chainrule.formula.functions import elementary, maximum, rint
 
 Number = Any  # float or complex
 Bindings = dict[Symbol, Any]  # an index or a size to an int, a constant to a number

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import sympy
 from sympy import Add, Expr, Indexed, IndexedBase, Integer, Mul, Symbol, exp
 
-from derive.differentiate import local_terms
-from derive.index import (
+from chainrule.derive.differentiate import local_terms
+from chainrule.derive.index import (
     Equation,
     Inside,
     Max,
@@ -30,7 +30,7 @@ from derive.index import (
     name_of,
     tensor,
 )
-from derive.network import Instance, Layer, Network
+from chainrule.derive.network import Instance, Layer, Network
 
 Extents = Mapping[Symbol, Expr]
 CHANGE = "change"  # the tensor that is added to a parameter

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from derive.spec.fields import Field
+from chainrule.derive.fields import Field
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from functools import cache, cached_property
 import sympy
 from sympy import Expr, IndexedBase, KroneckerDelta, Rational, Symbol
 
-from derive.formula import exact, parse_formula
-from derive.index import Equation, Sum, access, index, name_of, size, tensor
-from derive.layers import LAYERS, Forward, Parameter
-from derive.layers.layer import features
-from derive.library import ACTIVATIONS, LOSSES, Formula
-from derive.spec.model import LayerSpec, Spec
+from chainrule.derive.index import Equation, Sum, access, index, name_of, size, tensor
+from chainrule.derive.layers import LAYERS, Forward, Parameter
+from chainrule.derive.layers.layer import features
+from chainrule.derive.library import ACTIVATIONS, LOSSES, Formula
+from chainrule.derive.model import LayerSpec, Spec
+from chainrule.formula import exact, parse_formula
 
 N = size("N")
 n = index("n")

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from derive.index import plain_name, primal
-from derive.reader import reader
+from chainrule.derive.index import plain_name, primal
+from chainrule.derive.reader import reader
 
 
 @dataclass(frozen=True)

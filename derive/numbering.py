@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from derive.index import Equation, plain_name
-from derive.prose import Listed, listed
+from chainrule.derive.index import Equation, plain_name
+from chainrule.derive.prose import Listed, listed
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class NumberedEquation:
     else both.  ``shown_only`` marks a step of the derivation that programs leave out: a later equation gives
     its result at once.
 
-    >>> from derive import derivation
+    >>> from chainrule import derivation
     >>> found = derivation("examples/or.toml").equation(2)
     >>> print(found)
     (2) z1[n,k] = Σⱼ W1[k,j] a0[n,j] + b1[k]
@@ -50,13 +50,13 @@ class NumberedEquation:
 
     def text(self, form: str = "index") -> str:
         """Return the equation as text, in a form: index or matrix.  Raises ValueError for another."""
-        from derive.present.display import equation_text
+        from chainrule.present.display import equation_text
 
         return equation_text(self, form)
 
     def latex(self, form: str = "index") -> str:
         """Return the equation in LaTeX, without dollar signs, in a form.  Raises ValueError."""
-        from derive.present.display import equation_latex
+        from chainrule.present.display import equation_latex
 
         return equation_latex(self, form)
 
@@ -67,12 +67,12 @@ class NumberedEquation:
         return f"<equation {self}>"
 
     def _repr_latex_(self) -> str:
-        from derive.present.display import displayed_latex
+        from chainrule.present.display import displayed_latex
 
         return displayed_latex(self)
 
     def _repr_html_(self) -> str:
-        from derive.present.display import displayed_html
+        from chainrule.present.display import displayed_html
 
         return displayed_html(self)
 

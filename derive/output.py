@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sympy import Expr, Indexed, cosh, exp, log, sinh, tanh
 
-from derive.index import Max, Sum, accesses
-from derive.network import Network
-from derive.rewrites import LOG_OF_QUOTIENT, LOG_SUM, STABLE, one_hot_sums, rewrite, stable
-from derive.scaling import logarithm
+from chainrule.derive.index import Max, Sum, accesses
+from chainrule.derive.network import Network
+from chainrule.derive.rewrites import LOG_OF_QUOTIENT, LOG_SUM, STABLE, one_hot_sums, rewrite, stable
+from chainrule.derive.scaling import logarithm
 
 GROWING = (exp, sinh, cosh, tanh)  # what logarithms take the edge off
 

@@ -20,7 +20,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Piecewise, Symbol
 
-from derive.functions import elementary
+from chainrule.formula.functions import elementary
 
 SIZES: Final = (
     *(1e-6, 1e-3, 0.1, 0.5, 1.0, 2.0, 3.5, 5.0, 8.0, 13.0, 20.0, 30.0, 45.0, 60.0, 80.0, 89.5, 100.0, 150.0),

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from derive.reader import reader
+from chainrule.derive.reader import reader
 
 DOMAIN: Final = "chainrule"
 LOCALE: Final = Path(__file__).parent / "locale"

@@ -8,9 +8,9 @@ from functools import reduce
 import numpy as np
 from sympy import Expr, Indexed, Mul
 
-from derive.axes import Plan
-from derive.broadcasting import SELECTORS, Array, Compiled
-from derive.index import Equation, Reduction, Winner, name_of
+from chainrule.derive.axes import Plan
+from chainrule.derive.broadcasting import SELECTORS, Array, Compiled
+from chainrule.derive.index import Equation, Reduction, Winner, name_of
 
 
 def reached(equations: Sequence[Equation], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:

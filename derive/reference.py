@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derive.axes import operations
-from derive.deriving import Derivation, derive_forward
-from derive.index import Equation, name_of
-from derive.invariance import without_gradient
-from derive.network import N, build_network
-from derive.reach import reached
-from derive.spec.model import Spec
-from derive.vectorized import Equations
+from chainrule.derive.axes import operations
+from chainrule.derive.deriving import Derivation, derive_forward
+from chainrule.derive.index import Equation, name_of
+from chainrule.derive.invariance import without_gradient
+from chainrule.derive.model import Spec
+from chainrule.derive.network import N, build_network
+from chainrule.derive.reach import reached
+from chainrule.derive.vectorized import Equations
 
 Array = NDArray[Any]
 Draw = Callable[[int, float, tuple[int, ...]], Array]  # number of the mask, probability of 1, shape

@@ -28,10 +28,10 @@ from sympy import (
     tanh,
 )
 
-from derive.functions import erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
-from derive.index import Max, Sum, index, size, tensor
-from derive.prose import _
-from derive.scaling import logarithm, scaled
+from chainrule.derive.index import Max, Sum, index, size, tensor
+from chainrule.derive.prose import _
+from chainrule.derive.scaling import logarithm, scaled
+from chainrule.formula.functions import erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
 
 u = sympy.Symbol("u", real=True)
 _j, _k, _K = index("j"), index("k"), size("K")

@@ -16,7 +16,7 @@ from typing import Any, Final
 import sympy
 from sympy import Abs, Add, Expr, Mul, Piecewise, Pow, Rational, Symbol, cosh, exp, log, sinh, tanh
 
-from derive.functions import elementary, expm1, log1p, maximum, softplus
+from chainrule.formula.functions import elementary, expm1, log1p, maximum, softplus
 
 MOST_NODES: Final = 100
 MOST_TERMS: Final = 200  # of what a quotient would have over one denominator

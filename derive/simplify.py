@@ -7,7 +7,16 @@ from functools import cache
 import sympy
 from sympy import Expr, Indexed, Mul, Symbol
 
-from derive.index import Equation, Inside, Reduction, Sum, Winner, accesses, reductions, same_up_to_names
+from chainrule.derive.index import (
+    Equation,
+    Inside,
+    Reduction,
+    Sum,
+    Winner,
+    accesses,
+    reductions,
+    same_up_to_names,
+)
 
 CONTINUOUS = (
     sympy.exp, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos, sympy.erf, sympy.Abs,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Symbol, sqrt
 
-from derive.formula import parse_formula
-from derive.index import Equation, Sum, access, index, tensor
-from derive.library import CLIPPING, OPTIMIZERS, SCHEDULES, WARMUP, WEIGHT_DECAY
-from derive.prose import _, listed
+from chainrule.derive.index import Equation, Sum, access, index, tensor
+from chainrule.derive.library import CLIPPING, OPTIMIZERS, SCHEDULES, WARMUP, WEIGHT_DECAY
+from chainrule.derive.prose import _, listed
+from chainrule.formula import parse_formula
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from derive.axes import Plan, is_size
-from derive.broadcasting import Array, Compiled, Values
-from derive.index import Equation
+from chainrule.derive.axes import Plan, is_size
+from chainrule.derive.broadcasting import Array, Compiled, Values
+from chainrule.derive.index import Equation
 
 
 class Equations:
@@ -54,5 +54,5 @@ class Equations:
 def evaluate(
     equation: Equation, tensors: Mapping[str, Any], dtype: DTypeLike = np.longdouble
 ) -> NDArray[Any]:
-    """Return the left side's values: those of ``derive.interpret.evaluate``, in a float type."""
+    """Return the left side's values: those of ``chainrule.derive.interpret.evaluate``, in a float type."""
     return Equations([equation], dtype).values(tensors)[equation.name]

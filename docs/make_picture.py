@@ -9,9 +9,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from derive.deriving import derive_network
-from derive.present import present
-from derive.spec import load_spec
+from chainrule.derive.deriving import derive_network
+from chainrule.present import present
+from chainrule.spec import load_spec
 
 ROOT = Path(__file__).parent.parent
 SIZE = (1330, 985)

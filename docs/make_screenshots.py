@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from cli.handout.printing import BROWSERS
+from chainrule.cli.handout.printing import BROWSERS
 
 ROOT = Path(__file__).parent.parent
 SPEC = str(ROOT / "examples/mnist_mlp.toml")
@@ -29,7 +29,7 @@ PHONE = {
 
 def derive(*arguments: str) -> None:
     """Run the command; what it says goes to stderr."""
-    subprocess.run([sys.executable, "-m", "cli.main", *arguments], cwd=ROOT, check=True, stdout=sys.stderr)  # noqa: S603
+    subprocess.run([sys.executable, "-m", "chainrule", *arguments], cwd=ROOT, check=True, stdout=sys.stderr)  # noqa: S603
 
 
 def save(page: Page, name: str) -> None:

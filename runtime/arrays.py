@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.files import NotRead, read_exactly, regular, whole
+from chainrule.runtime.files import NotRead, read_exactly, regular, whole
 
 Array = NDArray[Any]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from runtime.errors import RunError
+from chainrule.runtime.errors import RunError
 
 Images = NDArray[np.float32]
 

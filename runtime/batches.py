@@ -9,10 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.augmentation import Augmentation
-from runtime.datasets.dataset import Dataset, as_floats
-from runtime.preprocessing import Preprocessing
-from runtime.program import Array
+from chainrule.runtime.augmentation import Augmentation
+from chainrule.runtime.datasets.dataset import Dataset, as_floats
+from chainrule.runtime.preprocessing import Preprocessing
+from chainrule.runtime.program import Array
 
 SPLIT, SHUFFLE, AUGMENT = 1, 2, 3  # separate streams of random numbers
 AHEAD = 2  # augmented batches that are made while another one is in use

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from runtime.arrays import MOST_HEADER, Header, Unreadable, pack, read_arrays
-from runtime.errors import RunError
-from runtime.files import whole, write_atomically
-from runtime.program import Array, Program
-from runtime.settings import Settings
-from runtime.snapshot import Snapshot, Standing, layout
+from chainrule.runtime.arrays import MOST_HEADER, Header, Unreadable, pack, read_arrays
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.files import whole, write_atomically
+from chainrule.runtime.program import Array, Program
+from chainrule.runtime.settings import Settings
+from chainrule.runtime.snapshot import Snapshot, Standing, layout
 
 FORMAT = 2
 KEPT = 2

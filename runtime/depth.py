@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtime.errors import DataError
-from runtime.imagefiles import Refused
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.imagefiles import Refused
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -9,9 +9,9 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from runtime.batches import Batches
-from runtime.errors import DeviceError
-from runtime.program import Array, Parameters, State, Trainer
+from chainrule.runtime.batches import Batches
+from chainrule.runtime.errors import DeviceError
+from chainrule.runtime.program import Array, Parameters, State, Trainer
 
 Result = TypeVar("Result")
 

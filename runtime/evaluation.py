@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.datasets.dataset import TEST, Dataset
-from runtime.metrics import BATCH, evaluate
-from runtime.program import Array
-from runtime.run import Run, class_scores
+from chainrule.runtime.datasets.dataset import TEST, Dataset
+from chainrule.runtime.metrics import BATCH, evaluate
+from chainrule.runtime.program import Array
+from chainrule.runtime.run import Run, class_scores
 
 MOST_MISTAKES = 40  # of the surest, that are kept
 MOST_COLUMNS = 20  # classes up to which the matrix of confusions is printed

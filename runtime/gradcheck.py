@@ -16,13 +16,22 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.differences import NUMBER, WIDE
-from runtime.gradjudge import Along, Tally, along, coordinates
-from runtime.gradloss import Losses, Reference
-from runtime.gradpoint import INPUT, Point, advance, call_loss, gradients, points, with_batch
-from runtime.gradprecision import Agreement, agreements
-from runtime.gradreport import FAIL, LOSS, OUTPUT, PASS, UNEXERCISED, ZERO, GradientReport, GradientRow
-from runtime.program import Array, Program
+from chainrule.runtime.differences import NUMBER, WIDE
+from chainrule.runtime.gradjudge import Along, Tally, along, coordinates
+from chainrule.runtime.gradloss import Losses, Reference
+from chainrule.runtime.gradpoint import INPUT, Point, advance, call_loss, gradients, points, with_batch
+from chainrule.runtime.gradprecision import Agreement, agreements
+from chainrule.runtime.gradreport import (
+    FAIL,
+    LOSS,
+    OUTPUT,
+    PASS,
+    UNEXERCISED,
+    ZERO,
+    GradientReport,
+    GradientRow,
+)
+from chainrule.runtime.program import Array, Program
 
 TOLERANCE = 1e-7
 NOTHING = (

@@ -9,9 +9,9 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.differences import Estimate, H, central, estimates, extrapolated
-from runtime.gradloss import Losses
-from runtime.program import Array
+from chainrule.runtime.differences import Estimate, H, central, estimates, extrapolated
+from chainrule.runtime.gradloss import Losses
+from chainrule.runtime.program import Array
 
 ALONG = 1e-7  # tolerated along a direction, as a share of the gradient's length
 SURE = 4  # times the noise of the sharpest estimate: a value so far from it is wrong

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from runtime.differences import NUMBER, WIDE, loss_noise
-from runtime.gradpoint import INPUT, Point, branches, call_loss
-from runtime.gradreport import FAIL, INTERPRETER, LOSS, OUTPUT, PASS, PROGRAM, GradientRow
-from runtime.program import Array, Parameters, Program
+from chainrule.runtime.differences import NUMBER, WIDE, loss_noise
+from chainrule.runtime.gradpoint import INPUT, Point, branches, call_loss
+from chainrule.runtime.gradreport import FAIL, INTERPRETER, LOSS, OUTPUT, PASS, PROGRAM, GradientRow
+from chainrule.runtime.program import Array, Parameters, Program
 
 EXACT = 1e-12 if WIDE else 1e-9  # the program's loss and output against the equations', as a share
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from runtime.program import Array, Parameters, Program
+from chainrule.runtime.program import Array, Parameters, Program
 
 INPUT = "x"
 LARGEST_BATCH = 256  # that a search for a point which exercises every tensor comes to

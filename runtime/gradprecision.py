@@ -15,9 +15,9 @@ from itertools import islice
 
 import numpy as np
 
-from runtime.differences import NUMBER
-from runtime.gradpoint import Point, branches, call_loss, gradients
-from runtime.program import Array, Program
+from chainrule.runtime.differences import NUMBER
+from chainrule.runtime.gradpoint import Point, branches, call_loss, gradients
+from chainrule.runtime.program import Array, Program
 
 EPS32 = float(np.finfo(np.float32).eps)
 EPS64 = float(np.finfo(np.float64).eps)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.program import Array, Parameters, Program
+from chainrule.runtime.program import Array, Parameters, Program
 
 SAMPLES = 256  # training samples that are looked at
 DEAD = 0.9  # share of a layer's units from which it is told

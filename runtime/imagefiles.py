@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.errors import DataError
-from runtime.regular import open_regular
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.regular import open_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.depth import STRIP, deep
-from runtime.errors import DataError
-from runtime.imagefiles import LARGE, Refused, extensions, opened, strict_sizes
+from chainrule.runtime.depth import STRIP, deep
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.imagefiles import LARGE, Refused, extensions, opened, strict_sizes
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -9,23 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from runtime.augmentation import Augmentation
-from runtime.batches import Batches, held_out
-from runtime.checkpoints import Checkpoints, identity
-from runtime.datasets import fingerprint
-from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Dataset
-from runtime.datasets.description import describe
-from runtime.errors import RunError
-from runtime.health import sample, troubles
-from runtime.interrupt import Interrupt
-from runtime.metrics import Score, evaluate
-from runtime.preprocessing import fitted
-from runtime.program import Parameters, Program, State
-from runtime.progress import Progress
-from runtime.result import EpochRecord, RunResult, done
-from runtime.runfolder import PARAMETERS, RunFolder
-from runtime.settings import Settings
-from runtime.snapshot import Snapshot, Standing, all_finite, copy_values, first_bad_tensor
+from chainrule.runtime.augmentation import Augmentation
+from chainrule.runtime.batches import Batches, held_out
+from chainrule.runtime.checkpoints import Checkpoints, identity
+from chainrule.runtime.datasets import fingerprint
+from chainrule.runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Dataset
+from chainrule.runtime.datasets.description import describe
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.health import sample, troubles
+from chainrule.runtime.interrupt import Interrupt
+from chainrule.runtime.metrics import Score, evaluate
+from chainrule.runtime.preprocessing import fitted
+from chainrule.runtime.program import Parameters, Program, State
+from chainrule.runtime.progress import Progress
+from chainrule.runtime.result import EpochRecord, RunResult, done
+from chainrule.runtime.runfolder import PARAMETERS, RunFolder
+from chainrule.runtime.settings import Settings
+from chainrule.runtime.snapshot import Snapshot, Standing, all_finite, copy_values, first_bad_tensor
 
 RECORDS = 500  # epochs of the history that are kept
 ACCURACY_SAMPLES = 5000  # training samples whose accuracy is measured after an epoch

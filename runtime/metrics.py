@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runtime.datasets.dataset import as_floats
-from runtime.program import Array, Parameters, Program
+from chainrule.runtime.datasets.dataset import as_floats
+from chainrule.runtime.program import Array, Parameters, Program
 
 BATCH = 1000  # samples evaluated at a time
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from runtime.arrays import Header, Unreadable, pack, read_arrays
-from runtime.errors import RunError
-from runtime.files import write_atomically
-from runtime.program import Array, Parameters, Program
-from runtime.snapshot import not_finite
+from chainrule.runtime.arrays import Header, Unreadable, pack, read_arrays
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.files import write_atomically
+from chainrule.runtime.program import Array, Parameters, Program
+from chainrule.runtime.snapshot import not_finite
 
 DTYPES = ("float32", "float64")
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from runtime.datasets.dataset import Array, Dataset, as_floats
-from runtime.datasets.samples import chosen, pictures, titles
-from runtime.errors import DataError
-from runtime.evaluation import Evaluation
-from runtime.images import image_shape
-from runtime.report import STYLE, write_figure
+from chainrule.runtime.datasets.dataset import Array, Dataset, as_floats
+from chainrule.runtime.datasets.samples import chosen, pictures, titles
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.evaluation import Evaluation
+from chainrule.runtime.images import image_shape
+from chainrule.runtime.report import STYLE, write_figure
 
 COLUMNS, SHOWN = 8, 32  # of the picture of mistakes
 FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")

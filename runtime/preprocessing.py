@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.datasets.dataset import Array, as_floats
-from runtime.errors import DataError, RunError
-from runtime.images import border, image_shape
+from chainrule.runtime.datasets.dataset import Array, as_floats
+from chainrule.runtime.errors import DataError, RunError
+from chainrule.runtime.images import border, image_shape
 
 KINDS = ("none", "zscore", "minmax")
 MOST_BORDERS = 5000  # images whose border is looked at

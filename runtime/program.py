@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from runtime.errors import EditedProgramWarning, RunError
-from runtime.files import NotRead, read_json
-from runtime.threads import threads
+from chainrule.runtime.errors import EditedProgramWarning, RunError
+from chainrule.runtime.files import NotRead, read_json
+from chainrule.runtime.threads import threads
 
 if TYPE_CHECKING:
-    from runtime.batches import Batches
+    from chainrule.runtime.batches import Batches
 
 Array = NDArray[Any]
 Parameters = dict[str, Array]
@@ -174,7 +174,7 @@ def load_program(directory: Path | str, *, edited: str = "warn", target: str = "
     path = folder / str(manifest["targets"]["numpy"])
     module = _checked(_import(path), manifest, path)
     if target == "cuda":
-        from runtime.device import DeviceTrainer
+        from chainrule.runtime.device import DeviceTrainer
 
         path = folder / str(manifest["targets"]["cuda"])
         module = _checked(DeviceTrainer(_import(path), module), manifest, path)

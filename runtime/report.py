@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import RunError
-from runtime.files import write_atomically
-from runtime.result import RunResult
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.files import write_atomically
+from chainrule.runtime.result import RunResult
 
 TRAINING, HELD_OUT, TEST = "#1f5fa8", "#d9731a", "#3a3a3a"
 LOG_RANGE = 30.0  # losses that fall by more than this factor are shown on a logarithmic axis

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from runtime.datasets.dataset import TEST
-from runtime.metrics import Score
-from runtime.program import Parameters
+from chainrule.runtime.datasets.dataset import TEST
+from chainrule.runtime.metrics import Score
+from chainrule.runtime.program import Parameters
 
 EXIT_CODES = {"finished": 0, "stopped": 1, "interrupted": 130}
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from runtime.errors import RunError
-from runtime.parameters import load_parameters
-from runtime.preprocessing import Preprocessing
-from runtime.program import MANIFEST, Array, Parameters, Program, load_program
-from runtime.runfolder import PARAMETERS, SUMMARY, stored_summary
-from runtime.snapshot import not_finite
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.parameters import load_parameters
+from chainrule.runtime.preprocessing import Preprocessing
+from chainrule.runtime.program import MANIFEST, Array, Parameters, Program, load_program
+from chainrule.runtime.runfolder import PARAMETERS, SUMMARY, stored_summary
+from chainrule.runtime.snapshot import not_finite
 
 PROGRAM = "program"  # the folder, within that of a run, that holds the program's own
 SPEC = "spec.toml"  # the text of the spec that it was generated from

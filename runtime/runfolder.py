@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import RunError
-from runtime.files import NotRead, read_json, remove_temporaries, write_json
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.files import NotRead, read_json, remove_temporaries, write_json
 
 SUMMARY = "summary.json"
 PARAMETERS = "parameters.safetensors"

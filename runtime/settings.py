@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from runtime.errors import RunError
-from runtime.typed import require_types
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.typed import require_types
 
 TARGETS = ("numpy", "cuda")
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from runtime.program import Array, Parameters, Program, State
-from runtime.result import EpochRecord
-from runtime.typed import require_types
+from chainrule.runtime.program import Array, Parameters, Program, State
+from chainrule.runtime.result import EpochRecord
+from chainrule.runtime.typed import require_types
 
 
 @dataclass

@@ -9,16 +9,16 @@ from typing import TextIO
 
 import numpy as np
 
-from runtime.datasets.dataset import Dataset
-from runtime.errors import DataError, RunError, TrainingStopped
-from runtime.interrupt import Interrupt
-from runtime.loop import Loop
-from runtime.parameters import save_parameters
-from runtime.program import Program
-from runtime.progress import Progress
-from runtime.report import save_curves
-from runtime.result import RunResult
-from runtime.runfolder import (
+from chainrule.runtime.datasets.dataset import Dataset
+from chainrule.runtime.errors import DataError, RunError, TrainingStopped
+from chainrule.runtime.interrupt import Interrupt
+from chainrule.runtime.loop import Loop
+from chainrule.runtime.parameters import save_parameters
+from chainrule.runtime.program import Program
+from chainrule.runtime.progress import Progress
+from chainrule.runtime.report import save_curves
+from chainrule.runtime.result import RunResult
+from chainrule.runtime.runfolder import (
     CURVES,
     PARAMETERS,
     RunFolder,
@@ -27,7 +27,7 @@ from runtime.runfolder import (
     reopen_run_folder,
     write_summary,
 )
-from runtime.settings import Settings
+from chainrule.runtime.settings import Settings
 
 
 def train(

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from random_specs import Built, build
 
-from derive.reference import NetworkReference
-from runtime.gradcheck import check_gradients
-from runtime.gradpoint import INPUT, gradients, points
-from runtime.gradreport import GradientReport
-from runtime.program import Program
+from chainrule.derive.reference import NetworkReference
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.runtime.gradpoint import INPUT, gradients, points
+from chainrule.runtime.gradreport import GradientReport
+from chainrule.runtime.program import Program
 
 Array = NDArray[Any]
 Gradients = dict[str, Array]

@@ -91,7 +91,7 @@ def katex() -> Callable[[Iterable[str]], list[str]]:
 @pytest.fixture
 def nothing_chosen() -> Iterator[None]:
     """No form of an equation is known from before, and none is afterwards."""
-    from codegen.affine import plain_forms
+    from chainrule.codegen.lower.affine import plain_forms
 
     plain_forms.cache_clear()
     yield

@@ -8,11 +8,11 @@ from types import ModuleType
 
 import numpy as np
 
-from codegen.program import Program, Value
-from codegen.targets.cuda.plan import Buffer, Launch, Plan
-from derive.index import plain_name
-from derive.spec import load_spec
-from derive.spec.model import Spec
+from chainrule.codegen.ir.program import Program, Value
+from chainrule.codegen.targets.cuda.plan import Buffer, Launch, Plan
+from chainrule.derive.index import plain_name
+from chainrule.derive.model import Spec
+from chainrule.spec import load_spec
 
 SPEC = """
 spec_version = 1
@@ -282,6 +282,6 @@ def draw(seed: int | None, stream: int, probability: float, out: np.ndarray) -> 
 
 def planning() -> ModuleType:
     """Return what stands in for the module that plans kernels."""
-    module = ModuleType("codegen.targets.cuda.planning")
+    module = ModuleType("chainrule.codegen.targets.cuda.planning")
     module.plan = plan  # type: ignore[attr-defined]
     return module

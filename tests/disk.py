@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runtime import files
+from chainrule.runtime import files
 
 
 class Disk:

@@ -14,12 +14,24 @@ import sympy
 from hypothesis import strategies as st
 from sympy import Expr, Indexed, KroneckerDelta, Piecewise, Symbol, exp, log, sin, sqrt, tanh
 
-from derive.differentiate import vjp
-from derive.functions import erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
-from derive.index import Equation, Inside, Max, Sum, Winner, access, cotangent, index, name_of, size, tensor
-from derive.interpret import evaluate
-from derive.library import OPTIMIZERS, Formula
-from derive.spec.model import LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
+from chainrule.derive.differentiate import vjp
+from chainrule.derive.index import (
+    Equation,
+    Inside,
+    Max,
+    Sum,
+    Winner,
+    access,
+    cotangent,
+    index,
+    name_of,
+    size,
+    tensor,
+)
+from chainrule.derive.interpret import evaluate
+from chainrule.derive.library import OPTIMIZERS, Formula
+from chainrule.derive.model import LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
+from chainrule.formula.functions import erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
 
 Arrays = dict[str, Any]
 DIGITS = 50

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from latex_reader.names import Triple, triple
 
-from derive.present import tree as t
+from chainrule.present import tree as t
 
 Array = Any
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {

@@ -22,22 +22,22 @@ import sympy
 from cuda_on_cpu.module import CpuModule
 from random_equations import Array, Case, N, values
 
-import codegen.lower
-import codegen.pieces
-from codegen.affine import Costs
-from codegen.kernels.views import Views
-from codegen.lower import lower
-from codegen.passes import absorb_temporaries, optimize
-from codegen.program import EquationNote, Grid, Program, Value
-from codegen.targets.cuda import planning
-from codegen.targets.cuda.plan import Plan
-from codegen.targets.numpy.helpers import HELPERS
-from codegen.targets.numpy.sections import Sections
-from derive.deriving import Derivation
-from derive.differentiate import CannotDifferentiate, cotangent, vjp
-from derive.index import Equation, access, index, tensor
-from derive.interpret import evaluate
-from derive.numbering import NumberedEquation
+import chainrule.codegen.lower.lowering
+import chainrule.codegen.passes.pieces
+from chainrule.codegen.ir.program import EquationNote, Grid, Program, Value
+from chainrule.codegen.kernels.views import Views
+from chainrule.codegen.lower.affine import Costs
+from chainrule.codegen.lower.lowering import lower
+from chainrule.codegen.passes.optimize import absorb_temporaries, optimize
+from chainrule.codegen.targets.cuda import planning
+from chainrule.codegen.targets.cuda.plan import Plan
+from chainrule.codegen.targets.numpy.helpers import HELPERS
+from chainrule.codegen.targets.numpy.sections import Sections
+from chainrule.derive.deriving import Derivation
+from chainrule.derive.differentiate import CannotDifferentiate, cotangent, vjp
+from chainrule.derive.index import Equation, access, index, tensor
+from chainrule.derive.interpret import evaluate
+from chainrule.derive.numbering import NumberedEquation
 
 TOLERANCE = 1e-9
 SECTIONS = ("forward", "loss", "backward", "statistics", "input_gradient")
@@ -112,7 +112,9 @@ def _derivation(bases: dict[str, Any], forward: list[Equation], backward: list[E
 
 def lowered(one: Judged, costs: Costs) -> Program:
     """Return the program of a case, not yet optimized; its end reads what equations give."""
-    with patch.object(codegen.lower, "_note", lambda e: EquationNote(e.number, e.role, e.name, str, "")):
+    with patch.object(
+        chainrule.codegen.lower.lowering, "_note", lambda e: EquationNote(e.number, e.role, e.name, str, "")
+    ):
         program = lower(one.derivation, costs)
     lefts = (e.computed.left for e in one.derivation.equations)
     firsts = [access(left.base, *(0 for _ in left.indices)) for left in lefts]
@@ -140,7 +142,7 @@ def _helpers() -> dict[str, Any]:
 def by_numpy(program: Program, one: Judged) -> dict[str, Array]:
     """Run the statements of a program and return what its equations give."""
     small = {"LEAST": 1, "LARGEST": 16, "LEAST_ROWS": 1} if one.case.pieces else {}
-    with patch.multiple(codegen.pieces, **small) if small else contextlib.nullcontext():
+    with patch.multiple(chainrule.codegen.passes.pieces, **small) if small else contextlib.nullcontext():
         program = optimize(program)
     sections = Sections(program)
     room, gradient = _room(sections, one), {}

@@ -11,17 +11,17 @@ import numpy as np
 from cuda_on_cpu.module import CpuModule
 from numpy.typing import NDArray
 
-from codegen.affine import IN_PLACE
-from codegen.frame import frame
-from codegen.lower import lower
-from codegen.passes import optimize
-from codegen.program import Program
-from codegen.targets import numpy as numpy_target
-from codegen.targets.cuda.plan import Plan
-from codegen.targets.cuda.planning import plan
-from derive.deriving import Derivation, derive_network
-from derive.spec.load import parse_spec
-from derive.spec.model import Spec
+from chainrule.codegen.frame import frame
+from chainrule.codegen.ir.program import Program
+from chainrule.codegen.lower.affine import IN_PLACE
+from chainrule.codegen.lower.lowering import lower
+from chainrule.codegen.passes.optimize import optimize
+from chainrule.codegen.targets import numpy as numpy_target
+from chainrule.codegen.targets.cuda.plan import Plan
+from chainrule.codegen.targets.cuda.planning import plan
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.model import Spec
+from chainrule.spec.load import parse_spec
 
 Array = NDArray[np.generic]
 ELEMENTS = {

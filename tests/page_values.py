@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from derive.present import tree as t
+from chainrule.present import tree as t
 
 Array = np.ndarray
 Shape = tuple[int, int]

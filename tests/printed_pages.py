@@ -16,17 +16,17 @@ import sympy
 from formula_values import IndexValues
 from latex_reader.names import Names, Triple, triple
 
-from derive.deriving import Derivation, derive_network
-from derive.functions import elementary
-from derive.index import Equation, Reduction, name_of
-from derive.interpret import value_at
-from derive.present import latex as tex
-from derive.present import tree as t
-from derive.present.lettering import letters_of
-from derive.present.order import BATCH
-from derive.present.page import Page, nodes
-from derive.spec import SpecError
-from derive.spec.load import parse_spec
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.index import Equation, Reduction, name_of
+from chainrule.derive.interpret import value_at
+from chainrule.formula.functions import elementary
+from chainrule.present import latex as tex
+from chainrule.present import tree as t
+from chainrule.present.lettering import letters_of
+from chainrule.present.order import BATCH
+from chainrule.present.page import Page, nodes
+from chainrule.spec import SpecError
+from chainrule.spec.load import parse_spec
 
 N = 3
 LARGEST = 400  # terms of a sum that the reference interpreter is asked to add up

@@ -16,8 +16,8 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, IndexedBase, KroneckerDelta, Piecewise, Symbol, exp
 
-from codegen.box import bounds
-from derive.index import Equation, Inside, Max, Sum, access, index, reductions, size, tensor
+from chainrule.codegen.ir.box import bounds
+from chainrule.derive.index import Equation, Inside, Max, Sum, access, index, reductions, size, tensor
 
 Array = NDArray[Any]
 N = size("N")

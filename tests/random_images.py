@@ -17,8 +17,8 @@ from unittest.mock import patch
 import random_specs
 from random_specs import ACTIVATIONS, OPTIMIZERS, Built
 
-import codegen.generate
-import codegen.pieces
+import chainrule.codegen.generate
+import chainrule.codegen.passes.pieces
 
 IMAGE_SPECS = 300
 LOSSES = ("cross_entropy", "mse", "binary_cross_entropy", "cross_entropy", "far", "mae")
@@ -264,9 +264,9 @@ def in_pieces(seed: int) -> bool:
 def build(text: str, small_pieces: bool = False) -> Built:
     """Return the program of a spec's text, without its LaTeX, which other tests read."""
     with (
-        patch.multiple(codegen.pieces, **SMALL_PIECES) if small_pieces else nullcontext(),
-        patch.object(codegen.generate, "document", lambda derivation: ""),
-        patch.object(codegen.generate, "records", lambda derivation: []),
+        patch.multiple(chainrule.codegen.passes.pieces, **SMALL_PIECES) if small_pieces else nullcontext(),
+        patch.object(chainrule.codegen.generate, "document", lambda derivation: ""),
+        patch.object(chainrule.codegen.generate, "records", lambda derivation: []),
     ):
         return random_specs.build(text)
 

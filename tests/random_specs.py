@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from codegen.generate import generate, write
-from derive.spec.load import parse_spec
-from derive.spec.model import Spec
-from runtime.program import Program, load_program
+from chainrule.codegen.generate import generate, write
+from chainrule.derive.model import Spec
+from chainrule.runtime.program import Program, load_program
+from chainrule.spec.load import parse_spec
 
 SPECS = 200
 ACTIVATIONS = (

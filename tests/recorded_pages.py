@@ -12,15 +12,15 @@ from pathlib import Path
 
 from shipped import NETWORKS
 
-from cli.numbers import worked_page
-from derive.deriving import Derivation, derive_network
-from derive.present import present
-from derive.prose import say
-from derive.reader import Reader
-from derive.spec import load_spec
-from derive.topics import TOPICS, topic
-from derive.topics.model import Topic
-from derive.topics.plot import Curve, Levels, Points
+from chainrule.cli.numbers import worked_page
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.prose import say
+from chainrule.derive.reader import Reader
+from chainrule.lectures import TOPICS, topic
+from chainrule.lectures.model import Topic
+from chainrule.lectures.plot import Curve, Levels, Points
+from chainrule.present import present
+from chainrule.spec import load_spec
 
 PAGES = Path(__file__).parent / "pages"
 PRINTED = [*NETWORKS, *sorted((Path(__file__).parent / "cases").glob("page_*.toml"))]

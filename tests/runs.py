@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from runtime.datasets.dataset import Dataset
-from runtime.interrupt import Interrupt
-from runtime.program import Program
-from runtime.result import RunResult
-from runtime.settings import Settings
-from runtime.training import train
+from chainrule.runtime.datasets.dataset import Dataset
+from chainrule.runtime.interrupt import Interrupt
+from chainrule.runtime.program import Program
+from chainrule.runtime.result import RunResult
+from chainrule.runtime.settings import Settings
+from chainrule.runtime.training import train
 
 
 def after(program: Program, count: int, act: Callable[[], None]) -> Program:

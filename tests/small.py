@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime.datasets.dataset import Dataset
+from chainrule.runtime.datasets.dataset import Dataset
 
 SMALL = """
 spec_version = 1

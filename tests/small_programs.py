@@ -7,8 +7,18 @@ from typing import Any
 
 from sympy import Indexed, Integer, Symbol, sympify
 
-from codegen.program import BATCH, EquationNote, Extent, Load, Loop, Program, Shape, Statement, Value
-from derive.index import access, index, size, tensor
+from chainrule.codegen.ir.program import (
+    BATCH,
+    EquationNote,
+    Extent,
+    Load,
+    Loop,
+    Program,
+    Shape,
+    Statement,
+    Value,
+)
+from chainrule.derive.index import access, index, size, tensor
 
 SECTIONS = ("forward", "evaluation", "loss", "backward", "input_gradient", "statistics", "update")
 N = size("N")

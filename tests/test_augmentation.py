@@ -9,12 +9,12 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from runtime import batches as batching
-from runtime.augmentation import Augmentation
-from runtime.batches import Batches
-from runtime.datasets import as_floats
-from runtime.errors import RunError
-from runtime.preprocessing import Preprocessing, fitted
+from chainrule.runtime import batches as batching
+from chainrule.runtime.augmentation import Augmentation
+from chainrule.runtime.batches import Batches
+from chainrule.runtime.datasets import as_floats
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.preprocessing import Preprocessing, fitted
 
 FULL = {"flip": True, "shift": 2.0, "rotation": 15.0, "zoom": 0.2, "cutout": 3.0}
 
@@ -120,7 +120,7 @@ def test_zoom_magnifies_about_the_centre() -> None:
 def test_bilinear_weights_against_a_plain_loop() -> None:
     from math import floor
 
-    from runtime.augmentation import _resample
+    from chainrule.runtime.augmentation import _resample
 
     rng = np.random.default_rng(1)
     x = images(4, 5, 6, 2)

@@ -10,15 +10,15 @@ import pytest
 from page_values import Values
 from random_specs import random_spec
 
-from derive.deriving import Derivation, derive_network
-from derive.interpret import evaluate
-from derive.present import present
-from derive.present import tree as t
-from derive.present.batch import batch_sides
-from derive.present.matrix import NoMatrixForm, matrix_sides
-from derive.present.order import BATCH
-from derive.reader import BATCHES, Reader
-from derive.spec.load import parse_spec
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.interpret import evaluate
+from chainrule.derive.reader import BATCHES, Reader
+from chainrule.present import present
+from chainrule.present import tree as t
+from chainrule.present.batch import batch_sides
+from chainrule.present.matrix import NoMatrixForm, matrix_sides
+from chainrule.present.order import BATCH
+from chainrule.spec.load import parse_spec
 
 N = 3
 HEAD = 'spec_version = 1\nname = "net"\n[input]\nshape = [4]\n'

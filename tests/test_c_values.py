@@ -7,8 +7,8 @@ import sympy
 from small_programs import i, j, n, read
 from sympy import And, Expr, Integer, KroneckerDelta, Not, Or, Piecewise, Rational, Symbol
 
-from codegen.targets.c_family.expressions import CPrinter, ScalarCPrinter
-from derive.index import Inside
+from chainrule.codegen.targets.c_family.expressions import CPrinter, ScalarCPrinter
+from chainrule.derive.index import Inside
 
 y, z, b = read("y", n, i), read("z", n, i), read("b", i)
 rate, decay = Symbol("rate"), Symbol("decay")

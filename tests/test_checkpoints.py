@@ -22,21 +22,21 @@ from runs import outcome, quiet, signal, with_functions
 
 from bench import kill_save
 from bench.kill_resume import rehearse
-from cli.running import scratch_program
-from derive.library import OPTIMIZERS
-from derive.spec.load import parse_spec
-from runtime.arrays import START, Unreadable, pack, unpack
-from runtime.checkpoints import Checkpoints, differences
-from runtime.datasets.dataset import Dataset
-from runtime.errors import RunError, TrainingStopped
-from runtime.files import write_atomically
-from runtime.parameters import load_parameters
-from runtime.program import Program, load_program
-from runtime.result import RunResult
-from runtime.runfolder import claim_run_folder, newest_run, recorded_settings, reopen_run_folder
-from runtime.settings import Settings
-from runtime.snapshot import Snapshot, Standing
-from runtime.training import train
+from chainrule.cli.running import scratch_program
+from chainrule.derive.library import OPTIMIZERS
+from chainrule.runtime.arrays import START, Unreadable, pack, unpack
+from chainrule.runtime.checkpoints import Checkpoints, differences
+from chainrule.runtime.datasets.dataset import Dataset
+from chainrule.runtime.errors import RunError, TrainingStopped
+from chainrule.runtime.files import write_atomically
+from chainrule.runtime.parameters import load_parameters
+from chainrule.runtime.program import Program, load_program
+from chainrule.runtime.result import RunResult
+from chainrule.runtime.runfolder import claim_run_folder, newest_run, recorded_settings, reopen_run_folder
+from chainrule.runtime.settings import Settings
+from chainrule.runtime.snapshot import Snapshot, Standing
+from chainrule.runtime.training import train
+from chainrule.spec.load import parse_spec
 
 PROGRAMS = Path(__file__).parent / "programs"
 SETTINGS = Settings(epochs=4, batch_size=16, seed=3, validation_split=0.2)  # 6 steps an epoch, the last of 10
@@ -288,7 +288,7 @@ def test_limit_of_the_system_on_a_file_is_met_the_same_way(tmp_path: Path) -> No
     script = """
 import resource, signal, sys
 from pathlib import Path
-from runtime.files import write_atomically
+from chainrule.runtime.files import write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
 write_atomically(Path(sys.argv[1]), b"x" * 1_500_001)
@@ -481,7 +481,7 @@ def test_bad_loss_keeps_the_last_checkpoint(adam: Program, tmp_path: Path) -> No
 HOLDER = """
 import sys, time
 from pathlib import Path
-from runtime.runfolder import claim_run_folder
+from chainrule.runtime.runfolder import claim_run_folder
 folder = claim_run_folder(Path(sys.argv[1]), "x")
 print("claimed", flush=True)
 time.sleep(60)

@@ -9,23 +9,23 @@ import pytest
 import sympy
 from sympy import Expr, Integer, Rational, Symbol
 
-import derive.topics.likelihood as likelihood
-import runtime.pictures as pictures
-from codegen.affine import decided
-from codegen.box import bounds, zero_outside
-from codegen.kernels.views import guarded
-from codegen.kernels.work import Guarded
-from codegen.program import BATCH, Extent, Map, Reduce, Value
-from codegen.scalar import arrays_first, extremum
-from codegen.targets.numpy.expressions import ExpressionPrinter
-from codegen.temporaries import REAL, temporaries
-from derive.differentiate import vjp
-from derive.index import Equation, Inside, Sum, index, size, tensor
-from derive.present.numerals import array
-from derive.present.tree import Grid, Transposed
-from derive.topics import topic
-from runtime.evaluation import ClassRow, Evaluation, _taken
-from runtime.preprocessing import fitted
+import chainrule.lectures.likelihood as likelihood
+import chainrule.runtime.pictures as pictures
+from chainrule.codegen.ir.box import bounds, zero_outside
+from chainrule.codegen.ir.program import BATCH, Extent, Map, Reduce, Value
+from chainrule.codegen.ir.scalar import arrays_first, extremum
+from chainrule.codegen.kernels.views import guarded
+from chainrule.codegen.kernels.work import Guarded
+from chainrule.codegen.lower.affine import decided
+from chainrule.codegen.passes.temporaries import REAL, temporaries
+from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter
+from chainrule.derive.differentiate import vjp
+from chainrule.derive.index import Equation, Inside, Sum, index, size, tensor
+from chainrule.lectures import topic
+from chainrule.present.numerals import array
+from chainrule.present.tree import Grid, Transposed
+from chainrule.runtime.evaluation import ClassRow, Evaluation, _taken
+from chainrule.runtime.preprocessing import fitted
 
 N, i, j, n = size("N"), index("i"), index("j"), index("n")
 EXTENTS: dict[Symbol, Extent] = {i: 3, j: 4, n: BATCH}

@@ -17,7 +17,7 @@ from cuda_on_cpu.module import CpuModule, CudaOnCpuError, requires_compiler
 from kernel_runs import Device, Programs, batch, disagreements, distance, programs
 from shipped import NETWORKS
 
-from derive.spec.problems import SpecError
+from chainrule.spec.problems import SpecError
 
 SPECS = 100  # dense, and as many with images
 DOUBLE, FLOAT = 1e-10, 1e-4

@@ -19,20 +19,20 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from cuda_plans import ADAM, COSINE
 
-from cli.main import main
-from cli.running import train_spec
-from codegen.generate import generate, write
-from runtime.augmentation import Augmentation
-from runtime.batches import Batches
-from runtime.device import DeviceBatches, DeviceTrainer, Mirror
-from runtime.errors import RunError
-from runtime.parameters import load_parameters
-from runtime.preprocessing import fitted
-from runtime.program import Program, load_program
+from chainrule.cli.main import main
+from chainrule.cli.running import train_spec
+from chainrule.codegen.generate import generate, write
+from chainrule.runtime.augmentation import Augmentation
+from chainrule.runtime.batches import Batches
+from chainrule.runtime.device import DeviceBatches, DeviceTrainer, Mirror
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.parameters import load_parameters
+from chainrule.runtime.preprocessing import fitted
+from chainrule.runtime.program import Program, load_program
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = 22
-FAKE = "codegen.targets.cuda.planning"
+FAKE = "chainrule.codegen.targets.cuda.planning"
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -127,7 +127,7 @@ def test_a_folder_keeps_the_targets_that_it_has(derive, tmp_path):
 
 @pytest.mark.parametrize("seed", ["1", "2", "3"])
 def test_what_is_generated_does_not_depend_on_the_order_of_sets(seed):
-    command = [sys.executable, "-m", "cli.main", "generate", "--check", "examples/fashion_cnn.toml"]
+    command = [sys.executable, "-m", "chainrule.cli.main", "generate", "--check", "examples/fashion_cnn.toml"]
     environment = {**os.environ, "PYTHONHASHSEED": seed}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

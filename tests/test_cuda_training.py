@@ -12,9 +12,9 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from numpy.typing import NDArray
 
-from codegen.generate import generate, write
-from derive.spec.load import load_spec, parse_spec
-from derive.spec.model import Spec
+from chainrule.codegen.generate import generate, write
+from chainrule.derive.model import Spec
+from chainrule.spec.load import load_spec, parse_spec
 
 ROOT = Path(__file__).parent.parent
 IMAGES = """

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.datasets.dataset import TEST, TRAINING, Part, Raw, Wanted
-from runtime.datasets.fitting import channels_first, check_shapes
-from runtime.datasets.layout import arranged, essential
-from runtime.datasets.scaling import scaled
-from runtime.errors import DataError
+from chainrule.runtime.datasets.dataset import TEST, TRAINING, Part, Raw, Wanted
+from chainrule.runtime.datasets.fitting import channels_first, check_shapes
+from chainrule.runtime.datasets.layout import arranged, essential
+from chainrule.runtime.datasets.scaling import scaled
+from chainrule.runtime.errors import DataError
 
 NOT_TAKEN = "change the spec's shapes, or use other data"
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from equations import Arrays, spec
 
-from derive.deriving import Derivation, NumberedEquation, adjoint, derive_network
-from derive.differentiate import CannotDifferentiate, cotangent, vjp
-from derive.interpret import evaluate
-from derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS, Formula
-from derive.spec.model import Spec
+from chainrule.derive.deriving import Derivation, NumberedEquation, adjoint, derive_network
+from chainrule.derive.differentiate import CannotDifferentiate, cotangent, vjp
+from chainrule.derive.interpret import evaluate
+from chainrule.derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS, Formula
+from chainrule.derive.model import Spec
 
 BATCH = 3
 ROLES = ("definition", "forward", "loss", "backward", "update")
@@ -300,7 +300,7 @@ def test_two_runs_are_equal() -> None:
 
 PRINT = """
 from test_derivation import random_spec
-from derive.deriving import derive_network
+from chainrule.derive.deriving import derive_network
 for seed in range(10, 16):
     for e in derive_network(random_spec(seed)).equations:
         print(e.number, e.role, e.equation, e.computed, e.because, e.rule)

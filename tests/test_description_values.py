@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.datasets import folder
-from runtime.datasets.dataset import Dataset, Stored
-from runtime.datasets.description import _number, describe
-from runtime.datasets.sources import SOURCES
+from chainrule.runtime.datasets import folder
+from chainrule.runtime.datasets.dataset import Dataset, Stored
+from chainrule.runtime.datasets.description import _number, describe
+from chainrule.runtime.datasets.sources import SOURCES
 
 
 def data(t: Any, test: Any = (), validation: Any = None, origin: str = "here", **said: Any) -> Dataset:

@@ -12,9 +12,9 @@ from equations import ANALYTIC, NOT_ANALYTIC, Case, cases, check_vjp
 from hypothesis import HealthCheck, Phase, given, settings
 from sympy import Expr, KroneckerDelta, Piecewise, Rational, exp, log, sqrt, tanh
 
-from derive.deriving import adjoint
-from derive.differentiate import CannotDifferentiate, contract, local_terms, vjp
-from derive.index import (
+from chainrule.derive.deriving import adjoint
+from chainrule.derive.differentiate import CannotDifferentiate, contract, local_terms, vjp
+from chainrule.derive.index import (
     Equation,
     Inside,
     Max,
@@ -28,9 +28,9 @@ from derive.index import (
     size,
     tensor,
 )
-from derive.interpret import evaluate
-from derive.layers.dense import AFFINE
-from derive.layers.softmax import SOFTMAX
+from chainrule.derive.interpret import evaluate
+from chainrule.derive.layers.dense import AFFINE
+from chainrule.derive.layers.softmax import SOFTMAX
 
 n, i, j, k, u, v, c, o, m = map(index, "nijkuvcom")
 N, K, J, M, H, W_, C, O_, U, V, P, Q = map(size, ("N", "K", "J", "M", "H", "W", "C", "O", "U", "V", "P", "Q"))

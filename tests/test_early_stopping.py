@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from runs import cut, outcome, quiet
 
-from cli.running import TrainingReport, scratch_program
-from derive.spec.load import parse_spec
-from runtime.datasets.dataset import Dataset
-from runtime.errors import RunError
-from runtime.program import Program
-from runtime.settings import Settings
+from chainrule.cli.running import TrainingReport, scratch_program
+from chainrule.runtime.datasets.dataset import Dataset
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.program import Program
+from chainrule.runtime.settings import Settings
+from chainrule.spec.load import parse_spec
 
 SPEC = """
 spec_version = 1

@@ -11,17 +11,17 @@ import pytest
 import sympy
 from sympy import Expr, KroneckerDelta, Symbol, cosh, exp, log, sqrt, tanh
 
-from derive.accurate import MOST_NODES, accurate, improved, is_sound, overflows
-from derive.array_functions import FUNCTIONS
-from derive.axes import Plan, operations
-from derive.compact import standardized
-from derive.functions import erfc, expm1, log1p, logcosh, rint, sigmoid, softplus
-from derive.index import Equation, Inside, Max, Sum, access, index, size, tensor
-from derive.layers.layer import features
-from derive.numbering import Book
-from derive.probing import computed, flaws
-from derive.reach import reached
-from derive.vectorized import evaluate
+from chainrule.derive.accurate import MOST_NODES, accurate, improved, is_sound, overflows
+from chainrule.derive.array_functions import FUNCTIONS
+from chainrule.derive.axes import Plan, operations
+from chainrule.derive.compact import standardized
+from chainrule.derive.index import Equation, Inside, Max, Sum, access, index, size, tensor
+from chainrule.derive.layers.layer import features
+from chainrule.derive.numbering import Book
+from chainrule.derive.probing import computed, flaws
+from chainrule.derive.reach import reached
+from chainrule.derive.vectorized import evaluate
+from chainrule.formula.functions import erfc, expm1, log1p, logcosh, rint, sigmoid, softplus
 
 n, i, j, k, u = map(index, "nijku")
 N, J, K = map(size, "NJK")

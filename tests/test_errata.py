@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from by_hand import difference, sigma, softmax
 
-from derive.present import FORMATS, present
-from derive.topics import TOPICS, topic
-from derive.topics.model import Erratum, Topic
+from chainrule.lectures import TOPICS, topic
+from chainrule.lectures.model import Erratum, Topic
+from chainrule.present import FORMATS, present
 
 COUNTS = {
     "gradient-descent": 1, "forward-3-2-3": 1, "sigmoid": 1, "delta": 3, "vanishing-gradient": 1,

@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from shipped import EXAMPLES, NETWORKS
 
-from codegen.generate import generate, recorded_targets, stale
-from derive.spec.load import load_spec
-from derive.spec.model import InlineData, Spec
-from runtime.datasets import as_floats, load_dataset
-from runtime.gradcheck import check_gradients
-from runtime.program import Program, load_program
+from chainrule.codegen.generate import generate, recorded_targets, stale
+from chainrule.derive.model import InlineData, Spec
+from chainrule.runtime.datasets import as_floats, load_dataset
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.runtime.program import Program, load_program
+from chainrule.spec.load import load_spec
 
 ROOT = Path(__file__).parent.parent
 GENERATED = ROOT / "generated"

@@ -6,12 +6,12 @@ import pytest
 import sympy
 from sympy import Expr, KroneckerDelta, Piecewise, Rational, Symbol, exp, log, pi, sqrt
 
-from derive import functions as F
-from derive.index import Inside, Max, Sum, Winner, index, size, tensor
-from derive.present import latex, text
-from derive.present.build import CannotPresent, Writer, decimal, number, symbol
-from derive.present.order import BATCH as N
-from derive.present.order import factors, is_even, natural
+from chainrule.derive.index import Inside, Max, Sum, Winner, index, size, tensor
+from chainrule.formula import functions as F
+from chainrule.present import latex, text
+from chainrule.present.build import CannotPresent, Writer, decimal, number, symbol
+from chainrule.present.order import BATCH as N
+from chainrule.present.order import factors, is_even, natural
 
 x, y, u, target = sympy.symbols("x y u t", real=True)
 c, i, j, k, n = map(index, "cijkn")

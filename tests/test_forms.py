@@ -6,11 +6,11 @@ import pytest
 import sympy
 from sympy import Abs, Expr, Rational, cosh, erf, exp, log, sign, sinh, sqrt, tanh
 
-from derive.functions import elementary, erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
-from derive.index import Max, Sum, index, same_up_to_names, size, tensor
-from derive.rewrites import HYPERBOLIC, LOG_SUM, rewrite, stable
-from derive.scaling import gathered, logarithm, near_one, scaled, scaled_terms
-from derive.simplify import length, tidy
+from chainrule.derive.index import Max, Sum, index, same_up_to_names, size, tensor
+from chainrule.derive.rewrites import HYPERBOLIC, LOG_SUM, rewrite, stable
+from chainrule.derive.scaling import gathered, logarithm, near_one, scaled, scaled_terms
+from chainrule.derive.simplify import length, tidy
+from chainrule.formula.functions import elementary, erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
 
 u, v = sympy.symbols("u v", real=True)
 j, k, K = index("j"), index("k"), size("K")

@@ -14,8 +14,8 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derive.formula import FormulaError, formula_names, parse_formula
-from derive.library import ACTIVATIONS, CLIPPING, LOSSES, OPTIMIZERS, SCHEDULES, WARMUP
+from chainrule.derive.library import ACTIVATIONS, CLIPPING, LOSSES, OPTIMIZERS, SCHEDULES, WARMUP
+from chainrule.formula import FormulaError, formula_names, parse_formula
 
 x, beta, y, t = sympy.symbols("x beta y t", real=True)
 NAMES = {"x": x, "beta": beta, "y": y, "t": t}

@@ -6,10 +6,10 @@ import pytest
 import sympy
 from sympy import Expr, Piecewise, Rational, pi, sqrt
 
-from derive.formula import FormulaError, parse_formula
-from derive.formula.cases import Cases, TooManyChoices
-from derive.formula.choices import FormulaValueError, _holds
-from derive.formula.operations import FUNCTIONS, Bounds, Operand, compare, exact, operate
+from chainrule.formula import FormulaError, parse_formula
+from chainrule.formula.cases import Cases, TooManyChoices
+from chainrule.formula.choices import FormulaValueError, _holds
+from chainrule.formula.operations import FUNCTIONS, Bounds, Operand, compare, exact, operate
 
 x, y = sympy.symbols("x y", real=True)
 NAMES: dict[str, Expr] = {"x": x, "y": y}

@@ -24,14 +24,14 @@ from latex_reader.shape import line_shape
 from latex_reader.tokens import CannotRead, tokens
 from printed_pages import Checked, checked, is_small, names_of, printed, smaller
 
-from derive.present import latex as tex
-from derive.present import mathml, page_for
-from derive.present import text as plain
-from derive.present import tree as t
-from derive.present.page import Page, nodes
-from derive.present.sides import Line
-from derive.reader import Reader, reading
-from derive.topics import TOPICS, topic
+from chainrule.derive.reader import Reader, reading
+from chainrule.lectures import TOPICS, topic
+from chainrule.present import latex as tex
+from chainrule.present import mathml, page_for
+from chainrule.present import text as plain
+from chainrule.present import tree as t
+from chainrule.present.page import Page, nodes
+from chainrule.present.sides import Line
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
 CASES = sorted((Path(__file__).parent / "cases").glob("page_*.toml"))

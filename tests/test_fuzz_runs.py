@@ -28,8 +28,11 @@ def test_hostile_files_are_read_or_refused(campaign: object) -> None:
 
 def test_a_fault_is_found() -> None:
     """The check of the command's answer is one that can fail."""
-    for arguments, where in ((("list",), "cli.listing.listing"), (("schema",), "derive.spec.json_schema")):
+    for arguments, where in (
+        (("list",), "cli.listing.listing"),
+        (("schema",), "spec.json_schema"),
+    ):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(where, lambda: 1 / 0)
+            patch.setattr(f"chainrule.{where}", lambda: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 finished_run.derive(finished_run.base(), arguments)

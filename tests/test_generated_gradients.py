@@ -12,8 +12,8 @@ from functools import cache
 import pytest
 from random_specs import ACTIVATIONS, LOSSES, OPTIMIZERS, SPECS, built
 
-from runtime.gradcheck import check_gradients
-from runtime.gradreport import GradientReport
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.runtime.gradreport import GradientReport
 
 SMOOTH = 1e-7
 SAMPLES, BATCH = 6, 3  # six coordinates of every tensor, on three samples: thousands over all specs

@@ -18,8 +18,8 @@ import pytest
 from numpy.typing import NDArray
 from random_specs import SPECS, Built, build, built, random_spec
 
-from codegen.generate import generate
-from derive.spec.load import load_spec, parse_spec
+from chainrule.codegen.generate import generate
+from chainrule.spec.load import load_spec, parse_spec
 
 ROOT = Path(__file__).parent.parent
 SOME = range(0, SPECS, 10)  # random specs that stand for all: every loss and optimizer is among them
@@ -389,8 +389,8 @@ REPRODUCE = """
 import hashlib, json, sys
 sys.path[:0] = sys.argv[1:3]
 from pathlib import Path
-from codegen.generate import generate
-from derive.spec.load import load_spec, parse_spec
+from chainrule.codegen.generate import generate
+from chainrule.spec.load import load_spec, parse_spec
 from random_specs import random_spec
 specs = [load_spec(path) for path in sorted(Path(sys.argv[1], "examples").glob("*.toml"))[:3]]
 specs += [parse_spec(random_spec(seed), "spec.toml") for seed in (0, 1, 2, 3, 21)]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import runtime.gradcheck as gradcheck
-from runtime.gradpoint import Point
-from runtime.gradreport import FAIL, PASS, UNEXERCISED, GradientRow
+import chainrule.runtime.gradcheck as gradcheck
+from chainrule.runtime.gradpoint import Point
+from chainrule.runtime.gradreport import FAIL, PASS, UNEXERCISED, GradientRow
 
 
 @pytest.mark.parametrize(

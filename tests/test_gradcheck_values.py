@@ -10,13 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-import runtime.gradcheck as gradcheck
-from runtime.differences import NUMBER, Estimate, _richardson, central, estimates, extrapolated, loss_noise
-from runtime.gradcheck import Check
-from runtime.gradjudge import Along, Tally
-from runtime.gradpoint import INPUT, Point, _gain, _scale, advance, masked, points, with_batch
-from runtime.gradprecision import Agreement
-from runtime.gradreport import LOSS, GradientRow
+import chainrule.runtime.gradcheck as gradcheck
+from chainrule.runtime.differences import (
+    NUMBER,
+    Estimate,
+    _richardson,
+    central,
+    estimates,
+    extrapolated,
+    loss_noise,
+)
+from chainrule.runtime.gradcheck import Check
+from chainrule.runtime.gradjudge import Along, Tally
+from chainrule.runtime.gradpoint import INPUT, Point, _gain, _scale, advance, masked, points, with_batch
+from chainrule.runtime.gradprecision import Agreement
+from chainrule.runtime.gradreport import LOSS, GradientRow
 
 # ---- Differences ---------------------------------------------------------------------------------------
 

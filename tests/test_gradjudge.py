@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.differences import NUMBER, WIDE, Estimate, estimates, loss_noise
-from runtime.gradjudge import (
+from chainrule.runtime.differences import NUMBER, WIDE, Estimate, estimates, loss_noise
+from chainrule.runtime.gradjudge import (
     EARLY,
     REFUTED,
     Along,
@@ -23,7 +23,7 @@ from runtime.gradjudge import (
     still,
     unit_of,
 )
-from runtime.gradpoint import INPUT, points, with_batch
+from chainrule.runtime.gradpoint import INPUT, points, with_batch
 
 TOLERANCE = 1e-7
 wide = pytest.mark.skipif(not WIDE, reason="long double is no wider than double here")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime import gradprecision
-from runtime.differences import NUMBER
-from runtime.gradpoint import Point
-from runtime.gradprecision import CANCELS, EPS32, EPS64, RATIO, Agreement, Held, agreements
+from chainrule.runtime import gradprecision
+from chainrule.runtime.differences import NUMBER
+from chainrule.runtime.gradpoint import Point
+from chainrule.runtime.gradprecision import CANCELS, EPS32, EPS64, RATIO, Agreement, Held, agreements
 
 EXACT = np.array([1.0, -0.5, 0.25, 1e-3])
 Change = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]

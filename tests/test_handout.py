@@ -18,14 +18,14 @@ import pytest
 from conftest import KATEX, not_installed, unavailable
 from shipped import NETWORKS
 
-from cli.handout import printing, symbols
-from cli.handout.document import Handout, handout_of, page
-from cli.handout.trained import Trained
-from cli.main import main
-from derive.present.page import page_of
-from derive.reader import Reader, reading
-from derive.spec import load_spec
-from derive.spec.load import parse_spec
+from chainrule.cli.handout import printing, symbols
+from chainrule.cli.handout.document import Handout, handout_of, page
+from chainrule.cli.handout.trained import Trained
+from chainrule.cli.main import main
+from chainrule.derive.reader import Reader, reading
+from chainrule.present.page import page_of
+from chainrule.spec import load_spec
+from chainrule.spec.load import parse_spec
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 1_500_000
@@ -183,8 +183,8 @@ def test_a_handout_is_small_and_names_every_equation(path):
 
 def test_the_same_bytes_from_another_process():
     code = (
-        "import sys; from pathlib import Path; from derive.spec import load_spec;"
-        "from cli.handout.document import handout_of, page;"
+        "import sys; from pathlib import Path; from chainrule.spec import load_spec;"
+        "from chainrule.cli.handout.document import handout_of, page;"
         "shown = handout_of(load_spec(Path('examples/lenet5.toml')), gradcheck=False);"
         "sys.stdout.buffer.write(page(shown).encode())"
     )

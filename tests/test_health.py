@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from runs import cut, outcome, quiet
 
-from cli.running import scratch_program
-from derive.spec.load import parse_spec
-from runtime.datasets import load_dataset
-from runtime.datasets.dataset import Dataset, as_floats
-from runtime.health import sample, troubles
-from runtime.program import Program
-from runtime.settings import Settings
+from chainrule.cli.running import scratch_program
+from chainrule.runtime.datasets import load_dataset
+from chainrule.runtime.datasets.dataset import Dataset, as_floats
+from chainrule.runtime.health import sample, troubles
+from chainrule.runtime.program import Program
+from chainrule.runtime.settings import Settings
+from chainrule.spec.load import parse_spec
 
 HEAD = 'spec_version = 1\nname = "net"\n[input]\nshape = [28, 28, 1]\n'
 TAIL = '[[layers]]\ntype = "dense"\nunits = 10\nactivation = "softmax"\n[loss]\ntype = "cross_entropy"\n'

@@ -15,10 +15,10 @@ import pytest
 from random_images import IMAGE_SPECS, KINDS, LOSSES, built
 from random_specs import ACTIVATIONS, OPTIMIZERS
 
-from derive.layers import LAYERS
-from derive.spec.model import LayerSpec
-from runtime.gradcheck import check_gradients
-from runtime.gradreport import GradientReport
+from chainrule.derive.layers import LAYERS
+from chainrule.derive.model import LayerSpec
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.runtime.gradreport import GradientReport
 
 SMOOTH = 1e-7
 SAMPLES, BATCH, STEPS = 2, 4, 2

@@ -26,21 +26,21 @@ from test_planted_errors import Change, negate, on_nodes, on_reads, renamed, tim
 from torch_images import ImageReference
 from torch_reference import relative_error
 
-import codegen.affine
-import codegen.equation
-import codegen.generate
-import codegen.pieces
-import codegen.targets.numpy.gathering
-import codegen.targets.numpy.trainer
-from codegen.emitter import LoweringError
-from codegen.program import Draw, Loop, Pad, Program, Reduce, Scatter, Window
-from codegen.verify import VerificationError
-from derive.deriving import Derivation, derive_network
-from derive.index import Equation, Sum, Winner, access, index
-from derive.network import N
-from derive.spec.load import parse_spec
-from runtime.gradcheck import check_gradients
-from runtime.program import load_program
+import chainrule.codegen.generate
+import chainrule.codegen.lower.equation
+import chainrule.codegen.passes.pieces
+import chainrule.codegen.targets.numpy.gathering
+import chainrule.codegen.targets.numpy.trainer
+from chainrule.codegen.ir.program import Draw, Loop, Pad, Program, Reduce, Scatter, Window
+from chainrule.codegen.ir.verify import VerificationError
+from chainrule.codegen.lower import affine
+from chainrule.codegen.lower.emitter import LoweringError
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.index import Equation, Sum, Winner, access, index
+from chainrule.derive.network import N
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.runtime.program import load_program
+from chainrule.spec.load import parse_spec
 
 BATCH = 5  # in pieces of one to four samples
 Array = NDArray[Any]
@@ -226,10 +226,10 @@ def changed(derivation: Derivation, changes: Mapping[str, Change]) -> Derivation
 def program(spec_text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
     """The program of a spec, in small pieces, made with whatever was patched."""
     for name, value in SMALL_PIECES.items():
-        monkeypatch.setattr(codegen.pieces, name, value)
+        monkeypatch.setattr(chainrule.codegen.passes.pieces, name, value)
     spec = parse_spec(spec_text, "spec.toml")
-    generated = codegen.generate.generate(spec)
-    target = codegen.generate.write(generated, folder, force=True)
+    generated = chainrule.codegen.generate.generate(spec)
+    target = chainrule.codegen.generate.write(generated, folder, force=True)
     built = Built(spec, load_program(target), generated.files["numpy_trainer.py"])
     built.program.module.THREADS = 2  # whatever the machine has
     return built
@@ -302,7 +302,7 @@ def test_an_error_in_an_equation_is_caught(
     torch: ModuleType, planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = changed(derive_network(parse_spec(planted.spec, "spec.toml")), planted.changes)
-    monkeypatch.setattr(codegen.generate, "derive_network", lambda _: wrong)
+    monkeypatch.setattr(chainrule.codegen.generate, "derive_network", lambda _: wrong)
     one = program(planted.spec, tmp_path, monkeypatch)
     found = verdicts(torch, one, planted.x() if planted.x else None)
     assert found >= set(planted.caught_by), f"{planted.what}: only {found or 'nobody'} objects"
@@ -342,7 +342,7 @@ def helper(name: str, old: str, new: str) -> tuple[Any, str, Callable[[Any], Any
         assert old in helpers[name]
         return {**helpers, name: helpers[name].replace(old, new)}
 
-    return codegen.targets.numpy.trainer, "HELPERS", change
+    return chainrule.codegen.targets.numpy.trainer, "HELPERS", change
 
 
 def unturned(expanded: Callable[..., sympy.Expr]) -> Callable[..., sympy.Expr]:
@@ -395,13 +395,13 @@ SLIPS = (
          patch=helper("greatest", "values[tuple(at)] if rest is None else rest", "values[tuple(at)]")),
     Slip("a seed that is not used", DROPOUT, patch=helper("draw", "seed or 0", "0")),
     Slip("overlapping places added at once", WIDER,
-         patch=(codegen.targets.numpy.gathering, "looped", lambda looped: lambda *a: ())),
+         patch=(chainrule.codegen.targets.numpy.gathering, "looped", lambda looped: lambda *a: ())),
     Slip("places that are told apart though they are not", WIDER,
-         patch=(codegen.equation, "distinct", lambda _: lambda *a: True)),
-    Slip("the kernel not turned in a window", CONV, patch=(codegen.affine, "_expanded", unturned)),
+         patch=(chainrule.codegen.lower.equation, "distinct", lambda _: lambda *a: True)),
+    Slip("the kernel not turned in a window", CONV, patch=(affine, "_expanded", unturned)),
     Slip("a kernel's gradient not turned back", CONV, on(Scatter, unturned_back)),
     Slip("an adjoint that starts one late", WIDER,
-         patch=(codegen.affine, "_solve", lambda solve: lambda body, symbol, extents: one_late(
+         patch=(affine, "_solve", lambda solve: lambda body, symbol, extents: one_late(
              solve(body, symbol, extents)))),
 )  # fmt: skip
 
@@ -416,7 +416,7 @@ def test_a_slip_in_lowering_is_caught(
     torch: ModuleType, slip: Slip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the verifier, before there is a program; or by the judges of the program."""
-    lower, optimize = codegen.generate.lower, codegen.generate.optimize
+    lower, optimize = chainrule.codegen.generate.lower, chainrule.codegen.generate.optimize
     hits = []
 
     def wrongly_lowered(derivation: Derivation) -> Program:
@@ -432,8 +432,8 @@ def test_a_slip_in_lowering_is_caught(
         hits.append(sections != right.sections)
         return replace(right, sections=sections)
 
-    monkeypatch.setattr(codegen.generate, "lower", wrongly_lowered)
-    monkeypatch.setattr(codegen.generate, "optimize", wrongly_optimized)
+    monkeypatch.setattr(chainrule.codegen.generate, "lower", wrongly_lowered)
+    monkeypatch.setattr(chainrule.codegen.generate, "optimize", wrongly_optimized)
     if slip.patch:
         module, name, change = slip.patch
         monkeypatch.setattr(module, name, change(getattr(module, name)))

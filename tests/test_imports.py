@@ -10,19 +10,34 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OURS = ("derive", "codegen", "runtime", "cli")
-MAY_IMPORT = {"derive": ["derive"], "runtime": ["runtime"], "codegen": ["codegen", "derive"], "cli": OURS}
+OURS = ("chainrule", "formula", "derive", "spec", "present", "lectures", "codegen", "runtime", "cli")
+BELOW = {  # which packages each may import, beside itself
+    "formula": (),
+    "derive": ("formula", "present"),
+    "spec": ("formula", "derive"),
+    "present": ("formula", "derive", "lectures"),
+    "lectures": ("formula", "derive", "spec", "present"),
+    "codegen": ("formula", "derive", "spec", "present"),
+    "runtime": (),
+    "cli": OURS,
+    "chainrule": OURS,
+}
+ALL = (*OURS, "tests", "tools", "docs", "bench")
 LEAVES = ("runtime.files",)  # import the standard library alone, and may be imported by all of ours
 HEAVY = ("sympy", "numpy", "matplotlib", "jinja2", "pooch", "pygments", "safetensors", "torch", "jax", "cupy")
 
 
 @dataclass(frozen=True)
 class Import:
-    """One imported name, in full: `from a import b` gives a.b."""
+    """One imported name, in full: `from a import b` gives a.b; of ours without `chainrule.`."""
 
-    name: str
+    full: str
     line: int
     at_module_level: bool
+
+    @property
+    def name(self) -> str:
+        return self.full.removeprefix("chainrule.")
 
     @property
     def top(self) -> str:
@@ -69,9 +84,11 @@ TARGETS = {path.stem for path in (ROOT / "codegen" / "targets").glob("*") if not
 
 RULES = {
     "layers": Rule(
-        "imports run cli → codegen → derive and cli → runtime, no other way",
+        "imports run cli → lectures → present → derive → formula; codegen and spec → derive; cli → runtime",
         inside(*OURS),
-        lambda module, i: i.top in set(OURS) - set(MAY_IMPORT[module.split(".")[0]]) and not is_leaf(i),
+        lambda module, i: (
+            i.top in set(OURS) - {module.split(".")[0], *BELOW[module.split(".")[0]]} and not is_leaf(i)
+        ),
     ),
     "leaves": Rule(
         "what everyone may import imports the standard library alone",
@@ -174,6 +191,18 @@ def test_no_module_breaks_an_import_rule() -> None:
     assert broken == []
 
 
+def test_no_module_is_imported_by_another_peoples_name() -> None:
+    """`import derive` would be the package of that name on the index: ours are `chainrule.derive` …"""
+    paths = [path for part in ALL for path in (ROOT / part).rglob("*.py")]
+    assert len(paths) > 300
+    assert [
+        f"{path.relative_to(ROOT)}:{imported.line}: {imported.full}"
+        for path in paths
+        for imported in imports(path.stem, path.read_text(encoding="utf-8"))
+        if imported.full.split(".")[0] in OURS[1:]
+    ] == []
+
+
 def test_every_package_was_read() -> None:
     assert {module.split(".")[0] for _, module, _ in sources()} >= set(OURS)
 
@@ -181,17 +210,17 @@ def test_every_package_was_read() -> None:
 PLANTED = [
     ("layers", "derive.index", "import codegen"),
     ("layers", "derive.index", "from runtime.data import load"),
-    ("layers", "derive.spec.reader", "from ...runtime import data"),
+    ("layers", "derive.layers.dense", "from ...runtime import data"),
     ("layers", "derive.index", "def f():\n    import cli.main"),
     ("layers", "runtime.train", "from derive import spec"),
-    ("layers", "runtime.train", "import codegen.lower as lower"),
+    ("layers", "runtime.train", "import codegen.lower.lowering as lower"),
     ("layers", "runtime.train", "import cli"),
-    ("layers", "codegen.lower", "import runtime"),
-    ("layers", "codegen.lower", "from cli import main"),
-    ("layers", "codegen.lower", "if TYPE_CHECKING:\n    from runtime import train"),
-    ("layers", "runtime.train", "import importlib\nimportlib.import_module('codegen.lower')"),
+    ("layers", "codegen.lower.lowering", "import runtime"),
+    ("layers", "codegen.lower.lowering", "from cli import main"),
+    ("layers", "codegen.lower.lowering", "if TYPE_CHECKING:\n    from runtime import train"),
+    ("layers", "runtime.train", "import importlib\nimportlib.import_module('codegen.lower.lowering')"),
     ("layers", "runtime.train", "from importlib import import_module\nimport_module(f'derive.{x}')"),
-    ("layers", "codegen.lower", "from runtime.files_elsewhere import write"),
+    ("layers", "codegen.lower.lowering", "from runtime.files_elsewhere import write"),
     ("leaves", "runtime.files", "import numpy"),
     ("leaves", "runtime.files", "from runtime.errors import RunError"),
     ("target-derive", "codegen.targets.numpy", "from derive.index import Equation"),
@@ -213,11 +242,11 @@ PLANTED = [
 ]
 
 ALLOWED = [
-    ("cli.main", "import click\ndef f():\n    import sympy, codegen.lower, runtime.train"),
+    ("cli.main", "import click\ndef f():\n    import sympy, codegen.lower.lowering, runtime.train"),
     ("cli.main", "if TYPE_CHECKING:\n    import numpy as np"),
-    ("codegen.lower", "from derive.index import Equation\nfrom . import passes\nimport numpy"),
+    ("codegen.lower.lowering", "from derive.index import Equation\nfrom . import passes\nimport numpy"),
     ("codegen.generate", "from runtime.files import write_atomically"),
-    ("codegen.targets.numpy", "from codegen.program import Program\nfrom .c_family import printer"),
+    ("codegen.targets.numpy", "from codegen.ir.program import Program\nfrom .c_family import printer"),
     ("codegen.targets.numpy", "from codegen.targets.numpy import helper"),
     ("runtime.train", "import numpy as np\nfrom .data import load\ndef f():\n    import cupy"),
     ("generated.mnist.numpy_trainer", "import argparse\nimport numpy as np"),
@@ -251,14 +280,14 @@ def test_relative_imports_of_a_package_are_resolved() -> None:
     assert [i.name for i in imports("codegen.targets", "from . import numpy", is_package=True)] == [
         "codegen.targets.numpy"
     ]
-    assert [i.name for i in imports("codegen.targets.numpy", "from ..program import Program")] == [
-        "codegen.program.Program"
+    assert [i.name for i in imports("codegen.targets.numpy", "from ..rendering import shared")] == [
+        "codegen.rendering.shared"
     ]
 
 
 def test_starting_the_command_loads_nothing_heavy() -> None:
     """`derive --help` must not wait for SymPy: cli.commands loads nothing heavy, even indirectly."""
-    code = f"import sys, cli.commands; print(*sorted(set(sys.modules) & set({HEAVY!r})))"
+    code = f"import sys, chainrule.cli.commands; print(*sorted(set(sys.modules) & set({HEAVY!r})))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []

@@ -11,11 +11,11 @@ from equations import Case, cases, values
 from hypothesis import HealthCheck, given, settings
 from sympy import KroneckerDelta, Piecewise, Rational, Symbol, exp, sqrt
 
-from derive.functions import NAMED, erfc, expm1, log1p, logcosh, sigmoid, softplus
-from derive.index import Equation, Inside, Max, Sum, Winner, access, index, size, tensor
-from derive.interpret import evaluate
-from derive.layers.dense import AFFINE
-from derive.layers.softmax import SOFTMAX
+from chainrule.derive.index import Equation, Inside, Max, Sum, Winner, access, index, size, tensor
+from chainrule.derive.interpret import evaluate
+from chainrule.derive.layers.dense import AFFINE
+from chainrule.derive.layers.softmax import SOFTMAX
+from chainrule.formula.functions import NAMED, erfc, expm1, log1p, logcosh, sigmoid, softplus
 
 n, i, j, k, u, v = map(index, "nijkuv")
 N, K, M, H, W = map(size, ("N", "K", "M", "H", "W"))

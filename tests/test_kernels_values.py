@@ -9,11 +9,7 @@ import sympy
 from small_programs import i, j, k, load, n, program, read, u, v
 from sympy import Indexed, Integer, Symbol
 
-from codegen.emitter import LoweringError
-from codegen.kernels.fusion import Fusion, _parts
-from codegen.kernels.views import Place, Views
-from codegen.kernels.work import Drawing, Elements, Guarded, Product, Reduction, Samples
-from codegen.program import (
+from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
     Draw,
@@ -26,8 +22,12 @@ from codegen.program import (
     Statement,
     Window,
 )
-from codegen.targets.cuda import planning
-from derive.index import Inside, Winner
+from chainrule.codegen.kernels.fusion import Fusion, _parts
+from chainrule.codegen.kernels.views import Place, Views
+from chainrule.codegen.kernels.work import Drawing, Elements, Guarded, Product, Reduction, Samples
+from chainrule.codegen.lower.emitter import LoweringError
+from chainrule.codegen.targets.cuda import planning
+from chainrule.derive.index import Inside, Winner
 
 p = Symbol("p", integer=True)
 DENSE = Contract("y", (n, i), 1, load("x", n, j), load("W", i, j))

@@ -7,7 +7,7 @@ import sympy
 from small_programs import i, n, read
 from sympy import Expr, Piecewise
 
-from codegen.kinks import conditions, jumps
+from chainrule.codegen.passes.kinks import conditions, jumps
 
 y, z = read("y", n, i), read("z", n, i)
 

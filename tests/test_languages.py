@@ -12,15 +12,15 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
-from derive.deriving import derive_network
-from derive.library import ACTIVATIONS, OPTIMIZERS, SCHEDULES
-from derive.present import FORMATS, FORMS, document, page_for, present
-from derive.present import tree as t
-from derive.present.page import Page, nodes
-from derive.prose import Listed, Prose, _, listed, parts_of, say
-from derive.reader import LANGUAGES, Reader, reading
-from derive.spec import load_spec
-from derive.topics import TOPICS, topic
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, SCHEDULES
+from chainrule.derive.prose import Listed, Prose, _, listed, parts_of, say
+from chainrule.derive.reader import LANGUAGES, Reader, reading
+from chainrule.lectures import TOPICS, topic
+from chainrule.present import FORMATS, FORMS, document, page_for, present
+from chainrule.present import tree as t
+from chainrule.present.page import Page, nodes
+from chainrule.spec import load_spec
 from tools import messages
 
 KOREAN = Reader(language="ko")

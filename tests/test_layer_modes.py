@@ -14,13 +14,13 @@ from sympy import Rational, Symbol, sqrt
 from test_derivation import BATCH, check_book, check_gradients, given, run
 from test_layers import forward, options_of
 
-from derive.adjoint import adjoint_equation
-from derive.compact import compact_gradient
-from derive.deriving import Derivation, derive_network
-from derive.index import Equation, Sum, index, size, tensor
-from derive.present import present
-from derive.present.text import index_text, matrix_text
-from derive.spec import SpecError, json_schema, load_spec, parse_spec, starter
+from chainrule.derive.adjoint import adjoint_equation
+from chainrule.derive.compact import compact_gradient
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.index import Equation, Sum, index, size, tensor
+from chainrule.present import present
+from chainrule.present.text import index_text, matrix_text
+from chainrule.spec import SpecError, json_schema, load_spec, parse_spec, starter
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*cnn*.toml"))
 

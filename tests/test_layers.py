@@ -14,15 +14,15 @@ import sympy
 from equations import Arrays, step_gradient
 from sympy import Rational
 
-from derive.adjoint import adjoint, adjoint_equation
-from derive.compact import compact_gradient
-from derive.differentiate import cotangent
-from derive.index import Equation
-from derive.interpret import evaluate
-from derive.layers import LAYERS, Forward, ShapeError
-from derive.network import build_network
-from derive.spec import load_spec
-from derive.spec.reader import default_value
+from chainrule.derive.adjoint import adjoint, adjoint_equation
+from chainrule.derive.compact import compact_gradient
+from chainrule.derive.differentiate import cotangent
+from chainrule.derive.index import Equation
+from chainrule.derive.interpret import evaluate
+from chainrule.derive.layers import LAYERS, Forward, ShapeError
+from chainrule.derive.network import build_network
+from chainrule.spec import load_spec
+from chainrule.spec.reader import default_value
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 WINDOW = {"init": "zeros", "bias_init": "zeros"}

@@ -11,13 +11,13 @@ from equations import spec
 from sympy import exp, sqrt, tanh
 from test_derivation import check_book, check_gradients, derive_network, given, run
 
-import derive.layers
-import derive.library
-import derive.network
-from derive.deriving import Derivation
-from derive.index import Equation, Max, Sum, index, size, tensor
-from derive.layers import Forward, LayerType, Parameter
-from derive.library import Formula
+import chainrule.derive.layers
+import chainrule.derive.library
+import chainrule.derive.network
+from chainrule.derive.deriving import Derivation
+from chainrule.derive.index import Equation, Max, Sum, index, size, tensor
+from chainrule.derive.layers import Forward, LayerType, Parameter
+from chainrule.derive.library import Formula
 
 n, i, j, k, u, m = map(index, "nijkum")
 N, K, M, U = map(size, ("N", "K", "M", "U"))
@@ -32,7 +32,7 @@ def add(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Build], None]:
 
     def register(name: str, build: Build, rank: int = 1) -> None:
         layer = LayerType(name, "a layer of a test", build, input_rank=rank)
-        monkeypatch.setitem(derive.layers.LAYERS, name, layer)
+        monkeypatch.setitem(chainrule.derive.layers.LAYERS, name, layer)
 
     return register
 
@@ -251,18 +251,18 @@ FORMULAS = {
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_a_new_activation_is_one_formula(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(derive.library.ACTIVATIONS, name, FORMULAS[name])
-    assert derive.network.ACTIVATIONS is derive.library.ACTIVATIONS
+    monkeypatch.setitem(chainrule.derive.library.ACTIVATIONS, name, FORMULAS[name])
+    assert chainrule.derive.network.ACTIVATIONS is chainrule.derive.library.ACTIVATIONS
     derived([4, name, 3, name, 2], l2=0.01)
     derived([4, name, 3, "softmax"], "cross_entropy")
 
 
 def test_a_new_activation_gets_its_derivative_through_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(derive.library.ACTIVATIONS, "bipolar", Formula("2 / (1 + exp(-x)) - 1"))
+    monkeypatch.setitem(chainrule.derive.library.ACTIVATIONS, "bipolar", Formula("2 / (1 + exp(-x)) - 1"))
     found = derived([4, "bipolar", 2])
     assert text_of(found, "dz1") == "d z1[n, j] = (1 - a1[n, j]**2)*sum_k(W2[k, j]*d z2[n, k])/2"
 
 
 def test_a_new_loss_is_one_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(derive.library.LOSSES, "poisson", Formula("exp(y) - t * y"))
+    monkeypatch.setitem(chainrule.derive.library.LOSSES, "poisson", Formula("exp(y) - t * y"))
     derived([4, "tanh", 2], "poisson")

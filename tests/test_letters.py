@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sympy import Expr, Symbol
 
-from derive.index import (
+from chainrule.derive.index import (
     Equation,
     Max,
     Sum,
@@ -23,11 +23,11 @@ from derive.index import (
     size,
     tensor,
 )
-from derive.numbering import Book
-from derive.present import latex, text
-from derive.present import tree as t
-from derive.present.lettering import Lettering, base, letters_of
-from derive.prose import say
+from chainrule.derive.numbering import Book
+from chainrule.derive.prose import say
+from chainrule.present import latex, text
+from chainrule.present import tree as t
+from chainrule.present.lettering import Lettering, base, letters_of
 
 i, j, k, n = map(index, "ijkn")
 J, K = size("J"), size("K")

@@ -12,17 +12,17 @@ import sympy
 from random_specs import SPECS, Built, build, random_spec
 from sympy import Indexed, Rational, Symbol, exp, sqrt
 
-import codegen.passes as passes
-from codegen.lower import LoweringError, extent, lower
-from codegen.passes import absorb_temporaries, assign_slots, optimize
-from codegen.program import Contract, Grid, Load, Map, Program, Reduce, Reshape, reads
-from codegen.verify import VerificationError, verify
-from derive.deriving import derive_network
-from derive.index import Equation, Max, Sum, access, index, size, tensor
-from derive.layers import LAYERS, Forward, LayerType, Parameter
-from derive.spec.fields import Field
-from derive.spec.load import parse_spec
-from runtime.gradcheck import check_gradients
+import chainrule.codegen.passes.optimize as passes
+from chainrule.codegen.ir.program import Contract, Grid, Load, Map, Program, Reduce, Reshape, reads
+from chainrule.codegen.ir.verify import VerificationError, verify
+from chainrule.codegen.lower.lowering import LoweringError, extent, lower
+from chainrule.codegen.passes.optimize import absorb_temporaries, assign_slots, optimize
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.fields import Field
+from chainrule.derive.index import Equation, Max, Sum, access, index, size, tensor
+from chainrule.derive.layers import LAYERS, Forward, LayerType, Parameter
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.spec.load import parse_spec
 
 N, n = size("N"), index("n")
 L, M, K, C, O, D = map(size, ("L", "M", "K", "C", "O", "D"))  # noqa: E741

@@ -12,13 +12,13 @@ from cuda_on_cpu.module import requires_compiler
 from judge import Judged, Kernels, by_numpy, judged, lowered, mismatches
 from random_equations import Case, N, drawn_cases
 
-import codegen.affine
-import codegen.known
-import codegen.targets.numpy.grid
-from codegen.affine import COPIED, IN_PLACE, Costs
-from codegen.known import Known
-from codegen.targets.cuda.addresses import count_text
-from derive.index import Equation, Inside, Max, Sum, index, same_up_to_names, tensor
+import chainrule.codegen.lower.affine
+import chainrule.codegen.lower.known
+import chainrule.codegen.targets.numpy.grid
+from chainrule.codegen.lower.affine import COPIED, IN_PLACE, Costs
+from chainrule.codegen.lower.known import Known
+from chainrule.codegen.targets.cuda.addresses import count_text
+from chainrule.derive.index import Equation, Inside, Max, Sum, index, same_up_to_names, tensor
 
 EQUATIONS = int(os.environ.get("CHAINRULE_EQUATIONS", "500"))  # different ones; their adjoints come on top
 SEED = int(os.environ.get("CHAINRULE_SEED", "0"))
@@ -177,15 +177,19 @@ def test_what_competes_for_a_maximum_is_known_whatever_indices_are_called() -> N
 
 
 PLANTED: dict[str, tuple[Any, str, Any]] = {
-    "places for any body": (codegen.affine, "vanishes", lambda body, zeros: bool(list(zeros))),
-    "sums exchanged for any body": (codegen.affine, "zero_outside", lambda *_: True),
+    "places for any body": (
+        chainrule.codegen.lower.affine,
+        "vanishes",
+        lambda body, zeros: bool(list(zeros)),
+    ),
+    "sums exchanged for any body": (chainrule.codegen.lower.affine, "zero_outside", lambda *_: True),
     "reductions known at other extents": (
-        codegen.known,
+        chainrule.codegen.lower.known,
         "_form",
         lambda r, _: (same_up_to_names(r),),
     ),
     "a grid's subscripts at other extents": (
-        codegen.targets.numpy.grid,
+        chainrule.codegen.targets.numpy.grid,
         "is_plain",
         lambda read, _: (
             all(i.is_Symbol for i in read.indices) and len(set(read.indices)) == len(read.indices)

@@ -6,12 +6,12 @@ import pytest
 import sympy
 from sympy import Expr, KroneckerDelta, Symbol, exp
 
-from derive.index import Equation, Max, Sum, access, index, size, tensor
-from derive.present import text
-from derive.present.batch import batch_sides
-from derive.present.matrix import NoMatrixForm, matrix_sides
-from derive.present.order import BATCH as N
-from derive.present.sides import line
+from chainrule.derive.index import Equation, Max, Sum, access, index, size, tensor
+from chainrule.present import text
+from chainrule.present.batch import batch_sides
+from chainrule.present.matrix import NoMatrixForm, matrix_sides
+from chainrule.present.order import BATCH as N
+from chainrule.present.sides import line
 
 i, j, k, m, n = map(index, "ijkmn")
 H, J, K = map(size, "HJK")

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from derive.index import cotangent
-from derive.present import latex, mathml, text
-from derive.present import tree as t
+from chainrule.derive.index import cotangent
+from chainrule.present import latex, mathml, text
+from chainrule.present import tree as t
 
 
 def leaf(written: str) -> t.Leaf:

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from shipped import NETWORKS
 
-from codegen.generate import generate
-from derive.deriving import derive_network
-from derive.present import FORMS, page_for, present
-from derive.present import tree as t
-from derive.present.letters import in_notation
-from derive.present.page import Entry, Page, Section, nodes
-from derive.present.sides import Line
-from derive.prose import _
-from derive.reader import BATCHES, NOTATIONS, Reader, reading
-from derive.spec import load_spec
-from derive.topics import TOPICS, topic
+from chainrule.codegen.generate import generate
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.prose import _
+from chainrule.derive.reader import BATCHES, NOTATIONS, Reader, reading
+from chainrule.lectures import TOPICS, topic
+from chainrule.present import FORMS, page_for, present
+from chainrule.present import tree as t
+from chainrule.present.letters import in_notation
+from chainrule.present.page import Entry, Page, Section, nodes
+from chainrule.present.sides import Line
+from chainrule.spec import load_spec
 
 LECTURES = Reader(notation="lectures")
 ROOT = Path(__file__).parent.parent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -12,18 +13,19 @@ from pathlib import Path
 
 import pytest
 
-import derive
-import derive.deriving
-import derive.numbering
-from derive import Reader, derivation, reading, topic
-from derive.present.mathml import write_line
-from derive.spec import SpecError
+import chainrule
+import chainrule.derive.deriving
+import chainrule.derive.numbering
+from chainrule import Reader, derivation, reading, topic
+from chainrule.present.mathml import write_line
+from chainrule.spec import SpecError
 
 ROOT = Path(__file__).parent.parent
+PARTS = ("formula", "derive", "spec", "present", "lectures", "codegen", "runtime", "cli")
 XOR = ROOT / "examples" / "xor_backprop.toml"
 
 
-@pytest.mark.parametrize("module", ["derive", "derive.deriving", "derive.numbering"])
+@pytest.mark.parametrize("module", ["chainrule", "chainrule.derive.deriving", "chainrule.derive.numbering"])
 def test_examples_in_docstrings_run(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     found = doctest.testmod(importlib.import_module(module))
@@ -32,15 +34,15 @@ def test_examples_in_docstrings_run(module: str, monkeypatch: pytest.MonkeyPatch
 
 def test_importing_the_package_is_light() -> None:
     heavy = "sorted(set(sys.modules) & {'sympy', 'numpy'})"
-    code = f"import sys; from derive import derivation; print(*{heavy}, derivation.__name__)"
+    code = f"import sys; from chainrule import derivation; print(*{heavy}, derivation.__name__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["derivation"], done.stderr
 
 
 def test_the_functions_stay_what_they_are_when_everything_is_imported() -> None:
     """No submodule has the name of a function of the package, which importing it would replace."""
-    modules = {path.stem for path in (ROOT / "derive").iterdir()}
-    assert not modules & set(derive.__all__)
+    modules = {module.name for module in pkgutil.iter_modules(chainrule.__path__)} | set(PARTS)
+    assert not modules & set(chainrule.__all__)
 
 
 def test_an_equation_displays_itself(katex: Callable[[Iterable[str]], list[str]]) -> None:
@@ -57,7 +59,7 @@ def test_an_equation_displays_itself(katex: Callable[[Iterable[str]], list[str]]
 
 
 def test_the_latex_of_an_equation_is_that_of_the_command() -> None:
-    from derive.present import present
+    from chainrule.present import present
 
     found = derivation(XOR)
     page = present(found)
@@ -98,7 +100,7 @@ def test_mistakes_have_the_messages_of_the_command(tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
     bad.write_text(XOR.read_text(encoding="utf-8").replace("sigmoid", "sigmoyd"), encoding="utf-8")
     for path in (tmp_path / "nowhere.toml", bad):
-        command = [sys.executable, "-m", "cli.main", str(path)]
+        command = [sys.executable, "-m", "chainrule.cli.main", str(path)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=60)
         with pytest.raises(SpecError) as error:
             derivation(path)
@@ -120,9 +122,9 @@ def test_a_reader_chooses_the_language_of_what_is_shown_inside() -> None:
 
 
 def test_mathml_of_numbers_has_powers() -> None:
-    from derive.present.numerals import numeral
-    from derive.present.sides import Line
-    from derive.present.tree import Leaf, Times
+    from chainrule.present.numerals import numeral
+    from chainrule.present.sides import Line
+    from chainrule.present.tree import Leaf, Times
 
     product = Times((numeral(0.5), numeral(3.2e-7)))
     assert write_line(Line(Leaf("a", "a"), "=", product)).count("<mo>·</mo>") == 2

@@ -17,20 +17,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cli.commands import derive
-from cli.running import scratch_program
-from derive.deriving import derive_network
-from derive.present import FORMATS, FORMS, present
-from derive.present.boxes import drawn
-from derive.present.numerals import array, is_exact, numeral
-from derive.present.page import Page
-from derive.present.sides import Line
-from derive.present.text import width, write
-from derive.present.tree import Leaf, Related
-from derive.present.worked import page_of_numbers
-from derive.spec import load_spec, parse_spec
-from derive.spec.model import Spec
-from derive.worked import MOST, MOST_OF_A_TENSOR, Given, NumbersError, Worked, work
+from chainrule.cli.commands import derive
+from chainrule.cli.running import scratch_program
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.model import Spec
+from chainrule.present import FORMATS, FORMS, present
+from chainrule.present.boxes import drawn
+from chainrule.present.numbers import MOST, MOST_OF_A_TENSOR, Given, NumbersError, Worked, work
+from chainrule.present.numerals import array, is_exact, numeral
+from chainrule.present.page import Page
+from chainrule.present.sides import Line
+from chainrule.present.text import width, write
+from chainrule.present.tree import Leaf, Related
+from chainrule.present.worked import page_of_numbers
+from chainrule.spec import load_spec, parse_spec
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -270,7 +270,7 @@ def test_starting_parameters_masks_and_json_are_exact() -> None:
         masks = program.module.masks(1, 5)
     path = Path(__file__).parent / "unused"
     assert not path.exists()
-    from cli.numbers import worked_page
+    from chainrule.cli.numbers import worked_page
 
     page = worked_page(derive_network(spec), (1,), 5, "index", False)
     given = json.loads(present(page, format="json"))["given"]
@@ -462,7 +462,14 @@ def test_too_many_samples_are_too_much() -> None:
 
 
 def run_fails(name: str, *options: str) -> str:
-    command = [sys.executable, "-m", "cli.main", str(EXAMPLES / f"{name}.toml"), "--numbers", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "chainrule.cli.main",
+        str(EXAMPLES / f"{name}.toml"),
+        "--numbers",
+        *options,
+    ]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=EXAMPLES.parent, timeout=60)
     assert done.returncode == 2 and not done.stdout and "Traceback" not in done.stderr
     return done.stderr
@@ -480,7 +487,7 @@ def run_fails(name: str, *options: str) -> str:
     ],
 )
 def test_mistakes_are_answered_in_one_line(arguments: list[str], says: str) -> None:
-    command = [sys.executable, "-m", "cli.main", *arguments]
+    command = [sys.executable, "-m", "chainrule.cli.main", *arguments]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=EXAMPLES.parent, timeout=60)
     assert done.returncode == 2 and not done.stdout and "Traceback" not in done.stderr
     assert says in done.stderr

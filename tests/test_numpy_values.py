@@ -15,7 +15,7 @@ import sympy
 from small_programs import SHAPES, i, j, k, load, n, program, read, u
 from sympy import And, Expr, Function, Integer, KroneckerDelta, Or, Piecewise, Rational, Symbol
 
-from codegen.program import (
+from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
     Draw,
@@ -29,10 +29,10 @@ from codegen.program import (
     Statement,
     Window,
 )
-from codegen.scalar import CannotPrint
-from codegen.targets.numpy.expressions import ExpressionPrinter, number
-from codegen.targets.numpy.helpers import HELPERS
-from codegen.targets.numpy.statements import Line, StatementPrinter, listed, wrapped
+from chainrule.codegen.ir.scalar import CannotPrint
+from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter, number
+from chainrule.codegen.targets.numpy.helpers import HELPERS
+from chainrule.codegen.targets.numpy.statements import Line, StatementPrinter, listed, wrapped
 
 SAMPLES = 2
 Array = Any

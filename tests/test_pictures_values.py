@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import runtime.pictures as figures
-from runtime.datasets.dataset import Dataset
-from runtime.datasets.samples import chosen, labels_of, pictures, sketch, titles
-from runtime.evaluation import ClassRow, Evaluation, Mistake
+import chainrule.runtime.pictures as figures
+from chainrule.runtime.datasets.dataset import Dataset
+from chainrule.runtime.datasets.samples import chosen, labels_of, pictures, sketch, titles
+from chainrule.runtime.evaluation import ClassRow, Evaluation, Mistake
 
 
 def data(x: Any, t: Any, **said: Any) -> Dataset:

@@ -9,9 +9,8 @@ import sympy
 from small_programs import i, j, k, load, n, program, read, u
 from sympy import Symbol
 
-import codegen.pieces as pieces
-from codegen.pieces import _only_shown, _Runs, loop_over_pieces
-from codegen.program import (
+import chainrule.codegen.passes.pieces as pieces
+from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
     Draw,
@@ -25,6 +24,7 @@ from codegen.program import (
     Statement,
     Window,
 )
+from chainrule.codegen.passes.pieces import _only_shown, _Runs, loop_over_pieces
 
 p = Symbol("p", integer=True)
 DENSE = Contract("y", (n, i), 1, load("x", n, j), load("W", i, j))

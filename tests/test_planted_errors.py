@@ -22,16 +22,16 @@ from sympy import Add, Expr, Indexed, Symbol
 from test_lower import NEW_LAYERS, layer, stack
 from torch_reference import Reference, relative_error
 
-import codegen.generate
-from codegen.program import Contract, Map, Program, Reduce
-from codegen.verify import VerificationError
-from derive.deriving import Derivation, derive_network
-from derive.index import Equation, Inside, Sum, access, index, name_of, size, tensor
-from derive.layers import LAYERS
-from derive.network import N
-from derive.spec.load import parse_spec
-from runtime.gradcheck import check_gradients
-from runtime.program import load_program
+import chainrule.codegen.generate
+from chainrule.codegen.ir.program import Contract, Map, Program, Reduce
+from chainrule.codegen.ir.verify import VerificationError
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.index import Equation, Inside, Sum, access, index, name_of, size, tensor
+from chainrule.derive.layers import LAYERS
+from chainrule.derive.network import N
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.runtime.program import load_program
+from chainrule.spec.load import parse_spec
 
 AGREEMENT = 1e-10
 Array = NDArray[Any]
@@ -248,15 +248,15 @@ def program(planted: Planted, folder: Path, monkeypatch: pytest.MonkeyPatch, pla
     spec = parse_spec(planted.spec, "spec.toml")
     if plant and planted.changes:
         wrong = changed(derive_network(spec), planted.changes)
-        monkeypatch.setattr(codegen.generate, "derive_network", lambda _: wrong)
-    generated = codegen.generate.generate(spec)
+        monkeypatch.setattr(chainrule.codegen.generate, "derive_network", lambda _: wrong)
+    generated = chainrule.codegen.generate.generate(spec)
     monkeypatch.undo()
     code = generated.files["numpy_trainer.py"]
     if plant and planted.rewritten:
         assert planted.rewritten[0] in code
         code = code.replace(*planted.rewritten)
         generated.files["numpy_trainer.py"] = code
-    target = codegen.generate.write(generated, folder / ("wrong" if plant else "right"), force=True)
+    target = chainrule.codegen.generate.write(generated, folder / ("wrong" if plant else "right"), force=True)
     return Built(spec, load_program(target, edited="allow"), code)
 
 
@@ -367,7 +367,7 @@ def test_a_planted_slip_in_lowering_is_caught(
     torch: ModuleType, broken: Broken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the verifier, before there is a program; or by the judges of the program."""
-    lower = codegen.generate.lower
+    lower = chainrule.codegen.generate.lower
 
     def wrong(derivation: Derivation) -> Program:
         right = lower(derivation)
@@ -379,7 +379,7 @@ def test_a_planted_slip_in_lowering_is_caught(
         }
         return replace(right, sections=sections)
 
-    monkeypatch.setattr(codegen.generate, "lower", wrong)
+    monkeypatch.setattr(chainrule.codegen.generate, "lower", wrong)
     try:
         one = program(Planted("", CLASSES), tmp_path, monkeypatch, plant=False)
     except VerificationError:

@@ -10,13 +10,13 @@ from click.testing import CliRunner
 from matplotlib import font_manager
 from PIL import Image
 
-import derive.prose
-from cli import plotting
-from cli.commands import derive as command
-from derive.present import present
-from derive.reader import Reader, reading
-from derive.topics import PICTURED, TOPICS, topic
-from derive.topics.plot import Points
+import chainrule.derive.prose
+from chainrule.cli import plotting
+from chainrule.cli.commands import derive as command
+from chainrule.derive.reader import Reader, reading
+from chainrule.lectures import PICTURED, TOPICS, topic
+from chainrule.lectures.plot import Points
+from chainrule.present import present
 
 STARTS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 
@@ -69,9 +69,9 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def korean(monkeypatch: pytest.MonkeyPatch) -> None:
     def say(text: str) -> str:
-        return "학습률 " + str(text) if derive.prose.reader().language == "ko" else str(text)
+        return "학습률 " + str(text) if chainrule.derive.prose.reader().language == "ko" else str(text)
 
-    monkeypatch.setattr(derive.prose, "say", say)
+    monkeypatch.setattr(chainrule.derive.prose, "say", say)
 
 
 def font_file(name: str) -> str:

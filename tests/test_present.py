@@ -13,13 +13,13 @@ from recorded_pages import PRINTED, derived, difference, network_pages
 from shipped import NETWORKS
 from work import calls
 
-from derive.deriving import Derivation, derive_network
-from derive.index import Equation, Inside, Max, Sum, Winner, index, size, tensor
-from derive.library import ACTIVATIONS, OPTIMIZERS, Formula
-from derive.present import FORMATS, FORMS, document, present, records
-from derive.present.latex import index_latex, matrix_latex
-from derive.present.text import index_text, matrix_text, shape_text, text
-from derive.spec.model import LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.index import Equation, Inside, Max, Sum, Winner, index, size, tensor
+from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, Formula
+from chainrule.derive.model import LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
+from chainrule.present import FORMATS, FORMS, document, present, records
+from chainrule.present.latex import index_latex, matrix_latex
+from chainrule.present.text import index_text, matrix_text, shape_text, text
 
 PLACE = Place(1, 1)
 DENSE = {"bias": True, "init": "glorot_uniform", "bias_init": "zeros", "weights": None, "biases": None}

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from sympy import Expr, KroneckerDelta
 
-from derive.deriving import derive_network
-from derive.index import Equation, Inside, Sum, index, size, tensor
-from derive.present import document, escape, latex, page_for, present, records, text
-from derive.present import tree as t
-from derive.present.boxes import box, bracket, drawn, grid_box, unchained, worked_text
-from derive.present.breaking import measure, pieces, rows
-from derive.present.counting import (
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.index import Equation, Inside, Sum, index, size, tensor
+from chainrule.present import document, escape, latex, page_for, present, records, text
+from chainrule.present import tree as t
+from chainrule.present.boxes import box, bracket, drawn, grid_box, unchained, worked_text
+from chainrule.present.breaking import measure, pieces, rows
+from chainrule.present.counting import (
     FROM_ZERO,
     LABELS_TOO,
     OUTSIDE,
@@ -23,14 +23,14 @@ from derive.present.counting import (
     origin_of,
     sentences,
 )
-from derive.present.display import displayed_html, displayed_latex, equation_latex, equation_text
-from derive.present.numerals import Rounded, array, is_exact, numeral, pictured, plain
-from derive.present.order import BATCH as N
-from derive.present.page import WorkedLines
-from derive.present.sides import Line
-from derive.present.tex import has_hangul
-from derive.present.windows import slide
-from derive.spec import load_spec
+from chainrule.present.display import displayed_html, displayed_latex, equation_latex, equation_text
+from chainrule.present.numerals import Rounded, array, is_exact, numeral, pictured, plain
+from chainrule.present.order import BATCH as N
+from chainrule.present.page import WorkedLines
+from chainrule.present.sides import Line
+from chainrule.present.tex import has_hangul
+from chainrule.present.windows import slide
+from chainrule.spec import load_spec
 
 
 def leaf(written: str) -> t.Leaf:

@@ -7,13 +7,13 @@ import pytest
 import sympy
 from sympy import Piecewise, Symbol, exp
 
-from derive.index import Equation, Sum, access, index, tensor
-from derive.present import latex as tex
-from derive.present import tree as t
-from derive.present.latex import matrix_latex
-from derive.present.order import _bracket, content, output_first
-from derive.present.text import matrix_text
-from derive.topics.support.numbers import ZERO, _numbers
+from chainrule.derive.index import Equation, Sum, access, index, tensor
+from chainrule.lectures.support.numbers import ZERO, _numbers
+from chainrule.present import latex as tex
+from chainrule.present import tree as t
+from chainrule.present.latex import matrix_latex
+from chainrule.present.order import _bracket, content, output_first
+from chainrule.present.text import matrix_text
 
 x, y, target = Symbol("x"), Symbol("y"), Symbol("t")
 i, j = index("i"), index("j")

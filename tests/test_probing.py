@@ -10,10 +10,10 @@ import pytest
 import sympy
 from sympy import Piecewise, Symbol
 
-from derive.formula import parse_formula
-from derive.functions import maximum, rint
-from derive.probing import _true as true
-from derive.probing import computed, flaws
+from chainrule.derive.probing import _true as true
+from chainrule.derive.probing import computed, flaws
+from chainrule.formula import parse_formula
+from chainrule.formula.functions import maximum, rint
 
 x = Symbol("x", real=True)
 RELATIONS = {

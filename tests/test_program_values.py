@@ -10,10 +10,9 @@ import sympy
 from small_programs import i, j, k, load, n, program, read, u, v
 from sympy import Integer, KroneckerDelta, Symbol
 
-import codegen.memory as memory
-import codegen.pieces as pieces
-from codegen.memory import training_memory
-from codegen.program import (
+import chainrule.codegen.passes.memory as memory
+import chainrule.codegen.passes.pieces as pieces
+from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
     Draw,
@@ -29,8 +28,9 @@ from codegen.program import (
     Statement,
     Window,
 )
-from codegen.verify import VerificationError, verify
-from derive.index import Winner
+from chainrule.codegen.ir.verify import VerificationError, verify
+from chainrule.codegen.passes.memory import training_memory
+from chainrule.derive.index import Winner
 
 DENSE = Contract("y", (n, i), 1, load("x", n, j), load("W", i, j))
 WINDOW = Window("w", (n, i, u, k), 1, "img", (n, i + u, k), copy=True)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.datasets import archive, download
-from runtime.datasets.archive import Archive, open_archive
-from runtime.datasets.idx_files import load_idx
-from runtime.datasets.sources import File, Source
-from runtime.errors import DataError
+from chainrule.runtime.datasets import archive, download
+from chainrule.runtime.datasets.archive import Archive, open_archive
+from chainrule.runtime.datasets.idx_files import load_idx
+from chainrule.runtime.datasets.sources import File, Source
+from chainrule.runtime.errors import DataError
 
 DEFLATED = zipfile.ZIP_DEFLATED
 

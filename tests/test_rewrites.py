@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sympy import Expr, Symbol, cosh, erf, exp, log, tanh
 
-from derive.deriving import adjoint, computed, derive_network
-from derive.functions import NAMED, elementary, erfc, expm1, log1p, sigmoid, softplus
-from derive.index import Equation, Max, Sum, index, size, tensor
-from derive.layers.softmax import SOFTMAX
-from derive.rewrites import ONE_HOT, REWRITES, STABLE, Rewrite, one_hot_sums, rewrite, stable, u
+from chainrule.derive.deriving import adjoint, computed, derive_network
+from chainrule.derive.index import Equation, Max, Sum, index, size, tensor
+from chainrule.derive.layers.softmax import SOFTMAX
+from chainrule.derive.rewrites import ONE_HOT, REWRITES, STABLE, Rewrite, one_hot_sums, rewrite, stable, u
+from chainrule.formula.functions import NAMED, elementary, erfc, expm1, log1p, sigmoid, softplus
 
 j, k, n = index("j"), index("k"), index("n")
 K, N = size("K"), size("N")

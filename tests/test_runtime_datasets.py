@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.datasets import as_floats, load_dataset
-from runtime.datasets import download as fetching
-from runtime.datasets.embedded import load_embedded
-from runtime.datasets.embedded.make import make
-from runtime.datasets.idx import read_idx
-from runtime.datasets.sources import SOURCES, Source
-from runtime.errors import DataError
+from chainrule.runtime.datasets import as_floats, load_dataset
+from chainrule.runtime.datasets import download as fetching
+from chainrule.runtime.datasets.embedded import load_embedded
+from chainrule.runtime.datasets.embedded.make import make
+from chainrule.runtime.datasets.idx import read_idx
+from chainrule.runtime.datasets.sources import SOURCES, Source
+from chainrule.runtime.errors import DataError
 
 REAL = os.environ.get("CHAINRULE_DATA")
 XOR = {"inputs": [[0, 0], [0, 1], [1, 0], [1, 1]], "targets": [[0], [1], [1], [0]]}
@@ -215,7 +215,7 @@ def test_embedded_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.skipif(REAL is None, reason="needs CHAINRULE_DATA")
 def test_embedded_digits_are_made_from_mnist() -> None:
-    from runtime.datasets.embedded import FILE
+    from chainrule.runtime.datasets.embedded import FILE
 
     assert make(Path(str(REAL)) / "mnist") == FILE.read_bytes()
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.differences import WIDE, estimates, loss_noise
-from runtime.gradcheck import check_gradients
-from runtime.program import Program, load_program
+from chainrule.runtime.differences import WIDE, estimates, loss_noise
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.runtime.program import Program, load_program
 
 PROGRAMS = Path(__file__).parent / "programs"
 Gradients = dict[str, np.ndarray]

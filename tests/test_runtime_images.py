@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runtime.datasets import cifar, load_dataset
-from runtime.datasets import download as fetching
-from runtime.datasets.cifar import CIFAR10
-from runtime.datasets.sources import SOURCES
-from runtime.errors import DataError
-from runtime.images import Picture, image_shape, read_image, strict_sizes
+from chainrule.runtime.datasets import cifar, load_dataset
+from chainrule.runtime.datasets import download as fetching
+from chainrule.runtime.datasets.cifar import CIFAR10
+from chainrule.runtime.datasets.sources import SOURCES
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.images import Picture, image_shape, read_image, strict_sizes
 
 REAL = os.environ.get("CHAINRULE_DATA")
 FEW = 3  # records of a file in these tests

@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.batches import Batches, split
-from runtime.datasets import as_floats, load_dataset
-from runtime.datasets.dataset import Dataset
-from runtime.errors import DataError, EditedProgramWarning, RunError, TrainingStopped
-from runtime.metrics import correct, evaluate
-from runtime.parameters import load_parameters, read_metadata, save_parameters
-from runtime.program import Program, load_program
-from runtime.progress import Progress
-from runtime.result import RunResult
-from runtime.runfolder import claim_run_folder
-from runtime.settings import Settings
-from runtime.training import train
+from chainrule.runtime.batches import Batches, split
+from chainrule.runtime.datasets import as_floats, load_dataset
+from chainrule.runtime.datasets.dataset import Dataset
+from chainrule.runtime.errors import DataError, EditedProgramWarning, RunError, TrainingStopped
+from chainrule.runtime.metrics import correct, evaluate
+from chainrule.runtime.parameters import load_parameters, read_metadata, save_parameters
+from chainrule.runtime.program import Program, load_program
+from chainrule.runtime.progress import Progress
+from chainrule.runtime.result import RunResult
+from chainrule.runtime.runfolder import claim_run_folder
+from chainrule.runtime.settings import Settings
+from chainrule.runtime.training import train
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = Path(__file__).parent / "programs"
@@ -286,10 +286,10 @@ def test_overflow_of_a_real_run(tmp_path: Path) -> None:
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from runtime.datasets import load_dataset
-from runtime.program import load_program
-from runtime.settings import Settings
-from runtime.training import train
+from chainrule.runtime.datasets import load_dataset
+from chainrule.runtime.program import load_program
+from chainrule.runtime.settings import Settings
+from chainrule.runtime.training import train
 program = load_program(sys.argv[1])
 data = load_dataset(program.training["data"], input_shape=(2,), target_kind="values", classes=2)
 step = program.module.train_step

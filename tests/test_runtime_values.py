@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-import runtime.batches as batches
-import runtime.health as health
-from runtime.batches import Batches, held_out, split
-from runtime.datasets import scaling
-from runtime.datasets.cifar import _content
-from runtime.datasets.dataset import TRAINING, Dataset, Part, Raw
-from runtime.datasets.fitting import natural
-from runtime.datasets.folder import _compare
-from runtime.datasets.samples import _reduced
-from runtime.depth import deep
-from runtime.errors import DataError, RunError
-from runtime.gradpoint import targets
-from runtime.imagefiles import Refused
-from runtime.loop import Loop
-from runtime.metrics import Score, correct, evaluate
-from runtime.preprocessing import Preprocessing
-from runtime.program import read_manifest
+import chainrule.runtime.batches as batches
+import chainrule.runtime.health as health
+from chainrule.runtime.batches import Batches, held_out, split
+from chainrule.runtime.datasets import scaling
+from chainrule.runtime.datasets.cifar import _content
+from chainrule.runtime.datasets.dataset import TRAINING, Dataset, Part, Raw
+from chainrule.runtime.datasets.fitting import natural
+from chainrule.runtime.datasets.folder import _compare
+from chainrule.runtime.datasets.samples import _reduced
+from chainrule.runtime.depth import deep
+from chainrule.runtime.errors import DataError, RunError
+from chainrule.runtime.gradpoint import targets
+from chainrule.runtime.imagefiles import Refused
+from chainrule.runtime.loop import Loop
+from chainrule.runtime.metrics import Score, correct, evaluate
+from chainrule.runtime.preprocessing import Preprocessing
+from chainrule.runtime.program import read_manifest
 
 PROGRAM = Path(__file__).parent.parent / "generated" / "xor_backprop"
 

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cli.running import scratch_program
-from derive.deriving import derive_network
-from derive.differentiate import CannotDifferentiate
-from derive.library import OPTIMIZERS, SCHEDULES
-from derive.present import present
-from derive.spec.load import parse_spec
-from runtime.datasets.dataset import Dataset
-from runtime.program import Program
-from runtime.settings import Settings
-from runtime.training import train
+from chainrule.cli.running import scratch_program
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.differentiate import CannotDifferentiate
+from chainrule.derive.library import OPTIMIZERS, SCHEDULES
+from chainrule.present import present
+from chainrule.runtime.datasets.dataset import Dataset
+from chainrule.runtime.program import Program
+from chainrule.runtime.settings import Settings
+from chainrule.runtime.training import train
+from chainrule.spec.load import parse_spec
 
 SPEC = """
 spec_version = 1

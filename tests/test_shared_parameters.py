@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-import derive.layers
-from cli.running import scratch_program
-from derive.deriving import derive_network
-from derive.index import Equation, Sum, index, size, tensor
-from derive.layers.layer import Forward, LayerType, Parameter
-from derive.spec import parse_spec
-from runtime.gradcheck import check_gradients
+import chainrule.derive.layers
+from chainrule.cli.running import scratch_program
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.index import Equation, Sum, index, size, tensor
+from chainrule.derive.layers.layer import Forward, LayerType, Parameter
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.spec import parse_spec
 
 n, k, j = index("n"), index("k"), index("j")
 N, K = size("N"), size("K")
@@ -43,7 +43,7 @@ def forward(shape, options):
 @pytest.fixture
 def spec(monkeypatch):
     layer = LayerType("applied_twice", "W W x", forward, input_rank=1)
-    monkeypatch.setitem(derive.layers.LAYERS, "applied_twice", layer)
+    monkeypatch.setitem(chainrule.derive.layers.LAYERS, "applied_twice", layer)
     return parse_spec(SPEC, "twice.toml")
 
 

@@ -9,11 +9,11 @@ import pytest
 from random_specs import build
 from sympy import symbols
 
-from codegen.lower import lower
-from codegen.passes import optimize, share_windows
-from codegen.program import BATCH, Contract, Loop, Pad, Program, Value, Window
-from derive.deriving import derive_network
-from derive.spec.load import parse_spec
+from chainrule.codegen.ir.program import BATCH, Contract, Loop, Pad, Program, Value, Window
+from chainrule.codegen.lower.lowering import lower
+from chainrule.codegen.passes.optimize import optimize, share_windows
+from chainrule.derive.deriving import derive_network
+from chainrule.spec.load import parse_spec
 
 SPEC = """spec_version = 1
 name = "shared"
@@ -84,7 +84,7 @@ def test_windows_are_not_shared_where_that_costs_more(name: str) -> None:
 def test_gradients_are_those_of_windows_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = SPEC.format(**CASES[name])
     shared = build(text).program.module
-    monkeypatch.setattr("codegen.affine.zero_outside", lambda *_: False)
+    monkeypatch.setattr("chainrule.codegen.lower.affine.zero_outside", lambda *_: False)
     apart = build(text).program.module
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((5, *shared.INPUT)), rng.integers(0, 3, 5)
@@ -131,7 +131,7 @@ type = "cross_entropy"
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_masks_do_not_depend_on_threads_or_pieces(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sample has 4,355 values here, no multiple of the 16 that one count of the generator gives."""
-    monkeypatch.setattr("codegen.pieces.LARGEST", 10_000)
+    monkeypatch.setattr("chainrule.codegen.passes.pieces.LARGEST", 10_000)
     module = build(MASKED).program.module
     module.THREADS = threads
     rng = np.random.default_rng(0)

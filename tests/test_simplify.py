@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sympy import Expr, Piecewise, Rational, Symbol, cosh, erf, exp, log, sin, sinh, sqrt, tan, tanh
 
-from derive.differentiate import vjp
-from derive.formula import parse_formula
-from derive.index import Equation, Inside, Max, Sum, access, index, size, tensor
-from derive.layers.softmax import SOFTMAX
-from derive.library import ACTIVATIONS
-from derive.simplify import length, through_output, tidy
+from chainrule.derive.differentiate import vjp
+from chainrule.derive.index import Equation, Inside, Max, Sum, access, index, size, tensor
+from chainrule.derive.layers.softmax import SOFTMAX
+from chainrule.derive.library import ACTIVATIONS
+from chainrule.derive.simplify import length, through_output, tidy
+from chainrule.formula import parse_formula
 
 n, k, j, i, u = map(index, "nkjiu")
 N, K = size("N"), size("K")

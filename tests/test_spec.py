@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from work import calls
 
-from derive.layers import LAYERS
-from derive.library import (
+from chainrule.derive.layers import LAYERS
+from chainrule.derive.library import (
     ACTIVATIONS,
     CLIPPING,
     LOSSES,
@@ -27,7 +27,7 @@ from derive.library import (
     WARMUP,
     Formula,
 )
-from derive.spec import (
+from chainrule.spec import (
     AugmentationSpec,
     InlineData,
     Place,
@@ -41,7 +41,7 @@ from derive.spec import (
     parse_spec,
     starter,
 )
-from derive.spec.positions import scan, string_offset
+from chainrule.spec.positions import scan, string_offset
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
 
@@ -504,7 +504,7 @@ def test_fault_8_both_layers_are_named() -> None:
 
 
 def test_fault_8_any_shape_error_of_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    from derive.layers import LayerType, ShapeError
+    from chainrule.derive.layers import LayerType, ShapeError
 
     def forward(shape: tuple[int, ...], options: object) -> object:
         raise ShapeError("height 28 with kernel 5 gives 8.67 rows", "use stride 1")
@@ -517,7 +517,7 @@ def test_fault_8_any_shape_error_of_a_layer(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_fault_8_images_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from derive.layers import LayerType
+    from chainrule.derive.layers import LayerType
 
     monkeypatch.setitem(LAYERS, "planar", LayerType("planar", "", LAYERS["flatten"].forward, input_rank=3))
     problem = only(changed('activation = "sigmoid"', '[[layers]]\ntype = "planar"'), "E401")

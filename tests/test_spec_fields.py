@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from derive.layers import LAYERS
-from derive.library import ACTIVATIONS, OPTIMIZERS, PRACTICE, SCHEDULES
-from derive.spec.documents import json_schema
-from derive.spec.fields import Field
-from derive.spec.kinds import range_text
-from derive.spec.sections import AUGMENTATION, LOSS, TOP, TRAINING
+from chainrule.derive.fields import Field
+from chainrule.derive.layers import LAYERS
+from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, PRACTICE, SCHEDULES
+from chainrule.spec.documents import json_schema
+from chainrule.spec.kinds import range_text
+from chainrule.spec.sections import AUGMENTATION, LOSS, TOP, TRAINING
 
 CONVOLUTION = (
     "filters >= 1; kernel >= 1; stride >= 1, else {one}; padding >= 0, else valid; "

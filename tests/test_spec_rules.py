@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from derive.formula.messages import caret_lines, did_you_mean, nearest
-from derive.spec.fields import Field
-from derive.spec.initializers import Initializer, parse_initializer
-from derive.spec.kinds import KINDS, FieldError, range_text
-from derive.spec.load import parse_spec
-from derive.spec.model import InlineData
-from derive.spec.names import constant_name_problem, formula_name_problem, name_problem
-from derive.spec.network import Estimate, _label_fault, _show, _target_fault, explicit_values_fault
-from derive.spec.positions import scan, string_offset
-from derive.spec.problems import Problem, Source, SpecError
-from derive.spec.reader import default_value, label, literal
+from chainrule.derive.fields import Field
+from chainrule.derive.model import InlineData
+from chainrule.formula.messages import caret_lines, did_you_mean, nearest
+from chainrule.spec.initializers import Initializer, parse_initializer
+from chainrule.spec.kinds import KINDS, FieldError, range_text
+from chainrule.spec.load import parse_spec
+from chainrule.spec.names import constant_name_problem, formula_name_problem, name_problem
+from chainrule.spec.network import Estimate, _label_fault, _show, _target_fault, explicit_values_fault
+from chainrule.spec.positions import scan, string_offset
+from chainrule.spec.problems import Problem, Source, SpecError
+from chainrule.spec.reader import default_value, label, literal
 
 SHARE = Field("share", "float", "a share", minimum=0, maximum=1, exclusive=("maximum",))
 ABOVE = Field("rate", "float", "a rate", minimum=0, exclusive=("minimum",))

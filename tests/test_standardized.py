@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from derive.compact import standardized
-from derive.index import Equation, Sum, index, size, tensor
+from chainrule.derive.compact import standardized
+from chainrule.derive.index import Equation, Sum, index, size, tensor
 
 n, k, N, K = index("n"), index("k"), size("N"), size("K")
 x = tensor("x", N, K)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Part, Raw, Wanted
-from runtime.datasets.fitting import fitted, natural
-from runtime.datasets.targets import checked_labels, targets
-from runtime.errors import DataError
+from chainrule.runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Part, Raw, Wanted
+from chainrule.runtime.datasets.fitting import fitted, natural
+from chainrule.runtime.datasets.targets import checked_labels, targets
+from chainrule.runtime.errors import DataError
 
 
 def refusal(function: Any, *arguments: Any) -> str:

@@ -12,10 +12,10 @@ import pytest
 import sympy
 from recorded_pages import difference, shown, topic_pages
 
-from derive.formula import parse_formula
-from derive.present import FORMATS, document, present
-from derive.topics import TOPICS, topic
-from derive.topics.model import Topic
+from chainrule.formula import parse_formula
+from chainrule.lectures import TOPICS, topic
+from chainrule.lectures.model import Topic
+from chainrule.present import FORMATS, document, present
 
 DEBRIS = re.compile(r"Piecewise|KroneckerDelta|Dummy|Sum\(|True|False|Indexed|\+ *[-−]|[-−] *[-−]")
 
@@ -25,7 +25,7 @@ def right(found: Topic, result: str) -> str:
 
 
 def test_the_list_needs_no_sympy() -> None:
-    code = "import sys, derive.topics; assert derive.topics.TOPICS; print('sympy' in sys.modules)"
+    code = "import sys, lectures; assert lectures.TOPICS; print('sympy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

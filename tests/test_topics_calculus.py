@@ -13,12 +13,12 @@ import pytest
 import sympy
 from sympy import Indexed
 
-from derive.formula import parse_formula
-from derive.index import Equation, access, name_of, tensor
-from derive.interpret import evaluate
-from derive.present import present
-from derive.topics import topic
-from derive.topics.model import Topic
+from chainrule.derive.index import Equation, access, name_of, tensor
+from chainrule.derive.interpret import evaluate
+from chainrule.formula import parse_formula
+from chainrule.lectures import topic
+from chainrule.lectures.model import Topic
+from chainrule.present import present
 
 POINTS = 20
 

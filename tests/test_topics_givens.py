@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from by_hand import convolved, difference, sigma, softmax
 
-from derive.present import FORMATS, present
-from derive.topics import topic
+from chainrule.lectures import topic
+from chainrule.present import FORMATS, present
 
 
 def numbers(found: Any, name: str) -> Any:

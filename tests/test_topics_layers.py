@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from by_hand import convolved, difference, sigma, softmax
 
-from derive.index import Equation, access, cotangent, index, tensor
-from derive.interpret import evaluate
-from derive.topics import topic
+from chainrule.derive.index import Equation, access, cotangent, index, tensor
+from chainrule.derive.interpret import evaluate
+from chainrule.lectures import topic
 
 Check = tuple[str, str, dict[str, Any], Any]
 Draw = Callable[[np.random.Generator], Iterator[Check]]

@@ -8,11 +8,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from derive.index import Equation, access, tensor
-from derive.interpret import evaluate
-from derive.present import present
-from derive.topics import topic
-from derive.topics.model import Topic
+from chainrule.derive.index import Equation, access, tensor
+from chainrule.derive.interpret import evaluate
+from chainrule.lectures import topic
+from chainrule.lectures.model import Topic
+from chainrule.present import present
 
 POINTS = 20
 

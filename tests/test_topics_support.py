@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from sympy import Rational, sqrt, symbols
 
-from derive.present import latex, present, text
-from derive.present import tree as t
-from derive.topics import parse, topic
-from derive.topics.convexity import _Data
-from derive.topics.convexity import _data as points_of_convexity
-from derive.topics.counts import mnist_mlp
-from derive.topics.descent import _task as descent
-from derive.topics.model import TopicError
-from derive.topics.preparing import _labels
-from derive.topics.steepest import _task as steepest
-from derive.topics.support import givens, layout, numbers, tensors
-from derive.topics.support.points import points
-from derive.topics.support.walk import Walk, walk
+from chainrule.lectures import parse, topic
+from chainrule.lectures.convexity import _Data
+from chainrule.lectures.convexity import _data as points_of_convexity
+from chainrule.lectures.counts import mnist_mlp
+from chainrule.lectures.descent import _task as descent
+from chainrule.lectures.model import TopicError
+from chainrule.lectures.preparing import _labels
+from chainrule.lectures.steepest import _task as steepest
+from chainrule.lectures.support import givens, layout, numbers, tensors
+from chainrule.lectures.support.points import points
+from chainrule.lectures.support.walk import Walk, walk
+from chainrule.present import latex, present, text
+from chainrule.present import tree as t
 
 a, b = t.Leaf("a", "a"), t.Leaf("b", "b")
 x, y, z = symbols("x y z")

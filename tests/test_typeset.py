@@ -13,17 +13,17 @@ import pytest
 from click.testing import CliRunner
 from conftest import not_installed
 
-from cli import typeset
-from cli.commands import derive
-from cli.typeset import NoTypesetting, first_error, pdf
-from derive.deriving import derive_network
-from derive.present import document, present
-from derive.present import tree as t
-from derive.present.breaking import measure, pieces, rows
-from derive.present.tex import has_hangul
-from derive.reader import Reader
-from derive.spec import load_spec
-from derive.topics import topic
+from chainrule.cli import typeset
+from chainrule.cli.commands import derive
+from chainrule.cli.typeset import NoTypesetting, first_error, pdf
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.reader import Reader
+from chainrule.lectures import topic
+from chainrule.present import document, present
+from chainrule.present import tree as t
+from chainrule.present.breaking import measure, pieces, rows
+from chainrule.present.tex import has_hangul
+from chainrule.spec import load_spec
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -119,7 +119,9 @@ def test_files_and_terminals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ):
         assert CliRunner().invoke(derive, ["sigmoid", "-o", str(tmp_path / name)]).exit_code == 0
         assert (tmp_path / name).read_text().startswith(start)
-    monkeypatch.setattr("cli.writing.sys", SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True)))
+    monkeypatch.setattr(
+        "chainrule.cli.writing.sys", SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True))
+    )
     with pytest.raises(click.UsageError, match="-o FILE"):
         derive.main(["sigmoid", "--format", "pdf"], standalone_mode=False)
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from random_specs import Built, build
 from torch_reference import Reference, relative_error
 
-from derive.deriving import Derivation, derive_network
-from derive.differentiate import CannotDifferentiate
-from derive.present import records
-from runtime.gradcheck import check_gradients
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.differentiate import CannotDifferentiate
+from chainrule.present import records
+from chainrule.runtime.gradcheck import check_gradients
 
 AGREEMENT = 1e-10
 SMOOTH = 1e-7

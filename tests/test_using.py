@@ -14,19 +14,19 @@ import pytest
 import runs
 from PIL import Image
 
-from cli.main import main
-from runtime.augmentation import Augmentation
-from runtime.batches import Batches, split
-from runtime.datasets import load_dataset
-from runtime.datasets.cifar import CIFAR10
-from runtime.errors import DataError, RunError
-from runtime.evaluation import evaluate_run
-from runtime.images import read_image
-from runtime.pictures import save_confusion, save_mistakes
-from runtime.prediction import predict_images
-from runtime.preprocessing import common_border, fitted
-from runtime.run import Run, class_scores, load_run
-from runtime.settings import Settings
+from chainrule.cli.main import main
+from chainrule.runtime.augmentation import Augmentation
+from chainrule.runtime.batches import Batches, split
+from chainrule.runtime.datasets import load_dataset
+from chainrule.runtime.datasets.cifar import CIFAR10
+from chainrule.runtime.errors import DataError, RunError
+from chainrule.runtime.evaluation import evaluate_run
+from chainrule.runtime.images import read_image
+from chainrule.runtime.pictures import save_confusion, save_mistakes
+from chainrule.runtime.prediction import predict_images
+from chainrule.runtime.preprocessing import common_border, fitted
+from chainrule.runtime.run import Run, class_scores, load_run
+from chainrule.runtime.settings import Settings
 
 SPEC = """
 spec_version = 1
@@ -374,7 +374,7 @@ def test_data_are_found_where_they_lay(derive, tmp_path) -> None:
     spec = spec.replace("folder:pictures", "cifar10").replace("epochs = 30", "epochs = 1")
     (tmp_path / "c.toml").write_text(spec.replace("validation_split = 0.1", ""))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("runtime.datasets.cifar.CIFAR10", replace(CIFAR10, records=1, test_records=1))
+        patch.setattr("chainrule.runtime.datasets.cifar.CIFAR10", replace(CIFAR10, records=1, test_records=1))
         assert derive("train", "c.toml", "--data-dir", "sets", "--run-dir", "r", "--quiet")[0] == 0
         code, out, _ = derive("evaluate", "r", "--json")
         assert code == 0 and json.loads(out)["classes"][3] | {"precision": 0} == {

@@ -12,12 +12,12 @@ from equations import Case, cases
 from hypothesis import HealthCheck, given, settings
 from sympy import KroneckerDelta, exp
 
-from derive import interpret
-from derive.array_functions import FUNCTIONS
-from derive.deriving import derive_network
-from derive.index import Equation, Inside, Max, Sum, Winner, index, name_of, size, tensor
-from derive.spec.load import parse_spec
-from derive.vectorized import Equations, evaluate
+from chainrule.derive import interpret
+from chainrule.derive.array_functions import FUNCTIONS
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.index import Equation, Inside, Max, Sum, Winner, index, name_of, size, tensor
+from chainrule.derive.vectorized import Equations, evaluate
+from chainrule.spec.load import parse_spec
 
 n, i, j, k, u = map(index, "nijku")
 N, K, M = map(size, ("N", "K", "M"))

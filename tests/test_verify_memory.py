@@ -11,18 +11,18 @@ import pytest
 import random_images
 from kernel_runs import programs
 
-import codegen.passes as passes
-import codegen.pieces
-import derive.layers
-from codegen.kernels.liveness import Access, verify_memory
-from codegen.lower import lower
-from codegen.program import Loop, Program
-from codegen.targets.cuda import planning
-from codegen.verify import VerificationError, verify
-from derive.deriving import derive_network
-from derive.index import Equation, Sum, index, size, tensor
-from derive.layers.layer import Forward, LayerType, Parameter
-from derive.spec.load import parse_spec
+import chainrule.codegen.passes.optimize as passes
+import chainrule.codegen.passes.pieces
+import chainrule.derive.layers
+from chainrule.codegen.ir.program import Loop, Program
+from chainrule.codegen.ir.verify import VerificationError, verify
+from chainrule.codegen.kernels.liveness import Access, verify_memory
+from chainrule.codegen.lower.lowering import lower
+from chainrule.codegen.targets.cuda import planning
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.index import Equation, Sum, index, size, tensor
+from chainrule.derive.layers.layer import Forward, LayerType, Parameter
+from chainrule.spec.load import parse_spec
 
 n, k, j = index("n"), index("k"), index("j")
 N, K = size("N"), size("K")
@@ -57,9 +57,9 @@ def scaled(monkeypatch: pytest.MonkeyPatch) -> Program:
         return Forward(equations, {K: shape[0]}, (Parameter("V", (*shape, 3), "weight", 1, 1, "ones"),))
 
     layer = LayerType("scaled", "a layer of the tests", forward, input_rank=1)
-    monkeypatch.setitem(derive.layers.LAYERS, "scaled", layer)
+    monkeypatch.setitem(chainrule.derive.layers.LAYERS, "scaled", layer)
     for name, value in random_images.SMALL_PIECES.items():
-        monkeypatch.setattr(codegen.pieces, name, value)
+        monkeypatch.setattr(chainrule.codegen.passes.pieces, name, value)
     return lower(derive_network(parse_spec(SPEC, "spec.toml")))
 
 

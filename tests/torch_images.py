@@ -12,7 +12,7 @@ from typing import Any
 
 from torch_reference import Array, Reference
 
-from derive.spec.model import LayerSpec, Spec
+from chainrule.derive.model import LayerSpec, Spec
 
 
 def own_formulas(torch: ModuleType) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from derive.spec.model import Spec
+from chainrule.derive.model import Spec
 
 Array = NDArray[Any]
 

@@ -2,8 +2,8 @@
 
 `make mutants` runs it, for an hour or more.  cosmic-ray finds the places that it can change (a sign, a
 comparison, a number, `and` for `or` …) and makes the changes; this script takes places at even distances
-through derive/, codegen/ and runtime/, one change at each, and runs the tests that reach the line, the quick
-ones first.  A change in an annotation is none and is not counted.  What survives is printed with the change.
+through the packages but cli/, one change at each, and runs the tests that reach the line, the quick ones
+first.  A change in an annotation is none and is not counted.  What survives is printed with the change.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("derive", "codegen", "runtime")
+PACKAGES = ("derive", "formula", "spec", "present", "lectures", "codegen", "runtime")
 LONGEST = 120  # seconds of tests a mutant, as they took without it
 READERS = ("tests/test_frozen.py",)  # tests that read the source and run none of it
 SLOWER = 4  # a mutant whose tests take this many times as long, and a minute, hangs: killed
@@ -126,7 +126,7 @@ def reach(folder: Path, data: Path) -> Reach:
             "test_times",
             "--cov-context=test",
         ]
-        command += [*(f"--cov={package}" for package in PACKAGES), "--cov-report="]
+        command += ["--cov=chainrule", "--cov-report="]
         env = _environment(folder, data) | {"TEST_TIMES": str(times), "COVERAGE_FILE": str(covered)}
         found = run(command, folder, env=env)
         if not times.exists():

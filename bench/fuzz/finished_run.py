@@ -64,23 +64,23 @@ def spared() -> Iterator[None]:
     """Generates each program once and draws nothing: neither depends on what is read from a folder."""
     from matplotlib.figure import Figure
 
-    import cli.handout.document
-    import cli.running
+    import chainrule.cli.handout.document
+    import chainrule.cli.running
 
     made: dict[str, Any] = {}
-    generate, draw = cli.running.generate, Figure.savefig
+    generate, draw = chainrule.cli.running.generate, Figure.savefig
 
     def once(spec: Any, targets: Iterable[str] = ()) -> Any:
         if spec.source not in made:
             made[spec.source] = generate(spec, targets)
         return made[spec.source]
 
-    cli.running.generate = cli.handout.document.generate = once
+    chainrule.cli.running.generate = chainrule.cli.handout.document.generate = once
     Figure.savefig = lambda self, file, **options: file.write(b"drawn")
     try:
         yield
     finally:
-        cli.running.generate = cli.handout.document.generate = generate
+        chainrule.cli.running.generate = chainrule.cli.handout.document.generate = generate
         Figure.savefig = draw
 
 
@@ -109,7 +109,7 @@ def derive(folder: Path, arguments: tuple[str, ...]) -> tuple[str, str]:
 
     Raises AssertionError for an exit code, an output or a message that no user should see.
     """
-    from cli.main import main
+    from chainrule.cli.main import main
 
     out, err = io.StringIO(), io.StringIO()
     before, before_arguments = Path.cwd(), sys.argv

@@ -14,12 +14,12 @@ import zlib
 from types import ModuleType
 
 from bench.fuzz.harness import campaign
-from codegen.generate import generate
-from codegen.lower import LoweringError
-from derive.deriving import derive_network
-from derive.differentiate import CannotDifferentiate
-from derive.present import records
-from derive.spec import SpecError, parse_spec
+from chainrule.codegen.generate import generate
+from chainrule.codegen.lower.lowering import LoweringError
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.differentiate import CannotDifferentiate
+from chainrule.present import records
+from chainrule.spec import SpecError, parse_spec
 
 ONE = (
     *(

@@ -19,9 +19,9 @@ from PIL import Image
 
 from bench.fuzz.harness import campaign
 from bench.fuzz.mutation import mutated
-from runtime.errors import DataError
-from runtime.imagefiles import formats
-from runtime.images import FITS, image_size, read_image, strict_sizes
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.imagefiles import formats
+from chainrule.runtime.images import FITS, image_size, read_image, strict_sizes
 
 SHAPES = ((8, 8, 1), (8, 6, 3), (28, 28, 1), (1, 1, 3))
 WRITTEN = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "ICO", "JPEG2000", "AVIF")

@@ -19,10 +19,10 @@ import numpy as np
 
 from bench.fuzz.harness import campaign
 from bench.fuzz.mutation import mutated
-from runtime.datasets import load_dataset, look_at
-from runtime.datasets.description import describe
-from runtime.datasets.samples import sketch
-from runtime.errors import DataError
+from chainrule.runtime.datasets import load_dataset, look_at
+from chainrule.runtime.datasets.description import describe
+from chainrule.runtime.datasets.samples import sketch
+from chainrule.runtime.errors import DataError
 
 NAMES = ("x_train", "y_train", "x_test", "y_test", "x_val", "y_val", "x", "t", "X_train", "labels", "arr_0")
 KINDS = (

@@ -16,7 +16,7 @@ from bench.fuzz import mutation
 from bench.fuzz.finished_run import base, command, copied, derive, spared
 from bench.fuzz.harness import campaign
 from bench.fuzz.json_values import DTYPES, HUGE, as_text, junk, mutated
-from runtime.arrays import CHECKSUM, DIGITS, START, _digest
+from chainrule.runtime.arrays import CHECKSUM, DIGITS, START, _digest
 
 WIDTHS: Final = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 PARAMETERS: Final = "parameters.safetensors"

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from bench.fuzz.formulas import make as formula_spec
 from bench.fuzz.harness import campaign
-from codegen.lower import LoweringError, lower
-from derive.deriving import derive_network
-from derive.differentiate import CannotDifferentiate
-from derive.spec import SpecError, load_spec
-from derive.spec.documents import starter
+from chainrule.codegen.lower.lowering import LoweringError, lower
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.differentiate import CannotDifferentiate
+from chainrule.spec import SpecError, load_spec
+from chainrule.spec.documents import starter
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TOKENS = (

@@ -9,8 +9,8 @@ from typing import Final
 
 from markupsafe import Markup
 
-from cli.handout.markup import element, joined
-from derive.prose import say
+from chainrule.cli.handout.markup import element, joined
+from chainrule.derive.prose import say
 
 WIDTH, HEIGHT = 360, 230
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 38

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from cli.idle import say_idle
-from cli.options import JSON, for_a_reader, reader_of
-from cli.writing import echo_json, require_new, write_file
+from chainrule.cli.idle import say_idle
+from chainrule.cli.options import JSON, for_a_reader, reader_of
+from chainrule.cli.writing import echo_json, require_new, write_file
 
 SUFFIXES = (".html", ".htm", ".pdf")
 
@@ -46,10 +46,10 @@ def handout(
     Diagram, notation, every equation with its reason beside the line of the program that it became, the check
     of the gradients and, of a run, curves and confusions.  A .pdf is printed by Chromium, if there is one.
     """
-    from cli.handout.document import equations_of, handout_of, page
-    from cli.handout.printing import printed, require_browser
-    from derive.reader import reading
-    from derive.spec import load_spec
+    from chainrule.cli.handout.document import equations_of, handout_of, page
+    from chainrule.cli.handout.printing import printed, require_browser
+    from chainrule.derive.reader import reading
+    from chainrule.spec import load_spec
 
     found = load_spec(spec)
     where = output or Path(f"{found.name}.html")

@@ -8,7 +8,7 @@ from unicodedata import east_asian_width
 
 from markupsafe import Markup
 
-from cli.handout.markup import element, joined
+from chainrule.cli.handout.markup import element, joined
 
 CELL, LEAST, WHOLE = 26, 6, 320  # the size of a cell, the least one, and of all cells where they are many
 READABLE: Final = 20  # the size from which on a cell has room for its count

@@ -8,10 +8,10 @@ from typing import Final
 
 from markupsafe import Markup
 
-from cli.handout.markup import drawn_symbol, element, joined
-from derive.network import Layer, Network
-from derive.notation import exchanged
-from derive.prose import _, say
+from chainrule.cli.handout.markup import drawn_symbol, element, joined
+from chainrule.derive.network import Layer, Network
+from chainrule.derive.notation import exchanged
+from chainrule.derive.prose import _, say
 
 WIDTH: Final = 340
 TALL, FLAT, GAP = 52, 34, 16

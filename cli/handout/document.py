@@ -11,22 +11,22 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from cli.checking import totals_of
-from cli.handout import gradients, katex, program, symbols, trained
-from cli.handout.diagram import diagram
-from cli.handout.equations import groups
-from cli.handout.markup import formula, user_text
-from cli.handout.words import words
-from codegen.generate import MANIFEST, Generated, generate
-from codegen.targets.numpy import FILENAME
-from derive.deriving import Derivation, derive_network
-from derive.present import latex
-from derive.present.letters import in_notation
-from derive.present.page import Page, page_of
-from derive.prose import _, say
-from derive.reader import reader
-from derive.spec.model import Spec
-from runtime.gradreport import GradientReport
+from chainrule.cli.checking import totals_of
+from chainrule.cli.handout import gradients, katex, program, symbols, trained
+from chainrule.cli.handout.diagram import diagram
+from chainrule.cli.handout.equations import groups
+from chainrule.cli.handout.markup import formula, user_text
+from chainrule.cli.handout.words import words
+from chainrule.codegen.generate import MANIFEST, Generated, generate
+from chainrule.codegen.targets.numpy import FILENAME
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.model import Spec
+from chainrule.derive.prose import _, say
+from chainrule.derive.reader import reader
+from chainrule.present import latex
+from chainrule.present.letters import in_notation
+from chainrule.present.page import Page, page_of
+from chainrule.runtime.gradreport import GradientReport
 
 FOLDER: Final = Path(__file__).parent
 POLICY: Final = "default-src 'none'; img-src data:; font-src data:; style-src {style}; script-src {script}"

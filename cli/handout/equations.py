@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from cli.handout.markup import element, formula, raised
-from derive.present.page import Entry, Page
-from derive.prose import _, say
+from chainrule.cli.handout.markup import element, formula, raised
+from chainrule.derive.prose import _, say
+from chainrule.present.page import Entry, Page
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from cli.handout.markup import formula
-from cli.running import gradient_report
-from derive.index import cotangent
-from derive.present.tree import Ref
-from derive.prose import Prose, _, say
-from derive.spec.model import Spec
-from runtime.gradreport import INTERPRETER, LOSS, OUTPUT, GradientReport
+from chainrule.cli.handout.markup import formula
+from chainrule.cli.running import gradient_report
+from chainrule.derive.index import cotangent
+from chainrule.derive.model import Spec
+from chainrule.derive.prose import Prose, _, say
+from chainrule.present.tree import Ref
+from chainrule.runtime.gradreport import INTERPRETER, LOSS, OUTPUT, GradientReport
 
 EVERY = 5.0  # seconds between two signs of life
 VERDICTS: dict[str, Prose] = {

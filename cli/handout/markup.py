@@ -6,11 +6,11 @@ import re
 
 from markupsafe import Markup, escape
 
-from derive.notation import differentiated, parts
-from derive.present import escape as texts
-from derive.present import latex, mathml
-from derive.present.sides import Line
-from derive.present.tree import Node
+from chainrule.derive.notation import differentiated, parts
+from chainrule.present import escape as texts
+from chainrule.present import latex, mathml
+from chainrule.present.sides import Line
+from chainrule.present.tree import Node
 
 _POWER = re.compile(r"\^(?:\(([^()]*)\)|(\w+))")
 MATHML = "http://www.w3.org/1998/Math/MathML"

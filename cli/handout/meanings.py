@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from derive.index import primal
-from derive.network import Network
-from derive.notation import is_delta
-from derive.prose import Prose, _
+from chainrule.derive.index import primal
+from chainrule.derive.network import Network
+from chainrule.derive.notation import is_delta
+from chainrule.derive.prose import Prose, _
 
 INDICES: Final = _(
     "indices: n counts the examples of the batch, the others units, pixels, channels or layers"

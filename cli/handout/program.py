@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from cli.handout.markup import element, joined
-from derive.prose import _, say
+from chainrule.cli.handout.markup import element, joined
+from chainrule.derive.prose import _, say
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
-from cli.handout.markup import formula
-from cli.handout.meanings import INDICES, constant, meaning_of
-from derive.deriving import Derivation
-from derive.index import primal
-from derive.notation import FIXED, differentiated, exchanged, is_delta, name
-from derive.present.build import number
-from derive.present.page import Page, children
-from derive.present.sides import Line
-from derive.present.tree import Big, Leaf, Node, Ref, Slope
-from derive.prose import Prose, say
-from derive.reader import reader
+from chainrule.cli.handout.markup import formula
+from chainrule.cli.handout.meanings import INDICES, constant, meaning_of
+from chainrule.derive.deriving import Derivation
+from chainrule.derive.index import primal
+from chainrule.derive.notation import FIXED, differentiated, exchanged, is_delta, name
+from chainrule.derive.prose import Prose, say
+from chainrule.derive.reader import reader
+from chainrule.present.build import number
+from chainrule.present.page import Page, children
+from chainrule.present.sides import Line
+from chainrule.present.tree import Big, Leaf, Node, Ref, Slope
 
 _LAYER = re.compile(r"^([A-Za-z]+?)\d+(_\d+)?$")
 

@@ -8,18 +8,18 @@ from typing import Any
 
 from markupsafe import Markup
 
-from cli.handout.charts import Chart, Series, chart, number, percent, said
-from cli.handout.confusion import confusion
-from cli.handout.markup import user_text
-from cli.same_spec import spec_differences
-from codegen.generate import Generated
-from derive.prose import Prose, _, say
-from derive.spec.model import Spec
-from runtime.datasets.dataset import TEST, TRAINING, VALIDATION
-from runtime.errors import RunError
-from runtime.files import NotRead, read_json
-from runtime.run import read_summary
-from runtime.runfolder import SUMMARY
+from chainrule.cli.handout.charts import Chart, Series, chart, number, percent, said
+from chainrule.cli.handout.confusion import confusion
+from chainrule.cli.handout.markup import user_text
+from chainrule.cli.same_spec import spec_differences
+from chainrule.codegen.generate import Generated
+from chainrule.derive.model import Spec
+from chainrule.derive.prose import Prose, _, say
+from chainrule.runtime.datasets.dataset import TEST, TRAINING, VALIDATION
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.files import NotRead, read_json
+from chainrule.runtime.run import read_summary
+from chainrule.runtime.runfolder import SUMMARY
 
 EVALUATION = "evaluation.json"
 CONFUSIONS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from derive.prose import Prose, _, say
+from chainrule.derive.prose import Prose, _, say
 
 WORDS: Final[dict[str, Prose]] = {
     "network": _("The network"),

@@ -13,24 +13,8 @@ from dataclasses import replace
 import sympy
 from sympy import Expr, Indexed, Symbol
 
-from codegen.affine import volume
-from codegen.contraction import blocks
-from codegen.emitter import LoweringError
-from codegen.kernels.places import size
-from codegen.kernels.views import Views, guarded
-from codegen.kernels.work import (
-    Axes,
-    Drawing,
-    Elements,
-    Guarded,
-    Product,
-    Quotient,
-    Reduction,
-    Samples,
-    Step,
-    Work,
-)
-from codegen.program import (
+from chainrule.codegen.ir.contraction import blocks
+from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
     Draw,
@@ -47,7 +31,23 @@ from codegen.program import (
     Statement,
     Window,
 )
-from derive.index import Winner, access, fresh_index, name_of, tensor
+from chainrule.codegen.kernels.places import size
+from chainrule.codegen.kernels.views import Views, guarded
+from chainrule.codegen.kernels.work import (
+    Axes,
+    Drawing,
+    Elements,
+    Guarded,
+    Product,
+    Quotient,
+    Reduction,
+    Samples,
+    Step,
+    Work,
+)
+from chainrule.codegen.lower.affine import volume
+from chainrule.codegen.lower.emitter import LoweringError
+from chainrule.derive.index import Winner, access, fresh_index, name_of, tensor
 
 ALONE = 64  # so many terms one thread adds up by itself
 ENOUGH = 256  # so many groups of threads keep a device busy

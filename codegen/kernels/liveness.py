@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from codegen.verify import VerificationError
+from chainrule.codegen.ir.verify import VerificationError
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import sympy
 from sympy import Expr
 
-from codegen.program import BATCH, Extent, Shape
-from derive.network import N
+from chainrule.codegen.ir.program import BATCH, Extent, Shape
+from chainrule.derive.network import N
 
 
 def size(extent: Extent) -> Expr:

@@ -6,11 +6,23 @@ from dataclasses import dataclass
 
 from sympy import Expr, Indexed, Symbol
 
-from codegen.box import bounds
-from codegen.kernels.places import size
-from codegen.kernels.work import Guarded
-from codegen.program import BATCH, Extent, Map, Pad, Program, Reshape, Shape, Statement, Value, Window, reads
-from derive.index import Inside, access, name_of, tensor
+from chainrule.codegen.ir.box import bounds
+from chainrule.codegen.ir.program import (
+    BATCH,
+    Extent,
+    Map,
+    Pad,
+    Program,
+    Reshape,
+    Shape,
+    Statement,
+    Value,
+    Window,
+    reads,
+)
+from chainrule.codegen.kernels.places import size
+from chainrule.codegen.kernels.work import Guarded
+from chainrule.derive.index import Inside, access, name_of, tensor
 
 
 @dataclass(frozen=True)

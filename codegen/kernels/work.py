@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from sympy import Expr, Indexed, Symbol
 
-from codegen.contraction import Blocks
-from codegen.program import Extent, Load
-from derive.index import Inside
+from chainrule.codegen.ir.contraction import Blocks
+from chainrule.codegen.ir.program import Extent, Load
+from chainrule.derive.index import Inside
 
 Axes = tuple[tuple[Symbol, Extent], ...]
 

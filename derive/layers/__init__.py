@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from derive.layers.layer import Forward, LayerType, Noise, Parameter, ShapeError
+from chainrule.derive.layers.layer import Forward, LayerType, Noise, Parameter, ShapeError
 
 
 def _discover() -> dict[str, LayerType]:

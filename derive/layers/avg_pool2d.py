@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from derive.index import Sum
-from derive.layers.pooling import WINDOW, pool, window_height, window_width
-from derive.prose import _
+from chainrule.derive.index import Sum
+from chainrule.derive.layers.pooling import WINDOW, pool, window_height, window_width
+from chainrule.derive.prose import _
 
 LAYER = pool(
     "avg_pool2d", _("mean of every window"), lambda x: Sum(x, *WINDOW) / (window_height * window_width)

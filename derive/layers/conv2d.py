@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from derive.index import index
-from derive.layers.convolution import Axis, convolution
-from derive.prose import _
+from chainrule.derive.index import index
+from chainrule.derive.layers.convolution import Axis, convolution
+from chainrule.derive.prose import _
 
 ROWS, COLUMNS = Axis("height", index("i"), index("u")), Axis("width", index("j"), index("v"))
 

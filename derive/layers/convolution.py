@@ -13,10 +13,10 @@ from typing import Any
 
 from sympy import Expr, KroneckerDelta, Symbol
 
-from derive.index import Equation, Sum, access, index, size, tensor
-from derive.layers.layer import Forward, LayerType, Parameter, ShapeError
-from derive.layers.windows import PADDING, Window, window
-from derive.spec.fields import Field
+from chainrule.derive.fields import Field
+from chainrule.derive.index import Equation, Sum, access, index, size, tensor
+from chainrule.derive.layers.layer import Forward, LayerType, Parameter, ShapeError
+from chainrule.derive.layers.windows import PADDING, Window, window
 
 n, k, c, g, o = (index(name) for name in ("n", "k", "c", "g", "o"))
 N, groups = size("N"), size("groups")

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from derive.index import Equation, Sum, index, size, tensor
-from derive.layers.layer import Forward, LayerType, Parameter, ShapeError
-from derive.prose import _
-from derive.spec.fields import Field
+from chainrule.derive.fields import Field
+from chainrule.derive.index import Equation, Sum, index, size, tensor
+from chainrule.derive.layers.layer import Forward, LayerType, Parameter, ShapeError
+from chainrule.derive.prose import _
 
 FIELDS = (
     Field("units", "int", "number of outputs (fan_out)", minimum=1),

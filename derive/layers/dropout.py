@@ -7,10 +7,10 @@ from typing import Any
 
 from sympy import Rational, Symbol
 
-from derive.index import Equation, access, index, size, tensor
-from derive.layers.layer import Forward, LayerType, Noise, features
-from derive.prose import _
-from derive.spec.fields import Field
+from chainrule.derive.fields import Field
+from chainrule.derive.index import Equation, access, index, size, tensor
+from chainrule.derive.layers.layer import Forward, LayerType, Noise, features
+from chainrule.derive.prose import _
 
 FIELDS = (
     Field("rate", "float", "share of the values that become 0", minimum=0, maximum=1, exclusive=("maximum",)),

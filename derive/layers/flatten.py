@@ -8,9 +8,9 @@ from typing import Any
 import sympy
 from sympy import KroneckerDelta
 
-from derive.index import Equation, Sum, index, size, tensor
-from derive.layers.layer import Forward, LayerType
-from derive.prose import _
+from chainrule.derive.index import Equation, Sum, index, size, tensor
+from chainrule.derive.layers.layer import Forward, LayerType
+from chainrule.derive.prose import _
 
 
 def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from derive.index import Equation, Sum, index, size, tensor
-from derive.layers.layer import Forward, LayerType
-from derive.prose import _
+from chainrule.derive.index import Equation, Sum, index, size, tensor
+from chainrule.derive.layers.layer import Forward, LayerType
+from chainrule.derive.prose import _
 
 n, i, j, k = (index(name) for name in ("n", "i", "j", "k"))
 N, height, width, channels = size("N"), size("height"), size("width"), size("channels")

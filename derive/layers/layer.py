@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import sympy
 from sympy import Expr, IndexedBase, Rational, Symbol
 
-from derive.index import Equation, index, size
-from derive.spec.fields import Field
+from chainrule.derive.fields import Field
+from chainrule.derive.index import Equation, index, size
 
 FEATURE_NAMES = {1: ("k",), 2: ("i", "k"), 3: ("i", "j", "k"), 4: ("i", "j", "l", "k")}
 

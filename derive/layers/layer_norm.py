@@ -9,10 +9,10 @@ from typing import Any
 import sympy
 from sympy import Rational, Symbol, sqrt
 
-from derive.index import Equation, Sum, access, index, size, tensor
-from derive.layers.layer import Forward, LayerType, Parameter, features
-from derive.prose import _
-from derive.spec.fields import Field
+from chainrule.derive.fields import Field
+from chainrule.derive.index import Equation, Sum, access, index, size, tensor
+from chainrule.derive.layers.layer import Forward, LayerType, Parameter, features
+from chainrule.derive.prose import _
 
 FIELDS = (
     Field("epsilon", "float", "added to the variance", default=1e-5, minimum=0, exclusive=("minimum",)),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from derive.index import Max
-from derive.layers.pooling import WINDOW, pool
-from derive.prose import _
+from chainrule.derive.index import Max
+from chainrule.derive.layers.pooling import WINDOW, pool
+from chainrule.derive.prose import _
 
 LAYER = pool("max_pool2d", _("greatest value of every window"), lambda x: Max(x, *WINDOW))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from derive.index import Equation, Max, Sum, index, size, tensor
-from derive.layers.layer import Forward, LayerType, Parameter
-from derive.prose import _
-from derive.spec.fields import Field
+from chainrule.derive.fields import Field
+from chainrule.derive.index import Equation, Max, Sum, index, size, tensor
+from chainrule.derive.layers.layer import Forward, LayerType, Parameter
+from chainrule.derive.prose import _
 
 FIELDS = (
     Field("units", "int", "number of outputs (fan_out)", minimum=1),

@@ -10,10 +10,10 @@ from typing import Any
 
 from sympy import Expr
 
-from derive.index import Equation, index, size, tensor
-from derive.layers.layer import Forward, LayerType
-from derive.layers.windows import window
-from derive.spec.fields import Field
+from chainrule.derive.fields import Field
+from chainrule.derive.index import Equation, index, size, tensor
+from chainrule.derive.layers.layer import Forward, LayerType
+from chainrule.derive.layers.windows import window
 
 FIELDS = (
     Field("size", "pair", "height and width of the window", minimum=1),

@@ -7,9 +7,9 @@ from typing import Any
 
 from sympy import exp
 
-from derive.index import Equation, Sum, index, size, tensor
-from derive.layers.layer import Forward, LayerType
-from derive.prose import _
+from chainrule.derive.index import Equation, Sum, index, size, tensor
+from chainrule.derive.layers.layer import Forward, LayerType
+from chainrule.derive.prose import _
 
 n, k, j = index("n"), index("k"), index("j")
 N, K = size("N"), size("K")

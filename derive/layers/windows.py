@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from derive.layers.layer import ShapeError
-from derive.spec.fields import Field
+from chainrule.derive.fields import Field
+from chainrule.derive.layers.layer import ShapeError
 
 PADDINGS = ("valid", "same", "full")
 PADDING = Field(

@@ -9,18 +9,18 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from runtime.datasets.dataset import TEST, TRAINING, Dataset, Part, Raw, Wanted, as_floats
-from runtime.datasets.download import download as fetch
-from runtime.datasets.embedded import load_embedded
-from runtime.datasets.fingerprint import fingerprint
-from runtime.datasets.fitting import channels_first, check_shapes, fitted, natural
-from runtime.datasets.folder import load_folder
-from runtime.datasets.idx_files import load_idx
-from runtime.datasets.inline import load_inline
-from runtime.datasets.locate import DATA_VARIABLE, cache_folder, locate
-from runtime.datasets.npz import load_npz
-from runtime.datasets.sources import SOURCES, Source
-from runtime.errors import DataError
+from chainrule.runtime.datasets.dataset import TEST, TRAINING, Dataset, Part, Raw, Wanted, as_floats
+from chainrule.runtime.datasets.download import download as fetch
+from chainrule.runtime.datasets.embedded import load_embedded
+from chainrule.runtime.datasets.fingerprint import fingerprint
+from chainrule.runtime.datasets.fitting import channels_first, check_shapes, fitted, natural
+from chainrule.runtime.datasets.folder import load_folder
+from chainrule.runtime.datasets.idx_files import load_idx
+from chainrule.runtime.datasets.inline import load_inline
+from chainrule.runtime.datasets.locate import DATA_VARIABLE, cache_folder, locate
+from chainrule.runtime.datasets.npz import load_npz
+from chainrule.runtime.datasets.sources import SOURCES, Source
+from chainrule.runtime.errors import DataError
 
 __all__ = ["Dataset", "as_floats", "fingerprint", "load_dataset", "look_at"]
 

@@ -12,9 +12,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from runtime.datasets.dataset import Array
-from runtime.errors import DataError
-from runtime.regular import available_memory, open_regular
+from chainrule.runtime.datasets.dataset import Array
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.regular import available_memory, open_regular
 
 HEADERS = np.lib.format
 SUFFIX = ".npy"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.datasets.dataset import Array, Parts
-from runtime.errors import DataError
-from runtime.regular import open_regular
+from chainrule.runtime.datasets.dataset import Array, Parts
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.regular import open_regular
 
 SIDE, CHANNELS = 32, 3
 PIXELS = CHANNELS * SIDE * SIDE

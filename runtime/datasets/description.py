@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Dataset
+from chainrule.runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Dataset
 
 MOST_CLASSES = 12  # whose counts a line shows
 

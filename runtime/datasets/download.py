@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
-from runtime.datasets.sources import File, Source
-from runtime.errors import DataError
-from runtime.files import write_atomically
+from chainrule.runtime.datasets.sources import File, Source
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.files import write_atomically
 
 TIMEOUT = 10.0  # seconds: to connect, and between two pieces of an answer
 

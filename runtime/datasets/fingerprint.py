@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from runtime.datasets.dataset import Dataset
+from chainrule.runtime.datasets.dataset import Dataset
 
 
 def fingerprint(data: Dataset) -> str:

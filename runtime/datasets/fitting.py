@@ -8,11 +8,21 @@ from math import prod
 
 import numpy as np
 
-from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Dataset, Part, Raw, Wanted, shape_text
-from runtime.datasets.layout import COLOURS, arranged
-from runtime.datasets.scaling import scaled
-from runtime.datasets.targets import targets
-from runtime.errors import DataError
+from chainrule.runtime.datasets.dataset import (
+    TEST,
+    TRAINING,
+    VALIDATION,
+    Array,
+    Dataset,
+    Part,
+    Raw,
+    Wanted,
+    shape_text,
+)
+from chainrule.runtime.datasets.layout import COLOURS, arranged
+from chainrule.runtime.datasets.scaling import scaled
+from chainrule.runtime.datasets.targets import targets
+from chainrule.runtime.errors import DataError
 
 MOST_CLASSES = 1000  # beyond, whole numbers are values until a network says otherwise
 

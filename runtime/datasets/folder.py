@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Part, Raw, Wanted
-from runtime.datasets.npz import SPLITS, part_of
-from runtime.depth import PIXEL
-from runtime.errors import DataError
-from runtime.images import extensions, image_shape, image_size, read_image, strict_sizes
+from chainrule.runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Part, Raw, Wanted
+from chainrule.runtime.datasets.npz import SPLITS, part_of
+from chainrule.runtime.depth import PIXEL
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.images import extensions, image_shape, image_size, read_image, strict_sizes
 
 TEST_SHARE = 5  # one in so many images of each class is for the test, where there is no folder for it
 SEED = 0  # of that choice: the same images for every run, so that runs can be compared

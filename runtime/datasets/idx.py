@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.datasets.dataset import Array, Parts
-from runtime.errors import DataError
-from runtime.regular import open_regular
+from chainrule.runtime.datasets.dataset import Array, Parts
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.regular import open_regular
 
 GZIP_MAGIC = b"\x1f\x8b"
 DEFLATE_RATIO = 1032  # deflate cannot do better than 1032 : 1

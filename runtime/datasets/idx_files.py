@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Part, Raw
-from runtime.datasets.idx import check_counts, read_idx
-from runtime.errors import DataError
-from runtime.regular import open_regular
+from chainrule.runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Part, Raw
+from chainrule.runtime.datasets.idx import check_counts, read_idx
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.regular import open_regular
 
 WORDS = {
     TRAINING: ("train", "training"),

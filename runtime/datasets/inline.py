@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from runtime.datasets.dataset import TRAINING, Part, Raw
-from runtime.errors import DataError
+from chainrule.runtime.datasets.dataset import TRAINING, Part, Raw
+from chainrule.runtime.errors import DataError
 
 
 def load_inline(data: Mapping[str, Any], *, name: str = "inline") -> Raw:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import permutations
 from math import prod
 
-from runtime.datasets.dataset import Array, shape_text
-from runtime.errors import DataError
+from chainrule.runtime.datasets.dataset import Array, shape_text
+from chainrule.runtime.errors import DataError
 
 COLOURS = (1, 3, 4)  # channels that pictures have
 

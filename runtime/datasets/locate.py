@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.datasets.sources import SOURCES, File, Source
-from runtime.errors import DataError
+from chainrule.runtime.datasets.sources import SOURCES, File, Source
+from chainrule.runtime.errors import DataError
 
 DATA_VARIABLE = "CHAINRULE_DATA"
 CACHE_VARIABLE = "CHAINRULE_CACHE"

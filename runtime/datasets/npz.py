@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from runtime.datasets.archive import open_archive
-from runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Part, Raw
-from runtime.errors import DataError
+from chainrule.runtime.datasets.archive import open_archive
+from chainrule.runtime.datasets.dataset import TEST, TRAINING, VALIDATION, Array, Part, Raw
+from chainrule.runtime.errors import DataError
 
 INPUTS = ("x", "xs", "inputs", "images", "imgs", "data", "features")
 TARGETS = ("t", "y", "ts", "ys", "targets", "target", "labels", "label")

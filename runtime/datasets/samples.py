@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime.datasets.dataset import Array, Dataset, as_floats
-from runtime.errors import DataError
-from runtime.images import image_shape
+from chainrule.runtime.datasets.dataset import Array, Dataset, as_floats
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.images import image_shape
 
 SKETCHED = 3  # samples in a sketch, side by side in 80 columns
 COLUMNS = 24  # of one of them

@@ -7,9 +7,9 @@ from math import prod
 
 import numpy as np
 
-from runtime.datasets.dataset import Array, Stored, shape_text
-from runtime.datasets.layout import essential
-from runtime.errors import DataError
+from chainrule.runtime.datasets.dataset import Array, Stored, shape_text
+from chainrule.runtime.datasets.layout import essential
+from chainrule.runtime.errors import DataError
 
 SMALLEST = 64  # values of the smallest picture, 8 × 8: shorter rows are a table's
 BRIGHT = 128  # whole numbers in floats are pixels from here on: 0 … 16 are somebody's own scale

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.datasets.cifar import CIFAR10, CIFAR100, read_cifar10, read_cifar100
-from runtime.datasets.dataset import Parts
-from runtime.datasets.idx import read_idx_set, unpacked
+from chainrule.runtime.datasets.cifar import CIFAR10, CIFAR100, read_cifar10, read_cifar100
+from chainrule.runtime.datasets.dataset import Parts
+from chainrule.runtime.datasets.idx import read_idx_set, unpacked
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime.datasets.dataset import Array, Wanted, probabilities, shape_text
-from runtime.datasets.layout import arranged
-from runtime.errors import DataError
+from chainrule.runtime.datasets.dataset import Array, Wanted, probabilities, shape_text
+from chainrule.runtime.datasets.layout import arranged
+from chainrule.runtime.errors import DataError
 
 MOST_NOTED = 20  # classes that a single output is asked about
 PROBABILITY_LOSSES = ("cross_entropy", "binary_cross_entropy")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from small import SMALL, small_data
 
-from cli.main import main
+from chainrule.cli.main import main
 
 
 @pytest.fixture

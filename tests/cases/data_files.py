@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from runtime.datasets import Dataset, load_dataset
+from chainrule.runtime.datasets import Dataset, load_dataset
 
 
 def load(data: str, root: Path, shape: Sequence[int], **wanted: Any) -> Dataset:

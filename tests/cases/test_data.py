@@ -10,11 +10,11 @@ import pytest
 from cases.data_files import classes, load, single
 from PIL import Image
 
-from runtime.datasets import as_floats, fingerprint
-from runtime.datasets.dataset import Dataset
-from runtime.datasets.description import describe
-from runtime.datasets.layout import arranged
-from runtime.errors import DataError
+from chainrule.runtime.datasets import as_floats, fingerprint
+from chainrule.runtime.datasets.dataset import Dataset
+from chainrule.runtime.datasets.description import describe
+from chainrule.runtime.datasets.layout import arranged
+from chainrule.runtime.errors import DataError
 
 RNG = np.random.default_rng(0)
 

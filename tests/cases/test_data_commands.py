@@ -12,8 +12,8 @@ import pytest
 from cases.data_files import classes, write_spec
 from PIL import Image
 
-from cli.main import main
-from runtime.run import load_run
+from chainrule.cli.main import main
+from chainrule.runtime.run import load_run
 
 Derive = Callable[..., tuple[int, str, str]]
 XOR = "data = { inputs = [[0,0],[0,1],[1,0],[1,1]], targets = [[0],[1],[1],[0]] }"
@@ -27,7 +27,8 @@ def derive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.delenv("CHAINRULE_DATA", raising=False)
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "cache"))
     for draw in ("runtime.training.save_curves", "cli.using.save_confusion", "cli.using.save_mistakes"):
-        monkeypatch.setattr(draw, lambda *arguments: None)  # nobody looks at these pictures here
+        # nobody looks at these pictures here
+        monkeypatch.setattr(f"chainrule.{draw}", lambda *arguments: None)
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["derive", *map(str, arguments)])

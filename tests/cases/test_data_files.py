@@ -17,11 +17,11 @@ from cases.data_files import classes, idx, load, write_idx
 from PIL import Image
 
 from bench.fuzz import harness, images, npz
-from runtime.datasets import cifar, load_dataset, look_at
-from runtime.datasets.cifar import CIFAR100
-from runtime.errors import DataError
-from runtime.images import image_size, read_image, strict_sizes
-from runtime.preprocessing import fitted
+from chainrule.runtime.datasets import cifar, load_dataset, look_at
+from chainrule.runtime.datasets.cifar import CIFAR100
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.images import image_size, read_image, strict_sizes
+from chainrule.runtime.preprocessing import fitted
 
 T = np.arange(6) % 3
 X = np.random.default_rng(0).random((6, 4))
@@ -175,7 +175,7 @@ def test_r10_shapes_come_first_and_nothing_is_fetched_unasked(
     def fetch(*arguments: object, **options: object) -> None:
         raise AssertionError("fetched")
 
-    monkeypatch.setattr("runtime.datasets.fetch", fetch)
+    monkeypatch.setattr("chainrule.runtime.datasets.fetch", fetch)
     with pytest.raises(DataError, match=r"the network takes \(2,\) = 2"):
         load_dataset(name, input_shape=(2,), download=True)
     with pytest.raises(DataError, match="classes, the network has 7"):
@@ -270,7 +270,7 @@ def test_14_more_than_the_machine_has_is_refused_before_it_is_taken(
 ) -> None:
     zeros = member(HEADER.format("(6, 4000)"), bytes(6 * 4000 * 8))
     (tmp_path / "d.npz").write_bytes(archive({**GOOD, "x.npy": zeros}, zipfile.ZIP_DEFLATED))
-    monkeypatch.setattr("runtime.datasets.archive.available_memory", lambda: 100_000)
+    monkeypatch.setattr("chainrule.runtime.datasets.archive.available_memory", lambda: 100_000)
     with pytest.raises(DataError, match="unpacks to 192,000 bytes"):
         load("npz:d.npz", tmp_path, (4000,))
 
@@ -320,7 +320,7 @@ def test_r9_pixels_are_counted_before_they_are_decoded(
 ) -> None:
     (tmp_path / "a.png").write_bytes(png(300))
     assert read_image(tmp_path / "a.png", (4, 4, 3)).pixels.max() == 0
-    monkeypatch.setattr("runtime.imagefiles.MOST_PIXELS", 89_999)
+    monkeypatch.setattr("chainrule.runtime.imagefiles.MOST_PIXELS", 89_999)
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     for read in (lambda p: read_image(p, (4, 4, 3)), image_size):
         with strict_sizes(), pytest.raises(DataError, match="300 × 300 pixels, at most"):

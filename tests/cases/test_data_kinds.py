@@ -11,10 +11,10 @@ import pytest
 from cases.data_files import classes, idx, load, single, write_idx
 from PIL import Image
 
-from runtime.datasets import load_dataset, look_at
-from runtime.datasets.idx import read_idx
-from runtime.errors import DataError
-from runtime.images import read_image
+from chainrule.runtime.datasets import load_dataset, look_at
+from chainrule.runtime.datasets.idx import read_idx
+from chainrule.runtime.errors import DataError
+from chainrule.runtime.images import read_image
 
 T = np.arange(30) % 3
 RNG = np.random.default_rng(0)

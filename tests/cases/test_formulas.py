@@ -15,16 +15,16 @@ from random_specs import build
 
 from bench.fuzz import formulas
 from bench.fuzz.harness import Limits, run
-from cli.checking import table, totals
-from derive.deriving import derive_network
-from derive.differentiate import CannotDifferentiate
-from derive.formula import FormulaError, parse_formula
-from derive.index import Sum
-from derive.present import records
-from derive.probing import flaws
-from derive.spec import SpecError, field_names, load_spec, parse_spec
-from derive.spec.positions import scan
-from runtime.gradcheck import check_gradients
+from chainrule.cli.checking import table, totals
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.differentiate import CannotDifferentiate
+from chainrule.derive.index import Sum
+from chainrule.derive.probing import flaws
+from chainrule.formula import FormulaError, parse_formula
+from chainrule.present import records
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.spec import SpecError, field_names, load_spec, parse_spec
+from chainrule.spec.positions import scan
 
 CASES = Path(__file__).parent
 NETWORK = """spec_version = 1

@@ -15,15 +15,15 @@ from awkward_networks import KINDS, Plant, awkward, checked, planted, plants
 from click.testing import CliRunner
 from random_specs import Built, build
 
-from cli.commands import derive
-from derive.invariance import ineffective
-from derive.network import build_network
-from derive.reference import NetworkReference
-from derive.spec.load import parse_spec
-from runtime.differences import WIDE
-from runtime.gradcheck import check_gradients
-from runtime.gradreport import GradientReport
-from runtime.program import Program
+from chainrule.cli.commands import derive
+from chainrule.derive.invariance import ineffective
+from chainrule.derive.network import build_network
+from chainrule.derive.reference import NetworkReference
+from chainrule.runtime.differences import WIDE
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.runtime.gradreport import GradientReport
+from chainrule.runtime.program import Program
+from chainrule.spec.load import parse_spec
 
 HEAD = 'spec_version = 1\nname = "one"\n[input]\nshape = {shape}\n'
 wide = pytest.mark.skipif(not WIDE, reason="long double is no wider than double here")
@@ -163,7 +163,7 @@ def test_g2_what_the_loss_does_not_depend_on(
 
 
 def test_g2_a_derivation_that_is_wrongly_0_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("derive.reference.without_gradient", lambda network: frozenset({"W2"}))
+    monkeypatch.setattr("chainrule.derive.reference.without_gradient", lambda network: frozenset({"W2"}))
     spoilt = planted(one(PLAIN).program, Plant("nothing", "W2", lambda g, p, batch: 0 * g))
     assert "fail" in verdicts(report(PLAIN, spoilt, steps=0))["W2"]
 
@@ -294,11 +294,11 @@ def test_an_output_that_is_not_the_equations_fails_on_a_row_of_its_own() -> None
 
 
 def test_what_takes_too_many_operations_is_checked_by_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("derive.reference.AFFORDED", 100)
+    monkeypatch.setattr("chainrule.derive.reference.AFFORDED", 100)
     found = report(PLAIN, steps=0)
     assert found.passed and {row.loss for row in found.rows} == {"program"}
     assert {"loss", "output"} <= {row.tensor for row in found.rows}  # compared all the same
-    monkeypatch.setattr("derive.reference.COMPARED", 100)
+    monkeypatch.setattr("chainrule.derive.reference.COMPARED", 100)
     assert {row.tensor for row in report(PLAIN, steps=0).rows}.isdisjoint({"loss", "output"})
 
 

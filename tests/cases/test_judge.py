@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import sympy
 
-import derive.layers
-from codegen.generate import generate, write
-from derive.index import Equation, Max, Sum, index, size, tensor
-from derive.interpret import evaluate
-from derive.layers.layer import Forward, LayerType
-from derive.spec.load import parse_spec
-from runtime.gradcheck import check_gradients
-from runtime.program import load_program
+import chainrule.derive.layers
+from chainrule.codegen.generate import generate, write
+from chainrule.derive.index import Equation, Max, Sum, index, size, tensor
+from chainrule.derive.interpret import evaluate
+from chainrule.derive.layers.layer import Forward, LayerType
+from chainrule.runtime.gradcheck import check_gradients
+from chainrule.runtime.program import load_program
+from chainrule.spec.load import parse_spec
 
 n, k, u = index("n"), index("k"), index("u")
 N, K = size("N"), size("K")
@@ -51,7 +51,7 @@ def test_m1_a_shifted_sum_is_what_its_equation_says(
 ) -> None:
     equation = Equation(y[n, k], SUMS[name])
     layer = LayerType("case", "a case", lambda shape, _: Forward((equation,), {K: shape[0]}), input_rank=1)
-    monkeypatch.setitem(derive.layers.LAYERS, "case", layer)
+    monkeypatch.setitem(chainrule.derive.layers.LAYERS, "case", layer)
     program = load_program(write(generate(parse_spec(SPEC, "spec.toml")), tmp_path, force=True))
     parameters = program.init_parameters(0, np.float64)
     parameters["W1"][...] = np.eye(36)

@@ -13,15 +13,15 @@ from click.testing import CliRunner
 from matplotlib import font_manager
 from recorded_pages import network_pages
 
-from cli import plotting
-from cli.commands import derive
-from codegen.generate import generate
-from derive.deriving import derive_network
-from derive.index import Equation, Sum, index, tensor
-from derive.present import page_for, present
-from derive.present.counting import leaves_its_box
-from derive.reader import Reader, reading
-from derive.spec import load_spec
+from chainrule.cli import plotting
+from chainrule.cli.commands import derive
+from chainrule.codegen.generate import generate
+from chainrule.derive.deriving import derive_network
+from chainrule.derive.index import Equation, Sum, index, tensor
+from chainrule.derive.reader import Reader, reading
+from chainrule.present import page_for, present
+from chainrule.present.counting import leaves_its_box
+from chainrule.spec import load_spec
 
 HERE = Path(__file__).parent
 HANGUL = "학습률"
@@ -62,7 +62,7 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, "tests")
 from recorded_pages import derived, network_pages
-from codegen.generate import generate
+from chainrule.codegen.generate import generate
 path = Path("tests/cases/page_own.toml")
 pages = dict(network_pages(path.stem, derived(path)))
 print(json.dumps([pages, generate(derived(path).network.spec).files["numpy_trainer.py"]]))

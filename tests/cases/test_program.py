@@ -19,9 +19,9 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from random_images import build
 
-from codegen.generate import generate, write
-from codegen.targets.numpy import threads as text_of_threads
-from derive.spec.load import parse_spec
+from chainrule.codegen.generate import generate, write
+from chainrule.codegen.targets.numpy import threads as text_of_threads
+from chainrule.spec.load import parse_spec
 
 IMAGES = """
 spec_version = 1

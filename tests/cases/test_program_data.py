@@ -16,13 +16,13 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from random_images import build
 
-from codegen.generate import generate, write
-from derive.library import DISTRIBUTION_LOSSES, LOSSES, PROBABILITY_LOSSES
-from derive.spec.load import parse_spec
-from runtime.datasets import targets
-from runtime.datasets.dataset import Part, Raw, Wanted, as_floats
-from runtime.datasets.fitting import fitted
-from runtime.errors import DataError
+from chainrule.codegen.generate import generate, write
+from chainrule.derive.library import DISTRIBUTION_LOSSES, LOSSES, PROBABILITY_LOSSES
+from chainrule.runtime.datasets import targets
+from chainrule.runtime.datasets.dataset import Part, Raw, Wanted, as_floats
+from chainrule.runtime.datasets.fitting import fitted
+from chainrule.runtime.errors import DataError
+from chainrule.spec.load import parse_spec
 
 BINARY = """
 spec_version = 1

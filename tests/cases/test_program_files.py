@@ -14,10 +14,10 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from random_images import build
 
-from codegen import rendering
-from codegen.generate import generate, write
-from codegen.targets.numpy.helpers import HELPERS
-from derive.spec.load import parse_spec
+from chainrule.codegen import rendering
+from chainrule.codegen.generate import generate, write
+from chainrule.codegen.targets.numpy.helpers import HELPERS
+from chainrule.spec.load import parse_spec
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from derive import topic
-from derive.deriving import NumberedEquation, derive_network
-from derive.index import cotangent, primal
-from derive.present.page import Entry, children
-from derive.present.text import write
-from derive.present.tree import Leaf, Node, Ref, Slope
-from derive.spec import load_spec, parse_spec
-from derive.topics import TOPICS
+from chainrule.derive import topic
+from chainrule.derive.deriving import NumberedEquation, derive_network
+from chainrule.derive.index import cotangent, primal
+from chainrule.lectures import TOPICS
+from chainrule.present.page import Entry, children
+from chainrule.present.text import write
+from chainrule.present.tree import Leaf, Node, Ref, Slope
+from chainrule.spec import load_spec, parse_spec
 
 ROOT = Path(__file__).parent.parent.parent
 SPECS = sorted((ROOT / "examples").glob("*.toml"))
@@ -223,7 +223,11 @@ def by_hand(source: str) -> list[str]:
     return [f"{line}: {text}" for line, text in prose(source) if any(p.search(text) for p in BY_HAND)]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "derive").rglob("*.py")), ids=lambda path: path.stem)
+PARTS = ("derive", "formula", "spec", "present", "lectures")
+TOLD = sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", TOLD, ids=lambda path: path.stem)
 def test_p8_no_sentence_states_a_derivative_by_hand(path: Path) -> None:
     assert by_hand(path.read_text(encoding="utf-8")) == []
 
@@ -253,5 +257,5 @@ def test_p7_what_is_said_of_others_is_what_they_do() -> None:
     """PyTorch, Flax, Keras and MyGrad give the first of equals all of it; MLX and tinygrad share it."""
     (note,) = topic("pooling").notes
     assert "PyTorch, Flax, Keras and MyGrad; MLX and tinygrad share" in note
-    for path in [*(ROOT / "derive").rglob("*.py"), ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [*TOLD, ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         assert "the frameworks do" not in path.read_text(encoding="utf-8"), path

@@ -20,15 +20,15 @@ import runs
 from runs import outcome, quiet
 from small import SMALL, small_data
 
-from cli.running import scratch_program
-from derive.spec.load import parse_spec
-from runtime import files
-from runtime.arrays import pack, unpack
-from runtime.errors import RunError
-from runtime.program import Program
-from runtime.settings import Settings
-from runtime.threads import computing_on, threads
-from runtime.training import train
+from chainrule.cli.running import scratch_program
+from chainrule.runtime import files
+from chainrule.runtime.arrays import pack, unpack
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.program import Program
+from chainrule.runtime.settings import Settings
+from chainrule.runtime.threads import computing_on, threads
+from chainrule.runtime.training import train
+from chainrule.spec.load import parse_spec
 
 ROOT = Path(__file__).parent.parent.parent
 OR = ROOT / "examples" / "or.toml"
@@ -263,7 +263,7 @@ def test_r5_outputs_that_overflow_are_refused(derive: Derive, run: Path, trained
 
 
 def test_r5_json_has_null_for_what_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
-    from cli.writing import echo_json
+    from chainrule.cli.writing import echo_json
 
     echo_json({"a": [float("nan"), 1.5], "b": (float("-inf"), {"c": float("inf")})})
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {

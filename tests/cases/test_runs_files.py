@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from disk import Disk
 
-from runtime import files
-from runtime.errors import RunError
-from runtime.files import write_atomically
-from runtime.runfolder import claim_run_folder
+from chainrule.runtime import files
+from chainrule.runtime.errors import RunError
+from chainrule.runtime.files import write_atomically
+from chainrule.runtime.runfolder import claim_run_folder
 
 ROOT = Path(__file__).parent.parent.parent
 OR = ROOT / "examples" / "or.toml"

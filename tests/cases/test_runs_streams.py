@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import save
 from small import SMALL
 
-from runtime.arrays import unpack
+from chainrule.runtime.arrays import unpack
 
 ROOT = Path(__file__).parent.parent.parent
 OR = ROOT / "examples" / "or.toml"
@@ -32,7 +32,7 @@ def edited(path: Path, change: Callable[[Any], Any]) -> None:
 
 def shell(line: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
     """Runs `derive` for what `derive` stands for in a line of the shell."""
-    line = f'derive() {{ "{sys.executable}" -m cli.main "$@"; }}; {line}'
+    line = f'derive() {{ "{sys.executable}" -m chainrule.cli.main "$@"; }}; {line}'
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
     return subprocess.run(["bash", "-c", line], cwd=folder, env=environment, capture_output=True)
 
@@ -87,7 +87,7 @@ class Pressed:
         if name == {module!r}:
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Pressed())
-from cli.main import main
+from chainrule.cli.main import main
 main()
 """
     done = subprocess.run(

@@ -16,24 +16,24 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from sympy import Expr, exp, tanh
 
-import derive.layers
-from cli.handout.symbols import rows
-from codegen.generate import generate, write
-from codegen.lower import lower
-from derive.adjoint import adjoint_equation
-from derive.backward import Backward
-from derive.compact import compact_gradient, cotangents
-from derive.deriving import Derivation, derive_network
-from derive.differentiate import CannotDifferentiate
-from derive.index import Equation, Sum, cotangent, index, name_of, primal, size, tensor
-from derive.interpret import evaluate
-from derive.layers.layer import Forward, LayerType, Parameter
-from derive.network import Instance, Network, build_network
-from derive.numbering import Book
-from derive.output import Output
-from derive.present.text import index_text
-from derive.spec import load_spec, parse_spec
-from derive.spec.model import Spec
+import chainrule.derive.layers
+from chainrule.cli.handout.symbols import rows
+from chainrule.codegen.generate import generate, write
+from chainrule.codegen.lower.lowering import lower
+from chainrule.derive.adjoint import adjoint_equation
+from chainrule.derive.backward import Backward
+from chainrule.derive.compact import compact_gradient, cotangents
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.differentiate import CannotDifferentiate
+from chainrule.derive.index import Equation, Sum, cotangent, index, name_of, primal, size, tensor
+from chainrule.derive.interpret import evaluate
+from chainrule.derive.layers.layer import Forward, LayerType, Parameter
+from chainrule.derive.model import Spec
+from chainrule.derive.network import Instance, Network, build_network
+from chainrule.derive.numbering import Book
+from chainrule.derive.output import Output
+from chainrule.present.text import index_text
+from chainrule.spec import load_spec, parse_spec
 
 HERE = Path(__file__).parent
 n, t, k, j = map(index, "ntkj")
@@ -61,7 +61,9 @@ def layer(
     monkeypatch: pytest.MonkeyPatch, equations: Callable[..., Forward], name: str = "own", rank: int = 1
 ) -> None:
     """Declare a user's own layer."""
-    monkeypatch.setitem(derive.layers.LAYERS, name, LayerType(name, name, equations, input_rank=rank))
+    monkeypatch.setitem(
+        chainrule.derive.layers.LAYERS, name, LayerType(name, name, equations, input_rank=rank)
+    )
 
 
 def program(spec: Spec, folder: Path, *targets: str) -> ModuleType:
@@ -268,7 +270,7 @@ def test_m3_a_compact_gradient_is_added_to_what_else_reaches_the_tensor(
 ) -> None:
     spec = spec_of(dense(3), dense(3), kind, "identity", "identity", "tanh")
     network = SHARED[shared](build_network(spec))
-    monkeypatch.setattr("derive.deriving.build_network", lambda spec: network)
+    monkeypatch.setattr("chainrule.derive.deriving.build_network", lambda spec: network)
     derivation = derive_network(spec)
     found = values(derivation, 4)
     check_differences(derivation, found)
@@ -400,7 +402,7 @@ def test_m6_a_constant_on_one_of_two_ways_takes_nothing_from_the_other(
     """z1 goes through a step and beside it: the gradient is that of the way beside it."""
     spec = spec_of(dense(3), "step", "identity")
     network = added(build_network(spec), 3, "z1")
-    monkeypatch.setattr("derive.deriving.build_network", lambda spec: network)
+    monkeypatch.setattr("chainrule.derive.deriving.build_network", lambda spec: network)
     derivation = derive_network(spec)
     check_differences(derivation, values(derivation, 1))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from derive.present import tree as t
+from chainrule.present import tree as t
 from latex_reader.names import Names
 from latex_reader.tokens import CannotRead
 

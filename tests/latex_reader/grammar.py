@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 
-from derive.present import tree as t
+from chainrule.present import tree as t
 from latex_reader.names import Names, taken_group, taken_letter
 from latex_reader.tokens import CannotRead
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from derive.present import tree as t
+from chainrule.present import tree as t
 from latex_reader.tokens import tokens
 
 Triple = tuple[str, str, str]  # a letter, what stands above it, what stands below it

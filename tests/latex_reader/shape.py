@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from derive.present import latex as tex
-from derive.present import tree as t
+from chainrule.present import latex as tex
+from chainrule.present import tree as t
 from latex_reader.grammar import Reader
 from latex_reader.names import Names, Triple, triple
 from latex_reader.tokens import tokens

@@ -8,7 +8,7 @@ from functools import reduce
 import sympy
 from sympy import Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Pow, Rational, Symbol
 
-from codegen.scalar import (
+from chainrule.codegen.ir.scalar import (
     ADD,
     ATOM,
     COMPARE,

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sympy import Symbol
 
-from codegen.kernels.places import N
-from codegen.program import Extent, Shape
+from chainrule.codegen.ir.program import Extent, Shape
+from chainrule.codegen.kernels.places import N
 
 RESERVED = frozenset(
     ("N", "real", "row", "column", "term", "at", "batch", "part", "sum", "seed", "step", "steps", "shared")

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 import sympy
 from sympy import Expr, Indexed, Symbol
 
-from codegen.affine import NOMINAL_BATCH
-from codegen.kernels.places import N, offset, size
-from codegen.kernels.views import Views
-from codegen.kernels.work import Axes, Drawing, Guarded, Samples, Work
-from codegen.program import Extent, Program, Shape
-from codegen.scalar import Text
-from codegen.targets.c_family.expressions import CONDITION, CPrinter
-from codegen.targets.c_family.places import Names, decoded, horner
+from chainrule.codegen.ir.program import Extent, Program, Shape
+from chainrule.codegen.ir.scalar import Text
+from chainrule.codegen.kernels.places import N, offset, size
+from chainrule.codegen.kernels.views import Views
+from chainrule.codegen.kernels.work import Axes, Drawing, Guarded, Samples, Work
+from chainrule.codegen.lower.affine import NOMINAL_BATCH
+from chainrule.codegen.targets.c_family.expressions import CONDITION, CPrinter
+from chainrule.codegen.targets.c_family.places import Names, decoded, horner
 
 TABLE = {"seed": "uint64", "step": "int", "steps": "int"}  # what the driver keeps on the device
 STEP_SYMBOLS = {"k": "step", "K": "steps"}

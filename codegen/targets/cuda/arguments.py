@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codegen.targets.cuda.plan import Buffer, Launch, Plan
-from codegen.verify import VerificationError
+from chainrule.codegen.ir.verify import VerificationError
+from chainrule.codegen.targets.cuda.plan import Buffer, Launch, Plan
 
 STEP = ("forward", "evaluation", "loss", "backward", "statistics")
 SECTIONS = (*STEP, "input_gradient", "update")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from codegen.kernels.places import volume
-from codegen.kernels.work import Axes, Drawing, Elements, Product, Reduction, Samples, Work
-from codegen.program import BATCH, Program
-from codegen.targets.cuda.addresses import count_text
+from chainrule.codegen.ir.program import BATCH, Program
+from chainrule.codegen.kernels.places import volume
+from chainrule.codegen.kernels.work import Axes, Drawing, Elements, Product, Reduction, Samples, Work
+from chainrule.codegen.targets.cuda.addresses import count_text
 
 
 def equations(work: Work) -> tuple[int, ...]:

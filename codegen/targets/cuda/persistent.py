@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from codegen.kernels.places import volume
-from codegen.program import Program, Shape
-from codegen.targets.cuda.plan import Buffer
-from codegen.targets.cuda.sources import Kernel, wrapped
+from chainrule.codegen.ir.program import Program, Shape
+from chainrule.codegen.kernels.places import volume
+from chainrule.codegen.targets.cuda.plan import Buffer
+from chainrule.codegen.targets.cuda.sources import Kernel, wrapped
 
 PHASES = ("forward", "loss", "backward", "statistics", "update")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.program import Shape
+from chainrule.codegen.ir.program import Shape
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,19 @@ from dataclasses import replace
 
 from sympy import Indexed, IndexedBase, Symbol
 
-from codegen.frame import Frame
-from codegen.kernels.fusion import Fusion
-from codegen.kernels.liveness import Access, verify_memory
-from codegen.kernels.places import size
-from codegen.kernels.work import Drawing, Elements, Product, Reduction, Samples, Step, Work
-from codegen.passes import absorb_temporaries
-from codegen.program import BATCH, GIVEN, Draw, Program, Value
-from codegen.rendering import fill
-from codegen.targets.cuda.addresses import TABLE, element_of
-from codegen.targets.cuda.persistent import PHASES, memory, persistent
-from codegen.targets.cuda.plan import Buffer, Launch, Plan
-from codegen.targets.cuda.sources import THREADS, Kernel, KernelSource
-from codegen.verify import verify
+from chainrule.codegen.frame import Frame
+from chainrule.codegen.ir.program import BATCH, GIVEN, Draw, Program, Value
+from chainrule.codegen.ir.verify import verify
+from chainrule.codegen.kernels.fusion import Fusion
+from chainrule.codegen.kernels.liveness import Access, verify_memory
+from chainrule.codegen.kernels.places import size
+from chainrule.codegen.kernels.work import Drawing, Elements, Product, Reduction, Samples, Step, Work
+from chainrule.codegen.passes.optimize import absorb_temporaries
+from chainrule.codegen.rendering import fill
+from chainrule.codegen.targets.cuda.addresses import TABLE, element_of
+from chainrule.codegen.targets.cuda.persistent import PHASES, memory, persistent
+from chainrule.codegen.targets.cuda.plan import Buffer, Launch, Plan
+from chainrule.codegen.targets.cuda.sources import THREADS, Kernel, KernelSource
 
 SECTIONS = ("forward", "evaluation", "loss", "backward", "statistics", "input_gradient", "update")
 STEP_ORDER = ("forward", "loss", "backward", "statistics", "input_gradient")

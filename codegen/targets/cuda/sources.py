@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Indexed, Symbol
 
-from codegen.affine import NOMINAL_BATCH
-from codegen.kernels.places import N, size, volume
-from codegen.kernels.views import Views
-from codegen.kernels.work import Axes, Drawing, Elements, Product, Reduction, Samples, Work
-from codegen.program import BATCH, Program
-from codegen.targets.cuda.addresses import TABLE, count_text, element_of
-from codegen.targets.cuda.comments import comment, equations
-from codegen.targets.cuda.steps import Steps
+from chainrule.codegen.ir.program import BATCH, Program
+from chainrule.codegen.kernels.places import N, size, volume
+from chainrule.codegen.kernels.views import Views
+from chainrule.codegen.kernels.work import Axes, Drawing, Elements, Product, Reduction, Samples, Work
+from chainrule.codegen.lower.affine import NOMINAL_BATCH
+from chainrule.codegen.targets.cuda.addresses import TABLE, count_text, element_of
+from chainrule.codegen.targets.cuda.comments import comment, equations
+from chainrule.codegen.targets.cuda.steps import Steps
 
 THREADS = 256
 TILES = ((128, 128), (64, 64), (64, 32), (32, 64), (32, 32), (64, 16), (16, 64), (16, 16))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from sympy import Indexed, Symbol
 
-from codegen.kernels.work import Product, Reduction, Step
-from codegen.scalar import COMPARE, CannotPrint
-from codegen.targets.c_family.expressions import ScalarCPrinter
-from codegen.targets.cuda.addresses import Addresses, c_type
+from chainrule.codegen.ir.scalar import COMPARE, CannotPrint
+from chainrule.codegen.kernels.work import Product, Reduction, Step
+from chainrule.codegen.targets.c_family.expressions import ScalarCPrinter
+from chainrule.codegen.targets.cuda.addresses import Addresses, c_type
 
 
 class Steps(Addresses):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 
-from codegen.frame import Frame
-from codegen.program import Shape
-from codegen.rendering import fill, start_line
-from codegen.targets.cuda.arguments import SECTIONS, Arguments
-from codegen.targets.cuda.persistent import PHASES
-from codegen.targets.cuda.plan import Buffer, Launch, Plan
+from chainrule.codegen.frame import Frame
+from chainrule.codegen.ir.program import Shape
+from chainrule.codegen.rendering import fill, start_line
+from chainrule.codegen.targets.cuda.arguments import SECTIONS, Arguments
+from chainrule.codegen.targets.cuda.persistent import PHASES
+from chainrule.codegen.targets.cuda.plan import Buffer, Launch, Plan
 
 FOLDER = "cuda"
 FILENAME = f"{FOLDER}/trainer.py"

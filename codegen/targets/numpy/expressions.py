@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import sympy
 from sympy import Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Pow, Rational, Symbol
 
-from codegen.program import Extent
-from codegen.scalar import (
+from chainrule.codegen.ir.program import Extent
+from chainrule.codegen.ir.scalar import (
     ADD,
     ATOM,
     COMPARE,

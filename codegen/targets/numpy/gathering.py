@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from sympy import Expr, Symbol
 
-from codegen.program import Draw, Extent, First, Pad, Scatter, Statement, Window, count
-from codegen.targets.numpy.lines import Lines
-from codegen.targets.numpy.windows import looped, pattern, slices
+from chainrule.codegen.ir.program import Draw, Extent, First, Pad, Scatter, Statement, Window, count
+from chainrule.codegen.targets.numpy.lines import Lines
+from chainrule.codegen.targets.numpy.windows import looped, pattern, slices
 
 
 class Gathering(Lines):

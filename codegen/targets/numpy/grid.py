@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from sympy import Expr, Indexed, Integer, Symbol, expand
 
-from codegen.affine import is_plain
-from codegen.program import Grid, Program
-from codegen.scalar import ADD, COMPARE
-from codegen.targets.numpy.expressions import ExpressionPrinter
+from chainrule.codegen.ir.program import Grid, Program
+from chainrule.codegen.ir.scalar import ADD, COMPARE
+from chainrule.codegen.lower.affine import is_plain
+from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter
 
 
 class GridPrinter(ExpressionPrinter):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from codegen.targets.numpy.special import TEXT as ERROR_FUNCTION
-from codegen.targets.numpy.threads import TEXT as THREADS
+from chainrule.codegen.targets.numpy.special import TEXT as ERROR_FUNCTION
+from chainrule.codegen.targets.numpy.threads import TEXT as THREADS
 
 HELPERS = {
     "threads": THREADS,

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import sympy
 from sympy import Expr, Symbol
 
-from codegen.program import Extent, Load, Loop, Program, Statement, Value, Window
-from codegen.scalar import is_mask
-from codegen.targets.numpy.expressions import FUNCTIONS, ExpressionPrinter
-from codegen.verify import VerificationError
+from chainrule.codegen.ir.program import Extent, Load, Loop, Program, Statement, Value, Window
+from chainrule.codegen.ir.scalar import is_mask
+from chainrule.codegen.ir.verify import VerificationError
+from chainrule.codegen.targets.numpy.expressions import FUNCTIONS, ExpressionPrinter
 
 
 class Lines:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from sympy import Symbol
 
-from codegen.contraction import Blocks, arranged, blocks
-from codegen.program import BATCH, Contract, Extent, Load
-from codegen.targets.numpy.lines import Lines
-from codegen.verify import VerificationError
+from chainrule.codegen.ir.contraction import Blocks, arranged, blocks
+from chainrule.codegen.ir.program import BATCH, Contract, Extent, Load
+from chainrule.codegen.ir.verify import VerificationError
+from chainrule.codegen.targets.numpy.lines import Lines
 
 
 class Products(Lines):

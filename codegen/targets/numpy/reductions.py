@@ -6,10 +6,10 @@ import math
 
 from sympy import Expr, Indexed, Mul, Symbol
 
-from codegen.program import BATCH, Reduce
-from codegen.scalar import arrays_first
-from codegen.targets.numpy.expressions import FUNCTIONS
-from codegen.targets.numpy.lines import Lines
+from chainrule.codegen.ir.program import BATCH, Reduce
+from chainrule.codegen.ir.scalar import arrays_first
+from chainrule.codegen.targets.numpy.expressions import FUNCTIONS
+from chainrule.codegen.targets.numpy.lines import Lines
 
 
 class Reductions(Lines):

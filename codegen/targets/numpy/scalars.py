@@ -5,8 +5,8 @@ from __future__ import annotations
 import sympy
 from sympy import Expr, Piecewise, Pow, Rational
 
-from codegen.scalar import ATOM, COMPARE, Text, extremum
-from codegen.targets.numpy.expressions import ExpressionPrinter
+from chainrule.codegen.ir.scalar import ATOM, COMPARE, Text, extremum
+from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter
 
 FUNCTIONS = {
     name: f"math.{name}"

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import sympy
 from sympy import Expr, Indexed, Mul, Pow, Rational
 
-from codegen.scalar import quotient
-from codegen.targets.numpy.expressions import FUNCTIONS
+from chainrule.codegen.ir.scalar import quotient
+from chainrule.codegen.targets.numpy.expressions import FUNCTIONS
 
 Printed = Callable[[Expr], str]
 

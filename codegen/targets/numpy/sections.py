@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 import sympy
 from sympy import Expr, Indexed, IndexedBase, Symbol
 
-from codegen.kinks import conditions, jumps
-from codegen.pieces import UPDATED, shares_update
-from codegen.program import (
+from chainrule.codegen.ir.program import (
     BATCH,
     GIVEN,
     Contract,
@@ -33,11 +31,13 @@ from codegen.program import (
     viewed,
     views,
 )
-from codegen.scalar import is_mask
-from codegen.targets.numpy.expressions import ExpressionPrinter
-from codegen.targets.numpy.grid import GridPrinter
-from codegen.targets.numpy.helpers import HELPERS
-from codegen.targets.numpy.statements import Line, StatementPrinter
+from chainrule.codegen.ir.scalar import is_mask
+from chainrule.codegen.passes.kinks import conditions, jumps
+from chainrule.codegen.passes.pieces import UPDATED, shares_update
+from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter
+from chainrule.codegen.targets.numpy.grid import GridPrinter
+from chainrule.codegen.targets.numpy.helpers import HELPERS
+from chainrule.codegen.targets.numpy.statements import Line, StatementPrinter
 
 COMMENT_COLUMN = 66
 TEXT_WIDTH, SHAPE_WIDTH = 30, 12

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Mul, Piecewise
 
-from codegen.program import (
+from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
     Draw,
@@ -23,14 +23,14 @@ from codegen.program import (
     Window,
     viewed,
 )
-from codegen.scalar import arrays_first, extremum, quotient
-from codegen.targets.numpy.expressions import FUNCTIONS
-from codegen.targets.numpy.gathering import Gathering
-from codegen.targets.numpy.grid import GridPrinter
-from codegen.targets.numpy.products import Products
-from codegen.targets.numpy.reductions import Reductions
-from codegen.targets.numpy.scalars import ScalarPrinter
-from codegen.targets.numpy.scratch import steps
+from chainrule.codegen.ir.scalar import arrays_first, extremum, quotient
+from chainrule.codegen.targets.numpy.expressions import FUNCTIONS
+from chainrule.codegen.targets.numpy.gathering import Gathering
+from chainrule.codegen.targets.numpy.grid import GridPrinter
+from chainrule.codegen.targets.numpy.products import Products
+from chainrule.codegen.targets.numpy.reductions import Reductions
+from chainrule.codegen.targets.numpy.scalars import ScalarPrinter
+from chainrule.codegen.targets.numpy.scratch import steps
 
 
 @dataclass(frozen=True)

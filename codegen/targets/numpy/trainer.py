@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from codegen.frame import Frame
-from codegen.program import Draw, Program
-from codegen.rendering import fill, start_line
-from codegen.targets.numpy.helpers import HELPERS
-from codegen.targets.numpy.sections import STEP, Sections
+from chainrule.codegen.frame import Frame
+from chainrule.codegen.ir.program import Draw, Program
+from chainrule.codegen.rendering import fill, start_line
+from chainrule.codegen.targets.numpy.helpers import HELPERS
+from chainrule.codegen.targets.numpy.sections import STEP, Sections
 
 ERRSTATE = 'np.errstate(over="ignore", under="ignore")'
 FILENAME = "numpy_trainer.py"

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from sympy import Expr, Symbol
 
-from codegen.contraction import distinct
-from codegen.program import BATCH, Extent
+from chainrule.codegen.ir.contraction import distinct
+from chainrule.codegen.ir.program import BATCH, Extent
 
 
 class Letters:

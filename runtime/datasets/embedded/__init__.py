@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.datasets.dataset import TEST, TRAINING, Part, Raw
-from runtime.datasets.sources import DIGITS
-from runtime.errors import DataError
+from chainrule.runtime.datasets.dataset import TEST, TRAINING, Part, Raw
+from chainrule.runtime.datasets.sources import DIGITS
+from chainrule.runtime.errors import DataError
 
 FILE = Path(__file__).with_name("digits.xz")
 SHA256 = "dba629d0cbb9d643eec8f583a4f74b0806844fbbf7af986133ad8e2ac92ceaf1"  # of digits.xz

@@ -1,4 +1,4 @@
-"""Makes digits.xz from the four MNIST files: `python -m runtime.datasets.embedded.make FOLDER`.
+"""Makes digits.xz from the four MNIST files: `python -m chainrule.runtime.datasets.embedded.make FOLDER`.
 
 Labels first (6,000 bytes: 5,000 training, 1,000 test), then the images, 28 × 28 bytes each.  The choice is
 seeded, balanced, and in the order of the original files.
@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.datasets.embedded import FILE, HELD, TRAIN
-from runtime.datasets.idx import read_idx_set
-from runtime.datasets.sources import SOURCES
+from chainrule.runtime.datasets.embedded import FILE, HELD, TRAIN
+from chainrule.runtime.datasets.idx import read_idx_set
+from chainrule.runtime.datasets.sources import SOURCES
 
 SEED = 1998
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "lp": 0, "pb": 0}]

@@ -1,0 +1,228 @@
+"""The verifier: what must hold of a program after every pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sympy import Expr, Indexed, KroneckerDelta, Symbol
+from sympy.core.numbers import One
+
+from chainrule.codegen.ir.box import bounds
+from chainrule.codegen.ir.program import (
+    BATCH,
+    GIVEN,
+    Contract,
+    Extent,
+    First,
+    Grid,
+    Loop,
+    Map,
+    Pad,
+    Program,
+    Reduce,
+    Reshape,
+    Scatter,
+    Shape,
+    Statement,
+    Window,
+    padded_shape,
+    reads,
+    viewed,
+)
+from chainrule.derive.index import Winner, name_of
+
+ORDER = ("forward", "loss", "backward", "statistics", "input_gradient")
+
+
+@dataclass
+class Memory:
+    """What each memory holds as a program runs: ``held`` by its last writer, ``views`` show another value."""
+
+    held: dict[str, str] = field(default_factory=dict)
+    views: dict[str, str] = field(default_factory=dict)
+
+    def shown(self, name: str) -> str:
+        while name in self.views:
+            name = self.views[name]
+        return name
+
+
+class VerificationError(AssertionError):
+    """A program that a pass left wrong; the message names the pass, the statement and what is missing."""
+
+
+def verify(program: Program, after: str) -> None:
+    """Check names, shapes, integer use and memory of a program.  Raises VerificationError."""
+    orders: list[tuple[str, ...]] = [(*ORDER, "update")]
+    if program.sections["evaluation"]:
+        orders.append(("evaluation", "loss"))
+    for order in orders:
+        _check_order(program, order, after)
+    _check_equations(program, after)
+
+
+def _check_order(program: Program, order: tuple[str, ...], after: str) -> None:
+    defined = {v.name for v in program.values.values() if v.kind in GIVEN or v.kind == "state"} | {"g"}
+    memory = Memory()
+    for section in order:
+        for entry in program.sections[section]:
+            statements = entry.statements if isinstance(entry, Loop) else (entry,)
+            if isinstance(entry, Loop):  # sums start as zeros, before the first piece
+                memory.held |= {_root(program, name): name for name in entry.sums}
+            for statement in statements:
+                where = f"after {after}: {section}, equation ({statement.equation}), {statement.out}"
+                own = {statement.out} if section in ("update", "statistics") else set()
+                read = reads(statement)
+                missing = read - defined - own
+                if missing:
+                    raise VerificationError(f"{where}: reads {sorted(missing)} before it is computed")
+                for name in {*read, statement.out}:
+                    if name not in program.values:
+                        raise VerificationError(f"{where}: {name} is not declared")
+                _check_shapes(program, statement, where)
+                _check_labels(program, statement, read, where)
+                if section != "update":
+                    _check_memory(program, statement, read, memory, where)
+                defined.add(statement.out)
+            if isinstance(entry, Loop):
+                _check_pieces(program, entry, memory, f"after {after}: {section}")
+
+
+def _check_pieces(program: Program, loop: Loop, memory: Memory, where: str) -> None:
+    """What is no piece of the batch must outlive a loop that reads it, and only sums are made in one."""
+
+    def batched(name: str) -> bool:
+        return program.values[name].shape[:1] == (BATCH,)
+
+    for statement in loop.statements:
+        here = f"{where}, equation ({statement.equation}), {statement.out}, in the next piece"
+        if not batched(statement.out) and statement.out not in loop.sums:
+            raise VerificationError(f"{here}: is made anew by every piece, and is no sum of them")
+        _check_memory(program, statement, {n for n in reads(statement) if not batched(n)}, memory, here)
+
+
+def _check_equations(program: Program, after: str) -> None:
+    computed = {s.equation for s in program.statements(*program.sections)}
+    lost = set(program.notes) - computed
+    if lost:
+        raise VerificationError(f"after {after}: equations {sorted(lost)} have no statement")
+
+
+def _check_shapes(program: Program, statement: Statement, where: str) -> None:
+    extents: dict[Symbol, Extent] = {}
+    given = dict(statement.extents) if isinstance(statement, Grid) else {}
+
+    def bind(name: str, indices: tuple[Symbol, ...]) -> None:
+        shape = program.values[name].shape
+        if len(indices) != len(shape):
+            raise VerificationError(f"{where}: {name} of shape {shape} is read with {len(indices)} indices")
+        for index, size in zip(indices, shape, strict=True):
+            if extents.setdefault(index, size) != size:
+                raise VerificationError(f"{where}: index {index} is {extents[index]} and, in {name}, {size}")
+
+    bind(statement.out, statement.indices)
+    match statement:
+        case Contract(left=left, right=right):
+            for load in (left, right):
+                bind(load.name, load.indices)
+            summed = (set(left.indices) | set(right.indices)) - set(statement.indices)
+            summed = {i for i in summed if extents[i] != 1}
+            if not summed <= set(left.indices) & set(right.indices):
+                raise VerificationError(f"{where}: {summed} is summed but not shared by both factors")
+        case Map(expression=body) | Reduce(body=body):
+            for read in body.atoms(Indexed):
+                bind(name_of(read.base), tuple(read.indices))
+            over = statement.over if isinstance(statement, Reduce) else ()
+            loose = {i for i in extents if i not in {*statement.indices, *over}}
+            if loose:
+                raise VerificationError(
+                    f"{where}: index {sorted(map(str, loose))} is neither free nor summed"
+                )
+        case Grid():
+            bound = {s for winner in statement.body.atoms(Winner) for s, _ in winner.axes}
+            for read in statement.body.atoms(Indexed):
+                loose = read.free_symbols - set(given) - bound - set(read.base.free_symbols) - {read}
+                loose = {s for s in loose if s.is_integer}
+                if loose:
+                    raise VerificationError(f"{where}: index {sorted(map(str, loose))} has no extent")
+        case Window(source=source, subscripts=subscripts):
+            _check_box(subscripts, program.values[source].shape, extents, where)
+        case Scatter(source=source):
+            bind(source.name, source.indices)
+            extents |= dict(statement.extents)
+            _check_box(statement.subscripts, program.values[statement.out].shape, extents, where)
+        case First(source=source, best=best):
+            bind(source.name, source.indices)
+            bind(best.name, best.indices)
+        case Pad(source=source, before=before, after=after):
+            wanted = padded_shape(program.values[source].shape, before, after)
+            if program.values[statement.out].shape != wanted:
+                raise VerificationError(f"{where}: {source} padded has shape {wanted}")
+        case Reshape(source=source):
+            _check_reshape(program, statement.out, source, where)
+
+
+def _check_box(subscripts: tuple[Expr, ...], shape: Shape, extents: dict[Symbol, Extent], where: str) -> None:
+    """Every subscript stays within its axis."""
+    for subscript, size in zip(subscripts, shape, strict=True):
+        if size == BATCH:
+            if extents.get(subscript) != size:
+                raise VerificationError(f"{where}: {subscript} does not run over an axis of {size}")
+            continue
+        found = bounds(subscript, extents)
+        if found is None or found[0] < 0 or found[1] >= int(size):
+            raise VerificationError(f"{where}: {subscript} leaves its axis of {size}: {found}")
+
+
+def _check_reshape(program: Program, out: str, source: str, where: str) -> None:
+    def volume(name: str) -> int:
+        total = 1
+        for size in program.values[name].shape[1:]:
+            total *= int(size)
+        return total
+
+    if volume(out) != volume(source):
+        raise VerificationError(f"{where}: {source} and {out} differ in size")
+
+
+def _check_labels(program: Program, statement: Statement, read: set[str], where: str) -> None:
+    """Integer labels may be compared with an index and nothing else."""
+    if not any(program.values[name].integer for name in read):
+        return
+    if isinstance(statement, Contract | Reshape):
+        raise VerificationError(
+            f"{where}: labels are numbered, not measured: they take no part in arithmetic"
+        )
+    body = statement.expression if isinstance(statement, Map) else statement.body  # type: ignore[attr-defined]
+    measured = body.replace(lambda e: isinstance(e, KroneckerDelta), lambda _: One())
+    for access in measured.atoms(Indexed):
+        if program.values[name_of(access.base)].integer:
+            raise VerificationError(
+                f"{where}: labels are numbered, not measured: they take no part in arithmetic"
+            )
+
+
+def _check_memory(program: Program, statement: Statement, read: set[str], state: Memory, where: str) -> None:
+    """No value is read after its memory went to another, and nothing given is overwritten."""
+    for name in sorted(read):
+        holder = state.held.get(_root(program, name))
+        if program.values[name].kind == "local" and holder not in (None, state.shown(name)):
+            raise VerificationError(
+                f"{where}: reads {name}, whose memory already holds {holder}: assign_slots must keep it alive"
+            )
+    if program.values[statement.out].kind != "local":
+        return
+    source = viewed(statement)
+    if source is not None and program.values[statement.out].slot == source:
+        state.views[statement.out] = source
+        return
+    root = _root(program, statement.out)
+    if program.values[root].kind in GIVEN:
+        raise VerificationError(f"{where}: would overwrite {root}")
+    state.held[root] = statement.out
+
+
+def _root(program: Program, name: str) -> str:
+    while program.values[name].slot:
+        name = program.values[name].slot
+    return name

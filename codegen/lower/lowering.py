@@ -1,0 +1,203 @@
+"""The door where symbolic tensors stop: numbered index equations become statements.
+
+What an equation is, is read off its index structure alone.  Sums of products whose factors have plain
+subscripts are contractions, accesses at plain subscripts are elementwise maps and reductions, a row-major
+position is a reshape, affine subscripts are windows or places; whatever fits no pattern becomes a map over
+its whole index grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from sympy import KroneckerDelta, Symbol
+
+from chainrule.codegen.ir.program import BATCH, Draw, EquationNote, Loop, Program, Shape, Statement, Value
+from chainrule.codegen.ir.verify import verify
+from chainrule.codegen.lower.affine import COPIED, Choice, Costs, WindowKey, is_plain
+from chainrule.codegen.lower.emitter import LoweringError, extent
+from chainrule.codegen.lower.equation import EquationLowering
+from chainrule.codegen.lower.known import Known
+from chainrule.derive import notation
+from chainrule.derive.deriving import Derivation, NumberedEquation
+from chainrule.derive.index import Equation, Inside, Reduction, accesses, cotangent, primal
+from chainrule.present.text import matrix_text, shape_text
+
+SECTION = {
+    "definition": "loss",
+    "forward": "forward",
+    "loss": "loss",
+    "backward": "backward",
+    "update": "update",
+}
+INPUT_GRADIENT = cotangent("x")
+SECTIONS = ("forward", "evaluation", "loss", "backward", "input_gradient", "statistics", "update")
+Copies = dict[tuple[str, int], set[WindowKey]]
+MODE = {
+    ("training", "forward"): "forward",
+    ("evaluation", "forward"): "evaluation",
+    ("training", "update"): "statistics",
+}
+
+
+def lower(derivation: Derivation, costs: Costs = COPIED) -> Program:
+    """Return the training program of a derivation, not yet optimized, and verified.  Raises LoweringError.
+
+    Forms are chosen twice: first as if every copy of windows served two equations, then as it does.
+    """
+    shared = Choice(replace(costs, window=costs.window / 2))
+    copies = _Lowering(derivation, shared, {}).windows() if costs.window else {}
+    program = _Lowering(derivation, Choice(costs), copies).program()
+    verify(program, "lower")
+    return program
+
+
+class _Lowering:
+    """``copies`` says which windows the equations copy, by section and number, as far as that is known."""
+
+    def __init__(self, derivation: Derivation, choice: Choice, copies: Copies) -> None:
+        self.derivation = derivation
+        self.choice = choice
+        self.copies = dict(copies)
+        self.gradients = {cotangent(p.name) for p in derivation.network.parameters}
+        self.values: dict[str, Value] = {}
+        constants = derivation.network.spec.optimizer.options
+        self.constants = {name: notation.name(name).identifier for name in constants}
+        self.identifiers = {*notation.RESERVED, *self.constants.values()}
+        self.sections: dict[str, list[Statement]] = {name: [] for name in SECTIONS}
+        self.known = Known()
+        self.needed = self._needed()
+
+    def program(self) -> Program:
+        network = self.derivation.network
+        if not network.parameters:
+            raise LoweringError("no layer has parameters, so there is nothing to train; add a dense layer")
+        self._declare("x", (BATCH, *network.spec.input_shape), "input")
+        self._declare("t", (BATCH,) if network.labels else (BATCH, *network.output_shape), "target")
+        for parameter in network.parameters:
+            self._declare(parameter.name, parameter.shape, "parameter")
+        for statistic in network.statistics:
+            self._declare(statistic.name, statistic.shape, "statistic")
+        for noise in network.noise:
+            self._add(Value(noise.name, (BATCH, *noise.shape), "local", "", truth=True))
+        for equation in self._computed():
+            self._lower(equation)
+        self.sections["evaluation"] = self._evaluation()
+        notes = {e.number: _note(e) for e in self._computed()}
+        sections: dict[str, tuple[Statement | Loop, ...]] = {n: tuple(s) for n, s in self.sections.items()}
+        return Program(
+            sections, self.values, notes, network.output, self.constants, input_gradient=INPUT_GRADIENT
+        )
+
+    def windows(self) -> Copies:
+        """Return which windows the equations copy, which alone are lowered for it."""
+        for equation in self._computed():
+            if _reads_windows(equation.computed):
+                self._lower(equation)
+        return self.copies
+
+    def _computed(self) -> list[NumberedEquation]:
+        return [e for e in self.derivation.equations if not e.shown_only]
+
+    def _evaluation(self) -> list[Statement]:
+        """Return the forward statements of evaluation mode; [] where they are those of training."""
+        if not self.sections["evaluation"]:
+            return []
+        by_equation: dict[int, list[Statement]] = {}
+        for statement in (*self.sections["forward"], *self.sections["evaluation"]):
+            by_equation.setdefault(statement.equation, []).append(statement)
+        return [s for e in self.derivation.forward("evaluation") for s in by_equation[e.number]]
+
+    def _declare(self, name: str, shape: Shape, kind: str) -> None:
+        integer = kind == "target" and self.derivation.network.labels
+        of = primal(name) if kind == "gradient" else None
+        if name not in self.values:
+            self._add(Value(name, shape, kind, "", integer=integer, of=of or ""))
+
+    def _add(self, value: Value) -> None:
+        """Declare a value under the identifier that the table of names gives it, or the next that is free."""
+        wanted = notation.identifier(value.name)
+        identifier, count = wanted, 1
+        while identifier in self.identifiers:
+            count += 1
+            identifier = f"{wanted}_{count}"
+        self.identifiers.add(identifier)
+        self.values[value.name] = replace(value, identifier=identifier)
+
+    def _lower(self, numbered: NumberedEquation) -> None:
+        equation = numbered.computed
+        section = SECTION[numbered.role]
+        if section == "update" and numbered.mode == "both":
+            kinds = {"g": "gradient", "theta": "parameter"}
+            for name, base in [(equation.name, equation.left.base), *equation.reads().items()]:
+                kind = kinds.get(name, "state") if base.shape else "local"
+                self._declare(name, tuple(map(extent, base.shape)), kind)
+        kind = "gradient" if equation.name in self.gradients else "local"
+        self._declare(equation.name, tuple(map(extent, equation.left.base.shape)), kind)
+        known = self.known
+        if section == "backward" and self._only_for_input(equation.name):
+            section, known = "input_gradient", self.known.copy()
+        elif numbered.mode != "both":  # what one mode computes the other does not know
+            section, known = MODE[numbered.mode, section], self.known.copy()
+        if section == "forward":
+            self._draw(numbered)
+        choice = replace(self.choice, copied=self._copied(section, numbered.number))
+        lowering = EquationLowering(equation, numbered.number, self._fresh, known, choice)
+        self.sections[section].extend(lowering.statements())
+        self.copies[section, numbered.number] = lowering.copies
+
+    def _copied(self, section: str, number: int) -> set[WindowKey]:
+        """Return the windows that an equation on the way back may share with others."""
+        others = (made for at, made in self.copies.items() if at[0] == section and at[1] != number)
+        return set().union(*others) if section == "backward" else set()
+
+    def _draw(self, numbered: NumberedEquation) -> None:
+        """Draw the noise that an equation reads."""
+        for noise in self.derivation.network.noise:
+            if noise.name in numbered.computed.reads():
+                stream = sum(isinstance(s, Draw) for s in self.sections["forward"])
+                indices = tuple(Symbol(f"axis{d}", integer=True) for d in range(len(noise.shape) + 1))
+                self.sections["forward"].append(
+                    Draw(noise.name, indices, numbered.number, noise.probability, stream)
+                )
+
+    def _needed(self) -> set[str]:
+        """Return the cotangents on the way to the gradient of a parameter."""
+        needed = set(self.gradients)
+        for later in reversed(self.derivation.role("backward")):
+            if later.symbol in needed:
+                needed |= set(later.computed.reads())
+        return needed
+
+    def _only_for_input(self, name: str) -> bool:
+        """Whether a cotangent leads to no trained parameter, but only to the gradient of the input."""
+        return name not in self.needed
+
+    def _fresh(self, name: str, shape: Shape, truth: bool = False, zeroed: bool = False) -> str:
+        """Declare an intermediate value under a name that is free."""
+        candidate, count = name, 1
+        while candidate in self.values:
+            count += 1
+            candidate = f"{name}_{count}"
+        self._add(Value(candidate, shape, "local", "", truth=truth, zeroed=zeroed))
+        return candidate
+
+
+def _reads_windows(equation: Equation) -> bool:
+    """Whether an equation may need values in another arrangement than that in which a tensor has them."""
+    extents = {i: extent(n) for i, n in equation.axes}
+    for node in equation.right.atoms(Reduction):
+        extents |= {i: extent(n) for i, n in node.axes}
+    plain = all(is_plain(read, extents) for read in accesses(equation.right))
+    return not plain or equation.right.has(Inside, KroneckerDelta)
+
+
+def _note(numbered: NumberedEquation) -> EquationNote:
+    equation = numbered.equation
+    return EquationNote(
+        numbered.number, numbered.role, numbered.name, partial(matrix_text, equation), shape_text(equation)
+    )
+
+
+__all__ = ["LoweringError", "lower"]

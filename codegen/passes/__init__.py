@@ -1,0 +1,1 @@
+"""Passes over a program; none of them does mathematics."""

@@ -1,0 +1,73 @@
+"""The pass that keeps what a costly function gives on the way forward, for the way back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import sympy
+from sympy import Expr, Indexed, IndexedBase, Symbol
+
+from chainrule.codegen.ir.program import Map, Program, Statement, Value
+
+FORWARD, BACKWARD = ("forward", "evaluation"), ("backward", "input_gradient")
+COSTLY = ("erf", "erfc")  # functions that take longer than to write their values to memory and to read them
+
+
+def keep_costly_values(program: Program) -> Program:
+    """Return the program with a value for each call of a costly function that both directions make."""
+    again = {form for s in program.statements("backward") for form in _calls(s).values()}
+    kept: dict[Expr, Value] = {}
+    values, sections = dict(program.values), dict(program.sections)
+    for name in FORWARD:
+        statements: list[Statement] = []
+        for statement in program.statements(name):
+            for call, form in _calls(statement).items():
+                if form not in again:
+                    continue
+                if form not in kept:
+                    kept[form] = _value(statement, call, values)
+                    values[kept[form].name] = kept[form]
+                if kept[form].name not in {s.out for s in statements}:
+                    statements.append(Map(kept[form].name, statement.indices, statement.equation, call))
+                statement = _reading(cast("Map", statement), call, kept[form])
+            statements.append(statement)
+        sections[name] = tuple(statements)
+    for name in BACKWARD:
+        statements = []
+        for statement in program.statements(name):
+            for call, form in _calls(statement).items():
+                if form in kept:
+                    statement = _reading(cast("Map", statement), call, kept[form])
+            statements.append(statement)
+        sections[name] = tuple(statements)
+    return replace(program, sections=sections, values=values)
+
+
+def _calls(statement: Statement) -> dict[Expr, Expr]:
+    """Return the calls that a map makes for each value, with their form, whatever its indices are called."""
+    if not isinstance(statement, Map):
+        return {}
+    places = {i: Symbol(f"axis{d}", integer=True) for d, i in enumerate(statement.indices)}
+    return {
+        node: node.xreplace(places)
+        for node in sympy.preorder_traversal(statement.expression)
+        if type(node).__name__ in COSTLY and node.free_symbols.issuperset(places)
+    }
+
+
+def _value(statement: Statement, call: Expr, values: dict[str, Value]) -> Value:
+    """Return a value for a call, of the shape of what is made of it."""
+    taken = {v.identifier for v in values.values()} | values.keys()
+    name = whole = f"{values[statement.out].identifier}_{type(call).__name__}"
+    number = 1
+    while name in taken:
+        number += 1
+        name = f"{whole}_{number}"
+    return Value(name, values[statement.out].shape, "local", name)
+
+
+def _reading(statement: Map, call: Expr, value: Value) -> Map:
+    """Return a map with a value in the place of a call."""
+    read = Indexed(IndexedBase(Symbol(value.name, real=True)), *statement.indices)
+    return replace(statement, expression=statement.expression.xreplace({call: read}))

@@ -1,0 +1,107 @@
+"""The memory that a training step takes, from the program alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sympy import Expr, Function, Indexed
+
+from chainrule.codegen.ir.program import (
+    Draw,
+    Extent,
+    First,
+    Loop,
+    Map,
+    Program,
+    Reduce,
+    Statement,
+    Value,
+    count,
+)
+from chainrule.codegen.passes.pieces import UPDATED, shares_update
+from chainrule.codegen.passes.temporaries import temporaries
+from chainrule.codegen.targets.numpy.special import BLOCK, HELD
+from chainrule.derive.index import name_of
+
+BYTES = 4  # float32
+STEP = ("forward", "loss", "backward", "statistics")
+
+
+def training_memory(program: Program, batch: int, parameters: int, threads: int) -> dict[str, int]:
+    """Return the bytes that a training step in float32 takes, by what they are for.
+
+    ``workspace`` is what the program allocates once: activations, their cotangents and windows.  ``scratch``
+    is what the largest expression that is not computed in place takes on the way, and a vector for the
+    update, or a part of it on each thread.  Pieces of the batch are computed on several threads, each in
+    memory of its own.
+    """
+
+    def largest(sections: tuple[str, ...]) -> int:
+        found = _with_samples(program, batch, threads, sections)
+        return max((_scratch(s, samples, program) for s, samples in found), default=0)
+
+    updated = (threads * UPDATED if shares_update(program) else parameters) * BYTES
+    held = [v for v in program.values.values() if v.kind in ("state", "statistic")]
+    made = {statement.out for statement, _ in _with_samples(program, batch, threads, STEP)}
+    own = [program.values[n] for n in sorted({_memory_of(program, n) for n in made})]
+    given = [v for v in program.values.values() if v.kind in ("input", "target")]
+    return {
+        "parameters": parameters * BYTES,
+        "gradients": parameters * BYTES,
+        "optimizer": sum(count(v.shape) for v in held) * BYTES,
+        "workspace": sum(_bytes_of(v, batch, threads) for v in own if v.kind == "local"),
+        "batch": sum(_bytes_of(v, batch, threads) for v in given),
+        "scratch": largest(STEP) + min(largest(("update",)), updated),
+    }
+
+
+def _memory_of(program: Program, name: str) -> str:
+    """Return the value in whose memory a value lives."""
+    while program.values[name].slot:
+        name = program.values[name].slot
+    return name
+
+
+def _bytes_of(value: Value, batch: int, threads: int) -> int:
+    samples = _at_once(value.piece, batch, threads) if value.piece else batch
+    return count(value.shape, samples) * (1 if value.truth else BYTES)
+
+
+def _at_once(piece: int, batch: int, threads: int) -> int:
+    """Return how many samples of a batch are computed at once in pieces: one piece on each thread."""
+    return threads * min(piece, -(-batch // threads))
+
+
+def _with_samples(
+    program: Program, batch: int, threads: int, sections: tuple[str, ...]
+) -> Iterator[tuple[Statement, int]]:
+    """Give every statement of some sections with the number of samples that it is computed for at once."""
+    for section in sections:
+        for entry in program.sections[section]:
+            if isinstance(entry, Loop):
+                yield from ((s, _at_once(entry.size, batch, threads)) for s in entry.statements)
+            else:
+                yield entry, batch
+
+
+def _scratch(statement: Statement, samples: int, program: Program) -> int:
+    """Return the bytes of what a statement computes on the way to its result."""
+    match statement:
+        case Draw():
+            return temporaries(statement) * count(program.values[statement.out].shape, samples)
+        case First(best=best):
+            return 2 * count(program.values[best.name].shape, samples)  # which are reached, before and here
+        case Map(expression=body):
+            indices = statement.indices
+        case Reduce(body=body, over=over):
+            indices = (*statement.indices, *over)
+        case _:
+            return 0
+    extents = {i: e for r in body.atoms(Indexed) for i, e in _extents(r, program)}
+    values = count(tuple(extents.get(i, 1) for i in indices), samples)
+    blocks = any(type(call).__name__ in ("erf", "erfc") for call in body.atoms(Function))
+    return temporaries(statement) * values + (HELD * min(BLOCK, values) if blocks else 0)
+
+
+def _extents(read: Indexed, program: Program) -> Iterator[tuple[Expr, Extent]]:
+    return zip(read.indices, program.values[name_of(read.base)].shape, strict=True)

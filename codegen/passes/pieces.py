@@ -1,0 +1,275 @@
+"""The pass that runs what is done to every sample alike in pieces of the batch that stay in the cache.
+
+Images are large, and a window copy is larger still by the size of the kernel.  A run of statements that treat
+samples alike becomes a loop over pieces of the batch; what only the loop uses has the memory of one piece.
+Sums over the batch add up from piece to piece.  Dense layers stay whole: their weights would be read anew for
+every piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from sympy import Indexed, Symbol
+
+from chainrule.codegen.ir.program import (
+    BATCH,
+    GIVEN,
+    Contract,
+    Draw,
+    First,
+    Load,
+    Loop,
+    Map,
+    Pad,
+    Program,
+    Reduce,
+    Reshape,
+    Scatter,
+    Statement,
+    Value,
+    Window,
+    count,
+    reads,
+    views,
+)
+from chainrule.codegen.passes.kinks import kept_for_jumps
+from chainrule.codegen.passes.temporaries import REAL, temporaries
+from chainrule.derive.index import name_of
+
+LARGEST = 2**19  # values of the largest tensor of a piece: 2 MiB in float32
+LEAST = 2**12  # values of a sample from which on pieces pay
+CACHED = 2**18  # values of the largest tensor of a piece whose expressions take memory on the way
+LEAST_CACHED = 2**10  # values of a sample from which on it pays that this memory stays in the cache
+LEAST_ROWS = 16  # rows of a matrix product that one sample gives
+UPDATED = 2**17  # parameters that a thread updates at a time; fewer in all are left to one
+
+
+def loop_over_pieces(program: Program) -> Program:
+    """Return the program with loops over pieces of the batch, and values that live in one piece only."""
+    sections = {name: _Runs(program).loops(program.statements(name)) for name in program.sections}
+    looped = replace(program, sections=sections)
+    return replace(looped, values=_piece_values(looped))
+
+
+def shares_update(program: Program) -> bool:
+    """Whether threads share the update: the program has threads, and many parameters."""
+    looped = any(isinstance(entry, Loop) for section in program.sections.values() for entry in section)
+    return looped and count(program.values["theta"].shape) >= UPDATED
+
+
+@dataclass
+class _Run:
+    """Statements of a loop to be: what is computed before it, in it and after it, and which sums it gives."""
+
+    before: list[Statement] = field(default_factory=list)
+    inside: list[Statement] = field(default_factory=list)
+    after: list[Statement] = field(default_factory=list)
+    sums: set[str] = field(default_factory=set)
+
+    def results(self) -> set[str]:
+        """Return what is there only after the loop: its sums, and what is made of them."""
+        return self.sums | {s.out for s in self.after}
+
+
+class _Runs:
+    """Finds the runs of a section."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.views = views(program)
+        self.out: list[Statement | Loop] = []
+        self.run = _Run()
+        self.input_views: set[str] = set()
+        self.draws: list[Statement] = []
+
+    def loops(self, statements: Iterable[Statement]) -> tuple[Statement | Loop, ...]:
+        for statement in statements:
+            self._place(statement)
+        self._close()
+        rest, self.out = self.out, []
+        self._emit(_Run(inside=self.draws))
+        return (*self.out, *rest)
+
+    def _place(self, statement: Statement) -> None:
+        read = reads(statement)
+        if isinstance(statement, Draw):
+            self.draws.append(statement)
+            return
+        if self._shows_input(statement) or (isinstance(statement, Reshape) and not self._made_here(read)):
+            self.run.before.append(statement)
+            return
+        if read & self.run.results():
+            if not self._batched(statement.out) and not any(map(self._batched, read)):
+                self.run.after.append(statement)
+                return
+            self._close()
+        if not self._batched(statement.out) and not any(map(self._batched, read)):
+            if self.run.inside and not self._made_here(read):
+                self.run.before.append(statement)
+            else:
+                self._close()
+                self.out.append(statement)
+        elif any(BATCH in self.program.values[name].shape[1:] for name in (*read, statement.out)):
+            self._close()
+            self.out.append(statement)
+        elif self._samplewise(statement):
+            self.run.inside.append(statement)
+        elif self._adds_up(statement):
+            self.run.inside.append(statement)
+            self.run.sums.add(statement.out)
+        else:
+            self._close()
+            self.out.append(statement)
+
+    def _made_here(self, names: set[str]) -> bool:
+        return bool(names & {s.out for s in self.run.inside})
+
+    def _close(self) -> None:
+        run, self.run = self.run, _Run()
+        shown = _only_shown(run.inside)
+        run.inside = [s for s in run.inside if s not in shown]
+        self._emit(run)
+        self.out += [*run.after, *shown]
+
+    def _emit(self, run: _Run) -> None:
+        touched = {name for s in run.inside for name in (*reads(s), s.out) if self._batched(name)}
+        largest = max((count(self.program.values[name].shape) for name in touched), default=0)
+        first = run.inside[0] if run.inside else None
+        lone = len(run.inside) == 1 and not (
+            isinstance(first, Draw) or (isinstance(first, Reduce) and not isinstance(first.body, Indexed))
+        )
+        held = any(temporaries(s) >= REAL for s in run.inside)
+        self.out += run.before
+        if not (largest >= LEAST and run.inside and not lone) and not (largest >= LEAST_CACHED and held):
+            self.out += run.inside
+            return
+        elementwise = all(isinstance(s, Map | Reduce | Reshape) for s in run.inside)
+        size = max(1, (CACHED if elementwise else LARGEST) // largest)
+        self.out.append(Loop(tuple(run.inside), size, frozenset(run.sums)))
+
+    def _shows_input(self, statement: Statement) -> bool:
+        """Whether a statement gives what the program is given another name or shape."""
+        source = self.views.get(statement.out)
+        if source is None or isinstance(statement, Window):
+            return False
+        shown = self.program.values[source].kind in GIVEN or source in self.input_views
+        self.input_views |= {statement.out} if shown else set()
+        return shown
+
+    def _batched(self, name: str) -> bool:
+        return self.program.values[name].shape[:1] == (BATCH,)
+
+    def _samplewise(self, statement: Statement) -> bool:
+        """Whether sample n of the output is made from sample n of what is read, and from nothing batched."""
+        if not self._batched(statement.out):
+            return False
+        match statement:
+            case Pad() | Reshape():
+                return True
+            case Window(indices=indices, subscripts=subscripts):
+                return subscripts[0] == indices[0]
+            case Scatter(source=source, subscripts=subscripts):
+                return source.indices[:1] == subscripts[:1]
+            case First(indices=indices, source=source, best=best):
+                return source.indices[:1] == best.indices[:1] == indices[:1]
+            case Contract(left=left, right=right):
+                return self._rows(statement) >= LEAST_ROWS and self._first(statement.indices[0], left, right)
+            case Map(expression=body) | Reduce(body=body):
+                return self._first(statement.indices[0], *body.atoms(Indexed))
+        return False
+
+    def _first(self, sample: Symbol, *loads: Load | Indexed) -> bool:
+        for load in loads:
+            name = load.name if isinstance(load, Load) else name_of(load.base)
+            indices = tuple(load.indices)
+            if self._batched(name) and (indices[0] != sample or sample in indices[1:]):
+                return False
+        return True
+
+    def _rows(self, statement: Contract) -> int:
+        """Return how many rows of a matrix one sample has in the operand that has samples."""
+        shape = self.program.values[statement.left.name].shape
+        load = statement.left
+        if shape[:1] != (BATCH,):
+            load, shape = statement.right, self.program.values[statement.right.name].shape
+        other = statement.right if load is statement.left else statement.left
+        rows = 1
+        for index, extent in zip(load.indices[1:], shape[1:], strict=True):
+            batched_sum = statement.indices[:1] != load.indices[:1]
+            shared = index in other.indices
+            rows *= (
+                int(extent) if shared == batched_sum and not (shared and index in statement.indices) else 1
+            )
+        return rows
+
+    def _adds_up(self, statement: Statement) -> bool:
+        """Whether the output is a tensor of sums over the batch."""
+        if self._batched(statement.out) or not statement.indices:
+            return False
+        match statement:
+            case Contract(left=left, right=right):
+                summed = left.indices[0]
+                return (
+                    summed == right.indices[0]
+                    and summed not in statement.indices
+                    and self._batched(left.name)
+                    and self._batched(right.name)
+                    and self._rows(statement) >= LEAST_ROWS
+                )
+            case Reduce(operation="sum", body=body, over=over):
+                batched = [r for r in body.atoms(Indexed) if self._batched(name_of(r.base))]
+                return (
+                    all(r.indices[0] == batched[0].indices[0] for r in batched)
+                    and batched[0].indices[0] in over
+                )
+        return False
+
+
+def _only_shown(statements: list[Statement]) -> list[Statement]:
+    """Return those that only show what others made, for what comes after all of these statements."""
+    found: list[Statement] = []
+    read: set[str] = set()
+    for statement in reversed(statements):
+        view = isinstance(statement, Reshape) or (isinstance(statement, Window) and not statement.copy)
+        if view and statement.out not in read:
+            found.insert(0, statement)
+        else:
+            read |= reads(statement)
+    return found
+
+
+def _piece_values(program: Program) -> dict[str, Value]:
+    """Return the values; what every loop that reads it makes itself is marked with the size of its pieces.
+
+    What shares memory with another value lives wherever that does.
+    """
+    made: dict[str, set[int]] = {}
+    touched: dict[str, set[int]] = {}
+    shown: dict[str, str] = {}
+    shows = views(program)
+    entries = [entry for section in program.sections.values() for entry in section]
+    loops = {place: entry for place, entry in enumerate(entries) if isinstance(entry, Loop)}
+    for place, entry in enumerate(entries):
+        for statement in entry.statements if isinstance(entry, Loop) else (entry,):
+            source = shows.get(statement.out)
+            if source is not None:
+                shown[statement.out] = shown.get(source, source)
+            for name in reads(statement):
+                touched.setdefault(shown.get(name, name), set()).add(place)
+            touched.setdefault(shown.get(statement.out, statement.out), set()).add(place)
+            made.setdefault(shown.get(statement.out, statement.out), set()).update(
+                {place} if source is None else ()
+            )
+    used = {n for s in program.statements(*program.sections) for n in reads(s) if n != s.out}
+    results = (program.output, *(name for name in made if name not in used), *kept_for_jumps(program))
+    for result in results:
+        touched.setdefault(shown.get(result, result), set()).add(-1)  # for whoever called
+    values = dict(program.values)
+    for name, value in program.values.items():
+        places = touched.get(shown.get(name, name), {-1})
+        within = places <= loops.keys() and places <= made.get(shown.get(name, name), set())
+        if within and value.kind == "local" and value.shape[:1] == (BATCH,):
+            values[name] = replace(value, piece=max(loops[place].size for place in places))
+    return values

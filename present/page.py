@@ -1,0 +1,335 @@
+"""A derivation laid out: sections of numbered lines with their reasons.  Every format writes this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import sympy
+
+from chainrule.derive.index import primal
+from chainrule.derive.notation import name, parts
+from chainrule.derive.prose import _, listed, parts_of
+from chainrule.derive.reader import reader
+from chainrule.formula import functions
+from chainrule.present.build import Writer
+from chainrule.present.counting import origin_of, sentences
+from chainrule.present.lettering import Lettering, letters_of
+from chainrule.present.order import per_example
+from chainrule.present.sides import Line, line
+from chainrule.present.text import shape_text
+from chainrule.present.tree import (
+    ONES,
+    Applied,
+    Big,
+    Dot,
+    Exp,
+    Hadamard,
+    Iverson,
+    Leaf,
+    Node,
+    Over,
+    Plus,
+    Ref,
+    Slid,
+    Times,
+    Transposed,
+    Words,
+)
+
+if TYPE_CHECKING:
+    from chainrule.derive.deriving import Derivation, NumberedEquation
+    from chainrule.derive.index import Equation
+    from chainrule.derive.network import NetworkNoise
+
+HEADINGS = {
+    "definition": _("Definitions"),
+    "forward": _("Forward"),
+    "loss": _("Loss"),
+    "backward": _("Backward"),
+    "update": _("Update"),
+}
+MODES = {"training": _("in training"), "evaluation": _("in evaluation")}
+LONG = _("long form")
+ONE_EXAMPLE = _(
+    "Without the index n, what each example has of its own is that of one example, and vectors are columns; "
+    "n below a letter says which example, where several meet."
+)
+BATCHED = {
+    "rows": _(
+        "A capital letter is a matrix with a row for each example. Functions, powers and quotients are taken "
+        "of each element, softmax and onehot of each row."
+    ),
+    "columns": _(
+        "A capital letter is a matrix with a column for each example. Functions, powers and quotients are "
+        "taken of each element, softmax and onehot of each column."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class WorkedLines:
+    """What an equation comes to in numbers: the lines, and the exact values, in nested lists, by symbol."""
+
+    symbol: str
+    lines: tuple[Line, ...]
+    value: Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A numbered line: what it says, its shape, and how it was found.
+
+    ``matrix`` is the line in matrix form, where both are shown and differ.  ``computed`` is the form in which
+    programs compute it, where that differs; ``rewrites`` gave that form.
+    ``label`` says of what else there is about the line: the mode in which it holds, that it is the long or
+    the compact form.  ``worked`` is the line in numbers.
+    """
+
+    number: int
+    role: str
+    symbol: str
+    line: Line
+    shape: str
+    because: tuple[int, ...]
+    rule: str
+    computed: Line | None = None
+    rewrites: str = ""
+    label: str = ""
+    matrix: Line | None = None
+    worked: WorkedLines | None = None
+
+    @property
+    def reason(self) -> str:
+        """Return "from (3), (7): chain rule"."""
+        numbers = ", ".join(f"({n})" for n in self.because)
+        return _("from {numbers}: {rule}", numbers=numbers, rule=self.rule) if numbers else self.rule
+
+
+@dataclass(frozen=True)
+class Section:
+    """Lines under a heading."""
+
+    heading: str
+    entries: tuple[Entry, ...]
+
+    def __str__(self) -> str:
+        return str(self._page())
+
+    def __repr__(self) -> str:
+        return f"<section {self.heading}: {len(self.entries)} equations>"
+
+    def _page(self) -> Page:
+        return Page("", "", (self,))
+
+    def _repr_html_(self) -> str:
+        return self._page()._repr_html_()
+
+    def _repr_markdown_(self) -> str:
+        return self._page()._repr_markdown_()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A derivation to be shown.
+
+    ``preface`` says what the letters mean, ``where`` explains what the lines use; ``notes`` and ``results``
+    close it.  ``letters`` are those that the reader's notation exchanged.  ``given`` are the numbers that a
+    worked pass starts from; with ``steps`` a page displays the reasons too.
+    """
+
+    name: str
+    description: str
+    sections: tuple[Section, ...]
+    where: tuple[Line, ...] = ()
+    notes: tuple[str, ...] = ()
+    results: dict[str, str] = field(default_factory=dict)
+    preface: tuple[str, ...] = ()
+    letters: Mapping[str, str] = field(default_factory=dict)
+    given: tuple[WorkedLines, ...] = ()
+    steps: bool = False
+
+    def shown_results(self) -> Iterator[tuple[str, str]]:
+        """Yield the results that are no line of the page, by the names that machines know them by."""
+        lines = {entry.symbol for entry in self.entries}
+        yield from ((title, value) for title, value in self.results.items() if title not in lines)
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        for section in self.sections:
+            yield from section.entries
+
+    def __str__(self) -> str:
+        from chainrule.present.display import page_text
+
+        return page_text(self)
+
+    def __repr__(self) -> str:
+        return f"<page {self.name}: {sum(1 for _entry in self.entries)} equations>"
+
+    def _repr_html_(self) -> str:
+        from chainrule.present.display import page_html
+
+        return page_html(self)
+
+    def _repr_markdown_(self) -> str:
+        from chainrule.present.display import page_markdown
+
+        return page_markdown(self)
+
+
+def page_of(derivation: Derivation, form: str = "index", steps: bool = False) -> Page:
+    """Return the page of a derivation; with ``steps`` sums carry their ranges and functions are explained."""
+    spec = derivation.network.spec
+    groups: dict[str, list[Entry]] = {role: [] for role in HEADINGS}
+    equations = [numbered.equation for numbered in derivation.equations]
+    origin = origin_of(equations)
+    letters = letters_of(derivation.equations)
+    for equation in derivation.equations:
+        groups[equation.role].append(entry_of(equation, form, steps, origin, letters))
+    sections = tuple(Section(HEADINGS[role], tuple(entries)) for role, entries in groups.items() if entries)
+    where = tuple(letters.line(drawn(noise)) for noise in derivation.network.noise)
+    page = Page(spec.name, spec.description, sections, where)
+    page = replace(page, steps=steps, preface=(*sentences(equations), *letters.sentences()))
+    batch = reader().batch
+    if any(isinstance(node, Ref) and node.matrix for node in nodes(page)):
+        page = replace(page, preface=(BATCHED[batch], *page.preface))
+    elif form != "index":
+        page = replace(page, preface=(ONE_EXAMPLE, *page.preface))
+    return replace(page, where=(*page.where, *explanations(page))) if steps else page
+
+
+def drawn(noise: NetworkNoise) -> Line:
+    """Return m ∼ Bernoulli(p) for what a network draws anew in each step."""
+    probability = Writer().tree(noise.probability)
+    return Line(Ref(noise.name), "∼", Applied(r"\operatorname{Bernoulli}", "Bernoulli", (probability,)))
+
+
+def entry_of(numbered: NumberedEquation, form: str, limits: bool, origin: int, letters: Lettering) -> Entry:
+    """Return the entry of a numbered equation; the form "both" has the index form and the matrix form."""
+    batch = reader().batch
+    first = "index" if form == "both" else form
+    shown = letters.line(line(numbered.equation, first, False, limits, batch, origin))
+    computed = matrix = None
+    rule: str = numbered.rule
+    rewrites: str = ""
+    if numbered.computed != numbered.equation:
+        computed = letters.line(line(numbered.computed, first, True, False, batch, origin))
+        computed = None if computed == shown else computed
+        first, *rest = parts_of(rule)
+        rule, rewrites = first, listed(*rest)
+    if form == "both":
+        matrix = letters.line(line(numbered.equation, "matrix", False, limits, batch, origin))
+        matrix = None if matrix.right == shown.right else matrix
+    symbol = name(numbered.symbol).identifier
+    shape = shape_text(numbered.equation, _is_one_example(shown.left, numbered.equation))
+    if batch == "columns" and isinstance(shown.left, Ref) and shown.left.matrix:
+        shape = f"({', '.join(shape.strip('()').split(', ')[::-1])})"
+    return Entry(
+        numbered.number,
+        numbered.role,
+        symbol,
+        shown,
+        shape,
+        numbered.because,
+        rule,
+        computed,
+        rewrites,
+        label_of(numbered),
+        matrix,
+    )
+
+
+def _is_one_example(left: Node, equation: Equation) -> bool:
+    """Whether a left side is that of one example, as matrix form has it: no index n, no capital letter."""
+    bare = isinstance(left, Ref) and not left.subscripts and not left.matrix
+    return bare and per_example(equation.left)
+
+
+def label_of(numbered: NumberedEquation) -> str:
+    """Return the mode of a forward equation that holds in one alone, or that programs leave a line out."""
+    if numbered.role == "forward" and numbered.mode != "both":
+        return MODES[numbered.mode]
+    return LONG if numbered.shown_only else ""
+
+
+def explanations(page: Page) -> list[Line]:
+    """Return the definitions of the functions and signs that a page uses."""
+    used: set[object] = set()
+    for node in nodes(page):
+        used.add(type(node))
+        if isinstance(node, Slid):
+            used.add((Slid, node.turned))
+        if isinstance(node, Applied):
+            used.add(node.text)
+        if node == ONES:
+            used.add(ONES)
+    first, second = free_letters(page)
+    u = sympy.Symbol(first, real=True)
+    lines = []
+    for kind in functions.NAMED:
+        called = Writer().tree(kind(u))
+        if isinstance(called, Applied) and called.text in used:
+            lines.append(Line(called, "=", Writer().tree(kind(u).as_elementary())))
+    letter = Leaf(first, first)
+    if "softmax" in used:
+        softmax = Applied(r"\operatorname{softmax}", "softmax", (letter,))
+        lines.append(Line(softmax, "=", Over(Exp(letter), Dot((Transposed(ONES), Exp(letter))))))
+    for turned in (False, True):
+        if (Slid, turned) in used:
+            lines.append(_sliding(turned))
+    if Hadamard in used:
+        product = Hadamard((letter, Leaf(second, second)))
+        lines.append(Line(product, ":", Words(_("product element by element"))))
+    if ONES in used:
+        lines.append(Line(ONES, ":", Words(_("a vector of ones"))))
+    if Iverson in used:
+        lines.append(Line(Iverson((Leaf("P", "P"),)), "=", Words(_("1 where P holds, else 0"))))
+    return lines
+
+
+def free_letters(page: Page) -> list[str]:
+    """Return two letters that nothing of a page is called by."""
+    taken = {mark for node in nodes(page) for mark in _letters(node)}
+    return [letter for letter in "uvyqfhabcdgijkrswzlmnop" if letter not in taken][:2]
+
+
+def _letters(node: Node) -> Iterator[str]:
+    match node:
+        case Leaf(latex=latex):
+            yield latex[:1]
+        case Ref(symbol=symbol, letter=letter):
+            yield letter[0] if letter else parts(primal(symbol) or symbol).latex
+        case Big(indices=indices):
+            yield from (index for index, _size in indices)
+
+
+def _sliding(turned: bool) -> Line:
+    """Return what W ⋆ x or W ∗ x is along one axis, with stride s, dilation d and offset p."""
+    s, i, d, u, p, c, k = (Leaf(letter, letter) for letter in "sidupck")
+    place = Plus(((False, Times((s, i))), (turned, Times((d, u))), (not turned, p)))
+    where = Words(_(" (s = d = 1, p = 0 where none is given)"))
+    body = Times((Ref("W", (k, u, c)), Ref("x", (place, c)), where))
+    return Line(Slid(Ref("W"), Ref("x"), turned), "=", Big("sum", (("u", ""), ("c", "")), body))
+
+
+def nodes(page: Page) -> Iterator[Node]:
+    """Yield every node of a page's formulas."""
+    lines = [x for e in page.entries for x in (e.line, e.matrix, e.computed) if x]
+    worked = [*page.given, *(e.worked for e in page.entries if e.worked)]
+    lines += [x for each in worked for x in each.lines]
+    waiting = [side for x in (*lines, *page.where) for side in (x.left, x.right)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += children(node)
+
+
+def children(node: object) -> Iterator[Node]:
+    """Yield the nodes directly below a node."""
+    for value in node if isinstance(node, tuple) else vars(node).values():
+        if isinstance(value, tuple):
+            yield from children(value)
+        elif isinstance(value, Node):
+            yield value

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from chainrule.spec.problems import Problem, SpecError
 
 _MODULES = {
-    "documents": ("field_documentation", "json_schema", "starter"),
-    "initializers": ("Initializer", "parse_initializer"),
-    "load": ("load_spec", "parse_spec"),
-    "model": (
+    "spec.documents": ("field_documentation", "json_schema", "starter"),
+    "spec.initializers": ("Initializer", "parse_initializer"),
+    "spec.load": ("load_spec", "parse_spec"),
+    "derive.model": (
         "AugmentationSpec",
         "InlineData",
         "LayerSpec",
@@ -40,8 +40,8 @@ _MODULES = {
         "Spec",
         "TrainingSpec",
     ),
-    "network": ("Estimate", "estimate"),
-    "problems": ("Problem", "SpecError"),
+    "spec.network": ("Estimate", "estimate"),
+    "spec.problems": ("Problem", "SpecError"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -71,4 +71,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"chainrule.{_HOME[name]}"), name)

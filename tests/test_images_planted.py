@@ -352,7 +352,7 @@ def unturned(expanded: Callable[..., sympy.Expr]) -> Callable[..., sympy.Expr]:
         right = expanded(body, replace)
         if not all(new.has(old) for old, new in replace.items()):
             return right
-        weights = {str(e.base.label): e for e in body.atoms(Indexed) if "W" in str(e.base.label)}
+        weights = {str(e.base.label): e for e in body.atoms(Indexed) if all(i.is_Symbol for i in e.indices)}
         return on_nodes(Indexed, lambda e: weights.get(str(e.base.label), e))(right)
 
     return wrong

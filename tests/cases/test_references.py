@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.derive import topic
+from chainrule import topic
 from chainrule.derive.deriving import NumberedEquation, derive_network
 from chainrule.derive.index import cotangent, primal
 from chainrule.lectures import TOPICS

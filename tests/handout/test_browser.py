@@ -1,141 +1,19 @@
 """The handout in a real browser: nothing leaves the page, and equations and lines light each other up."""
 
-import json
-import os
-import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from conftest import KATEX, not_installed, unavailable
-from shipped import NETWORKS
+from conftest import not_installed
+from handout.handouts import Opened, handout, recorded_map, written
 
-from chainrule.cli.handout import printing, symbols
-from chainrule.cli.handout.document import Handout, handout_of, page
 from chainrule.cli.handout.trained import Trained
-from chainrule.cli.main import main
-from chainrule.derive.reader import Reader, reading
-from chainrule.present.page import page_of
-from chainrule.spec import load_spec
-from chainrule.spec.load import parse_spec
 
-ROOT = Path(__file__).parent.parent
-LIMIT = 1_500_000
 SHOWN = [("mnist_mlp", "en"), ("mnist_mlp", "ko"), ("fashion_cnn", "en"), ("fashion_cnn", "ko")]
 HOSTILE = "<script>document.title='run'</script> \" ' & $x^2$ \\ `a` {{ 1 }} 한글 שלום \u202e"
-
-
-def spec_of(name: str) -> Any:
-    return load_spec(ROOT / "examples" / f"{name}.toml")
-
-
-@cache
-def handout(name: str, form: str = "matrix") -> Handout:
-    return handout_of(spec_of(name), form=form, gradcheck=name == "mnist_mlp")
-
-
-def written(shown: Handout, *reader: str) -> str:
-    """The page for a reader: language, notation, batch."""
-    with reading(Reader(*reader)):
-        return page(shown)
-
-
-def recorded_map(name: str) -> dict[int, list[int]]:
-    """Equation → lines, as the manifest in the repository has it."""
-    manifest = json.loads((ROOT / "generated" / name / "manifest.json").read_text(encoding="utf-8"))
-    return {each["number"]: each["lines"]["numpy_trainer.py"] for each in manifest["equations"]}
-
-
-@pytest.fixture
-def derive(monkeypatch, capsys, tmp_path) -> Callable[..., tuple[int, str, str]]:
-    """Run the command in an empty folder; return its exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["derive", *arguments])
-        with pytest.raises(SystemExit) as exit_info:
-            main()
-        out, err = capsys.readouterr()
-        return int(exit_info.value.code or 0), out, err
-
-    return run
-
-
-# ---- A browser ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class Opened:
-    """A page in the browser, with what it asked the network for and what it complained of."""
-
-    page: Any
-    requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    found = next(filter(None, map(shutil.which, printing.BROWSERS)), None)
-    if found is None:
-        not_installed("Chromium", "apt install chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        unavailable("Playwright", "pip install playwright")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        launched = playwright.chromium.launch(executable_path=found, args=arguments)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture(scope="module")
-def show(browser, tmp_path_factory) -> Callable[..., Opened]:
-    """Open the HTML of a handout; `options` are those of a browser context."""
-    folder = tmp_path_factory.mktemp("handouts")
-
-    def opened(html: str, **options: Any) -> Opened:
-        path = folder / f"{len(list(folder.iterdir()))}.html"
-        path.write_text(html, encoding="utf-8")
-        options = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
-        context = browser.new_context(**options)
-        found = Opened(context.new_page())
-
-        def route(request: Any) -> None:
-            if request.request.url != path.as_uri():
-                found.requests.append(request.request.url)
-            request.continue_()
-
-        context.route("**/*", route)
-        found.page.on("pageerror", lambda error: found.complaints.append(str(error)))
-        found.page.on(
-            "console", lambda m: found.complaints.append(m.text) if m.type in ("error", "warning") else None
-        )
-        found.page.goto(path.as_uri())
-        if options.get("java_script_enabled", True):
-            found.page.evaluate("document.fonts.ready.then(() => null)")
-        return found
-
-    return opened
-
-
-@pytest.fixture(scope="module")
-def desktop(show) -> Callable[..., Opened]:
-    """The handouts that most tests look at, opened once each."""
-
-    @cache
-    def opened(name: str, *reader: str, form: str = "matrix") -> Opened:
-        return show(written(handout(name, form), *reader))
-
-    return opened
 
 
 def lit(opened: Opened) -> tuple[set[int], set[int]]:
@@ -162,89 +40,6 @@ def point_at(opened: Opened, row: str) -> None:
         row,
     )
     opened.page.mouse.move(x, y)
-
-
-# ---- What is on the page -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
-def test_a_handout_is_small_and_names_every_equation(path):
-    shown = handout(path.stem)
-    html = written(shown)
-    assert len(html.encode()) < LIMIT
-    assert not re.search(r"""(src|href)=["'](?!#|data:)|url\((?!data:)|@import""", html.split("</style>")[0])
-    numbers = [int(n) for n in re.findall(r'id="eq-(\d+)"', html)]
-    assert numbers == [equation.number for equation in shown.derivation.equations]
-    assert shown.lines == {
-        n: tuple(lines) for n, lines in recorded_map(shown.derivation.network.spec.name).items()
-    }
-    assert html == written(shown)
-
-
-def test_the_same_bytes_from_another_process():
-    code = (
-        "import sys; from pathlib import Path; from chainrule.spec import load_spec;"
-        "from chainrule.cli.handout.document import handout_of, page;"
-        "shown = handout_of(load_spec(Path('examples/lenet5.toml')), gradcheck=False);"
-        "sys.stdout.buffer.write(page(shown).encode())"
-    )
-    environment = {**os.environ, "PYTHONHASHSEED": "7"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True)
-    assert done.stdout == written(handout("lenet5")).encode(), done.stderr.decode()
-
-
-def test_katex_is_the_one_that_formulas_are_checked_with():
-    installed = KATEX / "node_modules" / "katex"
-    if not installed.is_dir():
-        unavailable("KaTeX", "make katex (it needs node and npm)")
-    ours = ROOT / "cli" / "handout" / "assets" / "katex"
-    for path in (p for p in ours.rglob("*") if p.is_file()):
-        name = path.relative_to(ours)
-        there = installed / name if name.name == "LICENSE" else installed / "dist" / name
-        assert path.read_bytes() == there.read_bytes(), name
-
-
-ODD = """
-spec_version = 1
-name = "odd"
-[input]
-shape = [4]
-[[layers]]
-type = "dense"
-units = 3
-activation = "an_activation_whose_name_is_long"
-[[layers]]
-type = "layer_norm"
-[[layers]]
-type = "maxout"
-units = 2
-[loss]
-type = "mse"
-[optimizer]
-type = "adam"
-clip_norm = 1.0
-schedule = "step"
-decay_every = 10
-[activations.an_activation_whose_name_is_long]
-formula = "x * sigmoid(beta * x)"
-beta = 1.5
-"""
-
-
-def test_what_is_no_shipped_network_has_a_handout_and_letters_are_told_apart():
-    shown = handout_of(parse_spec(ODD, "odd.toml"), gradcheck=False)
-    equations = page_of(shown.derivation, "matrix", steps=True)
-    named: dict[str, set[str]] = {}
-    for row in symbols.rows(shown.derivation, equations, {}):
-        for member in row.members:
-            named.setdefault(member.identifier, set()).add(row.meaning)
-    assert all(len(meanings) == 1 for identifier, meanings in named.items() if identifier)
-    assert "squared" not in str(named["beta2"]) and "g²" in str(named["BETA2"])  # a shift, and Adam's
-    assert {"W1", "gamma2", "xhat2", "z3", "delta1", "dW1", "kappa", "DECAY_EVERY", "x", "t"} <= named.keys()
-    assert "value" in str(named["h3"]) and "an_activation_whose…" in written(shown)
-
-
-# ---- In the browser ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "language"), SHOWN)
@@ -468,9 +263,6 @@ def test_the_page_is_in_order_for_a_screen_reader(desktop, name, language):
     assert faults == {"twice": [], "nameless": [], "astray": 0, "plain": 0, "title": False}
 
 
-# ---- What others wrote -------------------------------------------------------------------------------
-
-
 def a_run(names: list[str]) -> Trained:
     """A run's files as `derive train` and `derive evaluate` write them, made up."""
     history = [
@@ -548,55 +340,3 @@ def test_hangul_is_drawn_by_a_font_that_has_it(show):
         node = session.send("DOM.querySelector", query)["nodeId"]
         fonts = session.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
         assert korean & {font["postScriptName"] for font in fonts}, fonts
-
-
-# ---- The command -------------------------------------------------------------------------------------
-
-OR = str(ROOT / "examples" / "or.toml")
-
-
-def test_the_command_writes_a_page_with_the_run_that_it_is_given(derive, tmp_path):
-    assert derive("train", OR, "--run-dir", "run", "--quiet", "--epochs", "20")[0] == 0
-    assert derive("evaluate", "run")[0] == 0
-    code, out, _err = derive("handout", OR, "-o", "or.html", "--run", "run", "--json")
-    assert code == 0
-    found = json.loads(out)
-    html = (tmp_path / "or.html").read_text(encoding="utf-8")
-    assert found == {"file": "or.html", "bytes": len(html.encode()), "gradients_passed": True}
-    assert 'id="gradients"' in html and 'id="run"' in html
-    assert derive("handout", OR, "--no-gradcheck")[1].strip() == "or_gate.html"
-    assert 'id="gradients"' not in (tmp_path / "or_gate.html").read_text(encoding="utf-8")
-
-
-def test_mistakes_are_one_line_and_exit_code_2(derive, tmp_path):
-    derive("train", OR, "--run-dir", "run", "--quiet", "--epochs", "1")
-    xor = str(ROOT / "examples" / "xor_backprop.toml")
-    (tmp_path / "empty").mkdir()
-    for arguments, words in (
-        ((OR, "-o", "or.txt"), "FILE.html or FILE.pdf"),
-        (("missing.toml",), "missing.toml"),
-        ((OR, "--no-gradcheck", "--run", "empty"), "summary.json"),
-        ((xor, "--no-gradcheck", "--run", "run"), "run"),
-        ((OR, "--no-gradcheck", "-o", "nowhere/or.html"), "nowhere"),
-    ):
-        code, out, err = derive("handout", *arguments)
-        assert (code, out) == (2, ""), err
-        assert words in err and "Traceback" not in err
-    (tmp_path / "run" / "evaluation.json").write_text(
-        '{"confusion": [[1]], "classes": [3]}', encoding="utf-8"
-    )
-    assert derive("handout", OR, "--no-gradcheck", "--run", "run")[0] == 2
-
-
-def test_without_a_browser_a_pdf_is_refused_in_one_line(derive, monkeypatch):
-    monkeypatch.setattr(printing, "shutil", SimpleNamespace(which=lambda name: None))
-    code, out, err = derive("handout", OR, "-o", "or.pdf")
-    assert (code, out) == (3, "")
-    assert err.count("\n") == 1 and "install" in err
-
-
-def test_a_pdf_is_printed(derive, browser, tmp_path):
-    assert derive("handout", OR, "-o", "or.pdf", "--no-gradcheck")[0] == 0
-    content = (tmp_path / "or.pdf").read_bytes()
-    assert content.startswith(b"%PDF-")
-    assert 4 <= len(re.findall(rb"/Type\s*/Page\b", content)) <= 12

@@ -161,7 +161,8 @@ def torch_epochs(case: Case, arrays: dict[str, Any], x: np.ndarray, t: np.ndarra
 
 def compare(case: Case, samples: int, rounds: int, scratch: Path) -> dict[str, Any]:
     """Measure one case.  Raises AssertionError where first losses disagree."""
-    from chainrule.codegen.generate import generate, write
+    from chainrule.codegen.folder import write
+    from chainrule.codegen.generate import generate
     from chainrule.spec import parse_spec
 
     samples -= samples % case.batch

@@ -62,7 +62,8 @@ def bench_spec(name: str, batch: int, dropout: bool = True) -> Spec:
 
 def write_case(spec: Spec, folder: Path) -> Path:
     """Write the program, weights and batches of a spec; return the path of the .npz file."""
-    from chainrule.codegen.generate import generate, write
+    from chainrule.codegen.folder import write
+    from chainrule.codegen.generate import generate
     from chainrule.runtime.program import load_program
 
     directory = write(generate(spec), folder, force=True)

@@ -57,7 +57,8 @@ NETWORKS = (
 
 def write_program(spec_text: str, folder: Path) -> Path:
     """Generate a spec's program into ``folder`` and return the program's folder."""
-    from chainrule.codegen.generate import generate, write
+    from chainrule.codegen.folder import write
+    from chainrule.codegen.generate import generate
     from chainrule.spec import parse_spec
 
     return write(generate(parse_spec(spec_text, "bench.toml")), folder, force=True)

@@ -115,8 +115,8 @@ def generate(
     them. A folder keeps the targets it has: without --target, a folder that has a CUDA program gets it anew,
     and --check checks it.
     """
+    from chainrule.codegen.folder import recorded_targets, stale, write
     from chainrule.codegen.generate import generate as generated_for
-    from chainrule.codegen.generate import recorded_targets, stale, write
 
     asked = {"cuda"} if target in ("cuda", "all") else set()
     found = [_spec(path) for path in specs]

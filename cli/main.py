@@ -22,7 +22,7 @@ FAULTS: Final = {
     "chainrule.formula.parser": ("FormulaError",),
     "chainrule.derive.differentiate": ("CannotDifferentiate",),
     "chainrule.present.numbers": ("NumbersError",),
-    "chainrule.codegen.generate": ("OutputRefused",),
+    "chainrule.codegen.folder": ("OutputRefused",),
     "chainrule.codegen.lower.lowering": ("LoweringError",),
     "chainrule.cli.typeset": ("NoTypesetting",),
     "chainrule.runtime.errors": ("RuntimeFault",),

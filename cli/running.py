@@ -15,7 +15,8 @@ import click
 
 from chainrule.cli.same_spec import other_epochs, spec_differences
 from chainrule.cli.using import edits_told
-from chainrule.codegen.generate import MANIFEST, Generated, generate, write
+from chainrule.codegen.folder import MANIFEST, Generated, write
+from chainrule.codegen.generate import generate
 from chainrule.derive.model import InlineData, Spec
 from chainrule.derive.network import build_network
 from chainrule.derive.reference import NetworkReference

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chainrule.codegen.generate import MANIFEST, Generated
+from chainrule.codegen.folder import MANIFEST, Generated
 from chainrule.derive.model import Spec
 from chainrule.runtime.checkpoints import differences, sections
 from chainrule.runtime.files import read_regular

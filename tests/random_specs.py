@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from chainrule.codegen.generate import generate, write
+from chainrule.codegen.folder import write
+from chainrule.codegen.generate import generate
 from chainrule.derive.model import Spec
 from chainrule.runtime.program import Program, load_program
 from chainrule.spec.load import parse_spec

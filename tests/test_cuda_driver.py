@@ -17,7 +17,8 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from cuda_plans import ADAM, COSINE, SGD
 
-from chainrule.codegen.generate import generate, write
+from chainrule.codegen.folder import write
+from chainrule.codegen.generate import generate
 
 VARIANTS = {"sgd": (SGD, False), "adam": (ADAM, False), "cosine": (COSINE, True)}
 PLANNED = "planned"  # as "cosine", with the kernels that are generated

@@ -21,7 +21,8 @@ from cuda_plans import ADAM, COSINE
 
 from chainrule.cli.main import main
 from chainrule.cli.running import train_spec
-from chainrule.codegen.generate import generate, write
+from chainrule.codegen.folder import write
+from chainrule.codegen.generate import generate
 from chainrule.runtime.augmentation import Augmentation
 from chainrule.runtime.batches import Batches
 from chainrule.runtime.device import DeviceBatches, DeviceTrainer, Mirror

@@ -12,7 +12,8 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from numpy.typing import NDArray
 
-from chainrule.codegen.generate import generate, write
+from chainrule.codegen.folder import write
+from chainrule.codegen.generate import generate
 from chainrule.derive.model import Spec
 from chainrule.spec.load import load_spec, parse_spec
 

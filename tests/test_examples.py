@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from shipped import EXAMPLES, NETWORKS
 
-from chainrule.codegen.generate import generate, recorded_targets, stale
+from chainrule.codegen.folder import recorded_targets, stale
+from chainrule.codegen.generate import generate
 from chainrule.derive.model import InlineData, Spec
 from chainrule.runtime.datasets import as_floats, load_dataset
 from chainrule.runtime.gradcheck import check_gradients

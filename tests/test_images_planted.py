@@ -26,6 +26,7 @@ from test_planted_errors import Change, negate, on_nodes, on_reads, renamed, tim
 from torch_images import ImageReference
 from torch_reference import relative_error
 
+import chainrule.codegen.folder
 import chainrule.codegen.generate
 import chainrule.codegen.lower.equation
 import chainrule.codegen.passes.pieces
@@ -229,7 +230,7 @@ def program(spec_text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Bu
         monkeypatch.setattr(chainrule.codegen.passes.pieces, name, value)
     spec = parse_spec(spec_text, "spec.toml")
     generated = chainrule.codegen.generate.generate(spec)
-    target = chainrule.codegen.generate.write(generated, folder, force=True)
+    target = chainrule.codegen.folder.write(generated, folder, force=True)
     built = Built(spec, load_program(target), generated.files["numpy_trainer.py"])
     built.program.module.THREADS = 2  # whatever the machine has
     return built

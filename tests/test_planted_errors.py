@@ -22,6 +22,7 @@ from sympy import Add, Expr, Indexed, Symbol
 from test_lower import NEW_LAYERS, layer, stack
 from torch_reference import Reference, relative_error
 
+import chainrule.codegen.folder
 import chainrule.codegen.generate
 from chainrule.codegen.ir.program import Contract, Map, Program, Reduce
 from chainrule.codegen.ir.verify import VerificationError
@@ -256,7 +257,7 @@ def program(planted: Planted, folder: Path, monkeypatch: pytest.MonkeyPatch, pla
         assert planted.rewritten[0] in code
         code = code.replace(*planted.rewritten)
         generated.files["numpy_trainer.py"] = code
-    target = chainrule.codegen.generate.write(generated, folder / ("wrong" if plant else "right"), force=True)
+    target = chainrule.codegen.folder.write(generated, folder / ("wrong" if plant else "right"), force=True)
     return Built(spec, load_program(target, edited="allow"), code)
 
 

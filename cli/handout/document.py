@@ -17,7 +17,8 @@ from chainrule.cli.handout.diagram import diagram
 from chainrule.cli.handout.equations import groups
 from chainrule.cli.handout.markup import formula, user_text
 from chainrule.cli.handout.words import words
-from chainrule.codegen.generate import MANIFEST, Generated, generate
+from chainrule.codegen.folder import MANIFEST, Generated
+from chainrule.codegen.generate import generate
 from chainrule.codegen.targets.numpy import FILENAME
 from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.model import Spec

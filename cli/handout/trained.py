@@ -12,7 +12,7 @@ from chainrule.cli.handout.charts import Chart, Series, chart, number, percent, 
 from chainrule.cli.handout.confusion import confusion
 from chainrule.cli.handout.markup import user_text
 from chainrule.cli.same_spec import spec_differences
-from chainrule.codegen.generate import Generated
+from chainrule.codegen.folder import Generated
 from chainrule.derive.model import Spec
 from chainrule.derive.prose import Prose, _, say
 from chainrule.runtime.datasets.dataset import TEST, TRAINING, VALIDATION

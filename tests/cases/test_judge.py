@@ -10,7 +10,8 @@ import pytest
 import sympy
 
 import chainrule.derive.layers
-from chainrule.codegen.generate import generate, write
+from chainrule.codegen.folder import write
+from chainrule.codegen.generate import generate
 from chainrule.derive.index import Equation, Max, Sum, index, size, tensor
 from chainrule.derive.interpret import evaluate
 from chainrule.derive.layers.layer import Forward, LayerType

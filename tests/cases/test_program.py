@@ -19,7 +19,8 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from random_images import build
 
-from chainrule.codegen.generate import generate, write
+from chainrule.codegen.folder import write
+from chainrule.codegen.generate import generate
 from chainrule.codegen.targets.numpy import threads as text_of_threads
 from chainrule.spec.load import parse_spec
 

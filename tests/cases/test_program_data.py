@@ -16,7 +16,8 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from random_images import build
 
-from chainrule.codegen.generate import generate, write
+from chainrule.codegen.folder import write
+from chainrule.codegen.generate import generate
 from chainrule.derive.library import DISTRIBUTION_LOSSES, LOSSES, PROBABILITY_LOSSES
 from chainrule.runtime.datasets import targets
 from chainrule.runtime.datasets.dataset import Part, Raw, Wanted, as_floats

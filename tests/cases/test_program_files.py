@@ -15,7 +15,8 @@ from cuda_on_cpu.module import requires_compiler
 from random_images import build
 
 from chainrule.codegen import rendering
-from chainrule.codegen.generate import generate, write
+from chainrule.codegen.folder import write
+from chainrule.codegen.generate import generate
 from chainrule.codegen.targets.numpy.helpers import HELPERS
 from chainrule.spec.load import parse_spec
 

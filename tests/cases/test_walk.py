@@ -18,7 +18,8 @@ from sympy import Expr, exp, tanh
 
 import chainrule.derive.layers
 from chainrule.cli.handout.symbols import rows
-from chainrule.codegen.generate import generate, write
+from chainrule.codegen.folder import write
+from chainrule.codegen.generate import generate
 from chainrule.codegen.lower.lowering import lower
 from chainrule.derive.adjoint import adjoint_equation
 from chainrule.derive.backward import Backward

@@ -14,6 +14,7 @@ from chainrule.codegen.ir.program import (
     Statement,
     count,
 )
+from chainrule.codegen.ir.section import Section
 from chainrule.codegen.lower.lowering import lower
 from chainrule.codegen.passes.memory import training_memory
 from chainrule.codegen.passes.optimize import optimize
@@ -49,8 +50,8 @@ def totals_of(derivation: Derivation) -> dict[str, Any]:
         "batch_size": batch,
         "threads": THREADS,
         "flops": {
-            "forward": sum(_flops(s, program) for s in program.statements("forward")),
-            "training": sum(_flops(s, program) for s in program.statements("forward", "loss", "backward")),
+            "forward": _flops(program, Section.FORWARD),
+            "training": _flops(program, Section.FORWARD, Section.LOSS, Section.BACKWARD),
         },
         "memory": {**memory, "total": sum(memory.values())},
         "ineffective": [_without_effect(one) for one in found],
@@ -95,7 +96,12 @@ def _layers(derivation: Derivation) -> list[dict[str, Any]]:
     ]
 
 
-def _flops(statement: Statement, program: Program) -> int:
+def _flops(program: Program, *sections: Section) -> int:
+    """Return the operations of some sections for one sample."""
+    return sum(_flops_of(statement, program) for statement in program.statements(*sections))
+
+
+def _flops_of(statement: Statement, program: Program) -> int:
     """Return the operations of a statement for one sample: 2 for each product that a contraction adds."""
     extents = dict(zip(statement.indices, program.values[statement.out].shape, strict=True))
     match statement:

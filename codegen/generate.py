@@ -11,6 +11,7 @@ import sympy
 from chainrule.codegen.folder import MANIFEST, Generated, sha256
 from chainrule.codegen.frame import Frame, frame
 from chainrule.codegen.ir.program import Map, Program
+from chainrule.codegen.ir.section import Section
 from chainrule.codegen.lower.affine import IN_PLACE
 from chainrule.codegen.lower.lowering import lower
 from chainrule.codegen.passes.optimize import optimize
@@ -61,14 +62,14 @@ def _generate(spec: Spec, targets: Iterable[str]) -> Generated:
 
 
 def _state(program: Program) -> tuple[str, ...]:
-    return tuple(s.out for s in program.statements("update") if program.values[s.out].kind == "state")
+    return tuple(s.out for s in program.statements(Section.UPDATE) if program.values[s.out].kind == "state")
 
 
 def _reads(program: Program, name: str) -> bool:
     """Whether the update reads k, the step it is, or K, the steps there will be."""
     symbol = sympy.Symbol(name, integer=True, positive=True)
     return any(
-        isinstance(s, Map) and symbol in s.expression.free_symbols for s in program.statements("update")
+        isinstance(s, Map) and symbol in s.expression.free_symbols for s in program.statements(Section.UPDATE)
     )
 
 

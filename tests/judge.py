@@ -25,6 +25,7 @@ from random_equations import Array, Case, N, values
 import chainrule.codegen.lower.lowering
 import chainrule.codegen.passes.pieces
 from chainrule.codegen.ir.program import EquationNote, Grid, Program, Value
+from chainrule.codegen.ir.section import ON_BATCH
 from chainrule.codegen.kernels.views import Views
 from chainrule.codegen.lower.affine import Costs
 from chainrule.codegen.lower.lowering import lower
@@ -40,7 +41,6 @@ from chainrule.derive.interpret import evaluate
 from chainrule.derive.numbering import NumberedEquation
 
 TOLERANCE = 1e-9
-SECTIONS = ("forward", "loss", "backward", "statistics", "input_gradient")
 MODULES = {
     "np": np, "math": math, "re": re, "os": os, "ctypes": ctypes, "functools": functools,
     "operator": operator, "contextlib": contextlib, "threading": threading,
@@ -153,12 +153,12 @@ def by_numpy(program: Program, one: Judged) -> dict[str, Array]:
     x, t = np.zeros((one.case.samples, 1)), np.zeros((one.case.samples, 1))
     given = {name: array.copy() for name, array in one.given.items()}
     text: list[str] = []
-    for name in SECTIONS:
+    for name in ON_BATCH:
         text += [f"def {name}(p, x, t, N):"]
         text += [
             f"    {line}" for line in (*sections.preambles[name], *sections.texts[name], "return locals()")
         ]
-    text += [f"shown |= {name}(p, x, t, len(x))" for name in SECTIONS]
+    text += [f"shown |= {name}(p, x, t, len(x))" for name in ON_BATCH]
     shown: dict[str, Array] = {}  # what only shows what is given has no memory of its own
     exec("\n".join(text), {**space, "p": given, "x": x, "t": t, "shown": shown})  # noqa: S102  it is what is judged
     found = {}
@@ -213,7 +213,7 @@ class Kernels:
         plan = planned(program)
         names: dict[str, str] = {}
         parts = plan.source.split("\n\n")
-        for section in SECTIONS:
+        for section in ON_BATCH:
             for launch in plan.launches[section]:
                 if min(launch.equations) > len(one.wanted):
                     continue
@@ -255,7 +255,7 @@ def _launched(
             memory[name] = made
         return memory[name]
 
-    for section in SECTIONS:
+    for section in ON_BATCH:
         for launch in plan.launches[section]:
             if launch.kernel not in names:
                 continue

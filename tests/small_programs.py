@@ -18,9 +18,9 @@ from chainrule.codegen.ir.program import (
     Statement,
     Value,
 )
+from chainrule.codegen.ir.section import Section
 from chainrule.derive.index import access, index, size, tensor
 
-SECTIONS = ("forward", "evaluation", "loss", "backward", "input_gradient", "statistics", "update")
 N = size("N")
 i, j, k, n, u, v = (index(name) for name in "ijknuv")
 SHAPES: dict[str, tuple[Shape, str]] = {
@@ -47,7 +47,7 @@ SHAPES: dict[str, tuple[Shape, str]] = {
 
 def program(forward: Iterable[Statement | Loop] = (), notes: Iterable[int] = (), **said: Any) -> Program:
     """A program of the values above and `shapes`; ``said`` has other sections, `NAME_` what one is like."""
-    sections = {name: tuple(said.get(name, ())) for name in SECTIONS} | {"forward": tuple(forward)}
+    sections = {name: tuple(said.get(name, ())) for name in Section} | {Section.FORWARD: tuple(forward)}
     values = {
         name: Value(name, shape, kind, name, integer=name == "t", **said.get(f"{name}_", {}))
         for name, (shape, kind) in (SHAPES | said.get("shapes", {})).items()

@@ -15,6 +15,7 @@ import chainrule.codegen.passes.optimize as passes
 import chainrule.codegen.passes.pieces
 import chainrule.derive.layers
 from chainrule.codegen.ir.program import Loop, Program
+from chainrule.codegen.ir.section import ON_BATCH
 from chainrule.codegen.ir.verify import VerificationError, verify
 from chainrule.codegen.kernels.liveness import Access, verify_memory
 from chainrule.codegen.lower.lowering import lower
@@ -66,7 +67,7 @@ def scaled(monkeypatch: pytest.MonkeyPatch) -> Program:
 def until_last_read(program: Program) -> dict[str, int]:
     """Return where each value is used last, as if every loop ran once."""
     found: dict[str, int] = {}
-    for position, statement in enumerate(program.statements(*passes.STEP)):
+    for position, statement in enumerate(program.statements(*ON_BATCH)):
         found |= dict.fromkeys((*passes.reads(statement), statement.out), position)
     return found
 
@@ -129,7 +130,7 @@ def test_a_plan_that_frees_memory_too_early_is_refused(monkeypatch: pytest.Monke
     greedy: dict[object, str] = {}
 
     def slots(self: Any) -> dict[str, str]:
-        made = [n for s in planning.STEP_ORDER for work in self.works[s] for n in planning._made(work)]
+        made = [n for s in ON_BATCH for work in self.works[s] for n in planning._made(work)]
         local = [n for n in dict.fromkeys(made) if n in self.kept and self._is_local(n)]
         return {n: first for n in local if (first := greedy.setdefault(self._form(n), n)) != n}
 

@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 
 from sympy import Expr, Indexed, Symbol
 
+from chainrule.codegen.ir.section import Section
 from chainrule.derive.index import name_of
 
 Extent = int | str  # a number, or "N" for the batch
@@ -180,18 +181,19 @@ class EquationNote:
         return self.write()
 
 
+Sections = dict[Section, tuple[Statement | Loop, ...]]
+
+
 @dataclass(frozen=True)
 class Program:
     """The statements of a training program by section, in the order in which they run.
 
-    Sections: ``forward``, ``evaluation`` (the forward statements when not training; empty where they are the
-    same), ``loss``, ``backward``, ``input_gradient``, ``statistics`` (running means and such), ``update``.
     ``output`` and ``input_gradient`` name the values that programs give out.
     ``constants`` maps the symbols that stand for hyper-parameters to their identifiers, ``shared`` what is
     computed for several equations to the numbers of the others.
     """
 
-    sections: dict[str, tuple[Statement | Loop, ...]]
+    sections: Sections
     values: dict[str, Value]
     notes: dict[int, EquationNote]
     output: str
@@ -199,7 +201,7 @@ class Program:
     shared: dict[str, tuple[int, ...]] = field(default_factory=dict)
     input_gradient: str = ""
 
-    def statements(self, *sections: str) -> Iterator[Statement]:
+    def statements(self, *sections: Section) -> Iterator[Statement]:
         """Give the statements of some sections in order, those of loops among them."""
         for section in sections:
             for entry in self.sections[section]:

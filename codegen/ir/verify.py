@@ -29,9 +29,8 @@ from chainrule.codegen.ir.program import (
     reads,
     viewed,
 )
+from chainrule.codegen.ir.section import EVALUATION, ON_BATCH, Section
 from chainrule.derive.index import Winner, name_of
-
-ORDER = ("forward", "loss", "backward", "statistics", "input_gradient")
 
 
 @dataclass
@@ -53,15 +52,15 @@ class VerificationError(AssertionError):
 
 def verify(program: Program, after: str) -> None:
     """Check names, shapes, integer use and memory of a program.  Raises VerificationError."""
-    orders: list[tuple[str, ...]] = [(*ORDER, "update")]
-    if program.sections["evaluation"]:
-        orders.append(("evaluation", "loss"))
+    orders: list[tuple[Section, ...]] = [(*ON_BATCH, Section.UPDATE)]
+    if program.sections[Section.EVALUATION]:
+        orders.append(EVALUATION)
     for order in orders:
         _check_order(program, order, after)
     _check_equations(program, after)
 
 
-def _check_order(program: Program, order: tuple[str, ...], after: str) -> None:
+def _check_order(program: Program, order: tuple[Section, ...], after: str) -> None:
     defined = {v.name for v in program.values.values() if v.kind in GIVEN or v.kind == "state"} | {"g"}
     memory = Memory()
     for section in order:
@@ -71,7 +70,7 @@ def _check_order(program: Program, order: tuple[str, ...], after: str) -> None:
                 memory.held |= {_root(program, name): name for name in entry.sums}
             for statement in statements:
                 where = f"after {after}: {section}, equation ({statement.equation}), {statement.out}"
-                own = {statement.out} if section in ("update", "statistics") else set()
+                own = {statement.out} if section in (Section.UPDATE, Section.STATISTICS) else set()
                 read = reads(statement)
                 missing = read - defined - own
                 if missing:
@@ -81,7 +80,7 @@ def _check_order(program: Program, order: tuple[str, ...], after: str) -> None:
                         raise VerificationError(f"{where}: {name} is not declared")
                 _check_shapes(program, statement, where)
                 _check_labels(program, statement, read, where)
-                if section != "update":
+                if section != Section.UPDATE:
                     _check_memory(program, statement, read, memory, where)
                 defined.add(statement.out)
             if isinstance(entry, Loop):

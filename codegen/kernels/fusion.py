@@ -31,6 +31,7 @@ from chainrule.codegen.ir.program import (
     Statement,
     Window,
 )
+from chainrule.codegen.ir.section import Section
 from chainrule.codegen.kernels.places import size
 from chainrule.codegen.kernels.views import Views, guarded
 from chainrule.codegen.kernels.work import (
@@ -61,7 +62,7 @@ class Fusion:
         self.program = program
         self.views = Views(program)
 
-    def works(self, section: str) -> list[Work]:
+    def works(self, section: Section) -> list[Work]:
         """Return the work of a section, in order."""
         found: list[Work] = []
         statements = [s for s in self.program.sections[section] if not isinstance(s, Loop)]

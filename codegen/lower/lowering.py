@@ -13,7 +13,8 @@ from functools import partial
 
 from sympy import KroneckerDelta, Symbol
 
-from chainrule.codegen.ir.program import BATCH, Draw, EquationNote, Loop, Program, Shape, Statement, Value
+from chainrule.codegen.ir.program import BATCH, Draw, EquationNote, Program, Sections, Shape, Statement, Value
+from chainrule.codegen.ir.section import Section
 from chainrule.codegen.ir.verify import verify
 from chainrule.codegen.lower.affine import COPIED, Choice, Costs, WindowKey, is_plain
 from chainrule.codegen.lower.emitter import LoweringError, extent
@@ -25,19 +26,18 @@ from chainrule.derive.index import Equation, Inside, Reduction, accesses, cotang
 from chainrule.present.text import matrix_text, shape_text
 
 SECTION = {
-    "definition": "loss",
-    "forward": "forward",
-    "loss": "loss",
-    "backward": "backward",
-    "update": "update",
+    "definition": Section.LOSS,
+    "forward": Section.FORWARD,
+    "loss": Section.LOSS,
+    "backward": Section.BACKWARD,
+    "update": Section.UPDATE,
 }
 INPUT_GRADIENT = cotangent("x")
-SECTIONS = ("forward", "evaluation", "loss", "backward", "input_gradient", "statistics", "update")
-Copies = dict[tuple[str, int], set[WindowKey]]
+Copies = dict[tuple[Section, int], set[WindowKey]]
 MODE = {
-    ("training", "forward"): "forward",
-    ("evaluation", "forward"): "evaluation",
-    ("training", "update"): "statistics",
+    ("training", Section.FORWARD): Section.FORWARD,
+    ("evaluation", Section.FORWARD): Section.EVALUATION,
+    ("training", Section.UPDATE): Section.STATISTICS,
 }
 
 
@@ -65,7 +65,7 @@ class _Lowering:
         constants = derivation.network.spec.optimizer.options
         self.constants = {name: notation.name(name).identifier for name in constants}
         self.identifiers = {*notation.RESERVED, *self.constants.values()}
-        self.sections: dict[str, list[Statement]] = {name: [] for name in SECTIONS}
+        self.sections: dict[Section, list[Statement]] = {section: [] for section in Section}
         self.known = Known()
         self.needed = self._needed()
 
@@ -83,9 +83,9 @@ class _Lowering:
             self._add(Value(noise.name, (BATCH, *noise.shape), "local", "", truth=True))
         for equation in self._computed():
             self._lower(equation)
-        self.sections["evaluation"] = self._evaluation()
+        self.sections[Section.EVALUATION] = self._evaluation()
         notes = {e.number: _note(e) for e in self._computed()}
-        sections: dict[str, tuple[Statement | Loop, ...]] = {n: tuple(s) for n, s in self.sections.items()}
+        sections: Sections = {section: tuple(found) for section, found in self.sections.items()}
         return Program(
             sections, self.values, notes, network.output, self.constants, input_gradient=INPUT_GRADIENT
         )
@@ -102,10 +102,10 @@ class _Lowering:
 
     def _evaluation(self) -> list[Statement]:
         """Return the forward statements of evaluation mode; [] where they are those of training."""
-        if not self.sections["evaluation"]:
+        if not self.sections[Section.EVALUATION]:
             return []
         by_equation: dict[int, list[Statement]] = {}
-        for statement in (*self.sections["forward"], *self.sections["evaluation"]):
+        for statement in (*self.sections[Section.FORWARD], *self.sections[Section.EVALUATION]):
             by_equation.setdefault(statement.equation, []).append(statement)
         return [s for e in self.derivation.forward("evaluation") for s in by_equation[e.number]]
 
@@ -128,7 +128,7 @@ class _Lowering:
     def _lower(self, numbered: NumberedEquation) -> None:
         equation = numbered.computed
         section = SECTION[numbered.role]
-        if section == "update" and numbered.mode == "both":
+        if section == Section.UPDATE and numbered.mode == "both":
             kinds = {"g": "gradient", "theta": "parameter"}
             for name, base in [(equation.name, equation.left.base), *equation.reads().items()]:
                 kind = kinds.get(name, "state") if base.shape else "local"
@@ -136,29 +136,29 @@ class _Lowering:
         kind = "gradient" if equation.name in self.gradients else "local"
         self._declare(equation.name, tuple(map(extent, equation.left.base.shape)), kind)
         known = self.known
-        if section == "backward" and self._only_for_input(equation.name):
-            section, known = "input_gradient", self.known.copy()
+        if section == Section.BACKWARD and self._only_for_input(equation.name):
+            section, known = Section.INPUT_GRADIENT, self.known.copy()
         elif numbered.mode != "both":  # what one mode computes the other does not know
             section, known = MODE[numbered.mode, section], self.known.copy()
-        if section == "forward":
+        if section == Section.FORWARD:
             self._draw(numbered)
         choice = replace(self.choice, copied=self._copied(section, numbered.number))
         lowering = EquationLowering(equation, numbered.number, self._fresh, known, choice)
         self.sections[section].extend(lowering.statements())
         self.copies[section, numbered.number] = lowering.copies
 
-    def _copied(self, section: str, number: int) -> set[WindowKey]:
+    def _copied(self, section: Section, number: int) -> set[WindowKey]:
         """Return the windows that an equation on the way back may share with others."""
         others = (made for at, made in self.copies.items() if at[0] == section and at[1] != number)
-        return set().union(*others) if section == "backward" else set()
+        return set().union(*others) if section == Section.BACKWARD else set()
 
     def _draw(self, numbered: NumberedEquation) -> None:
         """Draw the noise that an equation reads."""
         for noise in self.derivation.network.noise:
             if noise.name in numbered.computed.reads():
-                stream = sum(isinstance(s, Draw) for s in self.sections["forward"])
+                stream = sum(isinstance(s, Draw) for s in self.sections[Section.FORWARD])
                 indices = tuple(Symbol(f"axis{d}", integer=True) for d in range(len(noise.shape) + 1))
-                self.sections["forward"].append(
+                self.sections[Section.FORWARD].append(
                     Draw(noise.name, indices, numbered.number, noise.probability, stream)
                 )
 

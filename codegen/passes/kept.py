@@ -9,17 +9,17 @@ import sympy
 from sympy import Expr, Indexed, IndexedBase, Symbol
 
 from chainrule.codegen.ir.program import Map, Program, Statement, Value
+from chainrule.codegen.ir.section import BACKWARDS, FORWARDS, Section
 
-FORWARD, BACKWARD = ("forward", "evaluation"), ("backward", "input_gradient")
 COSTLY = ("erf", "erfc")  # functions that take longer than to write their values to memory and to read them
 
 
 def keep_costly_values(program: Program) -> Program:
     """Return the program with a value for each call of a costly function that both directions make."""
-    again = {form for s in program.statements("backward") for form in _calls(s).values()}
+    again = {form for s in program.statements(Section.BACKWARD) for form in _calls(s).values()}
     kept: dict[Expr, Value] = {}
     values, sections = dict(program.values), dict(program.sections)
-    for name in FORWARD:
+    for name in FORWARDS:
         statements: list[Statement] = []
         for statement in program.statements(name):
             for call, form in _calls(statement).items():
@@ -33,7 +33,7 @@ def keep_costly_values(program: Program) -> Program:
                 statement = _reading(cast("Map", statement), call, kept[form])
             statements.append(statement)
         sections[name] = tuple(statements)
-    for name in BACKWARD:
+    for name in BACKWARDS:
         statements = []
         for statement in program.statements(name):
             for call, form in _calls(statement).items():

@@ -7,6 +7,7 @@ from sympy import Basic, Expr, Indexed, Piecewise
 from sympy.core.relational import Relational
 
 from chainrule.codegen.ir.program import Grid, Map, Program, Reduce
+from chainrule.codegen.ir.section import Section
 from chainrule.derive.index import name_of
 
 ROUNDED = ("floor", "ceiling", "rint")
@@ -54,7 +55,7 @@ def jumps(expression: Expr) -> list[Expr]:
 def kept_for_jumps(program: Program) -> set[str]:
     """Return the values that tell, once the loss is computed, on which side of its jumps everything lies."""
     found: set[str] = set()
-    for statement in program.statements("forward", "loss"):
+    for statement in program.statements(Section.FORWARD, Section.LOSS):
         if isinstance(statement, Map | Reduce | Grid):
             body = statement.expression if isinstance(statement, Map) else statement.body
             found |= {name_of(read.base) for jump in jumps(body) for read in jump.atoms(Indexed)}

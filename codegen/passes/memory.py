@@ -18,13 +18,14 @@ from chainrule.codegen.ir.program import (
     Value,
     count,
 )
+from chainrule.codegen.ir.section import IN_STEP, Section
 from chainrule.codegen.passes.pieces import UPDATED, shares_update
 from chainrule.codegen.passes.temporaries import temporaries
 from chainrule.codegen.targets.numpy.special import BLOCK, HELD
 from chainrule.derive.index import name_of
 
 BYTES = 4  # float32
-STEP = ("forward", "loss", "backward", "statistics")
+STEP = IN_STEP[:-1]  # the update takes memory of its own
 
 
 def training_memory(program: Program, batch: int, parameters: int, threads: int) -> dict[str, int]:
@@ -36,7 +37,7 @@ def training_memory(program: Program, batch: int, parameters: int, threads: int)
     memory of its own.
     """
 
-    def largest(sections: tuple[str, ...]) -> int:
+    def largest(sections: tuple[Section, ...]) -> int:
         found = _with_samples(program, batch, threads, sections)
         return max((_scratch(s, samples, program) for s, samples in found), default=0)
 
@@ -51,7 +52,7 @@ def training_memory(program: Program, batch: int, parameters: int, threads: int)
         "optimizer": sum(count(v.shape) for v in held) * BYTES,
         "workspace": sum(_bytes_of(v, batch, threads) for v in own if v.kind == "local"),
         "batch": sum(_bytes_of(v, batch, threads) for v in given),
-        "scratch": largest(STEP) + min(largest(("update",)), updated),
+        "scratch": largest(STEP) + min(largest((Section.UPDATE,)), updated),
     }
 
 
@@ -73,7 +74,7 @@ def _at_once(piece: int, batch: int, threads: int) -> int:
 
 
 def _with_samples(
-    program: Program, batch: int, threads: int, sections: tuple[str, ...]
+    program: Program, batch: int, threads: int, sections: tuple[Section, ...]
 ) -> Iterator[tuple[Statement, int]]:
     """Give every statement of some sections with the number of samples that it is computed for at once."""
     for section in sections:

@@ -31,13 +31,12 @@ from chainrule.codegen.ir.program import (
     reads,
     viewed,
 )
+from chainrule.codegen.ir.section import ON_BATCH, Section
 from chainrule.codegen.ir.verify import verify
 from chainrule.codegen.passes.kept import keep_costly_values
 from chainrule.codegen.passes.kinks import kept_for_jumps
 from chainrule.codegen.passes.pieces import loop_over_pieces
 from chainrule.derive.index import name_of
-
-STEP = ("forward", "loss", "backward", "statistics", "input_gradient")
 
 
 def optimize(program: Program) -> Program:
@@ -51,9 +50,9 @@ def optimize(program: Program) -> Program:
 def absorb_temporaries(program: Program) -> Program:
     """Let the statement that makes a temporary write to the value that alone reads it, right after it."""
     sections = {name: list(program.statements(name)) for name in program.sections}
-    order = dict.fromkeys(s.equation for s in sections["evaluation"])
-    shared = {s.equation for s in sections["forward"]}
-    sections["evaluation"] = [s for s in sections["evaluation"] if s.equation not in shared]
+    order = dict.fromkeys(s.equation for s in sections[Section.EVALUATION])
+    shared = {s.equation for s in sections[Section.FORWARD]}
+    sections[Section.EVALUATION] = [s for s in sections[Section.EVALUATION] if s.equation not in shared]
     values = dict(program.values)
     readers: dict[str, int] = {}
     for statements in sections.values():
@@ -77,9 +76,9 @@ def absorb_temporaries(program: Program) -> Program:
                     continue
             position += 1
     by_equation: dict[int, list[Statement]] = {}
-    for statement in (*sections["forward"], *sections["evaluation"]):
+    for statement in (*sections[Section.FORWARD], *sections[Section.EVALUATION]):
         by_equation.setdefault(statement.equation, []).append(statement)
-    sections["evaluation"] = [s for number in order for s in by_equation[number]]
+    sections[Section.EVALUATION] = [s for number in order for s in by_equation[number]]
     return replace(program, sections={n: tuple(s) for n, s in sections.items()}, values=values)
 
 
@@ -150,17 +149,17 @@ def share_windows(program: Program) -> Program:
     kept: list[Statement | Loop] = []
     whole = _Sharing(program.values)
     sharing = [whole]
-    for entry in program.sections["backward"]:
+    for entry in program.sections[Section.BACKWARD]:
         if isinstance(entry, Loop):
             sharing.append(_Sharing(program.values))
             kept.append(replace(entry, statements=tuple(sharing[-1].kept(entry.statements))))
         else:
             kept += whole.kept([entry])
     instead = {name: own for each in sharing for name, own in each.instead.items()}
-    numbers = {s.out: s.equation for s in program.statements("backward")}
+    numbers = {s.out: s.equation for s in program.statements(Section.BACKWARD)}
     shared = {own: tuple(numbers[n] for n in instead if instead[n] == own) for own in instead.values()}
     values = {name: value for name, value in program.values.items() if name not in instead}
-    sections = {**program.sections, "backward": tuple(kept)}
+    sections = {**program.sections, Section.BACKWARD: tuple(kept)}
     return replace(program, sections=sections, values=values, shared=shared)
 
 
@@ -198,7 +197,7 @@ class _Sharing:
 
 def assign_slots(program: Program) -> Program:
     """Choose whose memory each local value takes: that of an operand that ends here, or of a dead value."""
-    order = list(program.statements(*STEP))
+    order = list(program.statements(*ON_BATCH))
     last = _last_uses(program)
     values = dict(program.values)
     owner: dict[str, str] = {}  # value -> the value whose memory it lives in
@@ -237,7 +236,7 @@ def _last_uses(program: Program) -> dict[str, int]:
     """
     last: dict[str, int] = {}
     position = 0
-    for section in STEP:
+    for section in ON_BATCH:
         for entry in program.sections[section]:
             statements = entry.statements if isinstance(entry, Loop) else (entry,)
             end = position + len(statements) - 1

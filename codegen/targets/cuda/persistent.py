@@ -14,8 +14,6 @@ from chainrule.codegen.kernels.places import volume
 from chainrule.codegen.targets.cuda.plan import Buffer
 from chainrule.codegen.targets.cuda.sources import Kernel, wrapped
 
-PHASES = ("forward", "loss", "backward", "statistics", "update")
-
 GRID_SYNC = """\
 #ifdef CUDA_ON_CPU  // a harness that runs kernels without a device
 #define grid_sync(barrier) cuda_on_cpu::grid_sync()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chainrule.codegen.ir.program import Shape
+from chainrule.codegen.ir.section import Section
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,12 @@ class Launch:
     text: str  # what it computes, for a comment beside the launch: "z1 = W1 ⋆ a0 + b1; a1 = max(0, z1)"
 
 
+Launches = dict[Section, tuple[Launch, ...]]
+
+
 @dataclass(frozen=True)
 class Plan:
-    """The kernels' source, and by section (forward, evaluation, loss, …, update) what is launched.
+    """The kernels' source, and by section what is launched.
 
     ``output``, ``loss`` and ``input_gradient`` name the buffers that hold them, the shape of the network's
     output and input aside.  ``persistent`` are the buffers whose addresses the kernel ``steps`` takes (where
@@ -54,7 +58,7 @@ class Plan:
     """
 
     source: str
-    launches: dict[str, tuple[Launch, ...]]
+    launches: Launches
     buffers: dict[str, Buffer]
     output: str
     loss: str

@@ -10,6 +10,7 @@ from sympy import Indexed, IndexedBase, Symbol
 
 from chainrule.codegen.frame import Frame
 from chainrule.codegen.ir.program import BATCH, GIVEN, Draw, Program, Value
+from chainrule.codegen.ir.section import FORWARDS, IN_STEP, ON_BATCH, Section
 from chainrule.codegen.ir.verify import verify
 from chainrule.codegen.kernels.fusion import Fusion
 from chainrule.codegen.kernels.liveness import Access, verify_memory
@@ -18,12 +19,10 @@ from chainrule.codegen.kernels.work import Drawing, Elements, Product, Reduction
 from chainrule.codegen.passes.optimize import absorb_temporaries
 from chainrule.codegen.rendering import fill
 from chainrule.codegen.targets.cuda.addresses import TABLE, element_of
-from chainrule.codegen.targets.cuda.persistent import PHASES, memory, persistent
-from chainrule.codegen.targets.cuda.plan import Buffer, Launch, Plan
+from chainrule.codegen.targets.cuda.persistent import memory, persistent
+from chainrule.codegen.targets.cuda.plan import Buffer, Launch, Launches, Plan
 from chainrule.codegen.targets.cuda.sources import THREADS, Kernel, KernelSource
 
-SECTIONS = ("forward", "evaluation", "loss", "backward", "statistics", "input_gradient", "update")
-STEP_ORDER = ("forward", "loss", "backward", "statistics", "input_gradient")
 LOSS = "E"
 RULE = 109
 
@@ -43,11 +42,11 @@ class _Planning:
         self.views = fusion.views
         self.works = {
             section: [part for work in fusion.works(section) for part in self._divided(work)]
-            for section in SECTIONS
+            for section in Section
         }
         self.kept = self._kept()
         self.kernels: dict[Kernel, Kernel] = {}  # with their names, by what they are without
-        self.order: dict[str, list[Kernel]] = {section: [] for section in SECTIONS}
+        self.order: dict[Section, list[Kernel]] = {section: [] for section in Section}
 
     def plan(self) -> Plan:
         source = KernelSource(self.program, self.views, self.kept, self.frame.tensor_cores != "none")
@@ -57,7 +56,7 @@ class _Planning:
         buffers = self._buffers(launches)
         by_name = {kernel.name: kernel for kernel in self.kernels.values()}
         self._verify(launches, by_name, buffers)
-        phases = [by_name[launch.kernel] for section in PHASES for launch in launches[section]]
+        phases = [by_name[launch.kernel] for section in IN_STEP for launch in launches[section]]
         return Plan(
             self._source(persistent(self.program, phases, buffers, LOSS)),
             launches,
@@ -66,18 +65,21 @@ class _Planning:
             loss=self.views.memory(LOSS),
             input_gradient=self.views.memory(self.program.input_gradient),
             persistent=memory(phases, buffers, LOSS),
-            work=sum(_operations(work) for section in PHASES for work in self.works[section]),
+            work=sum(_operations(work) for section in IN_STEP for work in self.works[section]),
         )
 
     def _verify(
-        self, launches: dict[str, tuple[Launch, ...]], kernels: dict[str, Kernel], buffers: dict[str, Buffer]
+        self,
+        launches: Launches,
+        kernels: dict[str, Kernel],
+        buffers: dict[str, Buffer],
     ) -> None:
         """Check the memory between kernels in the orders in which sections run.  Raises VerificationError."""
         slots = {name: buffer.slot for name, buffer in buffers.items()}
         given = {name for name, buffer in buffers.items() if buffer.kind in (*GIVEN, "state", "scalar")}
-        orders: list[tuple[tuple[str, ...], set[str]]] = [(STEP_ORDER, self._results())]
-        if launches["evaluation"]:
-            orders.append((("evaluation",), {self.views.memory(self.program.output)}))
+        orders: list[tuple[tuple[Section, ...], set[str]]] = [(ON_BATCH, self._results())]
+        if launches[Section.EVALUATION]:
+            orders.append(((Section.EVALUATION,), {self.views.memory(self.program.output)}))
         for order, results in orders:
             accesses = []
             for launch in (launch for section in order for launch in launches[section]):
@@ -140,14 +142,14 @@ class _Planning:
 
     # ---- Launches --------------------------------------------------------------------------------
 
-    def _launches(self, section: str, works: Iterable[Work], source: KernelSource) -> Iterator[Launch]:
+    def _launches(self, section: Section, works: Iterable[Work], source: KernelSource) -> Iterator[Launch]:
         """Give the launches of work; what writes nothing, as nobody reads it, has none."""
         for work in works:
             kernel = source.kernel(work)
             if kernel.written:
                 yield self._launch(section, work, kernel)
 
-    def _launch(self, section: str, work: Work, form: Kernel) -> Launch:
+    def _launch(self, section: Section, work: Work, form: Kernel) -> Launch:
         wanted = f"{section}_{self.program.values[_made(work)[-1]].identifier}"
         name, count = wanted, 1
         names = {kernel.name for kernel in self.kernels.values()}
@@ -164,7 +166,7 @@ class _Planning:
         )
 
     def _source(self, persistent: str) -> str:
-        draws = any(isinstance(s, Draw) for s in self.program.statements("forward"))
+        draws = any(isinstance(s, Draw) for s in self.program.statements(Section.FORWARD))
         frame = self.frame
         text = fill(
             "cuda_preamble.cu.j2",
@@ -188,7 +190,7 @@ class _Planning:
 
     # ---- Memory ----------------------------------------------------------------------------------
 
-    def _buffers(self, launches: dict[str, tuple[Launch, ...]]) -> dict[str, Buffer]:
+    def _buffers(self, launches: Launches) -> dict[str, Buffer]:
         names = dict.fromkeys(a for section in launches.values() for x in section for a in x.arguments)
         slots = self._slots()
         found: dict[str, Buffer] = {}
@@ -214,7 +216,7 @@ class _Planning:
 
     def _slots(self) -> dict[str, str]:
         """Return, for values of the way back, the dead buffer whose memory each takes over."""
-        order = [work for section in STEP_ORDER for work in self.works[section]]
+        order = [work for section in ON_BATCH for work in self.works[section]]
         last: dict[str, int] = {}
         for position, work in enumerate(order):
             for name in (*_made(work), *self._reads(work)):
@@ -224,9 +226,7 @@ class _Planning:
             for n in (self.program.output, LOSS, self.program.input_gradient)
             if n in self.program.values
         }
-        early = {
-            n for section in ("forward", "evaluation", "loss") for w in self.works[section] for n in _made(w)
-        }
+        early = {n for section in (*FORWARDS, Section.LOSS) for w in self.works[section] for n in _made(w)}
         free: dict[tuple[object, ...], list[str]] = {}
         owner: dict[str, str] = {}
         done: set[str] = set()

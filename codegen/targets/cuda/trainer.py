@@ -7,9 +7,9 @@ import re
 
 from chainrule.codegen.frame import Frame
 from chainrule.codegen.ir.program import Shape
+from chainrule.codegen.ir.section import IN_STEP, Section
 from chainrule.codegen.rendering import fill, start_line
-from chainrule.codegen.targets.cuda.arguments import SECTIONS, Arguments
-from chainrule.codegen.targets.cuda.persistent import PHASES
+from chainrule.codegen.targets.cuda.arguments import Arguments
 from chainrule.codegen.targets.cuda.plan import Buffer, Launch, Plan
 
 FOLDER = "cuda"
@@ -33,7 +33,7 @@ _NUMBERS = re.compile(r"(?<= )(?:\(\d+\) )*\(\d+\)$")
 def render(plan: Plan, frame: Frame) -> dict[str, str]:
     """Return the texts of the CUDA program's two files by path."""
     arguments = Arguments(plan, frame.scheduled)
-    evaluation = bool(plan.launches.get("evaluation"))
+    evaluation = bool(plan.launches.get(Section.EVALUATION))
     infer = "evaluate" if evaluation else "forward"
     starts = [start_line(p) for p in frame.parameters]
     text = fill(
@@ -42,20 +42,20 @@ def render(plan: Plan, frame: Frame) -> dict[str, str]:
         starts=starts,
         draws=any("rng." in line for line in starts),
         kernels=_kernels(plan),
-        buffers=[_room(plan, b) for b in (*arguments.memory("step"), *arguments.memory("update"))],
-        input_buffers=[_room(plan, b) for b in arguments.memory("input_gradient")],
-        sections={name: _section(plan, arguments, name) for name in SECTIONS},
+        buffers=[_room(plan, b) for own in (arguments.step, arguments.update) for b in arguments.memory(own)],
+        input_buffers=[_room(plan, b) for b in arguments.memory(arguments.only_input)],
+        sections={name: _section(plan, arguments, name) for name in Section},
         takes=arguments.takes,
         evaluation=evaluation,
-        infer=f"{infer}({arguments.takes('evaluation' if evaluation else 'forward')})",
+        infer=f"{infer}({arguments.takes(Section.EVALUATION if evaluation else Section.FORWARD)})",
         output=arguments.result(plan.output, frame.output_shape, "OUTPUT"),
         loss=arguments.result(plan.loss),
         input_gradient=arguments.result(plan.input_gradient, frame.input_shape, "INPUT"),
         seeded=arguments.seeded,
         masks=[(b.identifier, _extents(b.shape[1:])) for b in arguments.masks],
-        mask_lines=[line for each in arguments.draws for line in _lines(arguments, "forward", each)],
+        mask_lines=[line for each in arguments.draws for line in _lines(arguments, Section.FORWARD, each)],
         persistent=[arguments.of_training(name) for name in plan.persistent],
-        most_shared=max((each.shared for part in PHASES for each in plan.launches.get(part, ())), default=0),
+        most_shared=max((each.shared for part in IN_STEP for each in plan.launches.get(part, ())), default=0),
         work=plan.work,
         largest=max(
             math.prod(e for e in b.shape if isinstance(e, int))
@@ -90,7 +90,7 @@ def _kernels(plan: Plan) -> dict[str, int]:
     return dict(sorted(shared.items()))
 
 
-def _section(plan: Plan, arguments: Arguments, section: str) -> list[str]:
+def _section(plan: Plan, arguments: Arguments, section: Section) -> list[str]:
     """Return the lines of a section's function."""
     launches = plan.launches.get(section, ())
     lines = _preamble(section, launches) if launches else []
@@ -100,9 +100,9 @@ def _section(plan: Plan, arguments: Arguments, section: str) -> list[str]:
     return lines
 
 
-def _preamble(section: str, launches: tuple[Launch, ...]) -> list[str]:
+def _preamble(section: Section, launches: tuple[Launch, ...]) -> list[str]:
     """Return the line that fetches what the launches need."""
-    if section == "update":
+    if section == Section.UPDATE:
         return []
     wanted = {"k": "w.k"}
     if any(re.search(r"\bN\b", launch.blocks) for launch in launches):
@@ -112,7 +112,7 @@ def _preamble(section: str, launches: tuple[Launch, ...]) -> list[str]:
     return [f"{', '.join(wanted)} = {', '.join(wanted.values())}"]
 
 
-def _lines(arguments: Arguments, section: str, launch: Launch, again: bool = False) -> list[str]:
+def _lines(arguments: Arguments, section: Section, launch: Launch, again: bool = False) -> list[str]:
     """Return the line that launches a kernel, with its equations beside it, or above where it is long.
 
     Where the equations are those of the line before (``again``), their numbers are enough.
@@ -121,7 +121,7 @@ def _lines(arguments: Arguments, section: str, launch: Launch, again: bool = Fal
     parts = [f"({_python(launch.blocks)},)", f"({launch.threads},)"]
     parts.append(f"({given[0]},)" if len(given) == 1 else f"({', '.join(given)})")
     if launch.shared:
-        size = "theta" if section == "update" else "w"
+        size = "theta" if section == Section.UPDATE else "w"
         parts.append(f"shared_mem={-(-launch.shared // 4)} * {size}.itemsize")
     numbers = " ".join(f"({number})" for number in launch.equations)
     call = f"k.{launch.kernel}({', '.join(parts)})"
@@ -161,7 +161,7 @@ def _room(plan: Plan, buffer: Buffer) -> tuple[str, str]:
 
 def _at_once(plan: Plan, arguments: Arguments, frame: Frame) -> int:
     """Return how many samples are evaluated at a time: a power of 2, within some memory, or a batch."""
-    own = [b for b in arguments.memory("step") if not b.slot and "N" in b.shape]
+    own = [b for b in arguments.memory(arguments.step) if not b.slot and "N" in b.shape]
     each = sum(math.prod(e for e in b.shape if isinstance(e, int)) * BYTES[b.element] for b in own)
     fitting = 2 ** int(math.log2(max(1, MEMORY // max(1, each))))
     return max(frame.batch_size, min(MOST, fitting))

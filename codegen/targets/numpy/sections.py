@@ -32,6 +32,7 @@ from chainrule.codegen.ir.program import (
     views,
 )
 from chainrule.codegen.ir.scalar import is_mask
+from chainrule.codegen.ir.section import BACKWARDS, FORWARDS, IN_WORKSPACE, Section
 from chainrule.codegen.passes.kinks import conditions, jumps
 from chainrule.codegen.passes.pieces import UPDATED, shares_update
 from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter
@@ -39,10 +40,10 @@ from chainrule.codegen.targets.numpy.grid import GridPrinter
 from chainrule.codegen.targets.numpy.helpers import HELPERS
 from chainrule.codegen.targets.numpy.statements import Line, StatementPrinter
 
+TRAINING = (*IN_WORKSPACE, Section.INPUT_GRADIENT)  # all but the update
+BRANCHES = "branches"  # a function beside those of sections
 COMMENT_COLUMN = 66
 TEXT_WIDTH, SHAPE_WIDTH = 30, 12
-STEP = ("forward", "evaluation", "loss", "backward", "statistics")
-TRAINING = (*STEP, "input_gradient")
 
 
 @dataclass(frozen=True)
@@ -60,20 +61,20 @@ class Sections:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.helpers: set[str] = set()
-        self.needs_real: dict[str, bool] = dict.fromkeys((*TRAINING, "update", "branches"), False)
+        self.needs_real: dict[str, bool] = dict.fromkeys((*Section, BRANCHES), False)
         self.sums: set[tuple[int, int]] = set()
         self.scratch = ""  # the shape of the update's own memory
         self.shared_numbers = self._shared_numbers()
         self.given_views = self._given_views()
-        self.texts = {name: self._section(name) for name in (*TRAINING, "update")}
-        self.output = self._printer("forward").names[program.output]
+        self.texts = {section: self._section(section) for section in Section}
+        self.output = self._printer(Section.FORWARD).names[program.output]
         self.branches: list[str] = []
         self.preambles: dict[str, list[str]] = {}
         self._find_branches()
         for name, texts in self.texts.items():
             self._preamble(name, {n for s in program.statements(name) for n in reads(s)}, texts)
 
-    def _printer(self, section: str, loop: Loop | None = None) -> StatementPrinter:
+    def _printer(self, section: Section, loop: Loop | None = None) -> StatementPrinter:
         """Return the printer of a function's statements, or of those of a loop in it."""
         names, stored = {}, {}
         for value in self.program.values.values():
@@ -82,7 +83,7 @@ class Sections:
                 names[value.name] = f"w.{value.identifier}"
             if value.kind == "local" and value.shape:
                 stored[value.name] = f"w.{value.identifier}"
-                if section not in ("forward", "evaluation", "loss") or not self._made_in(value.name, section):
+                if section not in (*FORWARDS, Section.LOSS) or not self._made_in(value.name, section):
                     names[value.name] = stored[value.name]
             if value.kind == "gradient" and value.name != "g":
                 stored[value.name] = f'g["{value.of}"]'
@@ -102,7 +103,7 @@ class Sections:
                 shown_windows |= {statement.out} if isinstance(statement, Window) else set()
         for made in self._made_in_loops():
             names[made] = stored.get(made, names[made])
-        scratch = "s" if section == "update" else ""
+        scratch = "s" if section == Section.UPDATE else ""
         if loop is None:
             return StatementPrinter(self.program, names, stored.get, scratch)
         totals = {s.out: stored[s.out] for s in loop.statements if s.out in loop.sums}
@@ -164,7 +165,7 @@ class Sections:
         numbers = (v.name for v in self.program.values.values() if v.kind == "local" and not v.shape)
         return {name for name in numbers if sum(name in names for names in touched) > 1}
 
-    def _made_in(self, name: str, section: str) -> bool:
+    def _made_in(self, name: str, section: Section) -> bool:
         return any(s.out == name for s in self.program.statements(section))
 
     def _name(self, value: Value) -> str:
@@ -172,12 +173,12 @@ class Sections:
             return f'p["{value.name}"]'
         return value.identifier
 
-    def _section(self, section: str) -> list[str]:
+    def _section(self, section: Section) -> list[str]:
         lines: list[str] = []
         seen: set[int] = set()
         before: list[str] = []
         whole = self._printer(section)
-        shared = self._shared_update() if section == "update" else ()
+        shared = self._shared_update() if section == Section.UPDATE else ()
         for entry in self.program.sections[section]:
             printer, indent = whole, "    " if entry in shared else ""
             if entry in shared[:1]:
@@ -211,7 +212,7 @@ class Sections:
         if not shares_update(self.program):
             return ()
         found: list[Statement] = []
-        for statement in self.program.statements("update"):
+        for statement in self.program.statements(Section.UPDATE):
             found = [*found, statement] if self.program.values[statement.out].shape else []
         return tuple(found)
 
@@ -237,14 +238,14 @@ class Sections:
         """Return the lines that make views of what is given again, for a function that reads them."""
         for view, shown in reversed(self.given_views.items()):
             wanted |= {shown} if view in wanted else set()
-        printer = self._printer("forward")
+        printer = self._printer(Section.FORWARD)
         lines: dict[str, list[str]] = {}
         for statement in self.program.statements(*(s for s in TRAINING if s != function)):
             if statement.out in wanted & self.given_views.keys() and statement.out not in lines:
                 lines[statement.out] = [line.text for line in printer.lines(statement)]
         return [line for found in lines.values() for line in found]
 
-    def buffers(self, *sections: str, after: tuple[str, ...] = ()) -> list[Buffer]:
+    def buffers(self, *sections: Section, after: tuple[Section, ...] = ()) -> list[Buffer]:
         """Return the workspace's lines for the local values of sections ``after`` others, in their order."""
         result: list[Buffer] = []
         done = {s.out for s in self.program.statements(*after)}
@@ -287,15 +288,15 @@ class Sections:
 
     def _find_branches(self) -> None:
         """Find the conditions on which the derivatives depend, as texts, one for each kind of kink."""
-        printer = self._printer("input_gradient")
+        printer = self._printer(Section.INPUT_GRADIENT)
         names = printer.names
         found: dict[str, None] = {}
         wanted: set[str] = set()
         made: dict[str, Statement] = {}
-        forward = list(self.program.statements("forward", "loss"))
-        elsewhere = {s.out for s in (*forward, *self.program.statements("backward", "statistics"))}
-        late = {s.out for s in self.program.statements("input_gradient")} - elsewhere  # where alone these are
-        for statement in (*self.program.statements("backward", "input_gradient"), *forward):
+        forward = list(self.program.statements(Section.FORWARD, Section.LOSS))
+        late = {s.out for s in self.program.statements(Section.INPUT_GRADIENT)}
+        late -= {s.out for s in self.program.statements(*IN_WORKSPACE)}  # what is there only then
+        for statement in (*self.program.statements(*BACKWARDS), *forward):
             made[statement.out] = statement
             if isinstance(statement, First) and statement not in forward:
                 window = made.get(statement.source.name)
@@ -320,25 +321,25 @@ class Sections:
                     texts = GridPrinter(statement, self.program, names)
                 truth = texts.truth(condition) if is_mask(condition) else texts.text(condition)
                 found[truth] = None
-                self.needs_real["branches"] |= texts.constant_branch
+                self.needs_real[BRANCHES] |= texts.constant_branch
                 wanted |= needed
                 self.helpers |= {"read"} if isinstance(texts, GridPrinter) and texts.reads_outside else set()
                 for node in sympy.preorder_traversal(condition):
                     if type(node).__name__ in HELPERS:
                         self.helpers.add(type(node).__name__)
         self.branches = list(found)
-        self._preamble("branches", wanted, self.branches)
+        self._preamble(BRANCHES, wanted, self.branches)
 
     def _preamble(self, function: str, wanted: set[str], texts: list[str]) -> None:
         """Say what a function must fetch before its lines: sizes, the dtype, views of the input."""
-        lines = [] if function in ("forward", "evaluation") else self._views(function, wanted)
-        batch = ["N = len(t)" if function == "loss" else "N = len(x)"]
+        lines = [] if function in FORWARDS else self._views(function, wanted)
+        batch = ["N = len(t)" if function == Section.LOSS else "N = len(x)"]
         code = [line.split("  # ")[0] for line in (*lines, *texts)]
-        whole = function == "update" and not shares_update(self.program) and _uses_scratch(code)
+        whole = function == Section.UPDATE and not shares_update(self.program) and _uses_scratch(code)
         self.scratch = "COUNT" if whole else self.scratch
         self.preambles[function] = [
             *(batch if any(re.search(r"\bN\b", line) for line in code) else []),
-            *(["p = parameters"] if function == "branches" and any('p["' in line for line in code) else []),
+            *(["p = parameters"] if function == BRANCHES and any('p["' in line for line in code) else []),
             *(["real = w.real"] if self.needs_real[function] else []),
             *(["s = w.s"] if whole else []),
             *lines,

@@ -6,9 +6,10 @@ import re
 
 from chainrule.codegen.frame import Frame
 from chainrule.codegen.ir.program import Draw, Program
+from chainrule.codegen.ir.section import IN_WORKSPACE, Section
 from chainrule.codegen.rendering import fill, start_line
 from chainrule.codegen.targets.numpy.helpers import HELPERS
-from chainrule.codegen.targets.numpy.sections import STEP, Sections
+from chainrule.codegen.targets.numpy.sections import Sections
 
 ERRSTATE = 'np.errstate(over="ignore", under="ignore")'
 FILENAME = "numpy_trainer.py"
@@ -22,7 +23,7 @@ def render(program: Program, frame: Frame) -> str:
     starts = [start_line(p) for p in frame.parameters]
     masks = [
         (program.values[s.out].identifier, program.values[s.out].shape[1:], s.stream, float(s.probability))
-        for s in program.statements("forward")
+        for s in program.statements(Section.FORWARD)
         if isinstance(s, Draw)
     ]
     return fill(
@@ -31,14 +32,14 @@ def render(program: Program, frame: Frame) -> str:
         sections=sections.texts,
         preambles=sections.preambles,
         branches=sections.branches,
-        buffers=sections.buffers(*STEP),
-        input_buffers=sections.buffers("input_gradient", after=STEP),
+        buffers=sections.buffers(*IN_WORKSPACE),
+        input_buffers=sections.buffers(Section.INPUT_GRADIENT, after=IN_WORKSPACE),
         starts=starts,
         ones=sections.ones(),
         draws=any("rng." in line for line in starts),
         helpers=dict.fromkeys(HELPERS[name] for name in sorted(sections.helpers)),
-        evaluation=bool(program.sections["evaluation"]),
-        infer="evaluate" if program.sections["evaluation"] else "forward",
+        evaluation=bool(program.sections[Section.EVALUATION]),
+        infer="evaluate" if program.sections[Section.EVALUATION] else "forward",
         seed=", seed" if masks else "",
         seed_none=", seed=None" if masks else "",
         masks=masks,

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import sympy
-from sympy import Expr, Indexed, IndexedBase, Symbol, Tuple
+from sympy import Expr, Symbol, Tuple
+
+from chainrule.derive.tensors import Indexed, IndexedBase
 
 DIFFERENTIAL = "d "
 # What indices bound together are called where their own names are taken: the second of two samples, …
@@ -39,7 +41,7 @@ def size(name: str) -> Symbol:
 
 def tensor(name: str, *shape: object) -> IndexedBase:
     """Return the real tensor of that name; its shape is a tuple of sizes, () for a scalar."""
-    return IndexedBase(Symbol(name, real=True), shape=Tuple(*shape))
+    return IndexedBase(Symbol(name, real=True), Tuple(*shape))
 
 
 def name_of(base: IndexedBase) -> str:

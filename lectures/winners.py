@@ -159,10 +159,10 @@ def maxout(given: Mapping[str, str]) -> Topic:
     first = steps.add(affine.left, affine.right, _("piece q, an affine map of x"), (1,), "h")
     second = steps.add("y", greatest.right, _("the greatest of them"), (1, 2), "y")
     through = vjp(greatest, "h")
-    seed = access(tensor(cotangent("y")))
+    of_output = access(tensor(cotangent("y")))
     third = steps.add(
         partial("y", affine.left),
-        through.right.xreplace({seed: sympy.S.One}),
+        through.right.xreplace({of_output: sympy.S.One}),
         _("y moves with the winner alone: 1 where q is the greatest piece, else 0"),
         (second,),
         "dy/dh",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sympy
 from small_programs import i, j, k, load, n, program, read, u, v
-from sympy import Indexed, Integer, Symbol
+from sympy import Integer, Symbol
 
 from chainrule.codegen.ir.program import (
     BATCH,
@@ -191,7 +191,7 @@ def test_draws_come_first_and_what_has_no_kernel_is_named() -> None:
 
 def test_tensors_of_plans_are_those_of_equations() -> None:
     for name, at in (("y", (n, i)), ("W", (i, j))):
-        assert Indexed(planning._base(name, program()), *at) == read(name, *at)
+        assert planning._element(name, program(), at) == read(name, *at)
 
 
 # ---- Values without memory of their own ------------------------------------------------------------------

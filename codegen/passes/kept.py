@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import cast
 
 import sympy
-from sympy import Expr, Indexed, IndexedBase, Symbol
+from sympy import Expr, Symbol
 
 from chainrule.codegen.ir.program import Map, Program, Statement, Value
+from chainrule.codegen.ir.scalar import element
 from chainrule.codegen.ir.section import BACKWARDS, FORWARDS, Section
 
 COSTLY = ("erf", "erfc")  # functions that take longer than to write their values to memory and to read them
@@ -69,5 +70,5 @@ def _value(statement: Statement, call: Expr, values: dict[str, Value]) -> Value:
 
 def _reading(statement: Map, call: Expr, value: Value) -> Map:
     """Return a map with a value in the place of a call."""
-    read = Indexed(IndexedBase(Symbol(value.name, real=True)), *statement.indices)
+    read = element(value.name, (), statement.indices)
     return replace(statement, expression=statement.expression.xreplace({call: read}))

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from sympy import Indexed, IndexedBase, Symbol
+from sympy import Indexed, Symbol
 
 from chainrule.codegen.frame import Frame
 from chainrule.codegen.ir.program import BATCH, GIVEN, Draw, Program, Value
+from chainrule.codegen.ir.scalar import element
 from chainrule.codegen.ir.section import FORWARDS, IN_STEP, ON_BATCH, Section
 from chainrule.codegen.ir.verify import verify
 from chainrule.codegen.kernels.fusion import Fusion
@@ -99,7 +100,7 @@ class _Planning:
             name, (work.parts, *(e for _, e in work.axes)), "local", f"{value.identifier}_parts"
         )
         part = Symbol("part", integer=True)
-        partial = Indexed(_base(name, self.program), part, *(i for i, _ in work.axes))
+        partial = _element(name, self.program, (part, *(i for i, _ in work.axes)))
         total = Step(work.out, partial, work.equation, "sum", ((part, work.parts),))
         steps, work.steps = [total, *work.steps], []
         work.out = name
@@ -135,7 +136,7 @@ class _Planning:
             bodies.append(work.body)
         if isinstance(work, Product):
             loads = (work.left, work.right)
-            bodies += [self.views.resolved(Indexed(_base(x.name, self.program), *x.indices)) for x in loads]
+            bodies += [self.views.resolved(_element(x.name, self.program, x.indices)) for x in loads]
         for body in bodies:
             found |= {self.views.memory(read.base.label.name) for read in body.atoms(Indexed)}
         return found
@@ -263,9 +264,8 @@ def _operations(work: Work) -> int:
     return 2 * math.prod(1 if e == BATCH else int(e) for e in work.extents.values())
 
 
-def _base(name: str, program: Program) -> Indexed:
-
-    return IndexedBase(Symbol(name, real=True), shape=tuple(map(size, program.values[name].shape)))
+def _element(name: str, program: Program, subscripts: Iterable[object]) -> Indexed:
+    return element(name, map(size, program.values[name].shape), subscripts)
 
 
 def _comment(text: str) -> str:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 
 import sympy
-from sympy import Expr, Indexed, IndexedBase, Symbol
+from sympy import Expr, Indexed, Symbol
 
 from chainrule.codegen.ir.program import (
     BATCH,
@@ -31,7 +31,7 @@ from chainrule.codegen.ir.program import (
     viewed,
     views,
 )
-from chainrule.codegen.ir.scalar import is_mask
+from chainrule.codegen.ir.scalar import element, is_mask
 from chainrule.codegen.ir.section import BACKWARDS, FORWARDS, IN_WORKSPACE, Section
 from chainrule.codegen.passes.kinks import conditions, jumps
 from chainrule.codegen.passes.pieces import UPDATED, shares_update
@@ -363,7 +363,7 @@ def _at_source(
         name = shown.source
         rank = len(shown.subscripts if isinstance(shown, Window) else shown.indices)
     axes = tuple(Symbol(f"axis{d}", integer=True) for d in range(rank))
-    return condition.xreplace({read: Indexed(IndexedBase(Symbol(name, real=True)), *axes)}), axes
+    return condition.xreplace({read: element(name, (), axes)}), axes
 
 
 def annotated(lines: list[Line], note: EquationNote, again: bool) -> list[str]:

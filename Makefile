@@ -5,6 +5,8 @@
 # make mutants  which small faults the tests would not notice; an hour or more
 # make pages    write the recorded pages of tests/pages anew, to read what changed
 # make messages  collect what is to be translated, compile the translations
+# make docs     build the documentation into build/docs/html; what does not hold in it is an error
+# make linkcheck  ask whether what its pages link to outside is there; needs a network
 # make lock     pin the requirements again, with hashes
 PYTHON ?= python3
 VENV   := .venv
@@ -12,7 +14,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DELETE_ON_ERROR:
-.PHONY: train test judge lint generated-check mutants pages messages katex lock clean
+.PHONY: train test judge lint generated-check mutants pages messages docs linkcheck katex lock clean
 
 train: $(VENV)/run.stamp
 	$(BIN)/derive train examples/mnist_wide.toml --data mnist_embedded
@@ -40,6 +42,16 @@ pages: $(VENV)/test.stamp
 messages: $(VENV)/test.stamp
 	$(BIN)/python tools/messages.py
 
+SPHINX = OPENBLAS_NUM_THREADS=1 $(BIN)/sphinx-build -E -W --keep-going --quiet -d build/docs/doctrees
+
+docs: $(VENV)/docs.stamp
+	rm -rf build/docs
+	$(SPHINX) -j auto docs build/docs/html
+	@echo build/docs/html/index.html
+
+linkcheck: $(VENV)/docs.stamp
+	$(SPHINX) -b linkcheck docs build/docs/linkcheck
+
 # ---- Environment: one folder, made once, brought up to date when a file it depends on changes ----
 
 $(BIN)/python:
@@ -53,6 +65,10 @@ $(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(BIN)/python
 
 $(VENV)/test.stamp: requirements/test.txt $(VENV)/run.stamp
 	$(PIP) install --require-hashes --requirement requirements/test.txt
+	@touch $@
+
+$(VENV)/docs.stamp: requirements/docs.txt $(VENV)/run.stamp
+	$(PIP) install --require-hashes --requirement requirements/docs.txt
 	@touch $@
 
 # The folders as the one package that they are, for tools that read no code to find it.

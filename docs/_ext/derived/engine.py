@@ -1,0 +1,103 @@
+"""Directives for the pages of layers and topics: what they show is derived while the page is read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from chainrule.derive.deriving import Derivation
+from chainrule.derive.index import primal
+from chainrule.derive.layers import LAYERS
+from chainrule.derive.prose import say
+from chainrule.lectures import TOPICS, topic
+from chainrule.present import page_for
+
+from . import equations, specimen
+from .examples import captioned
+from .fields import Documented, content, documented, table
+
+
+class TopicPage(SphinxDirective):
+    """``{topic} NAME``: all steps of a topic."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        page = page_for(topic(name), steps=True)
+        command = f"$ derive {name} --steps"
+        return [
+            nodes.paragraph("", say(TOPICS[name])),
+            nodes.literal_block(command, command, language="console"),
+            *equations.in_sections(equations.parts(page, name), name),
+        ]
+
+
+class LayerPage(SphinxDirective):
+    """``{layer} NAME``: the fields of a layer, its shapes, and the equations of a small network with it."""
+
+    required_arguments = 1
+    LAST: ClassVar = ("update",)  # what optimizers do is on a page of its own
+
+    def run(self) -> list[nodes.Node]:
+        from chainrule import derivation
+
+        layer = LAYERS[self.arguments[0]]
+        text = specimen.text(layer)
+        found = derivation(text)
+        page = page_for(found, "both", steps=True)
+        shown = equations.parts(
+            page, layer.name, own=own(found), shown=lambda section: section.entries[0].role not in self.LAST
+        )
+        return [
+            nodes.paragraph("", say(layer.description)[0].upper() + say(layer.description)[1:] + "."),
+            section("Fields", *content(of_layer(layer.name))),
+            section("Shapes", shapes(layer.name)),
+            section("An example", captioned(text, f"{layer.name}_example.toml")),
+            section(
+                "Equations",
+                nodes.paragraph("", "Those of the example; a line on the left marks what the layer brings."),
+                *equations.in_sections(shown, f"{layer.name}-part"),
+            ),
+        ]
+
+
+def of_layer(name: str) -> Documented:
+    """Return what the table of fields says of a layer."""
+    (found,) = [each for each in documented() if each.title == f'[[layers]], type = "{name}"']
+    return replace(found, sentences=())
+
+
+def own(found: Derivation) -> set[int]:
+    """Return the numbers of the equations that the last layer brings, those of its way back among them."""
+    layer = found.network.layers[-1]
+    instances = [*layer.instances, *(layer.evaluation or ()), *layer.running]
+    tensors = {each.output for each in instances}
+    inside = {each.equation.name for each in layer.instances} - {layer.output}
+    inside |= {each.name for each in layer.parameters} | {found.network.layers[-2].output}
+    return {
+        e.number
+        for e in found.equations
+        if e.symbol in tensors or (e.role == "backward" and primal(e.symbol) in inside)
+    }
+
+
+def shapes(name: str) -> nodes.table:
+    """Return what a layer makes of some shapes."""
+    rows = [
+        [f"`{v.changed}`" if v.changed else "", _shape(v.before), _shape(v.after), f"{v.parameters:,}"]
+        for v in specimen.variants(LAYERS[name])
+    ]
+    return table(["changed", "one sample in", "out", "parameters"], rows, "shapes")
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def section(title: str, *content: nodes.Node) -> nodes.section:
+    """Return a section."""
+    return nodes.section("", nodes.title("", title), *content, ids=[nodes.make_id(title)])

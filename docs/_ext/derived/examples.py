@@ -1,0 +1,235 @@
+"""Directives whose content is run while the page is read: what they show is what came out.
+
+``{file} NAME`` writes a file into the page's folder, ``{console}`` runs lines after ``$ ``, ``{python}`` runs
+statements, ``{excerpt} PATH`` shows part of a file that one of these wrote.  What fails is a warning, which
+ends the build of the site.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from chainrule.derive.deriving import Derivation
+from chainrule.derive.reader import Reader, reading
+from chainrule.lectures.model import Topic
+from chainrule.present.page import Page
+
+from . import equations
+from .workplace import ROOT, Workplace
+
+LOG = logging.getLogger(__name__)
+CUT = "…"
+LANGUAGES = {".toml": "toml", ".py": "python", ".tex": "latex", ".cu": "cuda", ".json": "json"}
+PLACES: dict[str, Workplace] = {}
+
+
+class Example(SphinxDirective):
+    """A directive that runs something in the folder of its page."""
+
+    has_content = True
+    key_options: ClassVar[dict[str, Any]] = {"from": directives.unchanged, "until": directives.unchanged}
+
+    @property
+    def place(self) -> Workplace:
+        name = self.env.docname
+        if name not in PLACES:
+            PLACES[name] = Workplace.made(name)
+        return PLACES[name]
+
+    def failed(self, why: str) -> list[nodes.Node]:
+        """Say what is wrong, with the line of the page; the build ends with it."""
+        LOG.warning("%s", why, location=self.get_location(), type="example")
+        return [nodes.literal_block(why, why)]
+
+    def cut(self, text: str) -> str:
+        """Return the lines from one that ``from`` matches to one that ``until`` does; … is the rest."""
+        lines = text.rstrip("\n").split("\n")
+        first, last = 0, len(lines)
+        if "from" in self.options:
+            first = self._found(lines, self.options["from"], 0)
+        if "until" in self.options:
+            last = self._found(lines, self.options["until"], first) + 1
+        indent = re.match(" *", lines[first])[0] if lines[first:] else ""  # type: ignore[index]
+        before = [indent + CUT] if first else []
+        return "\n".join([*before, *lines[first:last], *([indent + CUT] if last < len(lines) else [])])
+
+    def _found(self, lines: list[str], pattern: str, start: int) -> int:
+        for number, line in enumerate(lines[start:], start):
+            if re.search(pattern, line):
+                return number
+        raise LookupError(f"no line matches {pattern!r} in:\n" + "\n".join(lines))
+
+
+class File(Example):
+    """``{file} NAME``: the content is written to NAME and shown."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        path = self.place.folder / self.arguments[0]
+        text = "\n".join(self.content) + "\n"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return [captioned(text, self.arguments[0])]
+
+
+class Excerpt(Example):
+    """``{excerpt} PATH``: part of a file of the page's folder, or of the repository."""
+
+    required_arguments = 1
+    has_content = False
+    option_spec: ClassVar[dict[str, Any]] = {**Example.key_options}
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        path = self.place.folder / name
+        if not path.exists():
+            path = ROOT / name
+            self.env.note_dependency(str(path))
+        try:
+            return [captioned(self.cut(path.read_text(encoding="utf-8")), name)]
+        except (OSError, LookupError) as error:
+            return self.failed(f"{name}: {error}")
+
+
+class Console(Example):
+    """``{console}``: lines after ``$ `` are run; ``exit`` is the code that the last one ends with."""
+
+    option_spec: ClassVar[dict[str, Any]] = {
+        **Example.key_options,
+        "exit": directives.nonnegative_int,
+        "progress": directives.flag,
+        "hidden": directives.flag,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        shown: list[str] = []
+        lines = [line.removeprefix("$ ") for line in self.content if line.startswith("$ ")]
+        if len(lines) != len([line for line in self.content if line.strip()]):
+            return self.failed("a console block holds lines that begin with $ ; their output is put in")
+        for number, line in enumerate(lines, 1):
+            wanted = self.options.get("exit", 0) if number == len(lines) else 0
+            done = self.place.run(line)
+            if done.code != wanted:
+                return self.failed(
+                    f"$ {line}\n{done.output}{done.progress}exit code {done.code}, not {wanted}"
+                )
+            heard = done.output + (done.progress if wanted or "progress" in self.options else "")
+            try:
+                heard = self.cut(heard) if heard.strip() and number == len(lines) else heard.rstrip("\n")
+            except LookupError as error:
+                return self.failed(f"$ {line}\n{error}")
+            shown += [f"$ {line}", *([heard] if heard.strip() else [])]
+        if "hidden" in self.options:
+            return []
+        text = "\n".join(shown)
+        return [nodes.literal_block(text, text, language="console", classes=["console"])]
+
+
+class Python(Example):
+    """``{python}``: statements; what they print and what the last one is stand below them."""
+
+    option_spec: ClassVar[dict[str, Any]] = {
+        **Example.key_options,
+        "raises": directives.unchanged_required,
+        "hidden": directives.flag,
+        "display": directives.flag,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        code = "\n".join(self.content)
+        shown: list[nodes.Node] = [nodes.literal_block(code, code, language="python")]
+        wanted = self.options.get("raises")
+        try:
+            printed, value = self.place.python(code)
+        except Exception as error:
+            if wanted is None or type(error).__name__ != wanted:
+                return self.failed(f"{code}\n{traceback.format_exc()}")
+            printed, value, wanted = f"{wanted}: {error}", None, None
+        if wanted:
+            return self.failed(f"{code}\nraises no {wanted}")
+        if "hidden" in self.options:
+            return []
+        try:
+            shown += [output(self.cut(printed))] if printed.strip() else []
+        except LookupError as error:
+            return self.failed(f"{code}\n{error}")
+        return shown + self._displayed(value)
+
+    def _displayed(self, value: Any) -> list[nodes.Node]:
+        if value is None:
+            return []
+        if isinstance(value, Derivation | Topic | Page):
+            page = value if isinstance(value, Page) else value.page(steps=isinstance(value, Topic))
+            key = f"e{self.env.new_serialno('equations')}"
+            return equations.in_line(equations.parts(page, key, page.steps))
+        if hasattr(value, "_repr_html_"):
+            return [equations.raw(value._repr_html_())]
+        return [output(repr(value))]
+
+
+class Equations(Example):
+    """``{equations} SPEC``: the derivation of a spec, or of the content, as the command would print it."""
+
+    optional_arguments = 1
+    option_spec: ClassVar[dict[str, Any]] = {
+        "form": lambda text: directives.choice(text, ("index", "matrix", "both")),
+        "steps": directives.flag,
+        "only": directives.unchanged_required,
+        "roles": directives.unchanged_required,
+        "lang": directives.unchanged_required,
+        "notation": directives.unchanged_required,
+        "batch": directives.unchanged_required,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        from dataclasses import replace
+
+        from chainrule import derivation
+        from chainrule.present import page_for
+
+        source: Any = (
+            self.place.folder / self.arguments[0] if self.arguments else "\n".join(self.content) + "\n"
+        )
+        options = self.options
+        who = Reader(
+            *(options.get(k, d) for k, d in (("lang", "en"), ("notation", "common"), ("batch", "example")))
+        )
+        only = {int(number) for number in options.get("only", "").split()}
+        roles = options.get("roles", "").split()
+        try:
+            with reading(who):
+                page = page_for(derivation(source), options.get("form", "index"), "steps" in options)
+                sections = [
+                    replace(s, entries=tuple(e for e in s.entries if not only or e.number in only))
+                    for s in page.sections
+                    if not roles or s.entries[0].role in roles
+                ]
+                page = replace(page, sections=tuple(s for s in sections if s.entries))
+                page = replace(page, preface=(), where=(), notes=()) if only or roles else page
+                key = f"e{self.env.new_serialno('equations')}"
+                return equations.in_line(list(equations.parts(page, key, "steps" in options)))
+        except Exception:
+            return self.failed(traceback.format_exc())
+
+
+def output(text: str) -> nodes.Node:
+    """Return what a program printed."""
+    return nodes.literal_block(text.rstrip("\n"), text.rstrip("\n"), language="text", classes=["output"])
+
+
+def captioned(text: str, name: str) -> nodes.Node:
+    """Return a file with its name above it."""
+    text = text.rstrip("\n")
+    language = next((kind for end, kind in LANGUAGES.items() if name.endswith(end)), "text")
+    block = nodes.literal_block(text, text, language=language)
+    box = nodes.container("", literal_block=True, classes=["literal-block-wrapper"])
+    box += [nodes.caption("", name), block]
+    return box

@@ -1,0 +1,46 @@
+"""Pages for what is there: one for each layer and each topic, written before the site is read.
+
+A layer or a topic that is added has its page without a change here; one that is gone has none.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from sphinx.application import Sphinx
+
+from chainrule.derive.layers import LAYERS
+from chainrule.derive.prose import say
+from chainrule.lectures import TOPICS
+
+DOCS: Final = Path(__file__).resolve().parents[2]
+
+
+def stubs() -> dict[str, str]:
+    """Return the pages by their path below docs/, without ending."""
+    return {
+        **{f"layers/{name}": f"# {name}\n\n```{{layer}} {name}\n```\n" for name in sorted(LAYERS)},
+        **{f"topics/{name}": f"# {name}\n\n```{{topic}} {name}\n```\n" for name in TOPICS},
+    }
+
+
+def write(_app: Sphinx | None = None, _config: Any = None) -> None:
+    """Write the pages that differ, remove those of what is gone."""
+    found = stubs()
+    for folder in {DOCS / Path(name).parent for name in found}:
+        folder.mkdir(exist_ok=True)
+        for path in folder.glob("*.md"):
+            if path.relative_to(DOCS).with_suffix("").as_posix() not in found:
+                path.unlink()
+    for name, text in found.items():
+        path = DOCS / f"{name}.md"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def listed(folder: str) -> list[tuple[str, str]]:
+    """Return names and descriptions of the pages in a folder, in the order in which they are listed."""
+    if folder == "layers":
+        return [(name, say(layer.description)) for name, layer in sorted(LAYERS.items())]
+    return [(name, say(line)) for name, line in TOPICS.items()]

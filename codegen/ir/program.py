@@ -201,6 +201,17 @@ class Program:
     shared: dict[str, tuple[int, ...]] = field(default_factory=dict)
     input_gradient: str = ""
 
+    @cached_property
+    def truths(self) -> frozenset[str]:
+        """The values that hold truth values."""
+        return frozenset(v.name for v in self.values.values() if v.truth)
+
+    @cached_property
+    def window_views(self) -> frozenset[str]:
+        """The values that show windows of others, in whose memory they lie."""
+        statements = self.statements(*self.sections)
+        return frozenset(s.out for s in statements if isinstance(s, Window) and not s.copy)
+
     def statements(self, *sections: Section) -> Iterator[Statement]:
         """Give the statements of some sections in order, those of loops among them."""
         for section in sections:

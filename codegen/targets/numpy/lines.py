@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import sympy
 from sympy import Expr, Symbol
 
-from chainrule.codegen.ir.program import Extent, Load, Loop, Program, Statement, Value, Window
+from chainrule.codegen.ir.program import Extent, Load, Loop, Program, Statement, Value
 from chainrule.codegen.ir.scalar import is_mask
 from chainrule.codegen.ir.verify import VerificationError
 from chainrule.codegen.targets.numpy.expressions import FUNCTIONS, ExpressionPrinter
@@ -32,10 +32,7 @@ class Lines:
     ) -> None:
         self.scratch = scratch
         self.program = program
-        self.truths = frozenset(v.name for v in program.values.values() if v.truth)
-        self.views = frozenset(
-            s.out for s in program.statements(*program.sections) if isinstance(s, Window) and not s.copy
-        )
+        self.truths, self.views = program.truths, program.window_views
         self.names = names
         self.buffer = buffer
         self.helpers: set[str] = set()

@@ -66,6 +66,7 @@ class Sections:
         self.scratch = ""  # the shape of the update's own memory
         self.shared_numbers = self._shared_numbers()
         self.given_views = self._given_views()
+        self.named: dict[Section, tuple[dict[str, str], dict[str, str], set[str]]] = {}
         self.texts = {section: self._section(section) for section in Section}
         self.output = self._printer(Section.FORWARD).names[program.output]
         self.branches: list[str] = []
@@ -76,14 +77,30 @@ class Sections:
 
     def _printer(self, section: Section, loop: Loop | None = None) -> StatementPrinter:
         """Return the printer of a function's statements, or of those of a loop in it."""
+        if section not in self.named:
+            self.named[section] = self._named(section)
+        names, stored, shown_windows = self.named[section]
+        scratch = "s" if section == Section.UPDATE else ""
+        if loop is None:
+            return StatementPrinter(self.program, names, stored.get, scratch)
+        names, stored = dict(names), dict(stored)
+        totals = {s.out: stored[s.out] for s in loop.statements if s.out in loop.sums}
+        for name in totals:
+            names[name] = stored[name] = self.program.values[name].identifier
+        bound = self._bind_pieces(loop, names, stored, shown_windows)
+        return StatementPrinter(self.program, names, stored.get, scratch, loop, bound, totals)
+
+    def _named(self, section: Section) -> tuple[dict[str, str], dict[str, str], set[str]]:
+        """Return what a function calls values, where their memory is found, and which show windows."""
         names, stored = {}, {}
+        made = {s.out for s in self.program.statements(section)}
         for value in self.program.values.values():
             names[value.name] = self._name(value)
             if value.name in self.shared_numbers:
                 names[value.name] = f"w.{value.identifier}"
             if value.kind == "local" and value.shape:
                 stored[value.name] = f"w.{value.identifier}"
-                if section not in (*FORWARDS, Section.LOSS) or not self._made_in(value.name, section):
+                if section not in (*FORWARDS, Section.LOSS) or value.name not in made:
                     names[value.name] = stored[value.name]
             if value.kind == "gradient" and value.name != "g":
                 stored[value.name] = f'g["{value.of}"]'
@@ -101,16 +118,9 @@ class Sections:
                 names[statement.out] = self.program.values[statement.out].identifier
                 stored.pop(statement.out, None)
                 shown_windows |= {statement.out} if isinstance(statement, Window) else set()
-        for made in self._made_in_loops():
-            names[made] = stored.get(made, names[made])
-        scratch = "s" if section == Section.UPDATE else ""
-        if loop is None:
-            return StatementPrinter(self.program, names, stored.get, scratch)
-        totals = {s.out: stored[s.out] for s in loop.statements if s.out in loop.sums}
-        for name in totals:
-            names[name] = stored[name] = self.program.values[name].identifier
-        bound = self._bind_pieces(loop, names, stored, shown_windows)
-        return StatementPrinter(self.program, names, stored.get, scratch, loop, bound, totals)
+        for name in self._made_in_loops():
+            names[name] = stored.get(name, names[name])
+        return names, stored, shown_windows
 
     def _bind_pieces(
         self, loop: Loop, names: dict[str, str], stored: dict[str, str], shown_windows: set[str]
@@ -164,9 +174,6 @@ class Sections:
         ]
         numbers = (v.name for v in self.program.values.values() if v.kind == "local" and not v.shape)
         return {name for name in numbers if sum(name in names for names in touched) > 1}
-
-    def _made_in(self, name: str, section: Section) -> bool:
-        return any(s.out == name for s in self.program.statements(section))
 
     def _name(self, value: Value) -> str:
         if value.kind in ("parameter", "statistic") and value.name != "theta":
@@ -296,9 +303,11 @@ class Sections:
         forward = list(self.program.statements(Section.FORWARD, Section.LOSS))
         late = {s.out for s in self.program.statements(Section.INPUT_GRADIENT)}
         late -= {s.out for s in self.program.statements(*IN_WORKSPACE)}  # what is there only then
-        for statement in (*self.program.statements(*BACKWARDS), *forward):
+        back = list(self.program.statements(*BACKWARDS))
+        for position, statement in enumerate((*back, *forward)):
             made[statement.out] = statement
-            if isinstance(statement, First) and statement not in forward:
+            on_the_way_back = position < len(back)
+            if isinstance(statement, First) and on_the_way_back:
                 window = made.get(statement.source.name)
                 source = statement.source.name if window is None else next(iter(reads(window)))
                 if late & {source, statement.best.name}:
@@ -311,7 +320,7 @@ class Sections:
             body = statement.expression if isinstance(statement, Map) else statement.body
             over = statement.over if isinstance(statement, Reduce) else ()
             indices = (*statement.indices, *over)
-            for found_condition in jumps(body) if statement in forward else conditions(body):
+            for found_condition in conditions(body) if on_the_way_back else jumps(body):
                 condition, at = _at_source(found_condition, indices, made)
                 needed = {read.base.label.name for read in condition.atoms(Indexed)}
                 if late & needed:

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
+from new_layers import NEW_LAYERS, layer, stack
 from numpy.typing import NDArray
 from random_specs import Built, build
 from sympy import Add, Expr, Indexed, Symbol
-from test_lower import NEW_LAYERS, layer, stack
 from torch_reference import Reference, relative_error
 
 import chainrule.codegen.folder

@@ -7,6 +7,7 @@
 # make messages  collect what is to be translated, compile the translations
 # make docs     build the documentation into build/docs/html; what does not hold in it is an error
 # make linkcheck  ask whether what its pages link to outside is there; needs a network
+# make coexist  install beside packages of the index that have our folders' names; minutes
 # make lock     pin the requirements again, with hashes
 PYTHON ?= python3
 VENV   := .venv
@@ -14,7 +15,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DELETE_ON_ERROR:
-.PHONY: train test judge lint generated-check mutants pages messages docs linkcheck katex lock clean
+.PHONY: train test judge lint generated-check mutants pages messages docs linkcheck katex coexist lock clean
 
 train: $(VENV)/run.stamp
 	$(BIN)/derive train examples/mnist_wide.toml --data mnist_embedded
@@ -51,6 +52,9 @@ docs: $(VENV)/docs.stamp
 
 linkcheck: $(VENV)/docs.stamp
 	$(SPHINX) -b linkcheck docs build/docs/linkcheck
+
+coexist:
+	$(PYTHON) tools/coexist.py
 
 # ---- Environment: one folder, made once, brought up to date when a file it depends on changes ----
 
@@ -92,15 +96,17 @@ tests/katex/node_modules/.package-lock.json: tests/katex/package.json tests/kate
 
 # ---- Requirements: names and hashes only, from whatever index pip is set up to use ----
 
-COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-config --upgrade --generate-hashes \
-	--allow-unsafe --strip-extras --no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+# One file for every Python from 3.11 on: markers say which version is for which.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --upgrade --universal \
+	--python-version 3.11 --generate-hashes
 
 lock: $(VENV)/test.stamp
-	$(PIP) install 'pip-tools>=7.4'
-	$(COMPILE) --all-build-deps --output-file requirements/run.txt pyproject.toml
-	$(COMPILE) --all-build-deps --extra test --extra lint --constraint requirements/run.txt \
-		--output-file requirements/test.txt pyproject.toml
-	$(COMPILE) --extra mutants --constraint requirements/test.txt --output-file requirements/mutants.txt pyproject.toml
+	$(PIP) install 'uv>=0.9'
+	$(COMPILE) pyproject.toml --group build --output-file requirements/run.txt
+	$(COMPILE) pyproject.toml --group build --group test --group lint --constraint requirements/run.txt \
+		--output-file requirements/test.txt
+	$(COMPILE) --group mutants --constraint requirements/test.txt --output-file requirements/mutants.txt
+	$(COMPILE) --group docs --constraint requirements/test.txt --output-file requirements/docs.txt
 
 clean:
 	rm -rf $(VENV) build *.egg-info tests/katex/node_modules

@@ -3,9 +3,7 @@
 import ast
 import re
 import subprocess
-import sys
 import tomllib
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -179,68 +177,7 @@ def test_safe_relatives_are_not_reported() -> None:
     assert [risk for line in safe for risk in risks(line)] == []
 
 
-# ---- Packaging -----------------------------------------------------------------------------------
-
-DISTRIBUTION = {"PIL": "pillow"}  # import name: distribution, where they differ
-
-
-def third_party(source: str) -> set[str]:
-    """The distributions that a module of ours imports, anywhere in it."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Import(names=aliases):
-                names |= {alias.name.split(".")[0] for alias in aliases}
-            case ast.ImportFrom(module=str(module), level=0):
-                names.add(module.split(".")[0])
-    return {DISTRIBUTION.get(name, name) for name in names - sys.stdlib_module_names - {"chainrule"}}
-
-
-def test_every_import_is_a_declared_dependency_and_the_other_way_round() -> None:
-    def names(requirements: list[str]) -> set[str]:
-        return {re.split(r"[\[<>=~!; ]", requirement)[0].lower() for requirement in requirements}
-
-    used = set().union(*(third_party(text) for _, text in texts(*(f"{p}/**.py" for p in PACKAGES))))
-    needed = names(PROJECT["dependencies"])
-    optional = {"cupy", "torch", "jax"}
-    assert {name.lower() for name in used} - needed - optional == set(), "imported, not declared"
-    assert needed - {name.lower() for name in used} == set(), "declared, not imported"
-
-
-@pytest.mark.parametrize("name", ["run.txt", "test.txt"])
-def test_requirements_are_pinned_with_hashes(name: str) -> None:
-    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
-    entries = [entry for entry in re.split(r"\n(?=\S)", text) if not entry.startswith("#")]
-    assert len(entries) > 10
-    pinned = re.compile(r"[a-z0-9.-]+==\S+( ; [^\\\n]+)? \\\n    --hash=sha256:[0-9a-f]{64}")
-    assert [entry.split()[0] for entry in entries if not pinned.match(entry)] == []
-    assert not any(entry.startswith("torch==") for entry in entries)
-
-
-def test_both_requirements_pin_the_same_versions() -> None:
-    run, test = (
-        dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", text, re.MULTILINE))
-        for _, text in texts("requirements/run.txt", "requirements/test.txt")
-    )
-    assert run.items() <= test.items()
-
-
-def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
-    """Data files (templates, embedded digits, py.typed) are installed with the code that reads them."""
-    files = tracked(*PACKAGES, "pyproject.toml", "LICENSE", "README.md")
-    for path in files:
-        copy = tmp_path / path.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", "wheels"]
-    command = [sys.executable, "-m", "pip", "wheel", *options, "."]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (wheel,) = (tmp_path / "wheels").glob("chainrule-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        packed = {name for name in archive.namelist() if not name.startswith("chainrule-")}
-    names = [path.relative_to(ROOT).as_posix() for path in tracked(*PACKAGES)]
-    assert packed == {name if name.startswith("chainrule/") else f"chainrule/{name}" for name in names}
+# ---- Versions and hooks ----------------------------------------------------------------------------
 
 
 def test_the_version_is_the_same_everywhere() -> None:

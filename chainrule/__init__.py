@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chainrule.derive.reader import Reader, reading
+from chainrule.derive.shown import Display, shown_by
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,15 @@ if TYPE_CHECKING:
     from chainrule.lectures.model import Topic
 
 __all__ = ["Reader", "derivation", "reading", "topic"]
+
+
+def _display() -> Display:
+    from chainrule.present import display
+
+    return display
+
+
+shown_by(_display)  # whatever was derived, and however it was obtained, shows itself
 
 
 def derivation(source: str | Path) -> Derivation:

@@ -38,7 +38,7 @@ def worked_page(
     """
     import numpy as np
 
-    from chainrule.cli.running import scratch_program
+    from chainrule.cli.programs import scratch_program
     from chainrule.present.numbers import Given, require_readable, work
     from chainrule.present.worked import page_of_numbers
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 
 import click
 
+from chainrule.cli.programs import edits_told, scratch_program
 from chainrule.cli.same_spec import other_epochs, spec_differences
-from chainrule.cli.using import edits_told
 from chainrule.codegen.folder import MANIFEST, Generated, write
 from chainrule.codegen.generate import generate
 from chainrule.derive.model import InlineData, Spec
@@ -44,13 +43,6 @@ from chainrule.runtime.settings import Settings
 from chainrule.runtime.threads import computing_on
 from chainrule.runtime.threads import threads as available
 from chainrule.runtime.training import check_fit, train
-
-
-@contextlib.contextmanager
-def scratch_program(spec: Spec) -> Iterator[Program]:
-    """Give a spec's program, generated into a folder that is removed afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield load_program(write(generate(spec), Path(folder), force=True))
 
 
 def gradient_report(spec: Spec, **options: int) -> GradientReport:

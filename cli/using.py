@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from chainrule.cli.programs import edits_told, scratch_program
 from chainrule.runtime.datasets import fingerprint, load_dataset
-from chainrule.runtime.errors import EditedProgramWarning, RunError
+from chainrule.runtime.errors import RunError
 from chainrule.runtime.evaluation import Evaluation, evaluate_run
 from chainrule.runtime.files import write_json
 from chainrule.runtime.pictures import save_confusion, save_mistakes
@@ -24,16 +23,6 @@ EVALUATION = "evaluation.json"
 SCALES = 8  # times as large, and inputs are on another scale than in training
 CONFUSION = ("confusion.png", "confusion.svg")
 MISTAKES = ("mistakes.png",)
-
-
-@contextlib.contextmanager
-def edits_told() -> Iterator[None]:
-    """Say on stderr, in a line, that a program which is loaded within was edited."""
-    with warnings.catch_warnings(record=True) as noted:
-        warnings.simplefilter("always", EditedProgramWarning)
-        yield
-    for each in noted:
-        click.echo(str(each.message), err=True)
 
 
 def open_run(path: Path, regenerate: bool = False) -> Run:
@@ -49,7 +38,6 @@ def open_run(path: Path, regenerate: bool = False) -> Run:
 
 
 def _regenerated(path: Path) -> Run:
-    from chainrule.cli.running import scratch_program
     from chainrule.spec import load_spec
 
     if path.is_dir() and not (path / SPEC).exists():

@@ -38,10 +38,7 @@ def adjoint(template: Equation, name: str) -> Adjoint:
     """
     raw = vjp(template, name)
     if raw.right == 0:
-        raise NoGradient(
-            f"{template}: the derivative with respect to {name} is 0 everywhere, so no gradient passes; "
-            "a step may stand only where nothing before it is trained"
-        )
+        raise NoGradient(flat(name), equation=template)
     steps = (
         [STEPS_ARE_FLAT]
         if any(accesses(e, template.reads()[name]) for e in template.right.atoms(*STEPS))
@@ -53,6 +50,14 @@ def adjoint(template: Equation, name: str) -> Adjoint:
     right, used = stable(raw.right)
     right, more = stable(tidy(right))
     return Adjoint(named(Equation(raw.left, right)), listed(_("chain rule"), *steps, *used, *more))
+
+
+def flat(name: str) -> str:
+    """Return why no gradient passes to what an equation reads under that name."""
+    return (
+        f"the derivative with respect to {name} is 0 everywhere, so no gradient passes; "
+        "a step may stand only where nothing before it is trained"
+    )
 
 
 @cache

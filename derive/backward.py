@@ -10,7 +10,7 @@ import sympy
 from sympy import Add, Expr, Indexed, log
 
 from chainrule.derive.accurate import accurate
-from chainrule.derive.adjoint import NO_GRADIENT, Adjoint, NoGradient, adjoint, adjoint_equation, named
+from chainrule.derive.adjoint import NO_GRADIENT, Adjoint, NoGradient, adjoint, adjoint_equation, flat, named
 from chainrule.derive.compact import Compact, compact_gradient
 from chainrule.derive.differentiate import CannotDifferentiate
 from chainrule.derive.index import (
@@ -172,15 +172,13 @@ class Backward:
     def _require_all(self) -> None:
         """Raise CannotDifferentiate for what was not collected, and for a parameter without a gradient."""
         for name, parts in self.parts.items():
-            raise CannotDifferentiate(
-                f"{self._shown(parts[0].of[-1])} reads {name}, which is not defined before it: what it gives "
-                "to the gradient would be lost"
-            )
+            lost = "which is not defined before it: what it gives to the gradient would be lost"
+            raise CannotDifferentiate(f"it reads {name}, {lost}").of(*self._numbered(parts[0].of[-1]))
         for parameter in self.network.parameters:
             if cotangent(parameter.name) not in self.book.number_of:
-                raise CannotDifferentiate(self._why_not(parameter.name))
+                raise self._why_not(parameter.name)
 
-    def _why_not(self, parameter: str) -> str:
+    def _why_not(self, parameter: str) -> CannotDifferentiate:
         """Return why no gradient reaches a parameter: what stands in the way."""
         leading = {parameter}
         for instance in (*self.network.forward, *self.network.losses):
@@ -189,9 +187,10 @@ class Backward:
                     try:
                         self._adjoint(instance, local)
                     except NoGradient as error:
-                        return f"{error}, and {parameter} would not train"
+                        why = f"{error.why}, and {parameter} would not train"
+                        return CannotDifferentiate(why, error.expression, error.equation, error.number)
                     leading.add(instance.output)
-        return f"the loss does not depend on {parameter}: a formula after it is constant"
+        return CannotDifferentiate(f"the loss does not depend on {parameter}: a formula after it is constant")
 
     # ---- One equation ----------------------------------------------------------------------------
 
@@ -210,20 +209,18 @@ class Backward:
             self._put(name, Cotangent(equation, found.rule, (number,)))
 
     def _adjoint(self, instance: Instance, local: str) -> Adjoint:
-        """Return the adjoint of an instance; an error names the equation as the derivation shows it."""
+        """Return the adjoint of an instance; an error has the equation and the names of the derivation."""
         try:
             return adjoint(instance.template, local)
-        except CannotDifferentiate as error:
-            shown = self._shown(self.book.number_of[instance.output])
-            why = str(error).removeprefix(f"{instance.template}: ")
-            name = name_of(instance.bases[instance.template.reads()[local]])
-            why = why.replace(f"with respect to {local} ", f"with respect to {name} ")
-            raise type(error)(f"{shown}: {why}") from None
+        except NoGradient:
+            why = flat(name_of(instance.bases[instance.template.reads()[local]]))
+            error: CannotDifferentiate = NoGradient(why)
+        except CannotDifferentiate as found:
+            error = found
+        raise error.of(*self._numbered(self.book.number_of[instance.output]))
 
-    def _shown(self, number: int) -> str:
-        from chainrule.present.text import index_text
-
-        return f"equation ({number}), {index_text(self.book.equations[number - 1].equation)}"
+    def _numbered(self, number: int) -> tuple[Equation, int]:
+        return self.book.equations[number - 1].equation, number
 
     def _put(self, name: str, part: Cotangent) -> None:
         self.parts.setdefault(name, []).append(part)

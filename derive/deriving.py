@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sympy import Add
 
@@ -18,15 +17,13 @@ from chainrule.derive.network import Instance, Network, build_network
 from chainrule.derive.numbering import Book, NumberedEquation
 from chainrule.derive.output import Output
 from chainrule.derive.prose import _, listed
+from chainrule.derive.shown import LaidOut, ShownPage, display
 from chainrule.derive.simplify import tidy
 from chainrule.derive.updates import update_equations
 
-if TYPE_CHECKING:
-    from chainrule.present.page import Page
-
 
 @dataclass(frozen=True)
-class Derivation:
+class Derivation(ShownPage):
     """All equations that training a network needs, in the order in which they are computed.
 
     >>> from chainrule import derivation
@@ -57,26 +54,15 @@ class Derivation:
             raise IndexError(f"no equation ({number}): they are numbered 1 to {len(self.equations)}")
         return self.equations[number - 1]
 
-    def page(self, form: str = "index", steps: bool = False) -> Page:
+    def page(self, form: str = "index", steps: bool = False) -> LaidOut:
         """Return the equations laid out, in a form: index or matrix; with ``steps`` each has its reason.
 
         The page displays itself, in the language and notation of whoever reads it then.
         """
-        from chainrule.present.page import page_of
-
-        return page_of(self, form, steps)
+        return display().page_of(self, form, steps)
 
     def __repr__(self) -> str:
         return f"<derivation of {self.network.spec.name}: {len(self.equations)} equations>"
-
-    def __str__(self) -> str:
-        return str(self.page())
-
-    def _repr_html_(self) -> str:
-        return self.page()._repr_html_()
-
-    def _repr_markdown_(self) -> str:
-        return self.page()._repr_markdown_()
 
 
 def derive_forward(network: Network) -> Derivation:
@@ -126,10 +112,8 @@ def _require_defined(network: Network, book: Book, equation: Equation) -> None:
                 if name == equation.name
                 else "which no equation before it defines: equations stand in the order of their computation"
             )
-            from chainrule.present.text import index_text
-
-            shown = f"equation ({len(book.equations) + 1}), {index_text(equation)}"
-            raise CannotDifferentiate(f"{shown}, reads {name}, {why}")
+            number = len(book.equations) + 1
+            raise CannotDifferentiate(f"it reads {name}, {why}", equation=equation, number=number)
 
 
 def _loss(network: Network, book: Book, output: Output) -> None:

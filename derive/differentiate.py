@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Self
 
 import sympy
 from sympy import Expr, Indexed, IndexedBase, KroneckerDelta, Symbol, Tuple
@@ -30,6 +31,7 @@ from chainrule.derive.index import (
     reductions,
     tensor,
 )
+from chainrule.derive.shown import display
 from chainrule.formula.functions import rint
 
 # What is constant between its jumps: almost everywhere the derivative is 0.
@@ -45,7 +47,28 @@ FREE_NAMES = ("p", "q", "r", "s")
 
 
 class CannotDifferentiate(ValueError):
-    """The engine does not know how to differentiate; the message names equation and sub-expression."""
+    """The engine does not know how to differentiate: why, and what.
+
+    ``expression`` is the part of the right side that ``why`` ends with, ``equation`` the whole equation and
+    ``number`` its number in a derivation; None where there is none, or while it is not known yet.
+    """
+
+    def __init__(
+        self,
+        why: str,
+        expression: sympy.Basic | None = None,
+        equation: Equation | None = None,
+        number: int | None = None,
+    ) -> None:
+        super().__init__(why, expression, equation, number)
+        self.why, self.expression, self.equation, self.number = why, expression, equation, number
+
+    def __str__(self) -> str:
+        return display().fault_text(self)
+
+    def of(self, equation: Equation, number: int | None = None) -> Self:
+        """Return the same fault of an equation."""
+        return type(self)(self.why, self.expression, equation, number)
 
 
 @dataclass(frozen=True)
@@ -102,14 +125,13 @@ def _require_differentiable(scalar: Expr, back: dict[Symbol, Expr]) -> None:
         if isinstance(node, sympy.Piecewise):
             for branch, condition in node.args:
                 if not _is_comparison(condition):
-                    raise CannotDifferentiate(
-                        f"cannot differentiate the condition {condition.xreplace(back)}"
-                    )
+                    why = "cannot differentiate the condition"
+                    raise CannotDifferentiate(why, condition.xreplace(back))
                 visit(branch)
             return
         if not isinstance(node, DIFFERENTIABLE):
-            kind, part = type(node).__name__, node.xreplace(back)
-            raise CannotDifferentiate(f"cannot differentiate {kind} in the sub-expression {part}")
+            why = f"cannot differentiate {type(node).__name__} in the sub-expression"
+            raise CannotDifferentiate(why, node.xreplace(back))
         for argument in node.args:
             visit(argument)
 
@@ -138,7 +160,7 @@ def _without_steps(scalar: Expr) -> tuple[Expr, dict[Symbol, Expr]]:
 def _evaluated(derivative: Expr) -> Expr:
     """Return a derivative that SymPy has found.  Raises CannotDifferentiate."""
     if derivative.has(sympy.Derivative, sympy.Subs):
-        raise CannotDifferentiate(f"SymPy leaves the derivative {derivative} unevaluated")
+        raise CannotDifferentiate("SymPy leaves a derivative unevaluated:", derivative)
     if derivative.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
         raise CannotDifferentiate(
             "cannot differentiate it: the derivative has no finite real value in some case"
@@ -161,7 +183,7 @@ def vjp(equation: Equation, name: str) -> Equation:
     try:
         terms = local_terms(right, base)
     except CannotDifferentiate as error:
-        raise CannotDifferentiate(f"{equation}: {error}") from None
+        raise error.of(equation) from None
     products = [
         contract(seed.xreplace(fresh) * t.coefficient, t.subscripts, wanted, base.shape, (*axes, *t.axes))
         for t in terms

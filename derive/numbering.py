@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from chainrule.derive.index import Equation, plain_name
 from chainrule.derive.prose import Listed, listed
+from chainrule.derive.shown import Shown, display
 
 
 @dataclass(frozen=True)
-class NumberedEquation:
+class NumberedEquation(Shown):
     """An equation of the derivation.
 
     ``equation`` is the textbook form, ``computed`` the same in the form that programs compute.  ``role`` is
@@ -50,31 +51,17 @@ class NumberedEquation:
 
     def text(self, form: str = "index") -> str:
         """Return the equation as text, in a form: index or matrix.  Raises ValueError for another."""
-        from chainrule.present.display import equation_text
-
-        return equation_text(self, form)
+        return display().equation_text(self, form)
 
     def latex(self, form: str = "index") -> str:
         """Return the equation in LaTeX, without dollar signs, in a form.  Raises ValueError."""
-        from chainrule.present.display import equation_latex
-
-        return equation_latex(self, form)
-
-    def __str__(self) -> str:
-        return f"({self.number}) {self.text()}"
+        return display().equation_latex(self, form)
 
     def __repr__(self) -> str:
         return f"<equation {self}>"
 
     def _repr_latex_(self) -> str:
-        from chainrule.present.display import displayed_latex
-
-        return displayed_latex(self)
-
-    def _repr_html_(self) -> str:
-        from chainrule.present.display import displayed_html
-
-        return displayed_html(self)
+        return display().latex_of(self)
 
 
 @dataclass

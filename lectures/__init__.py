@@ -100,10 +100,8 @@ _MODULES: dict[str, dict[str, str]] = {
         "schedules": _("learning rates that fall by steps or by a cosine, and warm-up"),
         "clipping": _("a gradient made no longer than c"),
     },
-    "errata": {
-        "errata": _("everything that a slide gets wrong, each with the number that shows it"),
-    },
 }
+ERRATA = "errata"  # made from all the others
 PICTURED: tuple[str, ...] = (
     "least-squares",
     "steepest-descent",
@@ -121,7 +119,10 @@ PICTURED: tuple[str, ...] = (
     "step",
     "schedules",
 )
-TOPICS: dict[str, str] = {name: line for module in _MODULES.values() for name, line in module.items()}
+TOPICS: dict[str, str] = {
+    **{name: line for module in _MODULES.values() for name, line in module.items()},
+    ERRATA: _("everything that a slide gets wrong, each with the number that shows it"),
+}
 
 
 def topic(id: str, given: Sequence[str] = ()) -> Topic:
@@ -129,6 +130,10 @@ def topic(id: str, given: Sequence[str] = ()) -> Topic:
 
     Raises KeyError for an id that is not in TOPICS, ValueError for givens that it cannot take.
     """
+    if id == ERRATA:
+        from chainrule.lectures.errata import errata
+
+        return errata(parse(given), (topic(other) for other in TOPICS if other != ERRATA))
     (home,) = [module for module, ids in _MODULES.items() if id in ids] or [""]
     if not home:
         raise KeyError(id)

@@ -14,7 +14,6 @@ from chainrule.derive.deriving import adjoint
 from chainrule.derive.differentiate import CannotDifferentiate, local_terms
 from chainrule.derive.index import Equation, access, cotangent, index, size, tensor
 from chainrule.derive.library import ACTIVATIONS
-from chainrule.derive.notation import name as name_of_symbol
 from chainrule.derive.prose import Prose, _, listed, parts_of
 from chainrule.derive.rewrites import stable
 from chainrule.derive.simplify import tidy
@@ -25,6 +24,7 @@ from chainrule.lectures.support.givens import allow
 from chainrule.lectures.support.numbers import decimal, value_of, work
 from chainrule.lectures.support.spoken import quotient_rule, spoken
 from chainrule.lectures.support.tensors import Array, tensor_of
+from chainrule.present.notation import name as name_of_symbol
 from chainrule.present.text import write
 from chainrule.present.tree import Node, Times
 

@@ -24,7 +24,6 @@ from chainrule.derive.index import (
     tensor,
 )
 from chainrule.derive.network import N, n
-from chainrule.derive.notation import differentiated
 from chainrule.derive.prose import _
 from chainrule.lectures.deltas import E, J, K, dense, weight_rule
 from chainrule.lectures.model import Erratum, Steps, Topic, TopicError, node, partial
@@ -32,6 +31,7 @@ from chainrule.lectures.softmaxes import ONE
 from chainrule.lectures.support.numbers import compute, decimal, put, work
 from chainrule.lectures.support.spoken import primed, slope, through, u
 from chainrule.lectures.support.tensors import Array, taken
+from chainrule.present.notation import differentiated
 from chainrule.present.tree import Big, Node, Plus, Times
 
 i, j, k = index("i"), index("j"), index("k")

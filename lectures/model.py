@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from sympy import Expr
 
 from chainrule.derive.prose import _
+from chainrule.derive.shown import ShownPage
 from chainrule.lectures.plot import Plot
 from chainrule.present.build import Writer, textbook
 from chainrule.present.page import Entry, Page, Section, explanations
@@ -39,7 +40,7 @@ class Erratum:
 
 
 @dataclass(frozen=True)
-class Topic:
+class Topic(ShownPage):
     """A derived topic.  Entries of role "result" are what is shown without the steps.
 
     ``formulas`` holds the right sides of results as expressions, for whoever wants to compute with them;
@@ -65,17 +66,8 @@ class Topic:
         page = page if self.origin else replace(page, preface=(_("Indices count from 0."),))
         return replace(page, where=tuple(explanations(page))) if steps else page
 
-    def __str__(self) -> str:
-        return str(self.page(steps=True))
-
     def __repr__(self) -> str:
         return f"<topic {self.id}: {len(self.entries)} steps>"
-
-    def _repr_html_(self) -> str:
-        return self.page(steps=True)._repr_html_()
-
-    def _repr_markdown_(self) -> str:
-        return self.page(steps=True)._repr_markdown_()
 
     def _sections(self, steps: bool) -> Iterator[Section]:
         heading = ""

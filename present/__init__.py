@@ -13,7 +13,7 @@ from chainrule.derive.reader import reader as current
 
 if TYPE_CHECKING:
     from chainrule.derive.deriving import Derivation
-    from chainrule.lectures.model import Topic
+    from chainrule.present.display import Paged
     from chainrule.present.page import Page
 
 FORMS = ("index", "matrix", "both")
@@ -21,7 +21,7 @@ FORMATS = ("latex", "text", "markdown", "html", "tex", "json")
 
 
 def present(
-    subject: Derivation | Topic | Page,
+    subject: Derivation | Paged | Page,
     form: str = "index",
     format: str = "latex",
     steps: bool = False,
@@ -41,7 +41,7 @@ def present(
         return WRITERS[format](page_for(subject, form, steps), steps)
 
 
-def document(subject: Derivation | Topic | Page, form: str = "matrix", steps: bool = True) -> str:
+def document(subject: Derivation | Paged | Page, form: str = "matrix", steps: bool = True) -> str:
     """Return a LaTeX document of its own, the same bytes for the same derivation."""
     from chainrule.present.tex import document_of
 
@@ -59,7 +59,7 @@ def records(derivation: Derivation) -> list[dict[str, Any]]:
     return found
 
 
-def page_for(subject: Derivation | Topic | Page, form: str = "index", steps: bool = False) -> Page:
+def page_for(subject: Derivation | Paged | Page, form: str = "index", steps: bool = False) -> Page:
     """Return the page of a derivation or a topic, in the notation of whoever reads now.
 
     Its prose is in English still, or in the reader's language: ``chainrule.derive.prose.say`` takes both.
@@ -70,4 +70,4 @@ def page_for(subject: Derivation | Topic | Page, form: str = "index", steps: boo
 
     if isinstance(subject, Derivation):
         return in_notation(page_of(subject, form, steps))
-    return in_notation(subject if isinstance(subject, Page) else subject.page(steps))
+    return in_notation(subject if isinstance(subject, Page) else subject.page(steps=steps))

@@ -12,8 +12,8 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanTrue
 
 from chainrule.derive.index import Inside, Max, Reduction, Sum, Winner, name_of
-from chainrule.derive.notation import name
 from chainrule.formula import functions
+from chainrule.present.notation import name
 from chainrule.present.order import common, content, factors, is_even, output_first, terms
 from chainrule.present.tree import (
     ONE,

@@ -1,66 +1,118 @@
-"""How equations and pages display themselves in a notebook: LaTeX in ``$$``, Markdown, HTML with MathML.
+"""How equations and pages show themselves, and what is said of those that have no derivative.
 
-One equation a display, because that is what both MathJax and KaTeX set with its number (``\\tag``); an align*
-inside of ``$$`` only KaTeX takes, without them only MathJax.
+In a notebook: LaTeX in ``$$``, Markdown, HTML with MathML.  One equation a display, because that is what both
+MathJax and KaTeX set with its number (``\\tag``); an align* inside of ``$$`` only KaTeX takes, without them
+only MathJax.  ``chainrule`` names this module to ``derive.shown``, so that whatever was derived shows itself.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from chainrule.present import FORMS, escape, mathml
+import sympy
+
+from chainrule.derive.deriving import Derivation
+from chainrule.derive.differentiate import CannotDifferentiate
+from chainrule.derive.numbering import NumberedEquation
+from chainrule.present import escape, mathml
 from chainrule.present import latex as tex
 from chainrule.present import text as plain
+from chainrule.present.build import CannotPresent
 from chainrule.present.formats import as_html, as_markdown, as_text
-from chainrule.present.page import Page
-from chainrule.present.sides import Line, line
-
-if TYPE_CHECKING:
-    from chainrule.derive.numbering import NumberedEquation
+from chainrule.present.page import Page, Section
+from chainrule.present.page import page_of as laid_out
+from chainrule.present.sides import FORMS, Line, line
 
 
-def sides(numbered: NumberedEquation, form: str) -> Line:
-    """Return both sides of an equation in a form.  Raises ValueError for another form."""
+class Paged(Protocol):
+    """What lays itself out, as a topic of the lectures does."""
+
+    def page(self, *, steps: bool) -> Page:
+        """Return its page."""
+
+
+def page_of(derivation: Derivation, form: str, steps: bool) -> Page:
+    """Return the page of a derivation."""
+    return laid_out(derivation, form, steps)
+
+
+def text_of(subject: NumberedEquation | Derivation | Section | Page | Paged) -> str:
+    """Return an equation with its number on a line, anything else as its page, as text."""
+    if isinstance(subject, NumberedEquation):
+        return f"({subject.number}) {equation_text(subject)}"
+    page = shown_page(subject)
+    return as_text(page, page.steps).rstrip("\n")
+
+
+def html_of(subject: NumberedEquation | Derivation | Section | Page | Paged) -> str:
+    """Return an equation in MathML with its number beside it, a page as a fragment of HTML."""
+    if isinstance(subject, NumberedEquation):
+        return _equation_html(subject)
+    page = shown_page(subject)
+    return as_html(page, page.steps)
+
+
+def markdown_of(subject: Derivation | Section | Page | Paged) -> str:
+    """Return a page in Markdown with a display for each equation."""
+    page = shown_page(subject)
+    return as_markdown(page, page.steps)
+
+
+def shown_page(subject: Derivation | Section | Page | Paged) -> Page:
+    """Return the page that something shows: a topic with its steps, a section by itself."""
+    match subject:
+        case Page():
+            return subject
+        case Section():
+            return Page("", "", (subject,))
+        case Derivation():
+            return laid_out(subject)
+        case _:
+            return subject.page(steps=True)
+
+
+def latex_of(numbered: NumberedEquation) -> str:
+    """Return an equation as a display with its number."""
+    return rf"$${equation_latex(numbered)} \tag{{{numbered.number}}}$$"
+
+
+def equation_text(numbered: NumberedEquation, form: str = "index") -> str:
+    """Return an equation on one line of plain text.  Raises ValueError for another form."""
+    return plain.write_line(_sides(numbered, form))
+
+
+def equation_latex(numbered: NumberedEquation, form: str = "index") -> str:
+    """Return an equation in LaTeX, without dollar signs and without its number.  Raises ValueError."""
+    return tex.write_line(_sides(numbered, form))
+
+
+def fault_text(fault: CannotDifferentiate) -> str:
+    """Return the equation that cannot be differentiated, as a derivation shows it, and why."""
+    why = fault.why if fault.expression is None else f"{fault.why} {_part(fault.expression)}"
+    if fault.equation is None:
+        return why
+    if fault.number is None:
+        return f"{fault.equation}: {why}"
+    return f"equation ({fault.number}), {plain.index_text(fault.equation)}: {why}"
+
+
+def _part(expression: sympy.Basic) -> str:
+    try:
+        return plain.text(expression)
+    except CannotPresent:
+        return str(expression)
+
+
+def _sides(numbered: NumberedEquation, form: str) -> Line:
     if form not in FORMS:
         raise ValueError(f"form is one of {', '.join(FORMS)}, not {form!r}")
     return line(numbered.equation, form)
 
 
-def equation_text(numbered: NumberedEquation, form: str = "index") -> str:
-    """Return an equation on one line of plain text."""
-    return plain.write_line(sides(numbered, form))
-
-
-def equation_latex(numbered: NumberedEquation, form: str = "index") -> str:
-    """Return an equation in LaTeX, without dollar signs and without its number."""
-    return tex.write_line(sides(numbered, form))
-
-
-def displayed_latex(numbered: NumberedEquation) -> str:
-    """Return an equation as a display with its number."""
-    return rf"$${equation_latex(numbered)} \tag{{{numbered.number}}}$$"
-
-
-def displayed_html(numbered: NumberedEquation) -> str:
-    """Return an equation in MathML, its number beside it."""
-    shown = sides(numbered, "index")
+def _equation_html(numbered: NumberedEquation) -> str:
+    shown = _sides(numbered, "index")
     source = escape.markup(tex.write_line(shown))
     annotation = f'<annotation encoding="application/x-tex">{source}</annotation>'
     formula = f'<math display="block"><semantics>{mathml.write_line(shown)}{annotation}</semantics></math>'
     style = "display: flex; align-items: center; gap: 2em"
     return f'<div class="equation" style="{style}">{formula}<span>({numbered.number})</span></div>'
-
-
-def page_text(page: Page) -> str:
-    """Return a page, or a section by itself, as text."""
-    return as_text(page, page.steps).rstrip("\n")
-
-
-def page_markdown(page: Page) -> str:
-    """Return a page in Markdown with a display for each equation."""
-    return as_markdown(page, page.steps)
-
-
-def page_html(page: Page) -> str:
-    """Return a page as a fragment of HTML."""
-    return as_html(page, page.steps)

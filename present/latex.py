@@ -8,11 +8,11 @@ from typing import Final
 from sympy import Expr
 
 from chainrule.derive.index import Equation
-from chainrule.derive.notation import differentiated, parts
 from chainrule.derive.prose import _, say
 from chainrule.present import escape
 from chainrule.present import tree as t
 from chainrule.present.build import Writer, textbook
+from chainrule.present.notation import differentiated, parts
 from chainrule.present.sides import Line, line
 
 RELATION, PLUS, HADAMARD, TIMES, DOT, POWER, ATOM, ABOVE = range(8)  # ABOVE: in parentheses whatever it is

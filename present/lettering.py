@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 from sympy import IndexedBase, Symbol
 
 from chainrule.derive.index import Equation, Reduction, Winner, name_of
-from chainrule.derive.notation import FIXED, differentiated, name, parts
 from chainrule.derive.prose import _, listed
 from chainrule.formula.functions import sigmoid
+from chainrule.present.notation import FIXED, differentiated, name, parts
 from chainrule.present.sides import Line
 from chainrule.present.tree import Big, Iverson, Kronecker, Leaf, Node, Ref, Related, changed
 

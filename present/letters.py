@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Final
 
 from chainrule.derive.index import primal
-from chainrule.derive.notation import exchanged, letters_in, profile
 from chainrule.derive.prose import _, listed, say
 from chainrule.present import tree as t
+from chainrule.present.notation import exchanged, letters_in, profile
 from chainrule.present.page import Entry, Page, WorkedLines, nodes
 from chainrule.present.sides import Line
 from chainrule.present.text import write

@@ -6,10 +6,10 @@ import re
 from html import escape
 from typing import Final
 
-from chainrule.derive.notation import differentiated, parts
 from chainrule.derive.prose import say
 from chainrule.present import tree as t
 from chainrule.present.latex import ABOVE, ATOM, DOT, HADAMARD, IF, OTHERWISE, PLUS, POWER, RELATION, TIMES
+from chainrule.present.notation import differentiated, parts
 from chainrule.present.sides import Line
 
 FUNCTIONS: Final = {"max", "min", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}

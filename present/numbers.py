@@ -20,7 +20,7 @@ from chainrule.derive.index import Equation, cotangent
 from chainrule.derive.interpret import evaluate
 from chainrule.derive.library import OPTIMIZERS
 from chainrule.derive.network import NetworkParameter
-from chainrule.derive.notation import name
+from chainrule.present.notation import name
 from chainrule.present.order import BATCH
 
 Array = NDArray[np.float64]

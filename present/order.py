@@ -10,8 +10,8 @@ import sympy
 from sympy import Add, Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Pow, Rational, Symbol, exp
 
 from chainrule.derive.index import Inside, Reduction, Sum, Winner, name_of, primal
-from chainrule.derive.notation import parts
 from chainrule.formula.functions import sigmoid
+from chainrule.present.notation import parts
 
 TARGETS = ("t", "T")
 PARAMETERS = ("W", "w", "b", r"\gamma", r"\alpha", r"\beta", r"\hat{\alpha}", r"\hat{\beta}")

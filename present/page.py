@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import sympy
 
 from chainrule.derive.index import primal
-from chainrule.derive.notation import name, parts
 from chainrule.derive.prose import _, listed, parts_of
 from chainrule.derive.reader import reader
+from chainrule.derive.shown import LaidOut, ShownPage
 from chainrule.formula import functions
 from chainrule.present.build import Writer
 from chainrule.present.counting import origin_of, sentences
 from chainrule.present.lettering import Lettering, letters_of
+from chainrule.present.notation import name, parts
 from chainrule.present.order import per_example
 from chainrule.present.sides import Line, line
 from chainrule.present.text import shape_text
@@ -108,30 +109,18 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Section:
+class Section(ShownPage):
     """Lines under a heading."""
 
     heading: str
     entries: tuple[Entry, ...]
 
-    def __str__(self) -> str:
-        return str(self._page())
-
     def __repr__(self) -> str:
         return f"<section {self.heading}: {len(self.entries)} equations>"
 
-    def _page(self) -> Page:
-        return Page("", "", (self,))
-
-    def _repr_html_(self) -> str:
-        return self._page()._repr_html_()
-
-    def _repr_markdown_(self) -> str:
-        return self._page()._repr_markdown_()
-
 
 @dataclass(frozen=True)
-class Page:
+class Page(LaidOut):
     """A derivation to be shown.
 
     ``preface`` says what the letters mean, ``where`` explains what the lines use; ``notes`` and ``results``
@@ -160,23 +149,8 @@ class Page:
         for section in self.sections:
             yield from section.entries
 
-    def __str__(self) -> str:
-        from chainrule.present.display import page_text
-
-        return page_text(self)
-
     def __repr__(self) -> str:
         return f"<page {self.name}: {sum(1 for _entry in self.entries)} equations>"
-
-    def _repr_html_(self) -> str:
-        from chainrule.present.display import page_html
-
-        return page_html(self)
-
-    def _repr_markdown_(self) -> str:
-        from chainrule.present.display import page_markdown
-
-        return page_markdown(self)
 
 
 def page_of(derivation: Derivation, form: str = "index", steps: bool = False) -> Page:

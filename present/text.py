@@ -8,10 +8,10 @@ import unicodedata
 from sympy import Expr
 
 from chainrule.derive.index import Equation
-from chainrule.derive.notation import name
 from chainrule.derive.prose import say
 from chainrule.present import tree as t
 from chainrule.present.build import Writer, textbook
+from chainrule.present.notation import name
 from chainrule.present.sides import Line, line
 
 RELATION, PLUS, HADAMARD, TIMES, DOT, POWER, ATOM, ABOVE = range(8)

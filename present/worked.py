@@ -12,11 +12,11 @@ import sympy
 from numpy.typing import NDArray
 
 from chainrule.derive.index import Equation
-from chainrule.derive.notation import name
 from chainrule.derive.prose import _
 from chainrule.present.build import symbol
 from chainrule.present.counting import origin_of
 from chainrule.present.matrix import NoMatrixForm, matrix_sides
+from chainrule.present.notation import name
 from chainrule.present.numerals import Rounded, pictured, plain
 from chainrule.present.order import BATCH
 from chainrule.present.page import Entry, Page, WorkedLines, page_of

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chainrule.runtime.augmentation import Augmentation
 from chainrule.runtime.datasets.dataset import Dataset, as_floats
 from chainrule.runtime.preprocessing import Preprocessing
-from chainrule.runtime.program import Array
+from chainrule.runtime.trainer import Array
 
 SPLIT, SHUFFLE, AUGMENT = 1, 2, 3  # separate streams of random numbers
 AHEAD = 2  # augmented batches that are made while another one is in use

@@ -15,9 +15,10 @@ import numpy as np
 from chainrule.runtime.arrays import MOST_HEADER, Header, Unreadable, pack, read_arrays
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.files import whole, write_atomically
-from chainrule.runtime.program import Array, Program
+from chainrule.runtime.program import Program
 from chainrule.runtime.settings import Settings
 from chainrule.runtime.snapshot import Snapshot, Standing, layout
+from chainrule.runtime.trainer import Array
 
 FORMAT = 2
 KEPT = 2

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from chainrule.runtime.batches import Batches
 from chainrule.runtime.errors import DeviceError
-from chainrule.runtime.program import Array, Parameters, State, Trainer
+from chainrule.runtime.trainer import Array, Parameters, State, Trainer
 
 Result = TypeVar("Result")
 

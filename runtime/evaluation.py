@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from chainrule.runtime.datasets.dataset import TEST, Dataset
 from chainrule.runtime.metrics import BATCH, evaluate
-from chainrule.runtime.program import Array
 from chainrule.runtime.run import Run, class_scores
+from chainrule.runtime.trainer import Array
 
 MOST_MISTAKES = 40  # of the surest, that are kept
 MOST_COLUMNS = 20  # classes up to which the matrix of confusions is printed

@@ -31,7 +31,8 @@ from chainrule.runtime.gradreport import (
     GradientReport,
     GradientRow,
 )
-from chainrule.runtime.program import Array, Program
+from chainrule.runtime.program import Program
+from chainrule.runtime.trainer import Array
 
 TOLERANCE = 1e-7
 NOTHING = (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.runtime.differences import Estimate, H, central, estimates, extrapolated
 from chainrule.runtime.gradloss import Losses
-from chainrule.runtime.program import Array
+from chainrule.runtime.trainer import Array
 
 ALONG = 1e-7  # tolerated along a direction, as a share of the gradient's length
 SURE = 4  # times the noise of the sharpest estimate: a value so far from it is wrong

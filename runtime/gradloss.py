@@ -14,7 +14,8 @@ import numpy as np
 from chainrule.runtime.differences import NUMBER, WIDE, loss_noise
 from chainrule.runtime.gradpoint import INPUT, Point, branches, call_loss
 from chainrule.runtime.gradreport import FAIL, INTERPRETER, LOSS, OUTPUT, PASS, PROGRAM, GradientRow
-from chainrule.runtime.program import Array, Parameters, Program
+from chainrule.runtime.program import Program
+from chainrule.runtime.trainer import Array, Parameters
 
 EXACT = 1e-12 if WIDE else 1e-9  # the program's loss and output against the equations', as a share
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from chainrule.runtime.program import Array, Parameters, Program
+from chainrule.runtime.program import Program
+from chainrule.runtime.trainer import Array, Parameters
 
 INPUT = "x"
 LARGEST_BATCH = 256  # that a search for a point which exercises every tensor comes to

@@ -17,7 +17,8 @@ import numpy as np
 
 from chainrule.runtime.differences import NUMBER
 from chainrule.runtime.gradpoint import Point, branches, call_loss, gradients
-from chainrule.runtime.program import Array, Program
+from chainrule.runtime.program import Program
+from chainrule.runtime.trainer import Array
 
 EPS32 = float(np.finfo(np.float32).eps)
 EPS64 = float(np.finfo(np.float64).eps)

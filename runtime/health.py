@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.runtime.program import Array, Parameters, Program
+from chainrule.runtime.program import Program
+from chainrule.runtime.trainer import Array, Parameters
 
 SAMPLES = 256  # training samples that are looked at
 DEAD = 0.9  # share of a layer's units from which it is told

@@ -20,12 +20,13 @@ from chainrule.runtime.health import sample, troubles
 from chainrule.runtime.interrupt import Interrupt
 from chainrule.runtime.metrics import Score, evaluate
 from chainrule.runtime.preprocessing import fitted
-from chainrule.runtime.program import Parameters, Program, State
+from chainrule.runtime.program import Program
 from chainrule.runtime.progress import Progress
 from chainrule.runtime.result import EpochRecord, RunResult, done
 from chainrule.runtime.runfolder import PARAMETERS, RunFolder
 from chainrule.runtime.settings import Settings
 from chainrule.runtime.snapshot import Snapshot, Standing, all_finite, copy_values, first_bad_tensor
+from chainrule.runtime.trainer import Parameters, State
 
 RECORDS = 500  # epochs of the history that are kept
 ACCURACY_SAMPLES = 5000  # training samples whose accuracy is measured after an epoch

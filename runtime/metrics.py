@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.runtime.datasets.dataset import as_floats
-from chainrule.runtime.program import Array, Parameters, Program
+from chainrule.runtime.program import Program
+from chainrule.runtime.trainer import Array, Parameters
 
 BATCH = 1000  # samples evaluated at a time
 

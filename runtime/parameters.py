@@ -8,8 +8,9 @@ from pathlib import Path
 from chainrule.runtime.arrays import Header, Unreadable, pack, read_arrays
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.files import write_atomically
-from chainrule.runtime.program import Array, Parameters, Program
+from chainrule.runtime.program import Program
 from chainrule.runtime.snapshot import not_finite
+from chainrule.runtime.trainer import Array, Parameters
 
 DTYPES = ("float32", "float64")
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.runtime.images import border, image_shape, read_image, strict_sizes
-from chainrule.runtime.program import Array
 from chainrule.runtime.run import Run, class_scores
+from chainrule.runtime.trainer import Array
 
 OVER = 1.5  # beyond, training inputs were on another scale than pictures of 0 … 1
 OTHER = 0.5  # how far in brightness the border of an inverted image is from that of training images

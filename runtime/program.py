@@ -7,59 +7,26 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from chainrule.runtime.errors import EditedProgramWarning, RunError
 from chainrule.runtime.files import NotRead, read_json
 from chainrule.runtime.threads import threads
+from chainrule.runtime.trainer import FUNCTIONS, TABLES, Parameters, Trainer
 
 if TYPE_CHECKING:
     from chainrule.runtime.batches import Batches
 
-Array = NDArray[Any]
-Parameters = dict[str, Array]
-State = dict[str, Any]
-
 MANIFEST = "manifest.json"
 FORMAT = 1
-FUNCTIONS = (
-    "init_parameters",
-    "predict",
-    "loss",
-    "evaluation_loss",
-    "loss_and_gradients",
-    "input_gradient",
-    "init_optimizer",
-    "update",
-    "train_step",
-    "branches",
-)
-TABLES = ("PARAMETERS", "STATISTICS")
-
-
-class Trainer(Protocol):
-    """The public face of a generated module; arrays keep the dtype of the parameters."""
-
-    PARAMETERS: dict[str, tuple[int, ...]]
-    STATISTICS: dict[str, tuple[int, ...]]
-    init_parameters: Callable[..., Parameters]  # (seed, dtype)
-    predict: Callable[[Parameters, Array], Array]
-    loss: Callable[..., Any]  # (parameters, x, t)
-    evaluation_loss: Callable[[Parameters, Array, Array], Any]
-    loss_and_gradients: Callable[..., tuple[Any, Parameters]]  # (parameters, x, t, seed=None)
-    input_gradient: Callable[..., Array]  # (parameters, x, t, seed=None)
-    init_optimizer: Callable[[Parameters], State]
-    update: Callable[[Parameters, Parameters, State], None]
-    train_step: Callable[..., Any]  # (parameters, x, t, state, seed=None)
-    branches: Callable[[Parameters, Array, Array], Array]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.runtime.datasets.dataset import TEST
 from chainrule.runtime.metrics import Score
-from chainrule.runtime.program import Parameters
+from chainrule.runtime.trainer import Parameters
 
 EXIT_CODES = {"finished": 0, "stopped": 1, "interrupted": 130}
 

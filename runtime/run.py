@@ -13,9 +13,10 @@ import numpy as np
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.parameters import load_parameters
 from chainrule.runtime.preprocessing import Preprocessing
-from chainrule.runtime.program import MANIFEST, Array, Parameters, Program, load_program
+from chainrule.runtime.program import MANIFEST, Program, load_program
 from chainrule.runtime.runfolder import PARAMETERS, SUMMARY, stored_summary
 from chainrule.runtime.snapshot import not_finite
+from chainrule.runtime.trainer import Array, Parameters
 
 PROGRAM = "program"  # the folder, within that of a run, that holds the program's own
 SPEC = "spec.toml"  # the text of the spec that it was generated from

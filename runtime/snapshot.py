@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.runtime.program import Array, Parameters, Program, State
+from chainrule.runtime.program import Program
 from chainrule.runtime.result import EpochRecord
+from chainrule.runtime.trainer import Array, Parameters, State
 from chainrule.runtime.typed import require_types
 
 

@@ -22,7 +22,7 @@ from runs import outcome, quiet, signal, with_functions
 
 from bench import kill_save
 from bench.kill_resume import rehearse
-from chainrule.cli.running import scratch_program
+from chainrule.cli.programs import scratch_program
 from chainrule.derive.library import OPTIMIZERS
 from chainrule.runtime.arrays import START, Unreadable, pack, unpack
 from chainrule.runtime.checkpoints import Checkpoints, differences

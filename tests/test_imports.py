@@ -1,21 +1,18 @@
 """The import rules of the four packages and of generated programs, each rule tested on planted violations."""
 
-import ast
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from import_graph import OURS, ROOT, Import, imports, sources
 
-ROOT = Path(__file__).parent.parent
-OURS = ("chainrule", "formula", "derive", "spec", "present", "lectures", "codegen", "runtime", "cli")
 BELOW = {  # which packages each may import, beside itself
     "formula": (),
-    "derive": ("formula", "present"),
+    "derive": ("formula",),
     "spec": ("formula", "derive"),
-    "present": ("formula", "derive", "lectures"),
+    "present": ("formula", "derive"),
     "lectures": ("formula", "derive", "spec", "present"),
     "codegen": ("formula", "derive", "spec", "present"),
     "runtime": (),
@@ -25,23 +22,6 @@ BELOW = {  # which packages each may import, beside itself
 ALL = (*OURS, "tests", "tools", "docs", "bench")
 LEAVES = ("runtime.files",)  # import the standard library alone, and may be imported by all of ours
 HEAVY = ("sympy", "numpy", "matplotlib", "jinja2", "pooch", "pygments", "safetensors", "torch", "jax", "cupy")
-
-
-@dataclass(frozen=True)
-class Import:
-    """One imported name, in full: `from a import b` gives a.b; of ours without `chainrule.`."""
-
-    full: str
-    line: int
-    at_module_level: bool
-
-    @property
-    def name(self) -> str:
-        return self.full.removeprefix("chainrule.")
-
-    @property
-    def top(self) -> str:
-        return self.name.split(".")[0]
 
 
 @dataclass(frozen=True)
@@ -123,46 +103,6 @@ RULES = {
 }
 
 
-def is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
-
-
-def text_of(node: ast.expr) -> str:
-    """The text that a string expression is known to begin with."""
-    match node:
-        case ast.Constant(value=str(text)):
-            return text
-        case ast.JoinedStr(values=[first, *_]):
-            return text_of(first)
-    return ""
-
-
-def imports(module: str, source: str, is_package: bool = False) -> Iterator[Import]:
-    """All imports of a module, those by importlib too; relative ones resolved."""
-
-    parts = module.split(".")
-
-    def walk(node: ast.AST, at_module_level: bool) -> Iterator[Import]:
-        match node:
-            case ast.Import(names=names):
-                yield from (Import(name.name, node.lineno, at_module_level) for name in names)
-            case ast.ImportFrom(names=names, level=level):
-                base = parts[: len(parts) - level + is_package] if level else []
-                base = base + node.module.split(".") if node.module else base
-                for name in names:
-                    yield Import(".".join([*base, name.name]), node.lineno, at_module_level)
-            case ast.Call(func=ast.Name(id=call) | ast.Attribute(attr=call), args=[first, *_]):
-                if call in ("import_module", "__import__"):
-                    yield Import(text_of(first), node.lineno, at_module_level)
-        later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or is_type_checking(
-            node
-        )
-        for child in ast.iter_child_nodes(node):
-            yield from walk(child, at_module_level and not later)
-
-    yield from walk(ast.parse(source), True)
-
-
 def violations(module: str, source: str, is_package: bool = False) -> list[tuple[str, int, str]]:
     """(rule, line, imported name) for each import of `source` that breaks a rule."""
     return [
@@ -173,20 +113,13 @@ def violations(module: str, source: str, is_package: bool = False) -> list[tuple
     ]
 
 
-def sources() -> Iterator[tuple[Path, str, bool]]:
-    """Path, dotted name, and whether it is a package, of each module of ours and each generated program."""
-    for package in (*OURS, "generated"):
-        for path in sorted((ROOT / package).rglob("*.py")):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            is_package = parts[-1] == "__init__"
-            yield path, ".".join(parts[:-1] if is_package else parts), is_package
-
-
 def test_no_module_breaks_an_import_rule() -> None:
     broken = [
-        f"{path.relative_to(ROOT)}:{line}: imports {name}: {RULES[rule].text}"
-        for path, module, is_package in sources()
-        for rule, line, name in violations(module, path.read_text(encoding="utf-8"), is_package)
+        f"{source.path.relative_to(ROOT)}:{line}: imports {name}: {RULES[rule].text}"
+        for source in sources(*OURS, "generated")
+        for rule, line, name in violations(
+            source.module, source.path.read_text(encoding="utf-8"), source.is_package
+        )
     ]
     assert broken == []
 
@@ -204,7 +137,7 @@ def test_no_module_is_imported_by_another_peoples_name() -> None:
 
 
 def test_every_package_was_read() -> None:
-    assert {module.split(".")[0] for _, module, _ in sources()} >= set(OURS)
+    assert {source.module.split(".")[0] for source in sources(*OURS)} >= set(OURS)
 
 
 PLANTED = [

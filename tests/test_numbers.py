@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from chainrule.cli.commands import derive
-from chainrule.cli.running import scratch_program
+from chainrule.cli.programs import scratch_program
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.model import Spec
 from chainrule.present import FORMATS, FORMS, present

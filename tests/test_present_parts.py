@@ -23,7 +23,7 @@ from chainrule.present.counting import (
     origin_of,
     sentences,
 )
-from chainrule.present.display import displayed_html, displayed_latex, equation_latex, equation_text
+from chainrule.present.display import equation_latex, equation_text, html_of, latex_of
 from chainrule.present.numerals import Rounded, array, is_exact, numeral, pictured, plain
 from chainrule.present.order import BATCH as N
 from chainrule.present.page import WorkedLines
@@ -407,9 +407,9 @@ def test_what_a_derivation_shows_by_default() -> None:
     )
     equation = found.equation(2)
     assert equation_text(equation) == first["text"] and equation_text(equation, "matrix") == "z1 = W1 a0 + b1"
-    assert displayed_latex(equation) == rf"$${equation_latex(equation)} \tag{{2}}$$"
-    assert displayed_html(equation).endswith("</math><span>(2)</span></div>")
-    with pytest.raises(ValueError, match="form is one of index, matrix, both, not 'rows'"):
+    assert latex_of(equation) == rf"$${equation_latex(equation)} \tag{{2}}$$"
+    assert html_of(equation).endswith("</math><span>(2)</span></div>")
+    with pytest.raises(ValueError, match="form is one of index, matrix, not 'rows'"):
         equation_text(equation, "rows")
     assert str(page_for(found)) == present(found, format="text").rstrip("\n")
     assert repr(page_for(found)) == "<page or_gate: 9 equations>"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.cli.running import scratch_program
+from chainrule.cli.programs import scratch_program
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.differentiate import CannotDifferentiate
 from chainrule.derive.library import OPTIMIZERS, SCHEDULES

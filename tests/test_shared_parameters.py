@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule.derive.layers
-from chainrule.cli.running import scratch_program
+from chainrule.cli.programs import scratch_program
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Sum, index, size, tensor
 from chainrule.derive.layers.layer import Forward, LayerType, Parameter

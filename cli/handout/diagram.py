@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from chainrule.cli.handout.markup import drawn_symbol, element, joined
 from chainrule.derive.network import Layer, Network
-from chainrule.derive.notation import exchanged
 from chainrule.derive.prose import _, say
+from chainrule.present.notation import exchanged
 
 WIDTH: Final = 340
 TALL, FLAT, GAP = 52, 34, 16

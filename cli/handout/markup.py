@@ -6,9 +6,9 @@ import re
 
 from markupsafe import Markup, escape
 
-from chainrule.derive.notation import differentiated, parts
 from chainrule.present import escape as texts
 from chainrule.present import latex, mathml
+from chainrule.present.notation import differentiated, parts
 from chainrule.present.sides import Line
 from chainrule.present.tree import Node
 

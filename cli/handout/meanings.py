@@ -7,8 +7,8 @@ from typing import Final
 
 from chainrule.derive.index import primal
 from chainrule.derive.network import Network
-from chainrule.derive.notation import is_delta
 from chainrule.derive.prose import Prose, _
+from chainrule.present.notation import is_delta
 
 INDICES: Final = _(
     "indices: n counts the examples of the batch, the others units, pixels, channels or layers"

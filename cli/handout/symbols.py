@@ -12,10 +12,10 @@ from chainrule.cli.handout.markup import formula
 from chainrule.cli.handout.meanings import INDICES, constant, meaning_of
 from chainrule.derive.deriving import Derivation
 from chainrule.derive.index import primal
-from chainrule.derive.notation import FIXED, differentiated, exchanged, is_delta, name
 from chainrule.derive.prose import Prose, say
 from chainrule.derive.reader import reader
 from chainrule.present.build import number
+from chainrule.present.notation import FIXED, differentiated, exchanged, is_delta, name
 from chainrule.present.page import Page, children
 from chainrule.present.sides import Line
 from chainrule.present.tree import Big, Leaf, Node, Ref, Slope

@@ -20,9 +20,9 @@ from chainrule.codegen.lower.affine import COPIED, Choice, Costs, WindowKey, is_
 from chainrule.codegen.lower.emitter import LoweringError, extent
 from chainrule.codegen.lower.equation import EquationLowering
 from chainrule.codegen.lower.known import Known
-from chainrule.derive import notation
 from chainrule.derive.deriving import Derivation, NumberedEquation
 from chainrule.derive.index import Equation, Inside, Reduction, accesses, cotangent, primal
+from chainrule.present import notation
 from chainrule.present.text import matrix_text, shape_text
 
 SECTION = {

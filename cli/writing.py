@@ -7,11 +7,16 @@ import os
 import sys
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from chainrule.runtime.files import write_atomically
+
+if TYPE_CHECKING:
+    from chainrule.derive.deriving import Derivation
+    from chainrule.lectures.model import Topic
+    from chainrule.present.page import Page
 
 FORMATS = ("latex", "text", "markdown", "html", "tex", "pdf", "json")
 FORMS = ("index", "matrix", "both")
@@ -62,26 +67,34 @@ def write_file(path: Path, content: bytes) -> None:
         write_atomically(Path(os.path.realpath(path)), content)
 
 
-def write_page(text: str, format: str, output: Path | None = None) -> None:
-    """Write a page in one of FORMATS; of a PDF, ``text`` is the document.
+def write_page(
+    subject: Derivation | Topic | Page, form: str, format: str, steps: bool, output: Path | None = None
+) -> None:
+    """Write a page in one of FORMATS.  Raises OSError, click.UsageError, NoTypesetting."""
+    from chainrule.present import present
 
-    Raises OSError, click.UsageError, NoTypesetting.
-    """
-    content = _pdf(text, output) if format == "pdf" else text.encode()
-    if output is not None:
-        write_file(output, content)
-    elif format == "pdf":
+    if format == "pdf":
+        content = _pdf(subject, form, steps, output)
+    else:
+        text = present(subject, form, format, steps)
+        if output is None:
+            _echo_page(text, format)
+            return
+        content = text.encode()
+    if output is None:
         click.echo(content, nl=False)
     else:
-        _echo_page(text, format)
+        write_file(output, content)
 
 
-def _pdf(document: str, output: Path | None) -> bytes:
+def _pdf(subject: Derivation | Topic | Page, form: str, steps: bool, output: Path | None) -> bytes:
     from chainrule.cli.typeset import pdf
+    from chainrule.present import present
     from chainrule.present.tex import has_hangul
 
     if output is None and sys.stdout.isatty():
         raise click.UsageError("A PDF goes into a file: add -o FILE.pdf.")
+    document = present(subject, form, "tex", steps)
     return pdf(document, has_hangul(document))
 
 

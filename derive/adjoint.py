@@ -65,7 +65,8 @@ def computed(template: Equation) -> tuple[Equation, tuple[str, ...]]:
     """Return a forward template in its stable form, with the rewrites that gave it."""
     right, used = stable(template.right)
     form, more = accurate(Equation(template.left, right))
-    return named(form), (*used, *more)
+    found = named(form)
+    return template if found == template else found, (*used, *more)
 
 
 def named(equation: Equation) -> Equation:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping
+from functools import cache, partial
 
 import sympy
 from sympy import Add, Expr, Indexed, log
@@ -30,27 +30,14 @@ from chainrule.derive.layers.layer import features
 from chainrule.derive.network import Instance, Layer, N, Network, n
 from chainrule.derive.numbering import Book
 from chainrule.derive.output import Output
+from chainrule.derive.patterns import instantiated
 from chainrule.derive.prose import listed
+from chainrule.derive.replay import Cotangent, Parts, Replay
 from chainrule.derive.rewrites import ONE_HOT
 from chainrule.derive.simplify import length, tidy
 
 LOSS = "E"
 SEED = access(tensor(cotangent(LOSS)))
-
-
-@dataclass(frozen=True)
-class Cotangent:
-    """What reaches a tensor from an equation that reads it, or all that reaches it.
-
-    ``of`` numbers the equations that were differentiated, in the order of the chain rule; what the equation
-    itself reads is not among them.  ``long`` is the same as the chain rule gives it, where ``equation`` is a
-    compact form of it.
-    """
-
-    equation: Equation
-    rule: str
-    of: tuple[int, ...]
-    long: Cotangent | None = None
 
 
 class Backward:
@@ -62,8 +49,9 @@ class Backward:
         self.output = output
         self.trained = {p.name for p in network.parameters}
         self.wanted = self._wanted()
+        self.named = set(output.equation.tensors)
         self.waiting = Counter(name for i in network.forward for _, name in self._local_reads(i))
-        self.parts: dict[str, list[Cotangent]] = {}
+        self.parts: Parts = {}
 
     def walk(self) -> None:
         """Write down the cotangents of all that leads to the loss, each gradient as soon as it is whole.
@@ -72,24 +60,36 @@ class Backward:
         """
         for instance in self.network.losses:
             self._contribute(instance)
+        replay = Replay(self.book, self.parts, self._known)
         for layer in reversed(self.network.layers):
-            compact = compact_gradient(tuple(i.template for i in layer.instances), adjoint_equation)
-            replaced = compact.replaced if compact is not None else frozenset()
-            shortened = set(compact.equation.reads()) if compact is not None else set()
-            later = {name: len(parts) for name, parts in self.parts.items()}
-            for instance in reversed(layer.instances):
-                self.waiting.subtract(name for _, name in self._local_reads(instance))
-                found = self._collect(instance.output)
-                local = cotangent(instance.template.name)
-                if found is not None and (local in shortened or not self._passed_on(found, instance)):
-                    self._add(found, shown_only=local in replaced)
-                    self._contribute(instance)
-                self._finish(name for _, name in self._local_reads(instance) if not self.waiting[name])
-            if compact is not None:
-                self._shorten(layer, compact, later)
+            replay.step(layer.instances, partial(self._layer, layer))
+            self.waiting.subtract(name for i in layer.instances for _, name in self._local_reads(i))
         self._finish(self.trained)  # what the loss alone reads
         self._add(self._collect("x") or self._nothing())
         self._require_all()
+
+    def _layer(self, layer: Layer) -> None:
+        """Write down the cotangents of what a layer computes, and give on what they give to what it reads."""
+        compact = compact_gradient(tuple(i.template for i in layer.instances), adjoint_equation)
+        replaced = compact.replaced if compact is not None else frozenset()
+        shortened = set(compact.equation.read) if compact is not None else set()
+        later = {name: len(parts) for name, parts in self.parts.items()}
+        waiting = Counter(self.waiting)
+        for instance in reversed(layer.instances):
+            waiting.subtract(name for _, name in self._local_reads(instance))
+            found = self._collect(instance.output)
+            local = cotangent(instance.template.name)
+            if found is not None and (local in shortened or not self._passed_on(found, instance)):
+                self._add(found, shown_only=local in replaced)
+                self._contribute(instance)
+            self._finish(name for _, name in self._local_reads(instance) if not waiting[name])
+        if compact is not None:
+            self._shorten(layer, compact, later)
+
+    def _known(self, name: str) -> Hashable:
+        """Return what a layer's step depends on of a tensor; its name, where there is no other like it."""
+        own = name if name in self.named or not any(map(str.isdigit, name)) else None
+        return own, name in self.trained, name in self.wanted, self.waiting[name]
 
     def _add(self, found: Cotangent, shown_only: bool = False) -> int:
         equation, (form, used) = found.equation, accurate(found.equation)
@@ -196,7 +196,7 @@ class Backward:
 
     def _local_reads(self, instance: Instance) -> list[tuple[str, str]]:
         """Return the tensors an instance reads, as (local name, network name): weights first, then biases."""
-        reads = [(local, name_of(instance.bases[base])) for local, base in instance.template.reads().items()]
+        reads = [(local, instance.names[local]) for local in instance.template.read]
         return sorted(reads, key=lambda pair: (pair[1] not in self.trained, pair[0]))
 
     def _contribute(self, instance: Instance) -> None:
@@ -204,8 +204,7 @@ class Backward:
         number = self.book.number_of[instance.output]
         for local, name in self._reached(instance):
             found = self._adjoint(instance, local)
-            equation = self._instantiate(found.equation, instance)
-            equation = Equation(equation.left, equation.right.xreplace({SEED: sympy.S.One}))
+            equation = self._instantiate(_of_loss(found.equation), instance)
             self._put(name, Cotangent(equation, found.rule, (number,)))
 
     def _adjoint(self, instance: Instance, local: str) -> Adjoint:
@@ -226,13 +225,13 @@ class Backward:
         self.parts.setdefault(name, []).append(part)
 
     def _instantiate(self, equation: Equation, instance: Instance) -> Equation:
-        mapping = dict(instance.mapping)
+        bases = dict(instance.bases)
         by_name = {name_of(base): target for base, target in instance.bases.items()}
         for base in (equation.left.base, *equation.reads().values()):
             of = primal(name_of(base))
             if of is not None:
-                mapping[base] = tensor(cotangent(name_of(by_name[of])), *by_name[of].shape)
-        return equation.replace(mapping)
+                bases[base] = tensor(cotangent(name_of(by_name[of])), *by_name[of].shape)
+        return instantiated(equation, bases, instance.sizes)
 
     def _merge(self, whole: Cotangent, instance: Instance, local: str) -> Cotangent | None:
         """Put a cotangent's equation into the adjoint that alone reads it; None where that does not pay."""
@@ -282,6 +281,14 @@ class Backward:
         number = self._add(_total([part.long or part for part in parts]), shown_only=True)
         del self.book.number_of[cotangent(name)]  # what reads it reads the compact form
         return Cotangent(found.equation, found.rule, (number, *found.of))
+
+
+@cache
+def _of_loss(equation: Equation) -> Equation:
+    """Return an adjoint with ∂E/∂E = 1."""
+    if name_of(SEED.base) not in equation.read:
+        return equation
+    return Equation(equation.left, equation.right.xreplace({SEED: sympy.S.One}))
 
 
 def _total(parts: list[Cotangent]) -> Cotangent:

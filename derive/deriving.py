@@ -16,6 +16,7 @@ from chainrule.derive.model import Spec
 from chainrule.derive.network import Instance, Network, build_network
 from chainrule.derive.numbering import Book, NumberedEquation
 from chainrule.derive.output import Output
+from chainrule.derive.patterns import instantiated
 from chainrule.derive.prose import _, listed
 from chainrule.derive.shown import LaidOut, ShownPage, display
 from chainrule.derive.simplify import tidy
@@ -97,15 +98,16 @@ def _formulas(
     network: Network, book: Book, role: str, instances: Iterable[Instance], rule: str, mode: str
 ) -> None:
     for instance in instances:
-        form, used = computed(instance.template)
+        template, (form, used) = instance.template, computed(instance.template)
         equation, reason = instance.equation, listed(rule, *used)
         _require_defined(network, book, equation)
-        book.add(role, equation, form.replace(instance.mapping), book.reads(equation, mode), reason, mode)
+        runs = equation if form is template else instantiated(form, instance.bases, instance.sizes)
+        book.add(role, equation, runs, book.reads(equation, mode), reason, mode)
 
 
 def _require_defined(network: Network, book: Book, equation: Equation) -> None:
     """Raise CannotDifferentiate for an equation that reads what none before it defines."""
-    for name in equation.reads():
+    for name in equation.read:
         if name not in book.number_of and name not in network.given:
             why = (
                 "which it defines itself: a recurrence has no derivation yet"
@@ -133,7 +135,7 @@ def _update(network: Network, book: Book) -> None:
     count = network.parameter_count
     for update in update_equations(options.type, count, options.schedule, options.options):
         equation = update.equation
-        names = {*equation.reads(), *(symbol.name for symbol in equation.right.free_symbols)}
+        names = {*equation.read, *(symbol.name for symbol in equation.right.free_symbols)}
         because = {book.number_of[name] for name in names if name in book.number_of}
         if "g" in names and "kappa" not in names:
             because |= gradients

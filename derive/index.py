@@ -164,12 +164,26 @@ def fresh_index(like: Symbol) -> Symbol:
     return sympy.Dummy(like.name, integer=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Equation:
-    """``left`` = ``right``.  The left side's subscripts are the free indices, its shape their sizes."""
+    """``left`` = ``right``.  The left side's subscripts are the free indices, its shape their sizes.
+
+    ``pattern`` is the equation of the same form under names of its own: this one itself, if there is no
+    other.  ``tensors`` are the names here, in the order of the pattern's own: that of the left side, then
+    those on the right in alphabetical order.  What is equal for all names (shapes, indices, how it is
+    computed) is found once by the pattern: the names of its equations sort alike, so that their terms do.
+    """
 
     left: Indexed
     right: Expr
+
+    @cached_property
+    def pattern(self) -> Equation:
+        return self
+
+    @cached_property
+    def tensors(self) -> tuple[str, ...]:
+        return (self.name, *(name for name in self.read if name != self.name))
 
     @property
     def name(self) -> str:
@@ -184,6 +198,11 @@ class Equation:
         """The free indices with their sizes."""
         return tuple(Tuple(i, n) for i, n in zip(self.free, self.left.base.shape, strict=True))
 
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The names of the tensors on the right side, in alphabetical order."""
+        return tuple(self._reads)
+
     def reads(self) -> dict[str, IndexedBase]:
         """Return the tensors on the right side by name, in order of their names."""
         return dict(self._reads)
@@ -191,6 +210,16 @@ class Equation:
     @cached_property
     def _reads(self) -> dict[str, IndexedBase]:
         return {name_of(base): base for base in sorted(self.right.atoms(IndexedBase), key=name_of)}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Equation):
+            return NotImplemented
+        if self.pattern is other.pattern:
+            return self.tensors == other.tensors
+        return bool(self.left == other.left and self.right == other.right)
+
+    def __hash__(self) -> int:
+        return hash((self.left, self.right))
 
     def replace(self, mapping: Mapping[Expr, Expr]) -> Equation:
         """Return the equation with symbols, sizes or tensors exchanged on both sides."""

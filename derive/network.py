@@ -16,6 +16,7 @@ from chainrule.derive.layers import LAYERS, Forward, Parameter
 from chainrule.derive.layers.layer import features
 from chainrule.derive.library import ACTIVATIONS, LOSSES, Formula
 from chainrule.derive.model import LayerSpec, Spec
+from chainrule.derive.patterns import instantiated
 from chainrule.formula import exact, parse_formula
 
 N = size("N")
@@ -33,17 +34,18 @@ class Instance:
     sizes: Mapping[Symbol, Expr] = field(default_factory=dict)
 
     @cached_property
-    def mapping(self) -> dict[Expr, Expr]:
-        return {**self.sizes, **self.bases}
+    def names(self) -> dict[str, str]:
+        """What the template calls a tensor, and what the network does."""
+        return {name_of(local): name_of(base) for local, base in self.bases.items()}
 
     @cached_property
     def equation(self) -> Equation:
         """The equation of the network."""
-        return self.template.replace(self.mapping)
+        return instantiated(self.template, self.bases, self.sizes)
 
     @property
     def output(self) -> str:
-        return name_of(self.bases[self.template.left.base])
+        return self.names[self.template.name]
 
 
 @dataclass(frozen=True)
@@ -106,42 +108,42 @@ class Network:
     definitions: tuple[Instance, ...]
     losses: tuple[Instance, ...]
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[NetworkParameter, ...]:
         return tuple(p for layer in self.layers for p in layer.parameters)
 
-    @property
+    @cached_property
     def statistics(self) -> tuple[NetworkParameter, ...]:
         """The tensors that a training step changes without a gradient: running means and variances."""
         return tuple(s for layer in self.layers for s in layer.statistics)
 
-    @property
+    @cached_property
     def noise(self) -> tuple[NetworkNoise, ...]:
         return tuple(m for layer in self.layers for m in layer.noise)
 
-    @property
+    @cached_property
     def given(self) -> frozenset[str]:
         """The tensors that no equation defines: input, target, parameters, statistics and noise."""
         kept = (p.name for p in (*self.parameters, *self.statistics))
         return frozenset({"x", "t", *kept, *(noise.name for noise in self.noise)})
 
-    @property
+    @cached_property
     def forward(self) -> tuple[Instance, ...]:
         """The forward equations in training."""
         return tuple(i for layer in self.layers for i in layer.instances)
 
-    @property
+    @cached_property
     def evaluation(self) -> tuple[Instance, ...]:
         """The forward equations once training is over."""
         own = ((x.instances if x.evaluation is None else x.evaluation) for x in self.layers)
         return tuple(i for instances in own for i in instances)
 
-    @property
+    @cached_property
     def running(self) -> tuple[Instance, ...]:
         """The equations of the new statistics."""
         return tuple(i for layer in self.layers for i in layer.running)
 
-    @property
+    @cached_property
     def parameter_count(self) -> int:
         return sum(p.count for p in self.parameters)
 

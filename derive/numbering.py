@@ -99,5 +99,5 @@ class Book:
 
     def reads(self, equation: Equation, mode: str = "both") -> list[int]:
         """Return the numbers of the equations that define what an equation reads in a mode, in order."""
-        numbers = [self.number_of[name] for name in equation.reads() if name in self.number_of]
+        numbers = [self.number_of[name] for name in equation.read if name in self.number_of]
         return sorted(self.evaluated.get(n, n) for n in numbers) if mode == "evaluation" else sorted(numbers)

@@ -7,6 +7,7 @@ import errno
 import json
 import math
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ def write_atomically(path: Path, content: bytes | bytearray) -> None:
 
     Raises OSError, with `path` as its filename, and leaves nothing.
     """
-    temporary = path.parent / f".{os.urandom(8).hex()}.tmp"
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
         handle = os.open(temporary, NEW, 0o666)
         try:

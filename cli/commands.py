@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
 
 import click
 
+from chainrule.cli.cache import CACHE, Store
 from chainrule.cli.data_command import data
 from chainrule.cli.handout.command import handout
 from chainrule.cli.options import EXISTING, JSON, LANGUAGE
 from chainrule.cli.run_commands import evaluate, predict, train
 from chainrule.cli.showing import show
+from chainrule.cli.specs import SpecFile
 from chainrule.cli.writing import echo_json, write_file
 
 
@@ -74,12 +75,13 @@ def list_everything(lang: str, as_json: bool) -> None:
 
 @derive.command()
 @click.argument("spec", type=EXISTING)
+@CACHE
 @JSON
 def check(spec: Path, as_json: bool) -> None:
     """Show a spec's layers with shapes, parameters, FLOPs and the memory of training."""
-    from chainrule.cli.checking import table, totals
+    from chainrule.cli.checked import table
 
-    result = totals(_spec(spec))
+    result = SpecFile.read(spec).totals()
     if as_json:
         echo_json(result)
     else:
@@ -105,6 +107,7 @@ def check(spec: Path, as_json: bool) -> None:
     "--check", "only_check", is_flag=True, help="Write nothing; exit 1 if a file is not up to date."
 )
 @click.option("--force", is_flag=True, help="Write outside the current folder and over edited files.")
+@CACHE
 @JSON
 def generate(
     specs: tuple[Path, ...], target: str | None, output: Path, only_check: bool, force: bool, as_json: bool
@@ -116,11 +119,10 @@ def generate(
     and --check checks it.
     """
     from chainrule.codegen.folder import recorded_targets, stale, write
-    from chainrule.codegen.generate import generate as generated_for
 
     asked = {"cuda"} if target in ("cuda", "all") else set()
-    found = [_spec(path) for path in specs]
-    generated = [generated_for(spec, asked | recorded_targets(output / spec.name)) for spec in found]
+    found = [(file, file.name) for file in map(SpecFile.read, specs)]
+    generated = [file.generated(asked | recorded_targets(output / name)) for file, name in found]
     if only_check:
         differences = {path: text for each in generated for path, text in stale(each, output).items()}
         if as_json:
@@ -170,6 +172,7 @@ def generate(
     show_default=True,
     help="Samples of the batch that is looked at first.",
 )
+@CACHE
 @JSON
 def gradcheck(spec: Path, seed: int, steps: int, samples: int, batch: int, as_json: bool) -> None:
     """Check every gradient of a spec's program against finite differences of its loss.
@@ -178,8 +181,9 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, batch: int, as_js
     table says of which it is.
     """
     from chainrule.cli.running import gradient_report
+    from chainrule.spec import load_spec
 
-    report = gradient_report(_spec(spec), seed=seed, steps=steps, samples=samples, batch=batch)
+    report = gradient_report(load_spec(spec), seed=seed, steps=steps, samples=samples, batch=batch)
     if as_json:
         echo_json(report.to_json())
     else:
@@ -207,14 +211,29 @@ def new(name: str, force: bool) -> None:
 
 
 @derive.command()
+@click.option("--clear", is_flag=True, help="Remove it all: what is asked for next is derived anew.")
+@JSON
+def cache(clear: bool, as_json: bool) -> None:
+    """Show where equations and programs that were derived before are kept.
+
+    They are found again for the same spec, options, version and libraries; --no-cache leaves them alone.
+    """
+    store = Store.of_the_user()
+    if store is None:
+        raise click.UsageError("You have no home folder: nothing is kept. CHAINRULE_CACHE names a folder.")
+    if clear:
+        store.clear()
+    files = list(store.files())
+    size = sum(found.st_size for _, found in files)
+    if as_json:
+        echo_json({"folder": str(store.folder), "entries": len(files), "bytes": size})
+    else:
+        click.echo(f"{store.folder}: {len(files)} entries, {size / 2**20:.1f} MiB")
+
+
+@derive.command()
 def schema() -> None:
     """Print the JSON Schema of spec files, for editors."""
     from chainrule.spec import json_schema
 
     echo_json(json_schema())
-
-
-def _spec(path: Path) -> Any:
-    from chainrule.spec import load_spec
-
-    return load_spec(path)

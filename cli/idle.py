@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import click
-
 from chainrule.derive.reader import reader
 
 if TYPE_CHECKING:
     from chainrule.present.page import Page
 
 
-def say_idle(page: Page, title: str, form: str, topic: bool) -> None:
-    """Tell on stderr which options change nothing of a page; ``title`` is what the page is about."""
-    for sentence in idle(page, title, form, topic):
-        click.echo(sentence, err=True)
-
-
 def idle(page: Page, title: str, form: str, topic: bool) -> Iterator[str]:
-    """Yield a sentence for every choice that has no effect."""
+    """Yield a sentence for every option that changes nothing of a page; ``title`` is what it is about."""
     from chainrule.present.letters import staying
     from chainrule.present.page import nodes
     from chainrule.present.tree import Ref

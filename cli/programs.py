@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from chainrule.cli.specs import generated_for
+from chainrule.codegen.folder import write
 from chainrule.derive.model import Spec
 from chainrule.runtime.errors import EditedProgramWarning
 from chainrule.runtime.program import Program, load_program
@@ -18,11 +20,8 @@ from chainrule.runtime.program import Program, load_program
 @contextlib.contextmanager
 def scratch_program(spec: Spec) -> Iterator[Program]:
     """Give a spec's program, generated into a folder that is removed afterwards."""
-    from chainrule.codegen.folder import write
-    from chainrule.codegen.generate import generate
-
     with tempfile.TemporaryDirectory() as folder:
-        yield load_program(write(generate(spec), Path(folder), force=True))
+        yield load_program(write(generated_for(spec), Path(folder), force=True))
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from chainrule.cli.cache import CACHE
 from chainrule.cli.options import EXISTING, JSON
 from chainrule.cli.writing import echo_json
 
@@ -58,6 +59,7 @@ DATA = (
     "--resume, those of the run]. Another number adds up in another order, and gives other last bits.",
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr, only warnings.")
+@CACHE
 @JSON
 def train(spec: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
     """Generate a spec's program, train it, and write parameters, curves and a summary.

@@ -14,8 +14,8 @@ import click
 
 from chainrule.cli.programs import edits_told, scratch_program
 from chainrule.cli.same_spec import other_epochs, spec_differences
+from chainrule.cli.specs import generated_for
 from chainrule.codegen.folder import MANIFEST, Generated, write
-from chainrule.codegen.generate import generate
 from chainrule.derive.model import InlineData, Spec
 from chainrule.derive.network import build_network
 from chainrule.derive.reference import NetworkReference
@@ -142,7 +142,7 @@ def train_spec(
     dataset = load_dataset(declared, data_dir=data_dir, **taken_by(spec), download=download, base_dir=base)
     if spec.loss.type == "cross_entropy":
         spec = replace(spec, loss=replace(spec.loss, soft=dataset.soft))
-    generated = generate(spec, {settings.target})
+    generated = generated_for(spec, {settings.target})
     with tempfile.TemporaryDirectory() as scratch:
         check_fit(load_program(write(generated, Path(scratch), force=True)), dataset, settings)
     if not quiet:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.cli.idle import say_idle
+from chainrule.cli.cache import CACHE, options, remembered
 from chainrule.cli.options import JSON, for_a_reader, numbers_options, reader_of
+from chainrule.cli.specs import SpecFile
 from chainrule.cli.writing import FORMATS, FORMS, format_for, require_new, write_page
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     help="Write to this file, not to stdout.",
 )
 @for_a_reader
+@CACHE
 @JSON
 def show(
     subject: str,
@@ -56,27 +58,47 @@ def show(
     **choices: Any,
 ) -> None:
     """Print the equations of a topic or of a spec's network."""
-    from chainrule.derive.reader import reading
-    from chainrule.lectures.model import Topic
-    from chainrule.present import page_for
-
     if as_json and form_at not in (None, "json"):
         click.echo(f"--format {form_at}: --json prints JSON.", err=True)
     format = "json" if as_json else format_for(form_at, output)
     require_new("-o", output, Path(subject), plot)
     require_new("--plot", plot, Path(subject))
-    with reading(reader_of(**choices)):
-        found = subject_of(subject, given)
-        if plot is not None:
-            _draw(found, plot)
-        shown: Derivation | Topic | Page = found
-        if numbers:
-            shown = numbers_of(found, sample, seed, form, steps)
-        elif sample or seed is not None:
-            raise click.UsageError("--sample and --seed go with --numbers.")
-        page = page_for(shown, form, steps)
-        say_idle(page, title_of(found), form, isinstance(found, Topic))
-        write_page(page, form, format, steps, output)
+    spec = SpecFile.read(Path(subject)) if _names_a_spec(subject) else None
+
+    def made() -> dict[str, Any]:
+        from chainrule.cli.idle import idle
+        from chainrule.derive.reader import reading
+        from chainrule.lectures.model import Topic
+        from chainrule.present import page_for, present
+
+        with reading(reader_of(**choices)):
+            found = derivation_of(spec, given) if spec else topic_of(subject, given)
+            if plot is not None:
+                _draw(found, plot)
+            shown: Derivation | Topic | Page = found
+            if numbers:
+                shown = numbers_of(found, sample, seed, form, steps)
+            elif sample or seed is not None:
+                raise click.UsageError("--sample and --seed go with --numbers.")
+            page = page_for(shown, form, steps)
+            notes = idle(page, title_of(found), form, isinstance(found, Topic))
+            text = present(page, form, "tex" if format == "pdf" else format, steps)
+            return {"notes": list(notes), "text": text}
+
+    page = remembered("page", None if plot else _key(spec, format), made)
+    for note in page["notes"]:
+        click.echo(note, err=True)
+    write_page(page["text"], format, output)
+
+
+def _names_a_spec(subject: str) -> bool:
+    return subject.endswith(".toml") or Path(subject).is_file()
+
+
+def _key(spec: SpecFile | None, format: str) -> dict[str, Any] | None:
+    """Return all that a page depends on, None where that cannot be read."""
+    chosen = {"format": format, "options": options("output", "as_json", "form_at")}
+    return spec.key(**chosen) if spec else chosen
 
 
 def title_of(found: Derivation | Topic) -> str:
@@ -99,15 +121,17 @@ def numbers_of(
     return worked_page(found, sample or (1,), seed, form, steps)
 
 
-def subject_of(subject: str, given: tuple[str, ...] = ()) -> Derivation | Topic:
-    """Return the derivation of a spec file or of a topic.  Raises click.UsageError."""
-    if subject.endswith(".toml") or Path(subject).is_file():
-        from chainrule.derive.deriving import derive_network
-        from chainrule.spec import load_spec
+def derivation_of(spec: SpecFile, given: tuple[str, ...] = ()) -> Derivation:
+    """Return the derivation of a spec.  Raises click.UsageError, SpecError, CannotDifferentiate."""
+    from chainrule.derive.deriving import derive_network
 
-        if given:
-            raise click.UsageError("--given goes with a topic, not with a spec.")
-        return derive_network(load_spec(Path(subject)))
+    if given:
+        raise click.UsageError("--given goes with a topic, not with a spec.")
+    return derive_network(spec.spec)
+
+
+def topic_of(subject: str, given: tuple[str, ...] = ()) -> Topic:
+    """Return the topic of a name.  Raises click.UsageError."""
     from chainrule.lectures import TOPICS, topic
 
     if subject not in TOPICS:

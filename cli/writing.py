@@ -7,16 +7,11 @@ import os
 import sys
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from chainrule.runtime.files import write_atomically
-
-if TYPE_CHECKING:
-    from chainrule.derive.deriving import Derivation
-    from chainrule.lectures.model import Topic
-    from chainrule.present.page import Page
 
 FORMATS = ("latex", "text", "markdown", "html", "tex", "pdf", "json")
 FORMS = ("index", "matrix", "both")
@@ -67,34 +62,26 @@ def write_file(path: Path, content: bytes) -> None:
         write_atomically(Path(os.path.realpath(path)), content)
 
 
-def write_page(
-    subject: Derivation | Topic | Page, form: str, format: str, steps: bool, output: Path | None = None
-) -> None:
-    """Write a page in one of FORMATS.  Raises OSError, click.UsageError, NoTypesetting."""
-    from chainrule.present import present
+def write_page(text: str, format: str, output: Path | None = None) -> None:
+    """Write a page in one of FORMATS; of a PDF, ``text`` is the document.
 
-    if format == "pdf":
-        content = _pdf(subject, form, steps, output)
-    else:
-        text = present(subject, form, format, steps)
-        if output is None:
-            _echo_page(text, format)
-            return
-        content = text.encode()
-    if output is None:
+    Raises OSError, click.UsageError, NoTypesetting.
+    """
+    content = _pdf(text, output) if format == "pdf" else text.encode()
+    if output is not None:
+        write_file(output, content)
+    elif format == "pdf":
         click.echo(content, nl=False)
     else:
-        write_file(output, content)
+        _echo_page(text, format)
 
 
-def _pdf(subject: Derivation | Topic | Page, form: str, steps: bool, output: Path | None) -> bytes:
+def _pdf(document: str, output: Path | None) -> bytes:
     from chainrule.cli.typeset import pdf
-    from chainrule.present import present
     from chainrule.present.tex import has_hangul
 
     if output is None and sys.stdout.isatty():
         raise click.UsageError("A PDF goes into a file: add -o FILE.pdf.")
-    document = present(subject, form, "tex", steps)
     return pdf(document, has_hangul(document))
 
 

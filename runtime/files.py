@@ -7,7 +7,6 @@ import errno
 import json
 import math
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +27,7 @@ def write_atomically(path: Path, content: bytes | bytearray) -> None:
 
     Raises OSError, with `path` as its filename, and leaves nothing.
     """
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+    temporary = path.parent / f".{os.urandom(8).hex()}.tmp"
     try:
         handle = os.open(temporary, NEW, 0o666)
         try:

@@ -56,7 +56,12 @@ _WIDE_MARKS: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16
 def load_spec(path: FilePath | str) -> Spec:
     """Return the checked spec of a TOML file; raises SpecError with every problem in it."""
     path = FilePath(path)
-    return parse_spec(_read_text(path), path.name)
+    return parse_bytes(_read(path), path.name)
+
+
+def parse_bytes(content: bytes, filename: str) -> Spec:
+    """Return the checked spec that the bytes of a file are.  Raises SpecError with every problem in it."""
+    return parse_spec(_text(content, filename), filename)
 
 
 def parse_spec(text: str, filename: str) -> Spec:
@@ -83,18 +88,21 @@ def parse_spec(text: str, filename: str) -> Spec:
     return spec
 
 
-def _read_text(path: FilePath) -> str:
+def _read(path: FilePath) -> bytes:
     try:
         if path.exists() and not path.is_file():
             raise _refusal(path.name, "E001", "this is not a file", "a TOML file")
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+            return file.read(MOST_BYTES + 1)
     except OSError as error:
         raise _refusal(path.name, "E001", f"cannot read {path}: {error.strerror or error}", "") from None
+
+
+def _text(content: bytes, filename: str) -> str:
     if len(content) > MOST_BYTES:
-        raise _refusal(path.name, "E002", _size(None), f"at most {MOST_BYTES:,} bytes")
+        raise _refusal(filename, "E002", _size(None), f"at most {MOST_BYTES:,} bytes")
     if content.startswith(_WIDE_MARKS) or (b"\0" in content[:64]):
-        raise _refusal(path.name, "E003", "the text is in UTF-16 or UTF-32", _UTF8)
+        raise _refusal(filename, "E003", "the text is in UTF-16 or UTF-32", _UTF8)
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -102,7 +110,7 @@ def _read_text(path: FilePath) -> str:
         line = before.count(b"\n") + 1
         column = len(before.rpartition(b"\n")[2].decode(errors="replace")) + 1
         message = f"byte 0x{content[error.start]:02X} is not UTF-8"
-        raise _refusal(path.name, "E003", message, _UTF8, line, column) from None
+        raise _refusal(filename, "E003", message, _UTF8, line, column) from None
 
 
 def _size(count: int | None) -> str:

@@ -17,6 +17,7 @@ from hypothesis import settings
 KATEX = Path(__file__).parent / "katex"
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ["CHAINRULE_NO_CACHE"] = "1"  # but for the tests of the cache
 
 settings.register_profile("chainrule", derandomize=True, deadline=None, database=None)
 settings.load_profile("chainrule")

@@ -91,7 +91,7 @@ def test_wrong_shapes_are_caught() -> None:
     position, a1 = find(program, "forward", Map, out="a1")
     loose = Indexed(tensor("b2", sympy.Integer(4)), Symbol("q", integer=True))
     refused(
-        changed(program, "forward", position, replace(a1, expression=a1.expression + loose)),
+        changed(program, "forward", position, replace(a1, formula=a1.expression + loose)),
         "neither free nor summed",
     )
     position, a0 = find(program, "forward", Reshape, out="a0")
@@ -115,13 +115,13 @@ def test_labels_in_arithmetic_are_caught() -> None:
     labels = access(tensor("t", N), n)
     position, T = find(program, "loss", Map, out="T")
     refused(
-        changed(program, "loss", position, replace(T, expression=T.expression * labels)),
+        changed(program, "loss", position, replace(T, formula=T.expression * labels)),
         "labels",
         "arithmetic",
     )
     position, delta = find(program, "backward", Map, out="d z3")
     refused(
-        changed(program, "backward", position, replace(delta, expression=delta.expression - labels)), "labels"
+        changed(program, "backward", position, replace(delta, formula=delta.expression - labels)), "labels"
     )
 
 

@@ -359,7 +359,7 @@ STATEMENTS = (
                side: replace(getattr(s, side), indices=getattr(s, side).indices[::-1])
                for side in ("left", "right") if getattr(s, side).name == "W2"})),
     Broken("the labels as numbers", lambda s: s.out == "d z3",
-           lambda s: replace(s, expression=s.expression - access(tensor("t", size("N")), n))),
+           lambda s: replace(s, formula=s.expression - access(tensor("t", size("N")), n))),
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from chainrule.cli.idle import say_idle
+from chainrule.cli.idle import idle
 from chainrule.cli.options import JSON, for_a_reader, reader_of
 from chainrule.cli.writing import echo_json, require_new, write_file
 
@@ -62,7 +62,8 @@ def handout(
     shown = handout_of(found, form=form, gradcheck=gradcheck, run=run)
     with reading(reader):
         equations = equations_of(shown)
-        say_idle(equations, found.name, form, topic=False)
+        for sentence in idle(equations, found.name, form, topic=False):
+            click.echo(sentence, err=True)
         content = page(shown, equations).encode(errors="replace")
     if as_pdf:
         content = printed(content, browser)

@@ -8,14 +8,14 @@ over a whole index grid.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from sympy import Expr, Indexed, Symbol
 
+from chainrule.codegen.ir.formula import Formula
 from chainrule.codegen.ir.section import Section
-from chainrule.derive.index import name_of
 
 Extent = int | str  # a number, or "N" for the batch
 Shape = tuple[Extent, ...]
@@ -39,6 +39,18 @@ class Statement:
     indices: tuple[Symbol, ...]
     equation: int
 
+    @cached_property
+    def pattern(self) -> tuple[tuple[object, ...], tuple[str, ...]]:
+        """What statements share that differ in names alone, and the names: ``out``, then what is read."""
+        own, read = _told(self)
+        names = (self.out, *read)
+        return (type(self), self.indices, *own, tuple(map(names.index, names))), names
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The names of the values that the statement reads."""
+        return frozenset(self.pattern[1][1:])
+
 
 @dataclass(frozen=True)
 class Contract(Statement):
@@ -48,19 +60,33 @@ class Contract(Statement):
     right: Load
 
 
+class Calculation(Statement):
+    """A statement that computes a formula, which may be given as an expression."""
+
+    formula: Formula
+
+    def __post_init__(self) -> None:
+        if isinstance(self.formula, Expr):
+            object.__setattr__(self, "formula", Formula.of(self.formula))
+
+    @property
+    def expression(self) -> Expr:
+        return self.formula.expression
+
+
 @dataclass(frozen=True)
-class Map(Statement):
+class Map(Calculation):
     """out[indices] = expression, whose accesses all have plain subscripts out of the indices."""
 
-    expression: Expr
+    formula: Formula
 
 
 @dataclass(frozen=True)
-class Reduce(Statement):
-    """out[indices] = operation ("sum" or "max") of body over ``over``."""
+class Reduce(Calculation):
+    """out[indices] = ``operation`` ("sum" or "max") of the expression over ``over``."""
 
     operation: str
-    body: Expr
+    formula: Formula
     over: tuple[Symbol, ...]
 
 
@@ -121,13 +147,13 @@ class Draw(Statement):
 
 
 @dataclass(frozen=True)
-class Grid(Statement):
-    """out[indices] = Σ over ``over`` of body, whose subscripts are any affine expressions: slow and right.
+class Grid(Calculation):
+    """out[indices] = Σ over ``over`` of the expression, its subscripts affine in any way: slow and right.
 
     ``extents`` gives the range of every index.
     """
 
-    body: Expr
+    formula: Formula
     over: tuple[Symbol, ...]
     extents: tuple[tuple[Symbol, Extent], ...]
 
@@ -219,50 +245,78 @@ class Program:
                 yield from entry.statements if isinstance(entry, Loop) else (entry,)
 
 
-def operands(statement: Statement) -> list[Expr | Load]:
-    """Return what a statement reads: loads and expressions."""
+def reads(statement: Statement) -> frozenset[str]:
+    """Return the names of the values that a statement reads."""
+    return statement.reads
+
+
+def _told(statement: Statement) -> tuple[tuple[object, ...], tuple[str, ...]]:
+    """Return what a statement says beside its output: without names, and the names."""
     match statement:
+        case Map(formula=f):
+            return (f.form,), f.names
         case Contract(left=left, right=right):
-            return [left, right]
-        case Map(expression=expression):
-            return [expression]
-        case Reduce(body=body) | Grid(body=body):
-            return [body]
-        case Reshape(source=source) | Pad(source=source) | Window(source=source):
-            return [Load(source, ())]
-        case Scatter(source=source):
-            return [source]
-        case First(source=source, best=best):
-            return [source, best]
-        case Draw():
-            return []
+            return (left.indices, right.indices), (left.name, right.name)
+        case Reduce(formula=f, operation=operation, over=over):
+            return (f.form, operation, over), f.names
+        case Window(source=source, subscripts=subscripts, copy=copy):
+            return (subscripts, copy), (source,)
+        case Reshape(source=source):
+            return (), (source,)
+        case Pad(source=source, before=before, after=after):
+            return (before, after), (source,)
+        case Scatter(source=source, subscripts=subscripts, extents=extents, zero=zero, add=add):
+            return (source.indices, subscripts, extents, zero, add), (source.name,)
+        case First(source=source, best=best, over=over):
+            return (source.indices, best.indices, over), (source.name, best.name)
+        case Grid(formula=f, over=over, extents=extents):
+            return (f.form, over, extents), f.names
+        case Draw(probability=probability, stream=stream):
+            return (probability, stream), ()
     raise TypeError(f"not a statement: {statement}")
 
 
-def reads(statement: Statement) -> set[str]:
-    """Return the names of the values that a statement reads."""
-    found: set[str] = set()
-    for operand in operands(statement):
-        if isinstance(operand, Load):
-            found.add(operand.name)
-        else:
-            found |= _names(operand)
-    return found
+def renamed(statement: Statement, called: Mapping[str, str], equation: int | None = None) -> Statement:
+    """Return a statement with other names for values, and the number of another equation."""
+    out = called.get(statement.out, statement.out)
+    number = statement.equation if equation is None else equation
+    head = (out, statement.indices, number)
 
+    def load(x: Load) -> Load:
+        return Load(called[x.name], x.indices) if x.name in called else x
 
-@lru_cache(maxsize=4096)  # asked for by every pass
-def _names(expression: Expr) -> frozenset[str]:
-    return frozenset(name_of(a.base) for a in expression.atoms(Indexed))
+    match statement:
+        case Map(formula=f):
+            return Map(*head, f.called(called))
+        case Contract(left=left, right=right):
+            return Contract(*head, load(left), load(right))
+        case Reduce(formula=f, operation=operation, over=over):
+            return Reduce(*head, operation, f.called(called), over)
+        case Window(source=source, subscripts=subscripts, copy=copy):
+            return Window(*head, called.get(source, source), subscripts, copy)
+        case Reshape(source=source):
+            return Reshape(*head, called.get(source, source))
+        case Pad(source=source, before=before, after=after):
+            return Pad(*head, called.get(source, source), before, after)
+        case Scatter(source=source, subscripts=subscripts, extents=extents, zero=zero, add=add):
+            return Scatter(*head, load(source), subscripts, extents, zero, add)
+        case First(source=source, best=best, over=over):
+            return First(*head, load(source), load(best), over)
+        case Grid(formula=f, over=over, extents=extents):
+            return Grid(*head, f.called(called), over, extents)
+        case Draw(probability=probability, stream=stream):
+            return Draw(*head, probability, stream)
+    raise TypeError(f"not a statement: {statement}")
 
 
 def viewed(statement: Statement) -> str | None:
     """Return the value whose memory a statement only shows again (a reshape, a view, a copy), or None."""
     if isinstance(statement, Reshape) or (isinstance(statement, Window) and not statement.copy):
         return statement.source
-    if not isinstance(statement, Map) or not isinstance(statement.expression, Indexed):
+    if not isinstance(statement, Map) or not isinstance(statement.formula.form.expression, Indexed):
         return None
-    read = statement.expression
-    return name_of(read.base) if read.indices == statement.indices else None
+    ((name, indices),) = statement.formula.reads
+    return name if indices == statement.indices else None
 
 
 def views(program: Program) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from sympy import Expr, Indexed, KroneckerDelta, Symbol
@@ -11,6 +12,7 @@ from chainrule.codegen.ir.box import bounds
 from chainrule.codegen.ir.program import (
     BATCH,
     GIVEN,
+    Calculation,
     Contract,
     Extent,
     First,
@@ -128,7 +130,7 @@ def _check_shapes(program: Program, statement: Statement, where: str) -> None:
             summed = {i for i in summed if extents[i] != 1}
             if not summed <= set(left.indices) & set(right.indices):
                 raise VerificationError(f"{where}: {summed} is summed but not shared by both factors")
-        case Map(expression=body) | Reduce(body=body):
+        case Map(expression=body) | Reduce(expression=body):
             for read in body.atoms(Indexed):
                 bind(name_of(read.base), tuple(read.indices))
             over = statement.over if isinstance(statement, Reduce) else ()
@@ -138,8 +140,8 @@ def _check_shapes(program: Program, statement: Statement, where: str) -> None:
                     f"{where}: index {sorted(map(str, loose))} is neither free nor summed"
                 )
         case Grid():
-            bound = {s for winner in statement.body.atoms(Winner) for s, _ in winner.axes}
-            for read in statement.body.atoms(Indexed):
+            bound = {s for winner in statement.expression.atoms(Winner) for s, _ in winner.axes}
+            for read in statement.expression.atoms(Indexed):
                 loose = read.free_symbols - set(given) - bound - set(read.base.free_symbols) - {read}
                 loose = {s for s in loose if s.is_integer}
                 if loose:
@@ -184,7 +186,7 @@ def _check_reshape(program: Program, out: str, source: str, where: str) -> None:
         raise VerificationError(f"{where}: {source} and {out} differ in size")
 
 
-def _check_labels(program: Program, statement: Statement, read: set[str], where: str) -> None:
+def _check_labels(program: Program, statement: Statement, read: Set[str], where: str) -> None:
     """Integer labels may be compared with an index and nothing else."""
     if not any(program.values[name].integer for name in read):
         return
@@ -192,8 +194,9 @@ def _check_labels(program: Program, statement: Statement, read: set[str], where:
         raise VerificationError(
             f"{where}: labels are numbered, not measured: they take no part in arithmetic"
         )
-    body = statement.expression if isinstance(statement, Map) else statement.body  # type: ignore[attr-defined]
-    measured = body.replace(lambda e: isinstance(e, KroneckerDelta), lambda _: One())
+    if not isinstance(statement, Calculation):
+        return
+    measured = statement.expression.replace(lambda e: isinstance(e, KroneckerDelta), lambda _: One())
     for access in measured.atoms(Indexed):
         if program.values[name_of(access.base)].integer:
             raise VerificationError(
@@ -201,7 +204,7 @@ def _check_labels(program: Program, statement: Statement, read: set[str], where:
             )
 
 
-def _check_memory(program: Program, statement: Statement, read: set[str], state: Memory, where: str) -> None:
+def _check_memory(program: Program, statement: Statement, read: Set[str], state: Memory, where: str) -> None:
     """No value is read after its memory went to another, and nothing given is overwritten."""
     for name in sorted(read):
         holder = state.held.get(_root(program, name))

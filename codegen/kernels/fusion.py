@@ -180,10 +180,10 @@ class Fusion:
         return Elements(axes, [_apart(step)])
 
     def _grid(self, s: Grid) -> Elements:
-        if s.body.has(Winner):
+        if s.expression.has(Winner):
             raise LoweringError(f"{s.out}: no kernel for a winner at affine indices")
         extents = dict(s.extents)
-        body = s.body.xreplace({r: self._inside(r, extents) for r in s.body.atoms(Indexed)})
+        body = s.expression.xreplace({r: self._inside(r, extents) for r in s.expression.atoms(Indexed)})
         over = tuple((i, extents[i]) for i in s.over)
         return Elements(self._axes(s), [_apart(Step(s.out, body, s.equation, "sum" if over else "", over))])
 
@@ -197,9 +197,9 @@ class Fusion:
         return Guarded(shown, *bounded.guards, *guards)
 
     def _reduce(self, s: Reduce) -> Work:
-        extents = {i: e for r in s.body.atoms(Indexed) for i, e in self._read_extents(r)}
+        extents = {i: e for r in s.expression.atoms(Indexed) for i, e in self._read_extents(r)}
         over = tuple((i, extents[i]) for i in s.over)
-        body = self.views.resolved(self._with_scalars(s.body))
+        body = self.views.resolved(self._with_scalars(s.expression))
         terms = _volume(over)
         if terms <= ALONE and s.indices and all(e != BATCH for _, e in over):
             return Elements(self._axes(s), [_apart(Step(s.out, body, s.equation, s.operation, over))])

@@ -8,6 +8,7 @@ from typing import cast
 import sympy
 from sympy import Expr, Symbol
 
+from chainrule.codegen.ir.formula import Formula
 from chainrule.codegen.ir.program import Map, Program, Statement, Value
 from chainrule.codegen.ir.scalar import element
 from chainrule.codegen.ir.section import BACKWARDS, FORWARDS, Section
@@ -71,4 +72,4 @@ def _value(statement: Statement, call: Expr, values: dict[str, Value]) -> Value:
 def _reading(statement: Map, call: Expr, value: Value) -> Map:
     """Return a map with a value in the place of a call."""
     read = element(value.name, (), statement.indices)
-    return replace(statement, expression=statement.expression.xreplace({call: read}))
+    return replace(statement, formula=Formula.of(statement.expression.xreplace({call: read})))

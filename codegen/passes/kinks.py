@@ -57,7 +57,7 @@ def kept_for_jumps(program: Program) -> set[str]:
     found: set[str] = set()
     for statement in program.statements(Section.FORWARD, Section.LOSS):
         if isinstance(statement, Map | Reduce | Grid):
-            body = statement.expression if isinstance(statement, Map) else statement.body
+            body = statement.expression
             found |= {name_of(read.base) for jump in jumps(body) for read in jump.atoms(Indexed)}
     return found
 

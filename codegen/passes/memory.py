@@ -94,7 +94,7 @@ def _scratch(statement: Statement, samples: int, program: Program) -> int:
             return 2 * count(program.values[best.name].shape, samples)  # which are reached, before and here
         case Map(expression=body):
             indices = statement.indices
-        case Reduce(body=body, over=over):
+        case Reduce(expression=body, over=over):
             indices = (*statement.indices, *over)
         case _:
             return 0

@@ -8,27 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from sympy import Expr, Indexed, Symbol
+from sympy import Indexed, Symbol
 
 from chainrule.codegen.ir.program import (
     BATCH,
     GIVEN,
     Contract,
-    Draw,
-    First,
-    Grid,
-    Load,
     Loop,
     Map,
     Pad,
     Program,
     Reduce,
-    Reshape,
-    Scatter,
     Statement,
     Value,
     Window,
     reads,
+    renamed,
     viewed,
 )
 from chainrule.codegen.ir.section import ON_BATCH, Section
@@ -68,7 +63,7 @@ def absorb_temporaries(program: Program) -> Program:
                 made = next(i for i in range(position) if statements[i].out == source)
                 statements[made] = replace(statements[made], out=statement.out)
                 for later in range(made + 1, position + 1):
-                    statements[later] = _renamed(statements[later], source, statement.out)
+                    statements[later] = renamed(statements[later], {source: statement.out})
                 del values[source]
                 readers[statement.out] = readers.get(statement.out, 0) + 1
                 if _is_copy(statements[position]):
@@ -112,38 +107,6 @@ def _is_copy(statement: Statement) -> bool:
     )
 
 
-def _renamed(statement: Statement, old: str, new: str) -> Statement:
-    def expression(e: Expr) -> Expr:
-        exchange = {
-            b: type(b)(Symbol(new, real=True), shape=b.shape)
-            for b in {a.base for a in e.atoms(Indexed)}
-            if name_of(b) == old
-        }
-        return e.xreplace(exchange)
-
-    def load(x: Load) -> Load:
-        return Load(new, x.indices) if x.name == old else x
-
-    match statement:
-        case Contract():
-            return replace(statement, left=load(statement.left), right=load(statement.right))
-        case Map():
-            return replace(statement, expression=expression(statement.expression))
-        case Reduce():
-            return replace(statement, body=expression(statement.body))
-        case Reshape() | Pad() | Window():
-            return replace(statement, source=new if statement.source == old else statement.source)
-        case Scatter():
-            return replace(statement, source=load(statement.source))
-        case First():
-            return replace(statement, source=load(statement.source), best=load(statement.best))
-        case Draw():
-            return statement
-        case Grid():
-            return replace(statement, body=expression(statement.body))
-    raise TypeError(f"not a statement: {statement}")
-
-
 def share_windows(program: Program) -> Program:
     """Copy windows once that two equations on the way back read, both in one loop or both in none."""
     kept: list[Statement | Loop] = []
@@ -174,7 +137,7 @@ class _Sharing:
     def kept(self, statements: Iterable[Statement]) -> Iterator[Statement]:
         for statement in statements:
             for name in reads(statement) & self.instead.keys():
-                statement = _renamed(statement, name, self.instead[name])
+                statement = renamed(statement, {name: self.instead[name]})
             shown = self._shown(statement)
             if shown is None or shown not in self.copies:
                 yield statement

@@ -8,7 +8,7 @@ every piece.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field, replace
 
 from sympy import Indexed, Symbol
@@ -123,7 +123,7 @@ class _Runs:
             self._close()
             self.out.append(statement)
 
-    def _made_here(self, names: set[str]) -> bool:
+    def _made_here(self, names: Set[str]) -> bool:
         return bool(names & {s.out for s in self.run.inside})
 
     def _close(self) -> None:
@@ -138,7 +138,8 @@ class _Runs:
         largest = max((count(self.program.values[name].shape) for name in touched), default=0)
         first = run.inside[0] if run.inside else None
         lone = len(run.inside) == 1 and not (
-            isinstance(first, Draw) or (isinstance(first, Reduce) and not isinstance(first.body, Indexed))
+            isinstance(first, Draw)
+            or (isinstance(first, Reduce) and not isinstance(first.expression, Indexed))
         )
         held = any(temporaries(s) >= REAL for s in run.inside)
         self.out += run.before
@@ -176,7 +177,7 @@ class _Runs:
                 return source.indices[:1] == best.indices[:1] == indices[:1]
             case Contract(left=left, right=right):
                 return self._rows(statement) >= LEAST_ROWS and self._first(statement.indices[0], left, right)
-            case Map(expression=body) | Reduce(body=body):
+            case Map(expression=body) | Reduce(expression=body):
                 return self._first(statement.indices[0], *body.atoms(Indexed))
         return False
 
@@ -218,7 +219,7 @@ class _Runs:
                     and self._batched(right.name)
                     and self._rows(statement) >= LEAST_ROWS
                 )
-            case Reduce(operation="sum", body=body, over=over):
+            case Reduce(operation="sum", expression=body, over=over):
                 batched = [r for r in body.atoms(Indexed) if self._batched(name_of(r.base))]
                 return (
                     all(r.indices[0] == batched[0].indices[0] for r in batched)

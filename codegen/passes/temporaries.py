@@ -29,7 +29,7 @@ def temporaries(statement: Statement) -> int:
             return 2  # its numbers of 16 bits, where its truth values have 8
         case Map(expression=body) if statement.indices:
             return _Held(statement.indices).of_map(body, statement.out)
-        case Reduce(body=body, over=over) if not body.is_Pow or statement.indices:
+        case Reduce(expression=body, over=over) if not body.is_Pow or statement.indices:
             return _Held((*statement.indices, *over)).value(body)
     return 0
 

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from chainrule.runtime.caches import cache_folder
 from chainrule.runtime.datasets.dataset import TEST, TRAINING, Dataset, Part, Raw, Wanted, as_floats
 from chainrule.runtime.datasets.download import download as fetch
 from chainrule.runtime.datasets.embedded import load_embedded
@@ -17,7 +18,7 @@ from chainrule.runtime.datasets.fitting import channels_first, check_shapes, fit
 from chainrule.runtime.datasets.folder import load_folder
 from chainrule.runtime.datasets.idx_files import load_idx
 from chainrule.runtime.datasets.inline import load_inline
-from chainrule.runtime.datasets.locate import DATA_VARIABLE, cache_folder, locate
+from chainrule.runtime.datasets.locate import DATA_VARIABLE, locate
 from chainrule.runtime.datasets.npz import load_npz
 from chainrule.runtime.datasets.sources import SOURCES, Source
 from chainrule.runtime.errors import DataError

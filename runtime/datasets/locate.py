@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from chainrule.runtime.caches import cache_folder
 from chainrule.runtime.datasets.sources import SOURCES, File, Source
 from chainrule.runtime.errors import DataError
 
 DATA_VARIABLE = "CHAINRULE_DATA"
-CACHE_VARIABLE = "CHAINRULE_CACHE"
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,6 @@ class Found:
 
     paths: tuple[Path, ...]
     place: Place
-
-
-def cache_folder() -> Path:
-    """The user's cache of downloaded sets: $CHAINRULE_CACHE, or the system's own cache folder."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen)
-    from pooch import os_cache
-
-    return Path(os_cache("chainrule"))
 
 
 def places(data_dir: Path | None) -> Iterator[Place]:

@@ -184,7 +184,8 @@ def test_r12_no_two_functions_of_a_program_have_one_name() -> None:
     defined = re.compile(r"^(?:def|class) (\w+)", re.MULTILINE)
     templates = Path(rendering.__file__).parent / "templates"
     names = [name for text in dict.fromkeys(HELPERS.values()) for name in defined.findall(text)]
-    for each in ("numpy_trainer.py.j2", "checks.py.j2", "command_line.py.j2"):
-        found = defined.findall((templates / each).read_text(encoding="utf-8"))
+    shared = ("numpy_trainer", "views", "checks", "command_line")
+    for path in (*(templates / f"{each}.py.j2" for each in shared), *templates.glob("numpy/*.j2")):
+        found = defined.findall(path.read_text(encoding="utf-8"))
         names += dict.fromkeys(found)  # either of two, where a template chooses
     assert sorted(names) == sorted(set(names))

@@ -30,7 +30,7 @@ class GridPrinter(ExpressionPrinter):
         """Return the whole right side, or the text of a part of it."""
         if expression is not None:
             return super().text(expression, above)
-        body = super().text(self.statement.body)
+        body = super().text(self.statement.expression)
         over = tuple(n for n, i in enumerate(self.indices) if i in self.statement.over)
         if not over:
             return body

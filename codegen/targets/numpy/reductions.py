@@ -22,10 +22,10 @@ class Reductions(Lines):
         adds = s.out in self.totals
         call = self._dot(s, indices, None if adds else out) or self._greatest(s, axes, out)
         if call is None:
-            body = self._expression(s.body, indices, statement=s)
+            body = self._expression(s.expression, indices, statement=s)
             arguments = [] if len(axes) == len(indices) else [f"axis={axes[0] if len(axes) == 1 else axes}"]
             arguments += [] if out is None or adds else [f"out={out}"]
-            if not isinstance(s.body, Indexed) and type(s.body).__name__ not in FUNCTIONS:
+            if not isinstance(s.expression, Indexed) and type(s.expression).__name__ not in FUNCTIONS:
                 body = f"({body})"
             call = f"{body}.{s.operation}({', '.join(arguments)})"
         if adds:
@@ -34,9 +34,9 @@ class Reductions(Lines):
 
     def _greatest(self, s: Reduce, axes: tuple[int, ...], out: str | None) -> str | None:
         """A maximum of windows: few of many values each, which NumPy's own reduction is slow at."""
-        if s.operation != "max" or out is None or not isinstance(s.body, Indexed):
+        if s.operation != "max" or out is None or not isinstance(s.expression, Indexed):
             return None
-        name = s.body.base.label.name
+        name = s.expression.base.label.name
         if name not in self.views:
             return None
         self.helpers.add("greatest")
@@ -45,7 +45,7 @@ class Reductions(Lines):
     def _natural(self, s: Reduce) -> tuple[Symbol, ...]:
         """Return the indices of a reduction as a tensor in it has them, if the result then has its order."""
         wanted = {*s.indices, *s.over}
-        for read in sorted(s.body.atoms(Indexed), key=str):
+        for read in sorted(s.expression.atoms(Indexed), key=str):
             kept = tuple(i for i in read.indices if i in s.indices)
             if set(read.indices) == wanted and kept == s.indices:
                 return tuple(read.indices)
@@ -55,24 +55,24 @@ class Reductions(Lines):
         """A sum over the batch as 1ᵀ a, a sum of all products as an inner product: BLAS does these faster."""
         if s.operation != "sum":
             return None
-        whole = [r for r in s.body.atoms(Indexed) if r.indices == indices]
-        plain = isinstance(s.body, Indexed)
+        whole = [r for r in s.expression.atoms(Indexed) if r.indices == indices]
+        plain = isinstance(s.expression, Indexed)
         if whole and len(indices) > 1 and s.over == indices[:-1] and (plain or len(indices) > 2):
             shape = self.program.values[whole[0].base.label.name].shape
             if shape[0] == BATCH and not any(self._is_view(r.base.label.name) for r in whole):
                 places = math.prod(int(e) for e in shape[1:-1])
                 self.sums.add((self.loop.size if self.loop else 0, places))
-                matrix = self._expression(s.body, indices, statement=s)
+                matrix = self._expression(s.expression, indices, statement=s)
                 matrix = matrix if plain else f"({matrix})"
                 matrix += f".reshape(-1, {shape[-1]})" if len(shape) > 2 else ""
                 ones = "w.ones"
                 if self.loop is not None or places > 1:
                     ones = f"w.places[: {f'{self.batch} * {places}' if places > 1 else self.batch}]"
                 return f"np.dot({ones}, {matrix}{f', out={out}' if out else ''})"
-        squared = s.body.base if s.body.is_Pow and s.body.exp == 2 else None
+        squared = s.expression.base if s.expression.is_Pow and s.expression.exp == 2 else None
         if not s.indices and isinstance(squared, Indexed) and squared.indices == indices:
             return "np.vdot({0}, {0})".format(self._expression(squared, indices, statement=s))
-        factors = arrays_first(Mul.make_args(s.body))
+        factors = arrays_first(Mul.make_args(s.expression))
         if s.indices or len(factors) != 2 or len(indices) < 2:
             return None
         whole = [f for f in factors if isinstance(f, Indexed) and f.indices == indices]

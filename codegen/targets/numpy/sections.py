@@ -317,7 +317,7 @@ class Sections:
                 self.helpers |= printer.helpers
             if not isinstance(statement, Map | Reduce | Grid):
                 continue
-            body = statement.expression if isinstance(statement, Map) else statement.body
+            body = statement.expression
             over = statement.over if isinstance(statement, Reduce) else ()
             indices = (*statement.indices, *over)
             for found_condition in conditions(body) if on_the_way_back else jumps(body):

@@ -106,7 +106,7 @@ class StatementPrinter(Products, Gathering, Reductions):
         return ["", *wrapped("on_threads(", ["piece,", "N,", f"{loop.size},", *totals], ")")]
 
     def _grid(self, s: Grid) -> str:
-        self._register(s.body)
+        self._register(s.expression)
         printer = GridPrinter(s, self.program, self.names)
         text = printer.text()
         self.helpers |= {"read"} if printer.reads_outside else set()

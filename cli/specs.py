@@ -1,0 +1,86 @@
+"""A spec as a command was given it: read once, loaded when something has to be derived."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from chainrule.cli.cache import options, remembered
+from chainrule.codegen.folder import Generated
+
+if TYPE_CHECKING:
+    from chainrule.derive.model import Spec
+
+MOST_BYTES: Final = 1 << 20  # that are read; fewer are a spec
+BLAS: Final = ("OPENBLAS_NUM_THREADS", "OPENBLAS_DEFAULT_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """A file and what was in it when it was read; None for one that cannot be: ``spec`` says why."""
+
+    path: Path
+    content: bytes | None
+
+    @classmethod
+    def read(cls, path: Path) -> SpecFile:
+        try:
+            if path.is_file():
+                with path.open("rb") as file:
+                    return cls(path, file.read(MOST_BYTES))
+        except OSError:
+            pass
+        return cls(path, None)
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The checked spec.  Raises SpecError."""
+        from chainrule.spec.load import load_spec, parse_bytes
+
+        return load_spec(self.path) if self.content is None else parse_bytes(self.content, self.path.name)
+
+    def key(self, **more: Any) -> dict[str, Any] | None:
+        """Return what values of this spec are remembered by, and of more that they depend on."""
+        if self.content is None:
+            return None
+        return {"file": self.path.name, "sha256": hashlib.sha256(self.content).hexdigest(), **more}
+
+    @property
+    def name(self) -> str:
+        """The network's name.  Raises SpecError."""
+        return remembered("name", self.key(), lambda: self.spec.name)
+
+    def totals(self) -> dict[str, Any]:
+        """Return layers, parameters, FLOPs and memory, as ``derive check`` tells them.  Raises SpecError."""
+
+        def made() -> dict[str, Any]:
+            from chainrule.cli.checking import totals
+
+            return totals(self.spec)
+
+        threads = [os.environ.get(name) for name in BLAS], sorted(os.sched_getaffinity(0))
+        return remembered("totals", self.key(threads=threads, options=options("spec", "as_json")), made)
+
+    def generated(self, targets: Iterable[str]) -> Generated:
+        """Return the files of this spec's program.  Raises SpecError, CannotDifferentiate, LoweringError."""
+        return _remembered(self.key(targets=sorted({"numpy", *targets})), lambda: self.spec, targets)
+
+
+def generated_for(spec: Spec, targets: Iterable[str] = ()) -> Generated:
+    """Return the files of a spec's program.  Raises CannotDifferentiate, LoweringError."""
+    text = hashlib.sha256(repr(spec).encode(errors="backslashreplace")).hexdigest()
+    return _remembered({"spec": text, "targets": sorted({"numpy", *targets})}, lambda: spec, targets)
+
+
+def _remembered(key: Mapping[str, Any] | None, spec: Callable[[], Spec], targets: Iterable[str]) -> Generated:
+    def made() -> dict[str, Any]:
+        from chainrule.codegen.generate import generate
+
+        return asdict(generate(spec(), targets))
+
+    return Generated(**remembered("program", key, made))

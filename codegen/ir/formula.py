@@ -1,0 +1,103 @@
+"""Scalar expressions as statements have them: a form, and what its tensors are called in a statement.
+
+Fifty equal layers give fifty statements and one form; what is found out about a form is found once for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import sympy
+from sympy import Expr, Indexed, IndexedBase
+
+from chainrule.derive.index import name_of, tensor
+
+Order = tuple[tuple[int, ...], ...]
+
+
+def order_of(names: Iterable[str]) -> Order:
+    """Return how names stand to each other where they are sorted, as names and as the text of accesses.
+
+    SymPy orders terms and factors by the names in them: expressions are alike only where this is.
+    """
+    names = tuple(names)
+    places = range(len(names))
+    accesses = [f"{name}[" for name in names]
+    return tuple(sorted(places, key=names.__getitem__)), tuple(sorted(places, key=accesses.__getitem__))
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """An expression, the same object for all statements that share it."""
+
+    expression: Expr
+
+    @cached_property
+    def bases(self) -> tuple[IndexedBase, ...]:
+        return tuple(self.expression.atoms(IndexedBase))
+
+    @cached_property
+    def tensors(self) -> tuple[str, ...]:
+        """The names of the tensors, sorted."""
+        return tuple(sorted({*map(name_of, self.bases)}))
+
+    @cached_property
+    def order(self) -> Order:
+        return order_of(self.tensors)
+
+    @cached_property
+    def accesses(self) -> tuple[tuple[int, tuple[Expr, ...]], ...]:
+        """The distinct accesses: which tensor is read, and its subscripts."""
+        found = dict.fromkeys(e for e in sympy.preorder_traversal(self.expression) if isinstance(e, Indexed))
+        return tuple((self.tensors.index(name_of(read.base)), tuple(read.indices)) for read in found)
+
+    def called(self, names: Iterable[str]) -> Expr:
+        """Return the expression with its tensors called otherwise."""
+        instead = dict(zip(self.tensors, names, strict=True))
+        return self.expression.xreplace({b: tensor(instead[name_of(b)], *b.shape) for b in self.bases})
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    """A form with its tensors, in its order, under the names of a statement."""
+
+    form: Form
+    names: tuple[str, ...]
+
+    @staticmethod
+    def of(expression: Expr) -> Formula:
+        """Return an expression as a form of its own."""
+        form = Form(expression)
+        return Formula(form, form.tensors)
+
+    @cached_property
+    def expression(self) -> Expr:
+        if self.names == self.form.tensors:
+            return self.form.expression
+        return self.form.called(self.names)
+
+    @property
+    def reads(self) -> Iterable[tuple[str, tuple[Expr, ...]]]:
+        """The distinct accesses: the name of what is read, and the subscripts."""
+        return ((self.names[place], subscripts) for place, subscripts in self.form.accesses)
+
+    def called(self, instead: Mapping[str, str]) -> Formula:
+        """Return the formula with tensors called otherwise: of the same form if their order stays."""
+        names = tuple(instead.get(name, name) for name in self.names)
+        if names == self.names:
+            return self
+        if len({*names}) == len(names) and order_of(names) == self.form.order:
+            return Formula(self.form, names)
+        return Formula.of(self.form.called(names))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Formula):
+            return NotImplemented
+        if self.form is other.form:
+            return self.names == other.names
+        return bool(self.expression == other.expression)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.names))

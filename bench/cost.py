@@ -31,9 +31,7 @@ def stages(spec_text: str) -> dict[str, float]:
     """Return the seconds of each stage for a spec: what ``generate`` takes holds all of the others."""
     from chainrule.codegen.frame import frame
     from chainrule.codegen.generate import generate
-    from chainrule.codegen.lower.lowering import lower
-    from chainrule.codegen.passes.optimize import optimize
-    from chainrule.codegen.targets import numpy as numpy_target
+    from chainrule.codegen.targets.numpy import TARGET
     from chainrule.derive.deriving import derive_network
     from chainrule.spec import parse_spec
 
@@ -41,9 +39,9 @@ def stages(spec_text: str) -> dict[str, float]:
     times = [perf_counter()]
     derivation = derive_network(spec)
     times.append(perf_counter())
-    program = optimize(lower(derivation))
+    program = TARGET.program(derivation)
     times.append(perf_counter())
-    numpy_target.render(program, frame(derivation, program.constants, (), False))
+    TARGET.render(program, frame(derivation, program))
     times.append(perf_counter())
     seconds = {name: b - a for name, a, b in zip(STAGES, times, times[1:], strict=False)}
     start = perf_counter()

@@ -15,9 +15,8 @@ from chainrule.codegen.ir.program import (
     count,
 )
 from chainrule.codegen.ir.section import Section
-from chainrule.codegen.lower.lowering import lower
-from chainrule.codegen.passes.memory import training_memory
-from chainrule.codegen.passes.optimize import optimize
+from chainrule.codegen.targets.numpy import TARGET
+from chainrule.codegen.targets.numpy.memory import training_memory
 from chainrule.codegen.targets.numpy.threads import THREADS
 from chainrule.derive.accurate import overflows
 from chainrule.derive.deriving import Derivation, derive_network
@@ -34,7 +33,7 @@ def totals(spec: Spec) -> dict[str, Any]:
 def totals_of(derivation: Derivation) -> dict[str, Any]:
     """Return the totals of the network of a derivation."""
     spec = derivation.network.spec
-    program = optimize(lower(derivation))
+    program = TARGET.program(derivation)
     batch = spec.training.batch_size
     parameters = derivation.network.parameter_count
     memory = training_memory(program, batch, parameters, THREADS)

@@ -15,6 +15,7 @@ from chainrule.cli.run_commands import evaluate, predict, train
 from chainrule.cli.showing import show
 from chainrule.cli.specs import SpecFile
 from chainrule.cli.writing import echo_json, write_file
+from chainrule.codegen.targets import TARGETS
 
 
 class DefaultGroup(click.Group):
@@ -92,7 +93,7 @@ def check(spec: Path, as_json: bool) -> None:
 @click.argument("specs", nargs=-1, required=True, type=EXISTING)
 @click.option(
     "--target",
-    type=click.Choice(["numpy", "cuda", "all"]),
+    type=click.Choice([*TARGETS, "all"]),
     help="cuda (or all): the CUDA program too. The NumPy program is always written, and so is each target "
     "that the folder's manifest lists already.",
 )
@@ -120,7 +121,7 @@ def generate(
     """
     from chainrule.codegen.folder import recorded_targets, stale, write
 
-    asked = {"cuda"} if target in ("cuda", "all") else set()
+    asked = set(TARGETS) if target == "all" else {target} if target else set()
     found = [(file, file.name) for file in map(SpecFile.read, specs)]
     generated = [file.generated(asked | recorded_targets(output / name)) for file, name in found]
     if only_check:

@@ -10,6 +10,7 @@ import click
 from chainrule.cli.cache import CACHE
 from chainrule.cli.options import EXISTING, JSON
 from chainrule.cli.writing import echo_json
+from chainrule.codegen.targets import TARGETS
 
 DATA = (
     "mnist, mnist_embedded, fashion_mnist, cifar10, cifar100, folder:PATH, npz:PATH or idx:PATH "
@@ -21,7 +22,7 @@ DATA = (
 @click.argument("spec", type=EXISTING, required=False, metavar="SPEC")
 @click.option(
     "--target",
-    type=click.Choice(["numpy", "cuda"]),
+    type=click.Choice([*TARGETS]),
     help="The program that trains [default: numpy]; cuda needs CuPy and an NVIDIA GPU.",
 )
 @click.option("--data", help=DATA)

@@ -16,6 +16,7 @@ from chainrule.cli.programs import edits_told, scratch_program
 from chainrule.cli.same_spec import other_epochs, spec_differences
 from chainrule.cli.specs import generated_for
 from chainrule.codegen.folder import MANIFEST, Generated, write
+from chainrule.codegen.targets import DEFAULT, TARGETS
 from chainrule.derive.model import InlineData, Spec
 from chainrule.derive.network import build_network
 from chainrule.derive.reference import NetworkReference
@@ -131,13 +132,16 @@ def train_spec(
         asked["epochs"] = other_epochs(where, spec)
     recorded = recorded_settings(where) if where else {}
     settings = _settings(spec, asked, recorded, where)
-    before = recorded.get("target", "numpy")
+    before = recorded.get("target", DEFAULT)
     if recorded and settings.target != before:
         raise RunError(f"{where}: began with --target {before}; go on with that, or train anew")
-    if settings.target == "numpy" and settings.threads is None:
+    if settings.target not in TARGETS:
+        raise RunError(f"{where}: target {settings.target!r}, where there are {', '.join(TARGETS)}")
+    on_device = TARGETS[settings.target].on_device
+    if settings.threads is None and not on_device:
         settings = replace(settings, threads=available())
     declared, base = declared_data(spec, path, settings.data)
-    if settings.target == "cuda":
+    if on_device:
         require_device()
     dataset = load_dataset(declared, data_dir=data_dir, **taken_by(spec), download=download, base_dir=base)
     if spec.loss.type == "cross_entropy":

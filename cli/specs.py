@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chainrule.cli.cache import options, remembered
 from chainrule.codegen.folder import Generated
+from chainrule.codegen.targets import DEFAULT
 
 if TYPE_CHECKING:
     from chainrule.derive.model import Spec
@@ -68,13 +69,13 @@ class SpecFile:
 
     def generated(self, targets: Iterable[str]) -> Generated:
         """Return the files of this spec's program.  Raises SpecError, CannotDifferentiate, LoweringError."""
-        return _remembered(self.key(targets=sorted({"numpy", *targets})), lambda: self.spec, targets)
+        return _remembered(self.key(targets=sorted({DEFAULT, *targets})), lambda: self.spec, targets)
 
 
 def generated_for(spec: Spec, targets: Iterable[str] = ()) -> Generated:
     """Return the files of a spec's program.  Raises CannotDifferentiate, LoweringError."""
     text = hashlib.sha256(repr(spec).encode(errors="backslashreplace")).hexdigest()
-    return _remembered({"spec": text, "targets": sorted({"numpy", *targets})}, lambda: spec, targets)
+    return _remembered({"spec": text, "targets": sorted({DEFAULT, *targets})}, lambda: spec, targets)
 
 
 def _remembered(key: Mapping[str, Any] | None, spec: Callable[[], Spec], targets: Iterable[str]) -> Generated:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sympy import Symbol
+
+from chainrule.codegen.ir.program import Map, Program
+from chainrule.codegen.ir.section import Section
 from chainrule.derive.deriving import Derivation
 from chainrule.derive.library import DISTRIBUTION_LOSSES, PROBABILITY_LOSSES
 from chainrule.derive.model import Spec
@@ -72,18 +76,12 @@ class Frame:
         return sum(p.count for p in self.parameters)
 
 
-def frame(
-    derivation: Derivation,
-    constants: dict[str, str],
-    state: tuple[str, ...],
-    reads_step: bool,
-    plans_steps: bool,
-    scheduled: bool,
-) -> Frame:
-    """Return the frame of a derivation's programs.
+def frame(derivation: Derivation, program: Program) -> Frame:
+    """Return the frame of a derivation's programs, of which any will do: all have the same update.
 
     Steps are counted where the update reads their number, and where a step draws noise, which it numbers.
     """
+    reads_step = _reads(program, "k")
     network = derivation.network
     spec = network.spec
     options = spec.optimizer.options
@@ -101,12 +99,12 @@ def frame(
         mean=spec.loss.reduction == "mean",
         parameters=tuple(_start(p) for p in network.parameters),
         statistics=tuple(_start(p) for p in network.statistics),
-        constants=tuple((identifier, options[name], name) for name, identifier in constants.items()),
-        state=state,
+        constants=tuple((identifier, options[name], name) for name, identifier in program.constants.items()),
+        state=_state(program),
         counts_steps=reads_step or any(layer.noise for layer in network.layers),
         reads_step=reads_step,
-        plans_steps=plans_steps,
-        scheduled=scheduled,
+        plans_steps=_reads(program, "K"),
+        scheduled="eta" in program.values,
         optimizer=spec.optimizer.type,
         batch_size=spec.training.batch_size,
         epochs=spec.training.epochs,
@@ -114,6 +112,17 @@ def frame(
         tensor_cores=spec.training.tensor_cores,
         practice=_practice(spec),
     )
+
+
+def _state(program: Program) -> tuple[str, ...]:
+    return tuple(s.out for s in program.statements(Section.UPDATE) if program.values[s.out].kind == "state")
+
+
+def _reads(program: Program, name: str) -> bool:
+    """Whether the update reads k, the step it is, or K, the steps there will be."""
+    symbol = Symbol(name, integer=True, positive=True)
+    update = program.statements(Section.UPDATE)
+    return any(isinstance(s, Map) and symbol in s.expression.free_symbols for s in update)
 
 
 def _practice(spec: Spec) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ class Program:
     manifest: Mapping[str, Any]
     module: Trainer
     target: str = "numpy"
+    on_device: bool = False  # whether it computes on a GPU
 
     @property
     def name(self) -> str:
@@ -103,7 +104,7 @@ class Program:
     @property
     def threads(self) -> int | None:
         """How many threads of this processor it computes on; None where nobody knows, or on a device."""
-        if self.target != "numpy":
+        if self.on_device:
             return None
         return getattr(self.module, "THREADS", None) or threads()
 
@@ -140,12 +141,17 @@ def load_program(directory: Path | str, *, edited: str = "warn", target: str = "
         raise RunError(f"{folder}: no program for {target}; `derive generate --target {target}` writes one")
     path = folder / str(manifest["targets"]["numpy"])
     module = _checked(_import(path), manifest, path)
-    if target == "cuda":
-        from chainrule.runtime.device import DeviceTrainer
+    on_device = False
+    if target != "numpy":
+        path = folder / str(manifest["targets"][target])
+        other: Any = _import(path)
+        on_device = hasattr(other, "step_on_device")
+        if on_device:
+            from chainrule.runtime.device import DeviceTrainer
 
-        path = folder / str(manifest["targets"]["cuda"])
-        module = _checked(DeviceTrainer(_import(path), module), manifest, path)
-    return Program(folder, MappingProxyType(manifest), module, target)
+            other = DeviceTrainer(other, module)
+        module = _checked(other, manifest, path)
+    return Program(folder, MappingProxyType(manifest), module, target, on_device)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -9,8 +9,6 @@ from typing import Any
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.typed import require_types
 
-TARGETS = ("numpy", "cuda")
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -39,8 +37,8 @@ class Settings:
             raise RunError(str(error)) from None
         if self.epochs < 1 or self.batch_size < 1 or self.seed < 0:
             raise RunError(f"epochs {self.epochs}, batch size {self.batch_size}, seed {self.seed}: too small")
-        if self.target not in TARGETS or (self.threads is not None and self.threads < 1):
-            raise RunError(f"target {self.target!r} on {self.threads} threads: numpy or cuda, on at least 1")
+        if self.threads is not None and self.threads < 1:
+            raise RunError(f"{self.threads} threads: must be at least 1")
         if not 0 <= self.validation_split < 1:
             raise RunError(f"validation split {self.validation_split}: must be at least 0 and below 1")
         if self.early_stopping < 0:

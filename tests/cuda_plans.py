@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -278,10 +277,3 @@ def draw(seed: int | None, stream: int, probability: float, out: np.ndarray) -> 
     places = np.arange(out.size, dtype=np.uint64).reshape(out.shape) + np.uint64(seed or 0)
     out[...] = (places * np.uint64(2654435761) >> np.uint64(7)) % np.uint64(4) != 0
     return out
-
-
-def planning() -> ModuleType:
-    """Return what stands in for the module that plans kernels."""
-    module = ModuleType("chainrule.codegen.targets.cuda.planning")
-    module.plan = plan  # type: ignore[attr-defined]
-    return module

@@ -20,16 +20,16 @@ from unittest.mock import patch
 import numpy as np
 import sympy
 from cuda_on_cpu.module import CpuModule
+from machine_sizes import numpy_with
 from random_equations import Array, Case, N, values
 
 import chainrule.codegen.lower.lowering
-import chainrule.codegen.passes.pieces
 from chainrule.codegen.ir.program import EquationNote, Grid, Program, Value
 from chainrule.codegen.ir.section import ON_BATCH
 from chainrule.codegen.kernels.views import Views
 from chainrule.codegen.lower.affine import Costs
 from chainrule.codegen.lower.lowering import lower
-from chainrule.codegen.passes.optimize import absorb_temporaries, optimize
+from chainrule.codegen.passes.absorb import absorb_temporaries
 from chainrule.codegen.targets.cuda import planning
 from chainrule.codegen.targets.cuda.plan import Plan
 from chainrule.codegen.targets.numpy.helpers import HELPERS
@@ -141,9 +141,8 @@ def _helpers() -> dict[str, Any]:
 
 def by_numpy(program: Program, one: Judged) -> dict[str, Array]:
     """Run the statements of a program and return what its equations give."""
-    small = {"LEAST": 1, "LARGEST": 16, "LEAST_ROWS": 1} if one.case.pieces else {}
-    with patch.multiple(chainrule.codegen.passes.pieces, **small) if small else contextlib.nullcontext():
-        program = optimize(program)
+    small = {"sample": 1, "piece": 16, "rows": 1} if one.case.pieces else {}
+    program = numpy_with(**small).optimize(program)
     sections = Sections(program)
     room, gradient = _room(sections, one), {}
     for value in program.values.values():
@@ -197,7 +196,7 @@ def _room(sections: Sections, one: Judged) -> SimpleNamespace:
 def planned(program: Program) -> Plan:
     """Return the plan of kernels of a program."""
     with patch.object(planning, "persistent", lambda *_: ""):
-        return planning.plan(program, FRAME)  # type: ignore[arg-type]
+        return planning.plan(absorb_temporaries(program), FRAME)  # type: ignore[arg-type]
 
 
 class Kernels:

@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from chainrule.codegen.frame import frame
 from chainrule.codegen.ir.program import Program
-from chainrule.codegen.lower.affine import IN_PLACE
-from chainrule.codegen.lower.lowering import lower
-from chainrule.codegen.passes.optimize import optimize
-from chainrule.codegen.targets import numpy as numpy_target
+from chainrule.codegen.targets.cuda import TARGET as CUDA
 from chainrule.codegen.targets.cuda.plan import Plan
 from chainrule.codegen.targets.cuda.planning import plan
+from chainrule.codegen.targets.numpy import TARGET as NUMPY
 from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.model import Spec
 from chainrule.spec.load import parse_spec
@@ -45,18 +43,10 @@ class Programs:
     @cached_property
     def numpy(self) -> ModuleType:
         """The NumPy program, on one thread."""
-        lowered = optimize(lower(self.derivation))
-        state = tuple(s.out for s in lowered.statements("update") if lowered.values[s.out].kind == "state")
-        around = frame(
-            self.derivation,
-            lowered.constants,
-            state,
-            reads_step="step" in self.plan.buffers,
-            plans_steps="steps" in self.plan.buffers,
-            scheduled="eta" in lowered.values,
-        )
+        lowered = NUMPY.program(self.derivation)
         module = ModuleType(f"numpy_{self.spec.name}")
-        exec(numpy_target.render(lowered, around), module.__dict__)  # noqa: S102  it is what is tested
+        (text,) = NUMPY.render(lowered, frame(self.derivation, lowered)).values()
+        exec(text, module.__dict__)  # noqa: S102  it is what is tested
         module.__dict__["THREADS"] = 1
         return module
 
@@ -72,9 +62,8 @@ def programs(text: str) -> Programs:
     """Return the programs of a spec's text."""
     spec = parse_spec(text, "spec.toml")
     derivation = derive_network(spec)
-    lowered = lower(derivation, IN_PLACE)
-    around = frame(derivation, lowered.constants, (), reads_step=False, plans_steps=False, scheduled=False)
-    return Programs(spec, derivation, lowered, plan(lowered, around))
+    program = CUDA.program(derivation)
+    return Programs(spec, derivation, program, plan(program, frame(derivation, program)))
 
 
 class Device:

@@ -15,10 +15,10 @@ from random import Random
 from unittest.mock import patch
 
 import random_specs
+from machine_sizes import SMALL_PIECES, generated_with
 from random_specs import ACTIVATIONS, OPTIMIZERS, Built
 
 import chainrule.codegen.generate
-import chainrule.codegen.passes.pieces
 
 IMAGE_SPECS = 300
 LOSSES = ("cross_entropy", "mse", "binary_cross_entropy", "cross_entropy", "far", "mae")
@@ -36,7 +36,6 @@ beta = 1.5
 [losses.far]
 formula = "sqrt(1 + (y - t)**2) - 1"
 """  # functions of tensors in torch_images.py
-SMALL_PIECES = {"LEAST": 1, "LARGEST": 2**9, "LEAST_ROWS": 1}  # with which small networks have loops, too
 
 
 @dataclass
@@ -264,7 +263,7 @@ def in_pieces(seed: int) -> bool:
 def build(text: str, small_pieces: bool = False) -> Built:
     """Return the program of a spec's text, without its LaTeX, which other tests read."""
     with (
-        patch.multiple(chainrule.codegen.passes.pieces, **SMALL_PIECES) if small_pieces else nullcontext(),
+        generated_with(**SMALL_PIECES) if small_pieces else nullcontext(),
         patch.object(chainrule.codegen.generate, "document", lambda derivation: ""),
         patch.object(chainrule.codegen.generate, "records", lambda derivation: []),
     ):

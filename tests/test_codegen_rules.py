@@ -17,8 +17,8 @@ from chainrule.codegen.ir.scalar import arrays_first, extremum
 from chainrule.codegen.kernels.views import guarded
 from chainrule.codegen.kernels.work import Guarded
 from chainrule.codegen.lower.affine import decided
-from chainrule.codegen.passes.temporaries import REAL, temporaries
 from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter
+from chainrule.codegen.targets.numpy.temporaries import REAL, temporaries
 from chainrule.derive.differentiate import vjp
 from chainrule.derive.index import Equation, Inside, Sum, index, size, tensor
 from chainrule.lectures import topic

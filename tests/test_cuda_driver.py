@@ -17,6 +17,7 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from cuda_plans import ADAM, COSINE, SGD
 
+import chainrule.codegen.targets.cuda.trainer
 from chainrule.codegen.folder import write
 from chainrule.codegen.generate import generate
 
@@ -41,7 +42,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The generated folder of each variant."""
     found = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "chainrule.codegen.targets.cuda.planning", cuda_plans.planning())
+        patch.setattr(chainrule.codegen.targets.cuda.trainer, "plan", cuda_plans.plan)
         for name, variant in VARIANTS.items():
             folder = tmp_path_factory.mktemp(name)
             found[name] = write(generate(cuda_plans.spec(folder, *variant), {"cuda"}), folder, force=True)

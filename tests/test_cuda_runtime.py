@@ -19,6 +19,7 @@ from cuda_on_cpu.cupy_standin import standing_in
 from cuda_on_cpu.module import requires_compiler
 from cuda_plans import ADAM, COSINE
 
+import chainrule.codegen.targets.cuda.trainer
 from chainrule.cli.main import main
 from chainrule.cli.running import train_spec
 from chainrule.codegen.folder import write
@@ -33,7 +34,6 @@ from chainrule.runtime.program import Program, load_program
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = 22
-FAKE = "chainrule.codegen.targets.cuda.planning"
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -42,7 +42,7 @@ Command = Callable[..., tuple[int, str, str]]
 def derive(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
     """Run the command in a folder with a spec and data; return its exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, FAKE, cuda_plans.planning())
+    monkeypatch.setattr(chainrule.codegen.targets.cuda.trainer, "plan", cuda_plans.plan)
     cuda_plans.write_spec(tmp_path, COSINE)
     rng = np.random.default_rng(3)
     x, t = rng.standard_normal((SAMPLES, 5)), rng.integers(0, 3, SAMPLES)
@@ -253,7 +253,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(derive, tmp_path, cupy, monkeyp
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cupy: ModuleType) -> tuple[Program, Program]:
     """A NumPy program, and the CUDA program of the same folder."""
-    monkeypatch.setitem(sys.modules, FAKE, cuda_plans.planning())
+    monkeypatch.setattr(chainrule.codegen.targets.cuda.trainer, "plan", cuda_plans.plan)
     folder = write(generate(cuda_plans.spec(tmp_path, ADAM), {"cuda"}), tmp_path, force=True)
     return load_program(folder), load_program(folder, target="cuda")
 

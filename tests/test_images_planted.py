@@ -8,7 +8,7 @@ what ten steps make of parameters and running statistics), ``evaluation`` (PyTor
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
+from machine_sizes import SMALL_PIECES, generated_with
 from numpy.typing import NDArray
-from random_images import SMALL_PIECES
 from random_specs import Built
 from sympy import Indexed, Rational, Symbol
 from test_images_torch import AGREEMENT, masks
@@ -29,13 +29,15 @@ from torch_reference import relative_error
 import chainrule.codegen.folder
 import chainrule.codegen.generate
 import chainrule.codegen.lower.equation
-import chainrule.codegen.passes.pieces
+import chainrule.codegen.target as target
 import chainrule.codegen.targets.numpy.gathering
 import chainrule.codegen.targets.numpy.trainer
 from chainrule.codegen.ir.program import Draw, Loop, Pad, Program, Reduce, Scatter, Window
 from chainrule.codegen.ir.verify import VerificationError
 from chainrule.codegen.lower import affine
+from chainrule.codegen.lower.affine import Costs
 from chainrule.codegen.lower.emitter import LoweringError
+from chainrule.codegen.passes.optimize import Pass
 from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.index import Equation, Sum, Winner, access, index
 from chainrule.derive.network import N
@@ -224,14 +226,13 @@ def changed(derivation: Derivation, changes: Mapping[str, Change]) -> Derivation
     return replace(derivation, equations=tuple(equations))
 
 
-def program(spec_text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
+def program(spec_text: str, folder: Path) -> Built:
     """The program of a spec, in small pieces, made with whatever was patched."""
-    for name, value in SMALL_PIECES.items():
-        monkeypatch.setattr(chainrule.codegen.passes.pieces, name, value)
     spec = parse_spec(spec_text, "spec.toml")
-    generated = chainrule.codegen.generate.generate(spec)
-    target = chainrule.codegen.folder.write(generated, folder, force=True)
-    built = Built(spec, load_program(target), generated.files["numpy_trainer.py"])
+    with generated_with(**SMALL_PIECES):
+        generated = chainrule.codegen.generate.generate(spec)
+    written = chainrule.codegen.folder.write(generated, folder, force=True)
+    built = Built(spec, load_program(written), generated.files["numpy_trainer.py"])
     built.program.module.THREADS = 2  # whatever the machine has
     return built
 
@@ -291,7 +292,7 @@ def right_masks(one: Built) -> bool:
 def test_right_programs_are_acquitted(
     torch: ModuleType, spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = program(spec, tmp_path, monkeypatch)
+    one = program(spec, tmp_path)
     assert verdicts(torch, one) == set()
     if spec is POOLS:
         assert "differences" not in verdicts(torch, one, equal_pixels())
@@ -304,7 +305,7 @@ def test_an_error_in_an_equation_is_caught(
 ) -> None:
     wrong = changed(derive_network(parse_spec(planted.spec, "spec.toml")), planted.changes)
     monkeypatch.setattr(chainrule.codegen.generate, "derive_network", lambda _: wrong)
-    one = program(planted.spec, tmp_path, monkeypatch)
+    one = program(planted.spec, tmp_path)
     found = verdicts(torch, one, planted.x() if planted.x else None)
     assert found >= set(planted.caught_by), f"{planted.what}: only {found or 'nobody'} objects"
 
@@ -417,14 +418,14 @@ def test_a_slip_in_lowering_is_caught(
     torch: ModuleType, slip: Slip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the verifier, before there is a program; or by the judges of the program."""
-    lower, optimize = chainrule.codegen.generate.lower, chainrule.codegen.generate.optimize
+    lower, optimize = target.lower, target.optimize
     hits = []
 
-    def wrongly_lowered(derivation: Derivation) -> Program:
-        return listed(lower(derivation), slip.statements)
+    def wrongly_lowered(derivation: Derivation, costs: Costs) -> Program:
+        return listed(lower(derivation, costs), slip.statements)
 
-    def wrongly_optimized(program: Program) -> Program:
-        return listed(optimize(program), on(Loop, slip.loops) if slip.loops else None)
+    def wrongly_optimized(program: Program, passes: Iterable[Pass]) -> Program:
+        return listed(optimize(program, passes), on(Loop, slip.loops) if slip.loops else None)
 
     def listed(right: Program, change: Callable[[Any], Any] | None) -> Program:
         if change is None:
@@ -433,13 +434,13 @@ def test_a_slip_in_lowering_is_caught(
         hits.append(sections != right.sections)
         return replace(right, sections=sections)
 
-    monkeypatch.setattr(chainrule.codegen.generate, "lower", wrongly_lowered)
-    monkeypatch.setattr(chainrule.codegen.generate, "optimize", wrongly_optimized)
+    monkeypatch.setattr(target, "lower", wrongly_lowered)
+    monkeypatch.setattr(target, "optimize", wrongly_optimized)
     if slip.patch:
         module, name, change = slip.patch
         monkeypatch.setattr(module, name, change(getattr(module, name)))
     try:
-        one = program(slip.spec, tmp_path, monkeypatch)
+        one = program(slip.spec, tmp_path)
     except (VerificationError, LoweringError):
         return
     assert all(hits), f"nothing to break in {one.code}"

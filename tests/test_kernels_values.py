@@ -22,11 +22,12 @@ from chainrule.codegen.ir.program import (
     Statement,
     Window,
 )
-from chainrule.codegen.kernels.fusion import Fusion, _parts
+from chainrule.codegen.kernels.fusion import Fusion
 from chainrule.codegen.kernels.views import Place, Views
 from chainrule.codegen.kernels.work import Drawing, Elements, Guarded, Product, Reduction, Samples
 from chainrule.codegen.lower.emitter import LoweringError
 from chainrule.codegen.targets.cuda import planning
+from chainrule.codegen.targets.cuda.machine import MACHINE
 from chainrule.derive.index import Inside, Winner
 
 p = Symbol("p", integer=True)
@@ -64,11 +65,11 @@ TANH = Map("z", (n, i), 2, sympy.tanh(read("y", n, i)))
     ],
 )
 def test_a_long_sum_is_shared_until_enough_groups_have_work(groups: int, terms: int, parts: int) -> None:
-    assert _parts(groups, terms) == parts
+    assert Fusion(program(), MACHINE)._parts(groups, terms) == parts
 
 
 def works(*statements: Statement, **said: Any) -> list[Any]:
-    return Fusion(program(statements, **said)).works("forward")
+    return Fusion(program(statements, **said), MACHINE).works("forward")
 
 
 def test_what_a_scatter_adds_is_gathered() -> None:

@@ -12,7 +12,7 @@ from random_specs import SPECS, Built, build, random_spec
 from chainrule.codegen.ir.program import Program, Reshape
 from chainrule.codegen.ir.verify import verify
 from chainrule.codegen.lower.lowering import lower
-from chainrule.codegen.passes.optimize import optimize
+from chainrule.codegen.targets.numpy import TARGET
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.layers import LAYERS
 from chainrule.runtime.gradcheck import check_gradients
@@ -151,7 +151,7 @@ def test_unusual_stacks(shape: list[int], layers: tuple[str, ...], loss: str) ->
 
 def deep(depth: int) -> Program:
     hidden = [f'type = "dense"\nunits = 4\nactivation = "{("tanh", "relu")[d % 2]}"' for d in range(depth)]
-    return optimize(lower(derive_network(parse_spec(stack([4], *hidden, DENSE), "spec.toml"))))
+    return TARGET.program(derive_network(parse_spec(stack([4], *hidden, DENSE), "spec.toml")))
 
 
 def test_statements_grow_linearly_with_depth() -> None:
@@ -171,7 +171,7 @@ def test_passes_keep_what_is_computed(seed: int) -> None:
     """Every equation keeps its statements, and no memory outlives the program that holds it."""
     program = lower(derive_network(parse_spec(random_spec(seed), "spec.toml")))
     verify(program, "lower")
-    finished = optimize(program)
+    finished = TARGET.optimize(program)
     before = {s.equation for s in program.statements(*program.sections)}
     assert before == {s.equation for s in finished.statements(*finished.sections)} == set(program.notes)
     for value in finished.values.values():

@@ -12,11 +12,13 @@ from new_layers import TANH, N, k, n, stack
 from random_specs import build, random_spec
 from sympy import Indexed, Symbol
 
-import chainrule.codegen.passes.optimize as passes
+import chainrule.codegen.targets.numpy as numpy_target
 from chainrule.codegen.ir.program import Contract, Grid, Load, Map, Program, Reduce, Reshape, reads
 from chainrule.codegen.ir.verify import VerificationError, verify
 from chainrule.codegen.lower.lowering import LoweringError, extent, lower
-from chainrule.codegen.passes.optimize import absorb_temporaries, assign_slots, optimize
+from chainrule.codegen.passes.absorb import absorb_temporaries
+from chainrule.codegen.passes.slots import assign_slots
+from chainrule.codegen.targets.numpy import TARGET
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import access, size, tensor
 from chainrule.spec.load import parse_spec
@@ -33,7 +35,7 @@ def lowered() -> Program:
 
 
 def finished() -> Program:
-    return optimize(lowered())
+    return TARGET.optimize(lowered())
 
 
 def changed(program: Program, section: str, position: int, *statements: Any) -> Program:
@@ -128,7 +130,7 @@ def test_labels_in_arithmetic_are_caught() -> None:
 @pytest.mark.parametrize("seed", range(0, 40))
 def test_clobbered_memory_is_caught(seed: int) -> None:
     """Giving a value the memory of another that is still needed is refused."""
-    program = optimize(lower(derive_network(parse_spec(MLP if seed % 2 else random_spec(seed), "spec.toml"))))
+    program = TARGET.program(derive_network(parse_spec(MLP if seed % 2 else random_spec(seed), "spec.toml")))
     order = list(program.statements("forward", "loss", "backward", "input_gradient"))
     local = [v.name for v in program.values.values() if v.kind == "local" and v.shape]
     rng = np.random.default_rng(seed)
@@ -191,9 +193,9 @@ def test_a_pass_that_ignores_lifetimes_is_caught(monkeypatch: pytest.MonkeyPatch
         return replace(program, values=values)
 
     greedy.__name__ = "greedy"
-    monkeypatch.setattr(passes, "assign_slots", greedy)
+    monkeypatch.setattr(numpy_target, "assign_slots", greedy)
     with pytest.raises(VerificationError, match=r"after greedy.*must keep it alive"):
-        optimize(lowered())
+        TARGET.optimize(lowered())
 
 
 def test_absorbing_what_is_read_twice_would_be_caught() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import sympy
 from small_programs import i, j, k, load, n, program, read, u
 from sympy import Symbol
 
-import chainrule.codegen.passes.pieces as pieces
+from chainrule.codegen.ir.machine import Machine
 from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
@@ -18,15 +19,19 @@ from chainrule.codegen.ir.program import (
     Loop,
     Map,
     Pad,
+    Program,
     Reduce,
     Reshape,
     Scatter,
     Statement,
     Window,
 )
+from chainrule.codegen.ir.section import Section
 from chainrule.codegen.passes.pieces import _only_shown, _Runs, loop_over_pieces
+from chainrule.codegen.targets.numpy.machine import MACHINE
 
 p = Symbol("p", integer=True)
+SMALL = replace(MACHINE, sample=3, cached_piece=15, piece=100, rows=1)
 DENSE = Contract("y", (n, i), 1, load("x", n, j), load("W", i, j))
 WINDOW = Window("w", (n, i, u, k), 1, "img", (n, i + u, k), copy=True)
 SCATTER = Scatter(
@@ -71,13 +76,12 @@ SCATTER = Scatter(
     ],
 )
 def test_a_sample_is_made_of_itself_alone(statement: Statement, samplewise: bool) -> None:
-    assert _Runs(program())._samplewise(statement) == samplewise
+    assert _Runs(program(), MACHINE)._samplewise(statement) == samplewise
 
 
 @pytest.mark.parametrize("least", [1, 2])
-def test_products_of_rows_enough_are_samplewise(least: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "LEAST_ROWS", least)
-    runs = _Runs(program())
+def test_products_of_rows_enough_are_samplewise(least: int) -> None:
+    runs = _Runs(program(), replace(MACHINE, rows=least))
     assert runs._samplewise(DENSE) == (least == 1)
     assert not runs._samplewise(Contract("y", (n, i), 1, load("x", p, j), load("W", i, j)))
 
@@ -93,7 +97,7 @@ def test_products_of_rows_enough_are_samplewise(least: int, monkeypatch: pytest.
     ],
 )
 def test_rows_of_a_product_that_one_sample_gives(statement: Contract, rows: int) -> None:
-    assert _Runs(program())._rows(statement) == rows
+    assert _Runs(program(), MACHINE)._rows(statement) == rows
 
 
 @pytest.mark.parametrize(
@@ -113,16 +117,13 @@ def test_rows_of_a_product_that_one_sample_gives(statement: Contract, rows: int)
         (Map("b", (i,), 1, read("b", i)), 1, False),
     ],
 )
-def test_a_tensor_of_sums_over_the_batch(
-    statement: Statement, least: int, adds: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pieces, "LEAST_ROWS", least)
-    assert _Runs(program())._adds_up(statement) == adds
+def test_a_tensor_of_sums_over_the_batch(statement: Statement, least: int, adds: bool) -> None:
+    assert _Runs(program(), replace(MACHINE, rows=least))._adds_up(statement) == adds
 
 
-def looped(found: Any, section: str = "forward") -> list[Any]:
-    """A section with the names of its statements; those of a loop in a tuple after its size."""
-    entries = loop_over_pieces(found).sections[section]
+def looped(found: Program, machine: Machine = SMALL) -> list[Any]:
+    """The way forward with the names of its statements; those of a loop in a tuple after its size."""
+    entries = loop_over_pieces(found, machine).sections[Section.FORWARD]
     return [(e.size, *(s.out for s in e.statements)) if isinstance(e, Loop) else e.out for e in entries]
 
 
@@ -134,41 +135,30 @@ EXP = Map("y", (n, i), 3, sympy.exp(read("z", n, i) * read("z", n, i)))
 @pytest.mark.parametrize(
     ("statements", "limits", "found"),
     [
-        ([TANH, SQUARE], {"LEAST": 3}, [(5, "z", "y")]),
-        ([TANH, SQUARE], {"LEAST": 4}, ["z", "y"]),
-        ([TANH, SQUARE], {"LEAST": 3, "CACHED": 14}, [(4, "z", "y")]),
-        ([TANH, SQUARE], {"LEAST": 3, "CACHED": 2}, [(1, "z", "y")]),
-        ([TANH], {"LEAST": 3}, ["z"]),
-        ([TANH, WINDOW], {"LEAST": 20}, [(5, "z", "w")]),
-        ([TANH, WINDOW], {"LEAST": 21}, ["z", "w"]),
-        ([WINDOW], {"LEAST": 20}, ["w"]),
-        ([EXP], {"LEAST_CACHED": 3}, [(5, "y")]),
-        ([EXP], {"LEAST_CACHED": 4}, ["y"]),
-        ([TANH], {"LEAST_CACHED": 3}, ["z"]),
-        ([Draw("z", (n, i), 1, Symbol("rate"), 0)], {"LEAST": 3}, [(33, "z")]),
-        ([Reduce("rows", (n,), 1, "sum", read("x", n, j) ** 2, (j,))], {"LEAST": 4}, [(3, "rows")]),
-        ([Reduce("rows", (n,), 1, "sum", read("x", n, j), (j,))], {"LEAST": 4}, ["rows"]),
-        ([TANH, DENSE, SQUARE], {"LEAST": 3}, ["z", "y", "y"]),
-        ([DENSE, TANH, SQUARE], {"LEAST": 3}, ["y", (5, "z", "y")]),
+        ([TANH, SQUARE], {"sample": 3}, [(5, "z", "y")]),
+        ([TANH, SQUARE], {"sample": 4}, ["z", "y"]),
+        ([TANH, SQUARE], {"sample": 3, "cached_piece": 14}, [(4, "z", "y")]),
+        ([TANH, SQUARE], {"sample": 3, "cached_piece": 2}, [(1, "z", "y")]),
+        ([TANH], {"sample": 3}, ["z"]),
+        ([TANH, WINDOW], {"sample": 20}, [(5, "z", "w")]),
+        ([TANH, WINDOW], {"sample": 21}, ["z", "w"]),
+        ([WINDOW], {"sample": 20}, ["w"]),
+        ([EXP], {"cached_sample": 3}, [(5, "y")]),
+        ([EXP], {"cached_sample": 4}, ["y"]),
+        ([TANH], {"cached_sample": 3}, ["z"]),
+        ([Draw("z", (n, i), 1, Symbol("rate"), 0)], {"sample": 3}, [(33, "z")]),
+        ([Reduce("rows", (n,), 1, "sum", read("x", n, j) ** 2, (j,))], {"sample": 4}, [(3, "rows")]),
+        ([Reduce("rows", (n,), 1, "sum", read("x", n, j), (j,))], {"sample": 4}, ["rows"]),
+        ([TANH, DENSE, SQUARE], {"sample": 3}, ["z", "y", "y"]),
+        ([DENSE, TANH, SQUARE], {"sample": 3}, ["y", (5, "z", "y")]),
     ],
 )
-def test_pieces_where_they_pay(
-    statements: list[Statement], limits: dict[str, int], found: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pieces_where_they_pay(statements: list[Statement], limits: dict[str, int], found: list[Any]) -> None:
     """Of 3 values a sample in z and y and 20 in w, at most 15 or, with windows, 100 at a time."""
-    usual = {"LEAST": 10**6, "LEAST_CACHED": 10**6, "CACHED": 15, "LARGEST": 100, "LEAST_ROWS": 10**6}
-    for name, value in (usual | limits).items():
-        monkeypatch.setattr(pieces, name, value)
-    assert looped(program(statements)) == found
+    usual = {"sample": 10**6, "cached_sample": 10**6, "cached_piece": 15, "piece": 100, "rows": 10**6}
+    assert looped(program(statements), replace(MACHINE, **usual | limits)) == found
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("LEAST", 3), ("CACHED", 15), ("LARGEST", 100), ("LEAST_ROWS", 1)):
-        monkeypatch.setattr(pieces, name, value)
-
-
-@pytest.mark.usefixtures("small")
 def test_sums_of_a_loop_and_what_is_made_of_them_come_after_it() -> None:
     total = Reduce("b", (i,), 4, "sum", read("y", n, i), (n,))
     after = Map("mean", (j,), 5, read("b", j) * 2)
@@ -177,12 +167,11 @@ def test_sums_of_a_loop_and_what_is_made_of_them_come_after_it() -> None:
     assert looped(program([TANH, SQUARE, total, later])) == [(5, "z", "y", "b"), "y"]
     second = Reduce("mean", (i,), 5, "sum", read("z", n, i) * read("b", i), (n,))
     assert looped(program([TANH, SQUARE, total, second, EXP])) == [(5, "z", "y", "b"), (5, "mean", "y")]
-    whole = loop_over_pieces(program([TANH, SQUARE, total, after]))
+    whole = loop_over_pieces(program([TANH, SQUARE, total, after]), SMALL)
     (loop, _) = whole.sections["forward"]
     assert isinstance(loop, Loop) and loop.sums == {"b"}
 
 
-@pytest.mark.usefixtures("small")
 def test_what_goes_with_no_sample_is_computed_before() -> None:
     apart = Map("dW", (i, j), 4, read("W", i, j) ** 2)
     assert looped(program([TANH, apart, SQUARE])) == ["dW", (5, "z", "y")]
@@ -194,21 +183,16 @@ def test_what_goes_with_no_sample_is_computed_before() -> None:
     assert looped(program([TANH, shown, SQUARE])) == ["flat", (5, "z", "y")]
 
 
-@pytest.mark.usefixtures("small")
 def test_what_a_loop_alone_uses_has_the_memory_of_a_piece() -> None:
     total = Reduce("b", (i,), 4, "sum", read("z", n, i) * read("y", n, i), (n,))
-    found = loop_over_pieces(program([TANH, SQUARE, total], output="s"))
-    assert {name: value.piece for name, value in found.values.items() if value.piece} == {
-        "z": 5,
-        "y": 0,
-    } or True
+    found = loop_over_pieces(program([TANH, SQUARE, total], output="s"), SMALL)
     assert found.values["z"].piece == 5 and found.values["b"].piece == 0
-    twice = loop_over_pieces(program([TANH, SQUARE, total], loss=[WINDOW, EXP], output="s"))
+    twice = loop_over_pieces(program([TANH, SQUARE, total], loss=[WINDOW, EXP], output="s"), SMALL)
     assert len(twice.sections["loss"]) == 1 and twice.values["w"].piece == 0
-    kept = loop_over_pieces(program([TANH, SQUARE, total], output="z"))
+    kept = loop_over_pieces(program([TANH, SQUARE, total], output="z"), SMALL)
     assert kept.values["z"].piece == 0
     read_later = loop_over_pieces(
-        program([TANH, SQUARE, total], loss=[Map("rows", (n,), 7, read("z", n, 0))], output="s")
+        program([TANH, SQUARE, total], loss=[Map("rows", (n,), 7, read("z", n, 0))], output="s"), SMALL
     )
     assert read_later.values["z"].piece == 0
 

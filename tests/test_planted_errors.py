@@ -24,8 +24,10 @@ from torch_reference import Reference, relative_error
 
 import chainrule.codegen.folder
 import chainrule.codegen.generate
+import chainrule.codegen.target as target
 from chainrule.codegen.ir.program import Contract, Map, Program, Reduce
 from chainrule.codegen.ir.verify import VerificationError
+from chainrule.codegen.lower.affine import Costs
 from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.index import Equation, Inside, Sum, access, index, name_of, size, tensor
 from chainrule.derive.layers import LAYERS
@@ -257,8 +259,8 @@ def program(planted: Planted, folder: Path, monkeypatch: pytest.MonkeyPatch, pla
         assert planted.rewritten[0] in code
         code = code.replace(*planted.rewritten)
         generated.files["numpy_trainer.py"] = code
-    target = chainrule.codegen.folder.write(generated, folder / ("wrong" if plant else "right"), force=True)
-    return Built(spec, load_program(target, edited="allow"), code)
+    written = chainrule.codegen.folder.write(generated, folder / ("wrong" if plant else "right"), force=True)
+    return Built(spec, load_program(written, edited="allow"), code)
 
 
 def verdicts(torch: ModuleType, one: Built, x: Array | None) -> set[str]:
@@ -368,10 +370,10 @@ def test_a_planted_slip_in_lowering_is_caught(
     torch: ModuleType, broken: Broken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the verifier, before there is a program; or by the judges of the program."""
-    lower = chainrule.codegen.generate.lower
+    lower = target.lower
 
-    def wrong(derivation: Derivation) -> Program:
-        right = lower(derivation)
+    def wrong(derivation: Derivation, costs: Costs) -> Program:
+        right = lower(derivation, costs)
         hit = [s for s in right.statements(*right.sections) if broken.picks(s)]
         assert hit, f"nothing to break: {[s.out for s in right.statements(*right.sections)]}"
         sections = {
@@ -380,7 +382,7 @@ def test_a_planted_slip_in_lowering_is_caught(
         }
         return replace(right, sections=sections)
 
-    monkeypatch.setattr(chainrule.codegen.generate, "lower", wrong)
+    monkeypatch.setattr(target, "lower", wrong)
     try:
         one = program(Planted("", CLASSES), tmp_path, monkeypatch, plant=False)
     except VerificationError:

@@ -10,8 +10,9 @@ import sympy
 from small_programs import i, j, k, load, n, program, read, u, v
 from sympy import Integer, KroneckerDelta, Symbol
 
-import chainrule.codegen.passes.memory as memory
-import chainrule.codegen.passes.pieces as pieces
+import chainrule.codegen.targets.numpy.machine as machine
+import chainrule.codegen.targets.numpy.memory as memory
+from chainrule.codegen.ir.machine import Machine
 from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
@@ -29,7 +30,7 @@ from chainrule.codegen.ir.program import (
     Window,
 )
 from chainrule.codegen.ir.verify import VerificationError, verify
-from chainrule.codegen.passes.memory import training_memory
+from chainrule.codegen.targets.numpy.memory import training_memory
 from chainrule.derive.index import Winner
 
 DENSE = Contract("y", (n, i), 1, load("x", n, j), load("W", i, j))
@@ -260,12 +261,12 @@ def test_the_update_takes_a_vector_or_a_part_on_each_thread(monkeypatch: pytest.
     step = Map("z", (n, i), 1, EXP)
     assert taken(program([DENSE, step], update=[update]))["scratch"] == 120 + 12 * 4
     assert taken(program([DENSE, step], update=[update]), parameters=5)["scratch"] == 120 + 5 * 4
-    for module in (memory, pieces):
-        monkeypatch.setattr(module, "UPDATED", 2)
+    for module in (memory, machine):
+        monkeypatch.setattr(module, "MACHINE", Machine(vector=2))
     looped = program([Loop((DENSE, step), 10, frozenset())], update=[update])
     assert taken(looped)["scratch"] == 120 + 2 * 4
     assert taken(looped, threads=2)["scratch"] == 120 + 2 * 2 * 4
-    monkeypatch.setattr(pieces, "UPDATED", 19)
-    assert pieces.shares_update(looped) and not pieces.shares_update(program([DENSE, step]))
-    monkeypatch.setattr(pieces, "UPDATED", 20)
-    assert not pieces.shares_update(looped)
+    monkeypatch.setattr(machine, "MACHINE", Machine(vector=19))
+    assert machine.shares_update(looped) and not machine.shares_update(program([DENSE, step]))
+    monkeypatch.setattr(machine, "MACHINE", Machine(vector=20))
+    assert not machine.shares_update(looped)

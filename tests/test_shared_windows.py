@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from machine_sizes import generated_with
 from random_specs import build
 from sympy import symbols
 
 from chainrule.codegen.ir.program import BATCH, Contract, Loop, Pad, Program, Value, Window
-from chainrule.codegen.lower.lowering import lower
-from chainrule.codegen.passes.optimize import optimize, share_windows
+from chainrule.codegen.passes.sharing import share_windows
+from chainrule.codegen.targets.numpy import TARGET
 from chainrule.derive.deriving import derive_network
 from chainrule.spec.load import parse_spec
 
@@ -54,7 +55,7 @@ CASES = SHARED | APART | {"in groups": GROUPS}
 
 
 def lowered(case: dict[str, Any]) -> Program:
-    return optimize(lower(derive_network(parse_spec(SPEC.format(**case), "spec.toml"))))
+    return TARGET.program(derive_network(parse_spec(SPEC.format(**case), "spec.toml")))
 
 
 def copied(program: Program, name: str) -> list[str]:
@@ -131,8 +132,8 @@ type = "cross_entropy"
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_masks_do_not_depend_on_threads_or_pieces(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sample has 4,355 values here, no multiple of the 16 that one count of the generator gives."""
-    monkeypatch.setattr("chainrule.codegen.passes.pieces.LARGEST", 10_000)
-    module = build(MASKED).program.module
+    with generated_with(piece=10_000):
+        module = build(MASKED).program.module
     module.THREADS = threads
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((7, 67, 65)), rng.integers(0, 3, 7)

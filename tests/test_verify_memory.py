@@ -8,13 +8,12 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-import random_images
 from kernel_runs import programs
+from machine_sizes import SMALL_PIECES, numpy_with
 
-import chainrule.codegen.passes.optimize as passes
-import chainrule.codegen.passes.pieces
+import chainrule.codegen.passes.slots as slots_pass
 import chainrule.derive.layers
-from chainrule.codegen.ir.program import Loop, Program
+from chainrule.codegen.ir.program import Loop, Program, reads
 from chainrule.codegen.ir.section import ON_BATCH
 from chainrule.codegen.ir.verify import VerificationError, verify
 from chainrule.codegen.kernels.liveness import Access, verify_memory
@@ -28,6 +27,7 @@ from chainrule.spec.load import parse_spec
 n, k, j = index("n"), index("k"), index("j")
 N, K = size("N"), size("K")
 x, y, z, V = tensor("x", N, K), tensor("y", N, K), tensor("z", K), tensor("V", K, 3)
+SMALL = numpy_with(**SMALL_PIECES)
 SPEC = """spec_version = 1
 name = "scaled"
 [input]
@@ -59,8 +59,6 @@ def scaled(monkeypatch: pytest.MonkeyPatch) -> Program:
 
     layer = LayerType("scaled", "a layer of the tests", forward, input_rank=1)
     monkeypatch.setitem(chainrule.derive.layers.LAYERS, "scaled", layer)
-    for name, value in random_images.SMALL_PIECES.items():
-        monkeypatch.setattr(chainrule.codegen.passes.pieces, name, value)
     return lower(derive_network(parse_spec(SPEC, "spec.toml")))
 
 
@@ -68,24 +66,24 @@ def until_last_read(program: Program) -> dict[str, int]:
     """Return where each value is used last, as if every loop ran once."""
     found: dict[str, int] = {}
     for position, statement in enumerate(program.statements(*ON_BATCH)):
-        found |= dict.fromkeys((*passes.reads(statement), statement.out), position)
+        found |= dict.fromkeys((*reads(statement), statement.out), position)
     return found
 
 
 def test_what_a_loop_reads_outlives_it(scaled: Program) -> None:
-    (loop,) = (e for e in passes.optimize(scaled).sections["backward"] if isinstance(e, Loop))
-    order = [(s.out, passes.reads(s)) for s in loop.statements]
+    (loop,) = (e for e in SMALL.optimize(scaled).sections["backward"] if isinstance(e, Loop))
+    order = [(s.out, reads(s)) for s in loop.statements]
     last = max(position for position, (_, read) in enumerate(order) if "h3" in read)
     assert "d h2" in loop.sums and last < [name for name, _ in order].index("d h2")
     with (
-        patch.object(passes, "_last_uses", until_last_read),
+        patch.object(slots_pass, "_last_uses", until_last_read),
         pytest.raises(VerificationError, match="whose memory already holds"),
     ):
-        passes.optimize(scaled)
+        SMALL.optimize(scaled)
 
 
 def test_what_every_piece_would_make_anew_is_refused(scaled: Program) -> None:
-    finished = passes.optimize(scaled)
+    finished = SMALL.optimize(scaled)
     sections = {
         name: tuple(replace(e, sums=frozenset()) if isinstance(e, Loop) else e for e in entries)
         for name, entries in finished.sections.items()

@@ -19,7 +19,7 @@ from chainrule.cli.handout.markup import formula, user_text
 from chainrule.cli.handout.words import words
 from chainrule.codegen.folder import MANIFEST, Generated
 from chainrule.codegen.generate import generate
-from chainrule.codegen.targets.numpy import FILENAME
+from chainrule.codegen.targets.numpy import TARGET
 from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.model import Spec
 from chainrule.derive.prose import _, say
@@ -57,7 +57,7 @@ def handout_of(spec: Spec, form: str = "matrix", gradcheck: bool = True, run: Pa
     return Handout(
         derivation,
         form,
-        generated.files[FILENAME],
+        generated.files[TARGET.trainer],
         lines_of(generated),
         totals_of(derivation),
         gradients.checked(spec) if gradcheck else None,
@@ -68,7 +68,7 @@ def handout_of(spec: Spec, form: str = "matrix", gradcheck: bool = True, run: Pa
 def lines_of(generated: Generated) -> dict[int, tuple[int, ...]]:
     """Return the manifest's map from the number of an equation to its lines of the NumPy program."""
     manifest = json.loads(generated.files[MANIFEST])
-    return {each["number"]: tuple(each["lines"][FILENAME]) for each in manifest["equations"]}
+    return {each["number"]: tuple(each["lines"][TARGET.trainer]) for each in manifest["equations"]}
 
 
 def equations_of(shown: Handout) -> Page:

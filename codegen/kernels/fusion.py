@@ -14,6 +14,7 @@ import sympy
 from sympy import Expr, Indexed, Symbol
 
 from chainrule.codegen.ir.contraction import blocks
+from chainrule.codegen.ir.machine import Machine
 from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
@@ -50,16 +51,13 @@ from chainrule.codegen.lower.affine import volume
 from chainrule.codegen.lower.emitter import LoweringError
 from chainrule.derive.index import Winner, access, fresh_index, name_of, tensor
 
-ALONE = 64  # so many terms one thread adds up by itself
-ENOUGH = 256  # so many groups of threads keep a device busy
-LEAST_TERMS = 512  # fewer are not divided among groups
-
 
 class Fusion:
     """Turns the statements of a section into work."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, machine: Machine) -> None:
         self.program = program
+        self.machine = machine
         self.views = Views(program)
 
     def works(self, section: Section) -> list[Work]:
@@ -82,14 +80,26 @@ class Fusion:
         found: list[Work] = []
         for work in works:
             last = found[-1] if found else None
-            if not isinstance(work, Elements) or not _is_small([work]):
+            if not isinstance(work, Elements) or not self._is_small([work]):
                 found.append(work)
-            elif isinstance(last, Samples) and _is_small([*last.works, work]) and self._follows(last, work):
+            elif isinstance(last, Samples) and self._joins(last, work):
                 last.works.append(_of_sample(work, last.sample))
             else:
                 sample = fresh_index(Symbol("n"))
                 found.append(Samples(sample, [_of_sample(work, sample)]))
         return [w.works[0] if isinstance(w, Samples) and len(w.works) == 1 else w for w in found]
+
+    def _is_small(self, works: list[Elements]) -> bool:
+        """Whether a thread can compute all of these elements of a sample."""
+        if any(not work.axes or work.axes[0][1] != BATCH for work in works):
+            return False
+        extents = [[e for _, e in work.axes[1:]] for work in works]
+        if any(e == BATCH for inner in extents for e in inner):
+            return False
+        return sum(math.prod(map(int, inner)) for inner in extents) <= self.machine.alone
+
+    def _joins(self, samples: Samples, work: Elements) -> bool:
+        return self._is_small([*samples.works, work]) and self._follows(samples, work)
 
     def _follows(self, samples: Samples, work: Elements) -> bool:
         """Whether work reads what the samples made for its own sample only, and changes nothing they read."""
@@ -201,9 +211,9 @@ class Fusion:
         over = tuple((i, extents[i]) for i in s.over)
         body = self.views.resolved(self._with_scalars(s.expression))
         terms = _volume(over)
-        if terms <= ALONE and s.indices and all(e != BATCH for _, e in over):
+        if terms <= self.machine.alone and s.indices and all(e != BATCH for _, e in over):
             return Elements(self._axes(s), [_apart(Step(s.out, body, s.equation, s.operation, over))])
-        parts = _parts(_volume(self._axes(s)), terms) if s.operation == "sum" else 1
+        parts = self._parts(_volume(self._axes(s)), terms) if s.operation == "sum" else 1
         return Reduction(self._axes(s), s.out, s.operation, over, body, s.equation, parts=parts)
 
     def _read_extents(self, read: Indexed) -> list[tuple[Symbol, Extent]]:
@@ -220,8 +230,15 @@ class Fusion:
             volume(b, extents) for b in (found.rows, found.columns, found.summed, found.batch)
         )
         tiles = -(-rows // 64) * -(-columns // 64) * batch
-        parts = _parts(tiles, terms)
+        parts = self._parts(tiles, terms)
         return Product(self._axes(s), s.out, s.left, s.right, found, extents, s.equation, parts=parts)
+
+    def _parts(self, groups: int, terms: int) -> int:
+        """Return among how many groups of threads a sum is divided, so that enough of them have work."""
+        parts = 1
+        while groups * parts < self.machine.groups and terms >= 2 * parts * self.machine.shared:
+            parts *= 2
+        return parts
 
     # ---- Joining ---------------------------------------------------------------------------------
 
@@ -273,16 +290,6 @@ def _reads(step: Step) -> list[Indexed]:
     return [read for part in parts for read in sorted(part.atoms(Indexed), key=str)]
 
 
-def _is_small(works: list[Elements]) -> bool:
-    """Whether a thread can compute all of these elements of a sample."""
-    if any(not work.axes or work.axes[0][1] != BATCH for work in works):
-        return False
-    extents = [[e for _, e in work.axes[1:]] for work in works]
-    if any(e == BATCH for inner in extents for e in inner):
-        return False
-    return sum(math.prod(map(int, inner)) for inner in extents) <= ALONE
-
-
 def _of_sample(work: Elements, sample: Symbol) -> Elements:
     """Return work with the sample's index as its first, and indices of its own as the others."""
     names = {i: fresh_index(i) for i, _ in work.axes[1:]} | {work.axes[0][0]: sample}
@@ -315,11 +322,3 @@ def _renamed(step: Step, names: dict[Symbol, Symbol]) -> Step:
 
 def _volume(axes: Axes) -> int:
     return volume((i for i, _ in axes), dict(axes))
-
-
-def _parts(groups: int, terms: int) -> int:
-    """Return among how many groups of threads a sum is divided, so that enough of them have work."""
-    parts = 1
-    while groups * parts < ENOUGH and terms >= 2 * parts * LEAST_TERMS:
-        parts *= 2
-    return parts

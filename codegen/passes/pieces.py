@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from sympy import Indexed, Symbol
 
+from chainrule.codegen.ir.machine import Machine
 from chainrule.codegen.ir.program import (
     BATCH,
     GIVEN,
@@ -35,28 +36,16 @@ from chainrule.codegen.ir.program import (
     views,
 )
 from chainrule.codegen.passes.kinks import kept_for_jumps
-from chainrule.codegen.passes.temporaries import REAL, temporaries
 from chainrule.derive.index import name_of
 
-LARGEST = 2**19  # values of the largest tensor of a piece: 2 MiB in float32
-LEAST = 2**12  # values of a sample from which on pieces pay
-CACHED = 2**18  # values of the largest tensor of a piece whose expressions take memory on the way
-LEAST_CACHED = 2**10  # values of a sample from which on it pays that this memory stays in the cache
-LEAST_ROWS = 16  # rows of a matrix product that one sample gives
-UPDATED = 2**17  # parameters that a thread updates at a time; fewer in all are left to one
+REAL = 4  # bytes of a value in float32
 
 
-def loop_over_pieces(program: Program) -> Program:
+def loop_over_pieces(program: Program, machine: Machine) -> Program:
     """Return the program with loops over pieces of the batch, and values that live in one piece only."""
-    sections = {name: _Runs(program).loops(program.statements(name)) for name in program.sections}
+    sections = {name: _Runs(program, machine).loops(program.statements(name)) for name in program.sections}
     looped = replace(program, sections=sections)
     return replace(looped, values=_piece_values(looped))
-
-
-def shares_update(program: Program) -> bool:
-    """Whether threads share the update: the program has threads, and many parameters."""
-    looped = any(isinstance(entry, Loop) for section in program.sections.values() for entry in section)
-    return looped and count(program.values["theta"].shape) >= UPDATED
 
 
 @dataclass
@@ -76,8 +65,9 @@ class _Run:
 class _Runs:
     """Finds the runs of a section."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, machine: Machine) -> None:
         self.program = program
+        self.machine = machine
         self.views = views(program)
         self.out: list[Statement | Loop] = []
         self.run = _Run()
@@ -141,13 +131,15 @@ class _Runs:
             isinstance(first, Draw)
             or (isinstance(first, Reduce) and not isinstance(first.expression, Indexed))
         )
-        held = any(temporaries(s) >= REAL for s in run.inside)
+        machine = self.machine
+        held = any(machine.held(s) >= REAL for s in run.inside)
+        cached = held and largest >= machine.cached_sample
         self.out += run.before
-        if not (largest >= LEAST and run.inside and not lone) and not (largest >= LEAST_CACHED and held):
+        if not cached and (largest < machine.sample or not run.inside or lone):
             self.out += run.inside
             return
         elementwise = all(isinstance(s, Map | Reduce | Reshape) for s in run.inside)
-        size = max(1, (CACHED if elementwise else LARGEST) // largest)
+        size = max(1, (machine.cached_piece if elementwise else machine.piece) // largest)
         self.out.append(Loop(tuple(run.inside), size, frozenset(run.sums)))
 
     def _shows_input(self, statement: Statement) -> bool:
@@ -176,7 +168,8 @@ class _Runs:
             case First(indices=indices, source=source, best=best):
                 return source.indices[:1] == best.indices[:1] == indices[:1]
             case Contract(left=left, right=right):
-                return self._rows(statement) >= LEAST_ROWS and self._first(statement.indices[0], left, right)
+                enough = self._rows(statement) >= self.machine.rows
+                return enough and self._first(statement.indices[0], left, right)
             case Map(expression=body) | Reduce(expression=body):
                 return self._first(statement.indices[0], *body.atoms(Indexed))
         return False
@@ -217,7 +210,7 @@ class _Runs:
                     and summed not in statement.indices
                     and self._batched(left.name)
                     and self._batched(right.name)
-                    and self._rows(statement) >= LEAST_ROWS
+                    and self._rows(statement) >= self.machine.rows
                 )
             case Reduce(operation="sum", expression=body, over=over):
                 batched = [r for r in body.atoms(Indexed) if self._batched(name_of(r.base))]

@@ -1,1 +1,30 @@
-"""Targets: each package renders a program in one language."""
+"""The targets: each a row here, and a package whose ``TARGET`` says what it is.
+
+The table loads none of them: the command shows it in its help.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from chainrule.codegen.target import Target
+
+
+class Row(NamedTuple):
+    """What is known of a target that is not loaded: whether its programs need a device, and CuPy for it."""
+
+    on_device: bool = False
+
+
+TARGETS: Final = {"numpy": Row(), "cuda": Row(on_device=True)}
+DEFAULT: Final = "numpy"  # written for every spec: the others are held against it
+
+
+def target(name: str) -> Target:
+    """Return the target of that name.  Raises ValueError where there is none."""
+    if name not in TARGETS:
+        raise ValueError(f"no target {name!r}: {', '.join(TARGETS)}")
+    found: Target = import_module(f"{__name__}.{name}").TARGET
+    return found

@@ -12,14 +12,13 @@ from chainrule.codegen.frame import Frame
 from chainrule.codegen.ir.program import BATCH, GIVEN, Draw, Program, Value
 from chainrule.codegen.ir.scalar import element
 from chainrule.codegen.ir.section import FORWARDS, IN_STEP, ON_BATCH, Section
-from chainrule.codegen.ir.verify import verify
 from chainrule.codegen.kernels.fusion import Fusion
 from chainrule.codegen.kernels.liveness import Access, verify_memory
 from chainrule.codegen.kernels.places import size
 from chainrule.codegen.kernels.work import Drawing, Elements, Product, Reduction, Samples, Step, Work
-from chainrule.codegen.passes.optimize import absorb_temporaries
 from chainrule.codegen.rendering import fill
 from chainrule.codegen.targets.cuda.addresses import TABLE, element_of
+from chainrule.codegen.targets.cuda.machine import MACHINE
 from chainrule.codegen.targets.cuda.persistent import memory, persistent
 from chainrule.codegen.targets.cuda.plan import Buffer, Launch, Launches, Plan
 from chainrule.codegen.targets.cuda.sources import THREADS, Kernel, KernelSource
@@ -29,17 +28,15 @@ RULE = 109
 
 
 def plan(program: Program, frame: Frame) -> Plan:
-    """Return the kernels and launches of a lowered program.  Raises LoweringError."""
-    absorbed = absorb_temporaries(program)
-    verify(absorbed, "absorb_temporaries")
-    return _Planning(absorbed, frame).plan()
+    """Return the kernels and launches of a program.  Raises LoweringError."""
+    return _Planning(program, frame).plan()
 
 
 class _Planning:
     def __init__(self, program: Program, frame: Frame) -> None:
         self.frame = frame
         self.program = replace(program, values=dict(program.values))
-        fusion = Fusion(self.program)
+        fusion = Fusion(self.program, MACHINE)
         self.views = fusion.views
         self.works = {
             section: [part for work in fusion.works(section) for part in self._divided(work)]

@@ -6,11 +6,12 @@ import math
 import re
 
 from chainrule.codegen.frame import Frame
-from chainrule.codegen.ir.program import Shape
+from chainrule.codegen.ir.program import Program, Shape
 from chainrule.codegen.ir.section import IN_STEP, Section
 from chainrule.codegen.rendering import fill, start_line
 from chainrule.codegen.targets.cuda.arguments import Arguments
 from chainrule.codegen.targets.cuda.plan import Buffer, Launch, Plan
+from chainrule.codegen.targets.cuda.planning import plan
 
 FOLDER = "cuda"
 FILENAME = f"{FOLDER}/trainer.py"
@@ -30,8 +31,13 @@ _MARK = re.compile(r"(?:#|//) ")
 _NUMBERS = re.compile(r"(?<= )(?:\(\d+\) )*\(\d+\)$")
 
 
-def render(plan: Plan, frame: Frame) -> dict[str, str]:
+def render(program: Program, frame: Frame) -> dict[str, str]:
     """Return the texts of the CUDA program's two files by path."""
+    return texts(plan(program, frame), frame)
+
+
+def texts(plan: Plan, frame: Frame) -> dict[str, str]:
+    """Return the texts of a plan's two files by path."""
     arguments = Arguments(plan, frame.scheduled)
     evaluation = bool(plan.launches.get(Section.EVALUATION))
     infer = "evaluate" if evaluation else "forward"

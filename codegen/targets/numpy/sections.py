@@ -34,10 +34,10 @@ from chainrule.codegen.ir.program import (
 from chainrule.codegen.ir.scalar import element, is_mask
 from chainrule.codegen.ir.section import BACKWARDS, FORWARDS, IN_WORKSPACE, Section
 from chainrule.codegen.passes.kinks import conditions, jumps
-from chainrule.codegen.passes.pieces import UPDATED, shares_update
 from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter
 from chainrule.codegen.targets.numpy.grid import GridPrinter
 from chainrule.codegen.targets.numpy.helpers import HELPERS
+from chainrule.codegen.targets.numpy.machine import MACHINE, shares_update
 from chainrule.codegen.targets.numpy.statements import Line, StatementPrinter
 
 TRAINING = (*IN_WORKSPACE, Section.INPUT_GRADIENT)  # all but the update
@@ -229,7 +229,7 @@ class Sections:
         names = ", ".join(self.program.values[n].identifier for n in read if self.program.values[n].shape)
         own = []
         if _uses_scratch([line.split("  # ")[0] for line in lines]):
-            self.scratch, own = f"THREADS, {UPDATED}", ["    s = w.s[thread, :count]"]
+            self.scratch, own = f"THREADS, {MACHINE.vector}", ["    s = w.s[thread, :count]"]
         return [
             f"vectors = {names}",
             "",
@@ -238,7 +238,7 @@ class Sections:
             *own,
             *lines,
             "",
-            f"on_threads(part, COUNT, {UPDATED})",
+            f"on_threads(part, COUNT, {MACHINE.vector})",
         ]
 
     def _views(self, function: str, wanted: set[str]) -> list[str]:

@@ -17,8 +17,8 @@ MOST = 4096  # samples that are evaluated at a time where a step does not go thr
 _NUMBERS = re.compile(r" # .*\((\d+(?:, \d+)*)\)$")
 
 
-def render(program: Program, frame: Frame) -> str:
-    """Return the text of the training program."""
+def render(program: Program, frame: Frame) -> dict[str, str]:
+    """Return the text of the training program by its path."""
     sections = Sections(program)
     starts = [start_line(p) for p in frame.parameters]
     masks = [
@@ -26,7 +26,7 @@ def render(program: Program, frame: Frame) -> str:
         for s in program.statements(Section.FORWARD)
         if isinstance(s, Draw)
     ]
-    return fill(
+    text = fill(
         "numpy_trainer.py.j2",
         frame=frame,
         sections=sections.texts,
@@ -50,13 +50,14 @@ def render(program: Program, frame: Frame) -> str:
         patterns="windows" in sections.helpers,
         output=sections.output,
     )
+    return {FILENAME: text}
 
 
-def equation_lines(text: str, program: Program) -> dict[int, list[int]]:
+def equation_lines(text: str) -> dict[int, list[int]]:
     """Return the lines (from 1) of a rendered file that implement each equation, by its number."""
-    lines: dict[int, list[int]] = {number: [] for number in program.notes}
+    lines: dict[int, list[int]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         found = _NUMBERS.search(line)
         for equation in found[1].split(", ") if found is not None else ():
-            lines[int(equation)].append(number)
+            lines.setdefault(int(equation), []).append(number)
     return lines

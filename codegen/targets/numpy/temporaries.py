@@ -9,7 +9,6 @@ from sympy import Expr, Indexed, Mul, Piecewise, Symbol
 
 from chainrule.codegen.ir.program import Draw, Map, Reduce, Statement
 from chainrule.codegen.ir.scalar import extremum, indicator, is_mask, quotient
-from chainrule.derive.index import name_of
 
 REAL, TRUTH = 4, 1
 HELPERS = {
@@ -42,7 +41,7 @@ class _Held:
 
     def of_map(self, e: Expr, out: str) -> int:
         """Where the values go to memory that is there already: the last operation takes none."""
-        own = [r for r in e.atoms(Indexed) if name_of(r.base) == out]
+        own = [r for r in e.atoms(Indexed) if r.base.label.name == out]
         if own and isinstance(e, Mul):
             rest = e / own[0]
             return TRUTH if is_mask(rest) else self.value(rest)

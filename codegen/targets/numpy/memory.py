@@ -19,10 +19,9 @@ from chainrule.codegen.ir.program import (
     count,
 )
 from chainrule.codegen.ir.section import IN_STEP, Section
-from chainrule.codegen.passes.pieces import UPDATED, shares_update
-from chainrule.codegen.passes.temporaries import temporaries
+from chainrule.codegen.targets.numpy.machine import MACHINE, shares_update
 from chainrule.codegen.targets.numpy.special import BLOCK, HELD
-from chainrule.derive.index import name_of
+from chainrule.codegen.targets.numpy.temporaries import temporaries
 
 BYTES = 4  # float32
 STEP = IN_STEP[:-1]  # the update takes memory of its own
@@ -41,7 +40,7 @@ def training_memory(program: Program, batch: int, parameters: int, threads: int)
         found = _with_samples(program, batch, threads, sections)
         return max((_scratch(s, samples, program) for s, samples in found), default=0)
 
-    updated = (threads * UPDATED if shares_update(program) else parameters) * BYTES
+    updated = (threads * MACHINE.vector if shares_update(program) else parameters) * BYTES
     held = [v for v in program.values.values() if v.kind in ("state", "statistic")]
     made = {statement.out for statement, _ in _with_samples(program, batch, threads, STEP)}
     own = [program.values[n] for n in sorted({_memory_of(program, n) for n in made})]
@@ -105,4 +104,4 @@ def _scratch(statement: Statement, samples: int, program: Program) -> int:
 
 
 def _extents(read: Indexed, program: Program) -> Iterator[tuple[Expr, Extent]]:
-    return zip(read.indices, program.values[name_of(read.base)].shape, strict=True)
+    return zip(read.indices, program.values[read.base.label.name].shape, strict=True)

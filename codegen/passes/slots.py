@@ -1,0 +1,114 @@
+"""The pass that gives every value its memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sympy import Indexed
+
+from chainrule.codegen.ir.program import (
+    BATCH,
+    GIVEN,
+    Loop,
+    Map,
+    Program,
+    Statement,
+    Value,
+    reads,
+    viewed,
+)
+from chainrule.codegen.ir.section import ON_BATCH
+from chainrule.codegen.passes.kinks import kept_for_jumps
+from chainrule.derive.index import name_of
+
+
+def assign_slots(program: Program) -> Program:
+    """Choose whose memory each local value takes: that of an operand that ends here, or of a dead value."""
+    order = list(program.statements(*ON_BATCH))
+    last = _last_uses(program)
+    values = dict(program.values)
+    owner: dict[str, str] = {}  # value -> the value whose memory it lives in
+    users: dict[str, set[str]] = {}  # memory -> values that live in it now
+    free: dict[tuple[object, ...], list[str]] = {}
+
+    def release(position: int) -> None:
+        for memory, names in users.items():
+            dead = {n for n in names if last[n] < position}
+            if dead and dead == names and values[memory].kind == "local" and not values[memory].zeroed:
+                free.setdefault(_kind(values[memory]), []).append(memory)
+            names -= dead
+
+    for position, statement in enumerate(order):
+        name = statement.out
+        if name in owner or values[name].kind != "local":
+            continue
+        release(position)
+        source = viewed(statement)
+        if source is not None and values[owner.get(source, source)].kind in (*GIVEN, "local"):
+            slot, memory = source, owner.get(source, source)
+        else:
+            slot = _overwritten(statement, values, owner, users, last, position)
+            pool = [] if values[name].zeroed else free.get(_kind(values[name]))
+            slot = memory = slot or (pool.pop() if pool else "")
+        owner[name] = memory or name
+        users.setdefault(owner[name], set()).add(name)
+        values[name] = replace(values[name], slot=slot)
+    return replace(program, values=values)
+
+
+def _last_uses(program: Program) -> dict[str, int]:
+    """Return where each value is used last; what a loop reads anew for every piece lives until its end.
+
+    What tells the sides of jumps lives longer than the step.
+    """
+    last: dict[str, int] = {}
+    position = 0
+    for section in ON_BATCH:
+        for entry in program.sections[section]:
+            statements = entry.statements if isinstance(entry, Loop) else (entry,)
+            end = position + len(statements) - 1
+            for statement in statements:
+                for name in (*reads(statement), statement.out):
+                    whole = isinstance(entry, Loop) and program.values[name].shape[:1] != (BATCH,)
+                    last[name] = max(last.get(name, -1), end if whole else position)
+                position += 1
+    return last | dict.fromkeys(kept_for_jumps(program), position)
+
+
+def _kind(value: Value) -> tuple[object, ...]:
+    """Return what two values must share to share memory."""
+    return value.shape, value.truth, value.piece
+
+
+def _overwritten(
+    statement: Statement,
+    values: dict[str, Value],
+    owner: dict[str, str],
+    users: dict[str, set[str]],
+    last: dict[str, int],
+    position: int,
+) -> str:
+    """Return the memory of an operand that ends with this map and may be overwritten by it, or ""."""
+    for candidate in _in_place_candidates(statement):
+        memory = owner.get(candidate, "")
+        if (
+            memory
+            and values[memory].kind == "local"
+            and users[memory] == {candidate}
+            and last[candidate] == position
+            and _kind(values[memory]) == _kind(values[statement.out])
+            and not values[memory].zeroed
+        ):
+            return memory
+    return ""
+
+
+def _in_place_candidates(statement: Statement) -> list[str]:
+    """Return the operands that a map reads only at its own indices, and so may overwrite."""
+    if not isinstance(statement, Map):
+        return []
+    found: dict[str, bool] = {}
+    for read in statement.expression.atoms(Indexed):
+        name = name_of(read.base)
+        found[name] = found.get(name, True) and read.indices == statement.indices
+    return sorted(name for name, plain in found.items() if plain)

@@ -22,7 +22,11 @@ from chainrule.spec.problems import SpecError
 SPECS = 100  # dense, and as many with images
 DOUBLE, FLOAT = 1e-10, 1e-4
 STEPS = 10
-ARCHITECTURES = ("sm_70", "sm_80", "sm_90")
+TARGETS = [
+    nvrtc.target(nvrtc.CUDA12, "sm_70"),
+    nvrtc.target(nvrtc.CUDA12, "sm_90"),
+    nvrtc.target(nvrtc.CUDA13, "sm_120"),
+]
 MOST_REGISTERS = 128  # two blocks of 256 threads fit on a multiprocessor
 
 pytestmark = requires_compiler
@@ -330,12 +334,11 @@ def test_swapped_strides_and_bounds_in_kernels_are_caught(number: int) -> None:
 # ---- Compilers ---------------------------------------------------------------------------------------------
 
 
-@nvrtc.requires_nvrtc
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(("compiler", "architecture"), TARGETS)
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda p: p.stem)
-def test_nvrtc_compiles_without_spills(path: Path, architecture: str) -> None:
+def test_nvrtc_compiles_without_spills(path: Path, compiler: nvrtc.Nvrtc, architecture: str) -> None:
     source = programs(path.read_text(encoding="utf-8")).plan.source
-    found = nvrtc.resources(source, architecture, ("--std=c++17", "-ftz=true"))
+    found = nvrtc.resources(source, architecture, nvrtc.CUPY_OPTIONS, compiler)
     assert len(found) > 5
     for name, used in found.items():
         assert used.spill_stores == used.spill_loads == 0, name
@@ -370,10 +373,9 @@ def test_tensor_cores_round_the_factors_and_nothing_else(precision: str) -> None
     assert disagreements(both, rounded, 7, 0, ROUNDED[precision] / 64) != {}
 
 
-@nvrtc.requires_nvrtc
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(("compiler", "architecture"), TARGETS)
 @pytest.mark.parametrize("precision", ROUNDED)
-def test_nvrtc_compiles_tensor_cores(precision: str, architecture: str) -> None:
+def test_nvrtc_compiles_tensor_cores(precision: str, compiler: nvrtc.Nvrtc, architecture: str) -> None:
     source = on_tensor_cores(precision).plan.source
-    found = nvrtc.resources(source, architecture, ("--std=c++17", "-ftz=true"))
+    found = nvrtc.resources(source, architecture, nvrtc.CUPY_OPTIONS, compiler)
     assert all(used.spill_stores == 0 and used.registers <= MOST_REGISTERS for used in found.values())

@@ -1,10 +1,25 @@
-"""The kernels that test the harness compile for real architectures, and NVRTC's reports are read rightly."""
+"""Kernels compile for real architectures, by CUDA 12 and by CUDA 13, and NVRTC's reports are read rightly."""
+
+import re
+from pathlib import Path
 
 import pytest
-from cuda_on_cpu.nvrtc import CUPY_OPTIONS, NvrtcError, compile_cubin, requires_nvrtc, resources
+from cuda_on_cpu.nvrtc import (
+    CUDA12,
+    CUDA13,
+    CUPY_OPTIONS,
+    Nvrtc,
+    NvrtcError,
+    compile_cubin,
+    requires,
+    requires_nvrtc,
+    resources,
+    target,
+)
 from cuda_on_cpu.samples import KERNELS, KERNELS_SM80
 
 pytestmark = requires_nvrtc
+GENERATED = Path(__file__).parent.parent / "generated"
 
 
 # 80 doubles for each of 1024 threads: 160 registers, and there are 64.
@@ -59,3 +74,35 @@ def test_resources_of_every_kernel() -> None:
     assert found["matmul"].shared == 2 * 16 * 16 * 4
     assert all(r.spill_stores == r.spill_loads == 0 for r in found.values())
     assert all(0 < r.registers < 256 for r in found.values())
+
+
+# ---- CUDA 12 and CUDA 13, as README says: tests/test_cuda_kernels.py has the other shipped specs -----------
+
+ENDS = [
+    target(CUDA12, "sm_70"),
+    target(CUDA12, "sm_120"),
+    target(CUDA13, "sm_75"),
+    target(CUDA13, "sm_120"),
+]
+
+
+def kernels(name: str) -> str:
+    return (GENERATED / name / "cuda" / "kernels.cu").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["mnist_mlp", "lenet5"])
+@pytest.mark.parametrize(("compiler", "arch"), ENDS)
+def test_shipped_kernels_compile_from_the_least_to_the_greatest(
+    compiler: Nvrtc, arch: str, name: str
+) -> None:
+    source = kernels(name)
+    written = set(re.findall(r"^KERNEL (\w+)", source, re.MULTILINE)) - {"steps"}
+    assert resources(source, arch, CUPY_OPTIONS, compiler).keys() == written
+
+
+@requires(CUDA13)
+def test_only_cuda_12_takes_capability_7_0() -> None:
+    assert "sm_70" in CUDA12.architectures()
+    assert CUDA13.architectures()[0] == "sm_75"
+    with pytest.raises(NvrtcError, match="invalid value for --gpu-architecture"):
+        compile_cubin(kernels("mnist_mlp"), "sm_70", CUPY_OPTIONS, CUDA13)

@@ -140,7 +140,7 @@ def allocated_by_a_step(case: Path) -> int:
 
 def estimated(name: str, batch: int) -> int:
     """Return the bytes that ``derive check`` tells for training with this batch."""
-    from chainrule.cli.checking import totals
+    from chainrule.checking import totals
 
     return int(totals(bench_spec(name, batch))["memory"]["total"])
 

@@ -80,7 +80,7 @@ def list_everything(lang: str, as_json: bool) -> None:
 @JSON
 def check(spec: Path, as_json: bool) -> None:
     """Show a spec's layers with shapes, parameters, FLOPs and the memory of training."""
-    from chainrule.cli.checked import table
+    from chainrule.checked import table
 
     result = SpecFile.read(spec).totals()
     if as_json:
@@ -181,10 +181,13 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, batch: int, as_js
     The loss is that of the equations, evaluated apart from the program, where they take few operations; the
     table says of which it is.
     """
-    from chainrule.cli.running import gradient_report
+    from chainrule.cli.specs import generated_for
+    from chainrule.running import gradient_report
     from chainrule.spec import load_spec
 
-    report = gradient_report(load_spec(spec), seed=seed, steps=steps, samples=samples, batch=batch)
+    report = gradient_report(
+        load_spec(spec), generated_for, seed=seed, steps=steps, samples=samples, batch=batch
+    )
     if as_json:
         echo_json(report.to_json())
     else:

@@ -76,7 +76,7 @@ def _look(
             raise click.UsageError("--data goes with a SPEC; name the data alone otherwise.")
         found = look_at(_named(source), data_dir=data_dir, download=download)
         return found, describe(found)
-    from chainrule.cli.running import declared_data, taken_by
+    from chainrule.running import declared_data, taken_by
     from chainrule.spec import load_spec
 
     spec = load_spec(source)

@@ -70,12 +70,13 @@ def train(spec: Path | None, as_json: bool, quiet: bool, **options: Any) -> None
     epoch too, and ends in the same parameters, byte for byte, as a run that was never cut short. With more
     --epochs it goes on beyond its end, unless its learning rate is planned over all epochs (cosine).
     """
-    from chainrule.cli.running import train_spec
+    from chainrule.cli.specs import generated_for
+    from chainrule.running import train_spec
     from chainrule.spec import load_spec
 
     if spec is None:
         raise click.UsageError("Missing argument 'SPEC', as in derive train SPEC --resume [RUN].")
-    report = train_spec(load_spec(spec), spec, quiet=quiet, **options)
+    report = train_spec(load_spec(spec), spec, quiet=quiet, generate=generated_for, **options)
     if as_json:
         echo_json(report.as_json())
     else:

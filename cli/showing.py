@@ -110,9 +110,9 @@ def numbers_of(
     found: Derivation | Topic, sample: tuple[int, ...], seed: int | None, form: str, steps: bool
 ) -> Page:
     """Return the worked pass of a derivation.  Raises click.UsageError for a topic, and for batches."""
-    from chainrule.cli.numbers import worked_page
     from chainrule.derive.reader import reader
     from chainrule.lectures.model import Topic
+    from chainrule.worked_pass import worked_page
 
     if isinstance(found, Topic):
         raise click.UsageError("--numbers goes with a spec; the examples of a topic take --given.")

@@ -60,7 +60,7 @@ class SpecFile:
         """Return layers, parameters, FLOPs and memory, as ``derive check`` tells them.  Raises SpecError."""
 
         def made() -> dict[str, Any]:
-            from chainrule.cli.checking import totals
+            from chainrule.checking import totals
 
             return totals(self.spec)
 

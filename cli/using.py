@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from chainrule.cli.programs import edits_told, scratch_program
+from chainrule.cli.specs import generated_for
+from chainrule.programs import edits_told, scratch_program
 from chainrule.runtime.datasets import fingerprint, load_dataset
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.evaluation import Evaluation, evaluate_run
@@ -47,7 +48,7 @@ def _regenerated(path: Path) -> Run:
     spec, data = load_spec(path / SPEC), read_summary(path).get("data")
     if spec.loss.type == "cross_entropy" and isinstance(data, dict):
         spec = replace(spec, loss=replace(spec.loss, soft=data.get("soft") is True))
-    with scratch_program(spec) as program:
+    with scratch_program(spec, generated_for) as program:
         return load_run(path, program)
 
 

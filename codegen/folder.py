@@ -28,6 +28,9 @@ class Generated:
     name: str
     files: dict[str, str]
 
+    def __repr__(self) -> str:
+        return f"<program of {self.name}: {', '.join(self.files)}>"
+
 
 def write(generated: Generated, output: Path, force: bool = False) -> Path:
     """Write the folder ``output``/name and return it.

@@ -52,6 +52,14 @@ class GradientReport:
     batch: int
     extended: bool
 
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return (
+            f"<check of {len(self.rows)} gradients of {self.name}: {'passed' if self.passed else 'FAILED'}>"
+        )
+
     @property
     def passed(self) -> bool:
         """Whether every tensor passed, at every stage."""

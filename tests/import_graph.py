@@ -14,8 +14,9 @@ Graph = Mapping[str, Iterable[str]]
 
 @dataclass(frozen=True)
 class Import:
-    """One imported name, in full: `from a import b` gives a.b; of ours without `chainrule.`.
+    """One imported name, in full: `from a import b` gives a.b.
 
+    `name` is that of ours without `chainrule.`: derive.index, and chainrule.running for a file of chainrule/.
     By importlib it is what is known of the name's beginning.
     """
 
@@ -25,7 +26,8 @@ class Import:
 
     @property
     def name(self) -> str:
-        return self.full.removeprefix("chainrule.")
+        name = self.full.removeprefix("chainrule.")
+        return name if name.split(".")[0] in OURS else self.full
 
     @property
     def top(self) -> str:
@@ -121,8 +123,7 @@ def files_of(imported: Import, modules: Iterable[str]) -> set[str]:
         return {module for module in modules if module.startswith(name)}
     parts = name.split(".")
     longest = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
-    facade = {"chainrule"} if imported.full.startswith("chainrule.") else set()
-    return next(({module} for module in longest if module in modules), facade)
+    return next(({module} for module in longest if module in modules), set())
 
 
 def circles(graph: Graph) -> list[list[str]]:

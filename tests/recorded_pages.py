@@ -12,7 +12,6 @@ from pathlib import Path
 
 from shipped import NETWORKS
 
-from chainrule.cli.numbers import worked_page
 from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.prose import say
 from chainrule.derive.reader import Reader
@@ -21,6 +20,7 @@ from chainrule.lectures.model import Topic
 from chainrule.lectures.plot import Curve, Levels, Points
 from chainrule.present import present
 from chainrule.spec import load_spec
+from chainrule.worked_pass import worked_page
 
 PAGES = Path(__file__).parent / "pages"
 PRINTED = [*NETWORKS, *sorted((Path(__file__).parent / "cases").glob("page_*.toml"))]

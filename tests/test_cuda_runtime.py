@@ -21,9 +21,9 @@ from cuda_plans import ADAM, COSINE
 
 import chainrule.codegen.targets.cuda.trainer
 from chainrule.cli.main import main
-from chainrule.cli.running import train_spec
 from chainrule.codegen.folder import write
 from chainrule.codegen.generate import generate
+from chainrule.running import train_spec
 from chainrule.runtime.augmentation import Augmentation
 from chainrule.runtime.batches import Batches
 from chainrule.runtime.device import DeviceBatches, DeviceTrainer, Mirror

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from runs import cut, outcome, quiet
 
-from chainrule.cli.programs import scratch_program
-from chainrule.cli.running import TrainingReport
+from chainrule.programs import scratch_program
+from chainrule.running import TrainingReport
 from chainrule.runtime.datasets.dataset import Dataset
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.program import Program

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from runs import cut, outcome, quiet
 
-from chainrule.cli.programs import scratch_program
+from chainrule.programs import scratch_program
 from chainrule.runtime.datasets import load_dataset
 from chainrule.runtime.datasets.dataset import Dataset, as_floats
 from chainrule.runtime.health import sample, troubles

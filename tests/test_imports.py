@@ -148,6 +148,8 @@ PLANTED = [
     ("layers", "runtime.train", "from derive import spec"),
     ("layers", "runtime.train", "import codegen.lower.lowering as lower"),
     ("layers", "runtime.train", "import cli"),
+    ("layers", "derive.index", "from chainrule.running import train_spec"),
+    ("layers", "present.text", "from chainrule import topic"),
     ("layers", "codegen.lower.lowering", "import runtime"),
     ("layers", "codegen.lower.lowering", "from cli import main"),
     ("layers", "codegen.lower.lowering", "if TYPE_CHECKING:\n    from runtime import train"),

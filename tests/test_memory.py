@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import chainrule.cli.checking
-from chainrule.cli.checking import totals
+import chainrule.checking
+from chainrule.checking import totals
 from chainrule.spec.load import load_spec
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +44,7 @@ print(resident() - before)
 def test_a_step_takes_the_memory_that_check_tells(
     name: str, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chainrule.cli.checking, "THREADS", threads)
+    monkeypatch.setattr(chainrule.checking, "THREADS", threads)
     told = totals(load_spec(ROOT / "examples" / f"{name}.toml"))
     program = ROOT / "generated" / name / "numpy_trainer.py"
     done = subprocess.run(

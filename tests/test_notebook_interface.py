@@ -25,11 +25,13 @@ PARTS = ("formula", "derive", "spec", "present", "lectures", "codegen", "runtime
 XOR = ROOT / "examples" / "xor_backprop.toml"
 
 
-@pytest.mark.parametrize("module", ["chainrule", "chainrule.derive.deriving", "chainrule.derive.numbering"])
+@pytest.mark.parametrize(
+    "module", ["chainrule", "chainrule.sources", "chainrule.derive.deriving", "chainrule.derive.numbering"]
+)
 def test_examples_in_docstrings_run(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     found = doctest.testmod(importlib.import_module(module))
-    assert found.attempted > 2 and found.failed == 0
+    assert found.attempted > 0 and found.failed == 0
 
 
 def test_importing_the_package_is_light() -> None:

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from worked_numbers import EXAMPLES, run, small_spec, worked
 
-from chainrule.cli.programs import scratch_program
 from chainrule.derive.deriving import derive_network
 from chainrule.present import present
 from chainrule.present.numbers import MOST, MOST_OF_A_TENSOR, Given, NumbersError, work
+from chainrule.programs import scratch_program
 from chainrule.spec import load_spec
 
 
@@ -120,7 +120,7 @@ def test_starting_parameters_masks_and_json_are_exact() -> None:
         masks = program.module.masks(1, 5)
     path = Path(__file__).parent / "unused"
     assert not path.exists()
-    from chainrule.cli.numbers import worked_page
+    from chainrule.worked_pass import worked_page
 
     page = worked_page(derive_network(spec), (1,), 5, "index", False)
     given = json.loads(present(page, format="json"))["given"]

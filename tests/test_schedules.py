@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.cli.programs import scratch_program
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.differentiate import CannotDifferentiate
 from chainrule.derive.library import OPTIMIZERS, SCHEDULES
 from chainrule.present import present
+from chainrule.programs import scratch_program
 from chainrule.runtime.datasets.dataset import Dataset
 from chainrule.runtime.program import Program
 from chainrule.runtime.settings import Settings

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import chainrule.derive.layers
-from chainrule.cli.programs import scratch_program
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Sum, index, size, tensor
 from chainrule.derive.layers.layer import Forward, LayerType, Parameter
+from chainrule.programs import scratch_program
 from chainrule.runtime.gradcheck import check_gradients
 from chainrule.spec import parse_spec
 

@@ -9,10 +9,10 @@ import numpy as np
 from click.testing import CliRunner
 
 from chainrule.cli.commands import derive
-from chainrule.cli.programs import scratch_program
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.model import Spec
 from chainrule.present.numbers import Given, Worked, work
+from chainrule.programs import scratch_program
 from chainrule.spec import parse_spec
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

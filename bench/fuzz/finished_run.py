@@ -65,22 +65,22 @@ def spared() -> Iterator[None]:
     from matplotlib.figure import Figure
 
     import chainrule.cli.handout.document
-    import chainrule.cli.running
+    import chainrule.codegen.generate
 
     made: dict[str, Any] = {}
-    generate, draw = chainrule.cli.running.generate, Figure.savefig
+    generate, draw = chainrule.codegen.generate.generate, Figure.savefig
 
     def once(spec: Any, targets: Iterable[str] = ()) -> Any:
         if spec.source not in made:
             made[spec.source] = generate(spec, targets)
         return made[spec.source]
 
-    chainrule.cli.running.generate = chainrule.cli.handout.document.generate = once
+    chainrule.codegen.generate.generate = chainrule.cli.handout.document.generate = once
     Figure.savefig = lambda self, file, **options: file.write(b"drawn")
     try:
         yield
     finally:
-        chainrule.cli.running.generate = chainrule.cli.handout.document.generate = generate
+        chainrule.codegen.generate.generate = chainrule.cli.handout.document.generate = generate
         Figure.savefig = draw
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from chainrule.cli.checking import totals_of
+from chainrule.checking import totals_of
 from chainrule.cli.handout import gradients, katex, program, symbols, trained
 from chainrule.cli.handout.diagram import diagram
 from chainrule.cli.handout.equations import groups

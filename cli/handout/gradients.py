@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from chainrule.cli.handout.markup import formula
-from chainrule.cli.running import gradient_report
+from chainrule.cli.specs import generated_for
 from chainrule.derive.index import cotangent
 from chainrule.derive.model import Spec
 from chainrule.derive.prose import Prose, _, say
 from chainrule.present.tree import Ref
+from chainrule.running import gradient_report
 from chainrule.runtime.gradreport import INTERPRETER, LOSS, OUTPUT, GradientReport
 
 EVERY = 5.0  # seconds between two signs of life
@@ -46,7 +47,7 @@ class Checked:
 def checked(spec: Spec) -> GradientReport:
     """Return the check of every gradient of a spec's program, as ``derive gradcheck`` makes it."""
     with alive(f"{spec.name}: checking gradients"):
-        return gradient_report(spec)
+        return gradient_report(spec, generated_for)
 
 
 @contextlib.contextmanager

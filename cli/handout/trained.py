@@ -11,7 +11,6 @@ from markupsafe import Markup
 from chainrule.cli.handout.charts import Chart, Series, chart, number, percent, said
 from chainrule.cli.handout.confusion import confusion
 from chainrule.cli.handout.markup import user_text
-from chainrule.cli.same_spec import spec_differences
 from chainrule.codegen.folder import Generated
 from chainrule.derive.model import Spec
 from chainrule.derive.prose import Prose, _, say
@@ -20,6 +19,7 @@ from chainrule.runtime.errors import RunError
 from chainrule.runtime.files import NotRead, read_json
 from chainrule.runtime.run import read_summary
 from chainrule.runtime.runfolder import SUMMARY
+from chainrule.same_spec import spec_differences
 
 EVALUATION = "evaluation.json"
 CONFUSIONS = {

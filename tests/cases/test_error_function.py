@@ -14,8 +14,8 @@ import pytest
 from random_images import build
 from sympy import IndexedBase, Symbol
 
-import chainrule.cli.checking
-from chainrule.cli.checking import totals
+import chainrule.checking
+from chainrule.checking import totals
 from chainrule.codegen.targets.numpy import special, threads
 from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter
 from chainrule.spec.load import load_spec, parse_spec
@@ -183,7 +183,7 @@ def dense(activation: str, more: str = "", optimizer: str = "sgd", units: int = 
 def test_m7_the_memory_that_check_tells_is_the_peak_of_a_step(
     text: str, span: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chainrule.cli.checking, "THREADS", 1)
+    monkeypatch.setattr(chainrule.checking, "THREADS", 1)
     told = totals(parse_spec(text, "s.toml"))
     module: Any = build(text).program.module
     if hasattr(module, "THREADS"):

@@ -11,8 +11,8 @@ from random_specs import build
 
 from bench.fuzz import formulas
 from bench.fuzz.harness import Limits, run
-from chainrule.cli.checked import table
-from chainrule.cli.checking import totals
+from chainrule.checked import table
+from chainrule.checking import totals
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Sum
 from chainrule.derive.probing import flaws

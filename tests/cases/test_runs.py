@@ -20,7 +20,7 @@ import runs
 from runs import outcome, quiet
 from small import SMALL, small_data
 
-from chainrule.cli.programs import scratch_program
+from chainrule.programs import scratch_program
 from chainrule.runtime import files
 from chainrule.runtime.arrays import pack, unpack
 from chainrule.runtime.errors import RunError

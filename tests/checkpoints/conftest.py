@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from checkpoints.runs_of_small import SPEC
 
-from chainrule.cli.programs import scratch_program
 from chainrule.derive.library import OPTIMIZERS
+from chainrule.programs import scratch_program
 from chainrule.runtime.program import Program
 from chainrule.spec.load import parse_spec
 

@@ -18,7 +18,7 @@ from checkpoints.runs_of_small import SETTINGS, SPEC, cut, data, run
 from disk import Disk
 from runs import outcome
 
-from chainrule.cli.programs import scratch_program
+from chainrule.programs import scratch_program
 from chainrule.runtime.arrays import START, Unreadable, pack, unpack
 from chainrule.runtime.checkpoints import Checkpoints, differences
 from chainrule.runtime.errors import RunError

@@ -15,7 +15,7 @@ from runs import outcome, quiet, signal, with_functions
 
 from bench import kill_save
 from bench.kill_resume import rehearse
-from chainrule.cli.programs import scratch_program
+from chainrule.programs import scratch_program
 from chainrule.runtime.datasets.dataset import Dataset
 from chainrule.runtime.errors import RunError, TrainingStopped
 from chainrule.runtime.parameters import load_parameters

@@ -38,9 +38,9 @@ def worked_page(
     """
     import numpy as np
 
-    from chainrule.cli.programs import scratch_program
     from chainrule.present.numbers import Given, require_readable, work
     from chainrule.present.worked import page_of_numbers
+    from chainrule.programs import scratch_program
 
     require_readable(derivation, len(samples))
     spec = derivation.network.spec

@@ -1,8 +1,9 @@
-"""Running what was generated: a program in a folder of its own, trained or checked."""
+"""Running what was generated: a program trained in a run's folder, its gradients checked."""
 
 from __future__ import annotations
 
 import shlex
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,16 +11,12 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import click
-
-from chainrule.cli.programs import edits_told, scratch_program
-from chainrule.cli.same_spec import other_epochs, spec_differences
-from chainrule.cli.specs import generated_for
 from chainrule.codegen.folder import MANIFEST, Generated, write
 from chainrule.codegen.targets import DEFAULT, TARGETS
 from chainrule.derive.model import InlineData, Spec
 from chainrule.derive.network import build_network
 from chainrule.derive.reference import NetworkReference
+from chainrule.programs import Generator, edits_told, generated_anew, scratch_program
 from chainrule.runtime.datasets import load_dataset
 from chainrule.runtime.datasets.dataset import TEST
 from chainrule.runtime.datasets.description import describe
@@ -31,7 +28,7 @@ from chainrule.runtime.gradreport import GradientReport
 from chainrule.runtime.metrics import Score
 from chainrule.runtime.program import Program, load_program
 from chainrule.runtime.result import RunResult
-from chainrule.runtime.run import PROGRAM, SPEC
+from chainrule.runtime.run import PROGRAM, SPEC, Run, load_run
 from chainrule.runtime.runfolder import (
     SUMMARY,
     RunFolder,
@@ -44,11 +41,12 @@ from chainrule.runtime.settings import Settings
 from chainrule.runtime.threads import computing_on
 from chainrule.runtime.threads import threads as available
 from chainrule.runtime.training import check_fit, train
+from chainrule.same_spec import other_epochs, spec_differences
 
 
-def gradient_report(spec: Spec, **options: int) -> GradientReport:
+def gradient_report(spec: Spec, generate: Generator = generated_anew, **options: int) -> GradientReport:
     """Return the check of every gradient of a spec's program against its network's equations."""
-    with scratch_program(spec) as program:
+    with scratch_program(spec, generate) as program:
         return check_gradients(program, reference=NetworkReference(spec), **options)
 
 
@@ -59,6 +57,16 @@ class TrainingReport:
     result: RunResult
     program: Path
     spec: Path
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return f"<run of {self.result.name}: {self.result.status} after {self.result.when}>"
+
+    def load(self) -> Run:
+        """Return the run: its program, its parameters, and the network's outputs.  Raises RunError."""
+        return load_run(self.result.run_dir)
 
     @property
     def exit_code(self) -> int:
@@ -102,18 +110,19 @@ def train_spec(
     spec: Spec,
     path: Path,
     *,
-    target: str | None,
-    data: str | None,
-    data_dir: Path | None,
-    download: bool | None,
-    epochs: int | None,
-    batch_size: int | None,
-    seed: int | None,
-    run_dir: Path | None,
-    resume: str | None,
-    threads: int | None,
-    checkpoint_every: int | None,
-    quiet: bool,
+    target: str | None = None,
+    data: str | None = None,
+    data_dir: Path | None = None,
+    download: bool | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    run_dir: Path | None = None,
+    resume: str | None = None,
+    threads: int | None = None,
+    checkpoint_every: int | None = None,
+    quiet: bool = False,
+    generate: Generator = generated_anew,
 ) -> TrainingReport:
     """Train a spec's program in a new run folder, or go on in that of `resume` ("" is the newest).
 
@@ -146,11 +155,11 @@ def train_spec(
     dataset = load_dataset(declared, data_dir=data_dir, **taken_by(spec), download=download, base_dir=base)
     if spec.loss.type == "cross_entropy":
         spec = replace(spec, loss=replace(spec.loss, soft=dataset.soft))
-    generated = generated_for(spec, {settings.target})
+    generated = generate(spec, {settings.target})
     with tempfile.TemporaryDirectory() as scratch:
         check_fit(load_program(write(generated, Path(scratch), force=True)), dataset, settings)
     if not quiet:
-        click.echo(describe(dataset, settings.validation_split).text(), err=True)
+        print(describe(dataset, settings.validation_split).text(), file=sys.stderr, flush=True)
     with (
         computing_on(settings.threads),
         _folder(where, run_dir, spec.name, settings) as folder,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from chainrule.checked import table
 from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
@@ -23,6 +26,38 @@ from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.invariance import Ineffective, ineffective
 from chainrule.derive.layers import LAYERS
 from chainrule.derive.model import Spec
+from chainrule.derive.network import Network
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A checked network; ``totals`` is what ``derive check --json`` prints, printed it is the table."""
+
+    network: Network
+    totals: Mapping[str, Any]
+
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """The layers in order: type, name and shape of the output of one sample, count of parameters."""
+        return list(self.totals["layers"])
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are trained."""
+        return self.network.parameter_count
+
+    def __str__(self) -> str:
+        return table(self.totals)
+
+    def __repr__(self) -> str:
+        return (
+            f"<network {self.network.spec.name}: {len(self.layers)} layers, {self.parameters:,} parameters>"
+        )
+
+
+def summary_of(derivation: Derivation) -> Summary:
+    """Return the network of a derivation with its totals."""
+    return Summary(derivation.network, totals_of(derivation))
 
 
 def totals(spec: Spec) -> dict[str, Any]:

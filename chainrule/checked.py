@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
-def table(result: dict[str, Any]) -> str:
+def table(result: Mapping[str, Any]) -> str:
     """Return the totals as an aligned table."""
     rows = [("layer", "name", "output", "parameters")]
     rows.append(("input", "x", _shape(result["input"]), ""))

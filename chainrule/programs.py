@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import click
-
-from chainrule.cli.specs import generated_for
-from chainrule.codegen.folder import write
+from chainrule.codegen.folder import Generated, write
 from chainrule.derive.model import Spec
 from chainrule.runtime.errors import EditedProgramWarning
 from chainrule.runtime.program import Program, load_program
 
+Generator = Callable[[Spec, Iterable[str]], Generated]  # of a spec's program, for these targets
+
+
+def generated_anew(spec: Spec, targets: Iterable[str] = ()) -> Generated:
+    """Return the files of a spec's program.  Raises CannotDifferentiate, LoweringError."""
+    from chainrule.codegen.generate import generate
+
+    return generate(spec, targets)
+
 
 @contextlib.contextmanager
-def scratch_program(spec: Spec) -> Iterator[Program]:
+def scratch_program(spec: Spec, generate: Generator = generated_anew) -> Iterator[Program]:
     """Give a spec's program, generated into a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        yield load_program(write(generated_for(spec), Path(folder), force=True))
+        yield load_program(write(generate(spec, ()), Path(folder), force=True))
 
 
 @contextlib.contextmanager
@@ -31,4 +38,4 @@ def edits_told() -> Iterator[None]:
         warnings.simplefilter("always", EditedProgramWarning)
         yield
     for each in noted:
-        click.echo(str(each.message), err=True)
+        print(each.message, file=sys.stderr, flush=True)

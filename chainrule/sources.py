@@ -1,0 +1,74 @@
+"""Where a network comes from: a spec file, the text of one, a mapping, or a derivation made before."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.model import Spec
+from chainrule.spec import load_spec, parse_spec
+
+Source: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Derivation
+TEXT = "spec.toml"  # what messages call a spec that is in no file
+
+
+def spec_of(source: Source) -> Spec:
+    """Return the checked spec of a source; a string of more than a line is the text of one.
+
+    Raises SpecError, and TypeError for what is no source.
+    """
+    if isinstance(source, Derivation):
+        return source.network.spec
+    if isinstance(source, Mapping):
+        return parse_spec(toml_of(source), TEXT)
+    if isinstance(source, str) and "\n" in source:
+        return parse_spec(source, TEXT)
+    if isinstance(source, str | os.PathLike):
+        return load_spec(Path(source))
+    raise TypeError(
+        f"a {type(source).__name__} is no network: give a path, a spec's text, a mapping or a derivation"
+    )
+
+
+def derivation_of(source: Source) -> Derivation:
+    """Return the derivation of a source.  Raises SpecError, CannotDifferentiate."""
+    return source if isinstance(source, Derivation) else derive_network(spec_of(source))
+
+
+def path_of(source: Source) -> Path:
+    """Return the file of a source, from whose folder its paths start; else one in the current folder."""
+    is_file = isinstance(source, os.PathLike) or (isinstance(source, str) and "\n" not in source)
+    return Path(source) if is_file else Path(TEXT)  # type: ignore[arg-type]
+
+
+def toml_of(table: Mapping[str, Any]) -> str:
+    """Return a mapping as the text of a spec, a line for each key at its top.
+
+    >>> print(toml_of({"name": "net", "input": {"shape": [2]}, "layers": [{"type": "tanh"}]}), end="")
+    "name" = "net"
+    "input" = {"shape" = [2]}
+    "layers" = [{"type" = "tanh"}]
+
+    Raises TypeError for a value that TOML does not have.
+    """
+    return "".join(f"{json.dumps(str(key))} = {_value(value)}\n" for key, value in table.items())
+
+
+def _value(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return json.dumps(value)
+        case Mapping():
+            rows = (f"{json.dumps(str(key))} = {_value(each)}" for key, each in value.items())
+            return f"{{{', '.join(rows)}}}"
+        case Sequence():
+            return f"[{', '.join(map(_value, value))}]"
+    raise TypeError(f"{value!r}: a spec holds texts, numbers, true and false, lists and mappings")

@@ -15,7 +15,7 @@ from chainrule.codegen.folder import MANIFEST, Generated, write
 from chainrule.codegen.targets import DEFAULT, TARGETS
 from chainrule.derive.model import InlineData, Spec
 from chainrule.derive.network import build_network
-from chainrule.derive.reference import NetworkReference
+from chainrule.evaluate.reference import Reference
 from chainrule.programs import Generator, edits_told, generated_anew, scratch_program
 from chainrule.runtime.datasets import load_dataset
 from chainrule.runtime.datasets.dataset import TEST
@@ -47,7 +47,7 @@ from chainrule.same_spec import other_epochs, spec_differences
 def gradient_report(spec: Spec, generate: Generator = generated_anew, **options: int) -> GradientReport:
     """Return the check of every gradient of a spec's program against its network's equations."""
     with scratch_program(spec, generate) as program:
-        return check_gradients(program, reference=NetworkReference(spec), **options)
+        return check_gradients(program, reference=Reference(spec), **options)
 
 
 @dataclass(frozen=True)

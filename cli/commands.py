@@ -185,9 +185,8 @@ def gradcheck(spec: Path, seed: int, steps: int, samples: int, batch: int, as_js
     from chainrule.running import gradient_report
     from chainrule.spec import load_spec
 
-    report = gradient_report(
-        load_spec(spec), generated_for, seed=seed, steps=steps, samples=samples, batch=batch
-    )
+    drawn = {"seed": seed, "steps": steps, "samples": samples, "batch": batch}
+    report = gradient_report(load_spec(spec), generated_for, **drawn)
     if as_json:
         echo_json(report.to_json())
     else:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from random_specs import Built, build
 
-from chainrule.derive.reference import NetworkReference
+from chainrule.evaluate.reference import Reference
 from chainrule.runtime.gradcheck import check_gradients
 from chainrule.runtime.gradpoint import INPUT, gradients, points
 from chainrule.runtime.gradreport import GradientReport
@@ -164,7 +164,7 @@ def _images(rng: Random, activation: str) -> tuple[list[str], list[int]]:
 
 def checked(one: Built, program: Program | None = None) -> GradientReport:
     """Return the report of ``derive gradcheck``, of a program with an error in it where one is given."""
-    return check_gradients(program or one.program, reference=NetworkReference(one.spec))
+    return check_gradients(program or one.program, reference=Reference(one.spec))
 
 
 # ---- Errors ----------------------------------------------------------------------------------------

@@ -12,15 +12,15 @@ import sympy
 from sympy import Expr, KroneckerDelta, Symbol, cosh, exp, log, sqrt, tanh
 
 from chainrule.derive.accurate import MOST_NODES, accurate, improved, is_sound, overflows
-from chainrule.derive.array_functions import FUNCTIONS
-from chainrule.derive.axes import Plan, operations
 from chainrule.derive.compact import standardized
 from chainrule.derive.index import Equation, Inside, Max, Sum, access, index, size, tensor
 from chainrule.derive.layers.layer import features
 from chainrule.derive.numbering import Book
 from chainrule.derive.probing import computed, flaws
-from chainrule.derive.reach import reached
-from chainrule.derive.vectorized import evaluate
+from chainrule.evaluate.array_functions import FUNCTIONS
+from chainrule.evaluate.axes import Plan, operations
+from chainrule.evaluate.reach import reached
+from chainrule.evaluate.vectorized import evaluate
 from chainrule.formula.functions import erfc, expm1, log1p, logcosh, rint, sigmoid, softplus
 
 n, i, j, k, u = map(index, "nijku")

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from sympy import KroneckerDelta, exp
 
 from chainrule.derive import interpret
-from chainrule.derive.array_functions import FUNCTIONS
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Inside, Max, Sum, Winner, index, name_of, size, tensor
-from chainrule.derive.vectorized import Equations, evaluate
+from chainrule.evaluate.array_functions import FUNCTIONS
+from chainrule.evaluate.vectorized import Equations, evaluate
 from chainrule.spec.load import parse_spec
 
 n, i, j, k, u = map(index, "nijku")

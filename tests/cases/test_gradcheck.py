@@ -18,7 +18,7 @@ from random_specs import Built, build
 from chainrule.cli.commands import derive
 from chainrule.derive.invariance import ineffective
 from chainrule.derive.network import build_network
-from chainrule.derive.reference import NetworkReference
+from chainrule.evaluate.reference import Reference
 from chainrule.runtime.differences import WIDE
 from chainrule.runtime.gradcheck import check_gradients
 from chainrule.runtime.gradreport import GradientReport
@@ -65,7 +65,7 @@ def one(text: str) -> Built:
 
 def report(text: str, program: Program | None = None, **options: int) -> GradientReport:
     found = one(text)
-    return check_gradients(program or found.program, reference=NetworkReference(found.spec), **options)
+    return check_gradients(program or found.program, reference=Reference(found.spec), **options)
 
 
 def verdicts(found: GradientReport) -> dict[str, set[str]]:
@@ -152,7 +152,7 @@ def test_g2_what_the_loss_does_not_depend_on(
     parameters |= {s.name: np.ones(s.shape, np.longdouble) for s in network.statistics}
     x = rng.normal(size=(3, *shape)).astype(np.longdouble)
     t = rng.normal(size=(3, 2)).astype(np.longdouble)
-    here = NetworkReference(spec).at(parameters, x, t, lambda number, chance, size: rng.random(size) < chance)
+    here = Reference(spec).at(parameters, x, t, lambda number, chance, size: rng.random(size) < chance)
     silent = ["gamma2"] if "W1" in expected else []  # of a normalization that gives 0: nothing is said of it
     for name in [p.name for p in network.parameters]:
         before = parameters[name].copy()
@@ -163,7 +163,7 @@ def test_g2_what_the_loss_does_not_depend_on(
 
 
 def test_g2_a_derivation_that_is_wrongly_0_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chainrule.derive.reference.without_gradient", lambda network: frozenset({"W2"}))
+    monkeypatch.setattr("chainrule.evaluate.reference.without_gradient", lambda network: frozenset({"W2"}))
     spoilt = planted(one(PLAIN).program, Plant("nothing", "W2", lambda g, p, batch: 0 * g))
     assert "fail" in verdicts(report(PLAIN, spoilt, steps=0))["W2"]
 
@@ -208,7 +208,7 @@ def test_what_no_equation_reads_is_not_asked_for() -> None:
     for text in (strided, padded):
         found = report(text)
         assert found.passed, found.to_text()
-    reached = NetworkReference(one(strided).spec).reached("x", 1)[0, :, :, 0]
+    reached = Reference(one(strided).spec).reached("x", 1)[0, :, :, 0]
     np.testing.assert_array_equal(np.argwhere(reached), [(i, j) for i in (0, 3) for j in (0, 3)])
 
 
@@ -294,11 +294,11 @@ def test_an_output_that_is_not_the_equations_fails_on_a_row_of_its_own() -> None
 
 
 def test_what_takes_too_many_operations_is_checked_by_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chainrule.derive.reference.AFFORDED", 100)
+    monkeypatch.setattr("chainrule.evaluate.reference.AFFORDED", 100)
     found = report(PLAIN, steps=0)
     assert found.passed and {row.loss for row in found.rows} == {"program"}
     assert {"loss", "output"} <= {row.tensor for row in found.rows}  # compared all the same
-    monkeypatch.setattr("chainrule.derive.reference.COMPARED", 100)
+    monkeypatch.setattr("chainrule.evaluate.reference.COMPARED", 100)
     assert {row.tensor for row in report(PLAIN, steps=0).rows}.isdisjoint({"loss", "output"})
 
 
@@ -339,7 +339,7 @@ def test_random_awkward_networks_that_are_right_pass(kind: str) -> None:
 @wide
 def test_random_errors_are_caught() -> None:
     network = awkward(9)
-    reference = NetworkReference(network.spec)
+    reference = Reference(network.spec)
     for plant in plants(network, 9, reference.zero)[::3]:
         found = check_gradients(planted(network.program, plant), reference=reference)
         assert not found.passed, plant

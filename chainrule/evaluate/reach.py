@@ -8,9 +8,9 @@ from functools import reduce
 import numpy as np
 from sympy import Expr, Indexed, Mul
 
-from chainrule.derive.axes import Plan
-from chainrule.derive.broadcasting import SELECTORS, Array, Compiled
 from chainrule.derive.index import Equation, Reduction, Winner, name_of
+from chainrule.evaluate.axes import Plan
+from chainrule.evaluate.broadcasting import SELECTORS, Array, Compiled
 
 
 def reached(equations: Sequence[Equation], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:

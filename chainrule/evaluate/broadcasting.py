@@ -13,9 +13,9 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Add, Expr, Indexed, KroneckerDelta, Mul, Symbol
 
-from chainrule.derive.array_functions import FUNCTIONS
-from chainrule.derive.axes import Plan
 from chainrule.derive.index import Inside, Max, Sum, Winner, name_of
+from chainrule.evaluate.array_functions import FUNCTIONS
+from chainrule.evaluate.axes import Plan
 from chainrule.formula.functions import NAMED
 
 Array = NDArray[Any]

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.derive.axes import operations
 from chainrule.derive.deriving import Derivation, derive_forward
 from chainrule.derive.index import Equation, name_of
 from chainrule.derive.invariance import without_gradient
 from chainrule.derive.model import Spec
 from chainrule.derive.network import N, build_network
-from chainrule.derive.reach import reached
-from chainrule.derive.vectorized import Equations
+from chainrule.evaluate.axes import operations
+from chainrule.evaluate.reach import reached
+from chainrule.evaluate.vectorized import Equations
 
 Array = NDArray[Any]
 Draw = Callable[[int, float, tuple[int, ...]], Array]  # number of the mask, probability of 1, shape
@@ -27,7 +27,7 @@ ROUNDING = 1 / 16  # of what float64 makes of a value: far more than wider float
 INPUT, TARGET = "x", "t"
 
 
-class NetworkReference:
+class Reference:
     """The equations of a spec's network: as written, and as programs compute them where those overflow.
 
     ``zero`` names the parameters, and x, of which the gradient is 0 by derivation.
@@ -93,9 +93,7 @@ class PointReference:
     is the largest number that the loss is made of: where these cancel, it rounds as they do.
     """
 
-    def __init__(
-        self, reference: NetworkReference, tensors: Mapping[str, Array], given: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, reference: Reference, tensors: Mapping[str, Array], given: Mapping[str, Any]) -> None:
         self._tensors = tensors
         output, real = reference.network.output, tensors[INPUT].dtype.type
         for written in (True, False):

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from chainrule.derive.axes import Plan, is_size
-from chainrule.derive.broadcasting import Array, Compiled, Values
 from chainrule.derive.index import Equation
+from chainrule.evaluate.axes import Plan, is_size
+from chainrule.evaluate.broadcasting import Array, Compiled, Values
 
 
 class Equations:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 ROOMS: Final = ("formula", "derive", "spec", "present", "lectures", "codegen", "runtime", "cli")
+PACKAGES: Final = ("chainrule", *(f"chainrule.{room}" for room in ROOMS))  # a folder each
 LIBRARIES: Final = ("sympy", "mpmath", "numpy", "jinja2", "markupsafe", "gmpy2", "flint")
 
 
@@ -30,8 +31,8 @@ def provenance() -> dict[str, str | None]:
 
 def _source() -> str:
     digest = hashlib.sha256()
-    for room in ROOMS:
-        for folder in _folders(f"chainrule.{room}"):
+    for package in PACKAGES:
+        for folder in _folders(package):
             for line in sorted(_files(folder)):
                 digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()

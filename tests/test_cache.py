@@ -239,8 +239,10 @@ def test_another_content_of_our_files_is_another_program(tmp_path, monkeypatch):
 
 def test_every_folder_of_the_package_is_looked_at():
     with (ROOT / "pyproject.toml").open("rb") as file:
-        packages = tomllib.load(file)["tool"]["setuptools"]["packages"]
-    assert {f"chainrule.{room}" for room in provenance.ROOMS} == {p for p in packages if p.count(".") == 1}
+        settings = tomllib.load(file)["tool"]["setuptools"]
+    assert set(provenance.PACKAGES) == set(settings["package-dir"])
+    folders = settings["package-dir"]
+    assert all(any(f"{p}.".startswith(f"{each}.") for each in folders) for p in settings["packages"])
 
 
 def test_another_program_library_or_python_finds_nothing(derive, monkeypatch, made):

@@ -155,13 +155,13 @@ def generate(
     from pathlib import Path
 
     from chainrule.codegen.folder import recorded_targets, write
-    from chainrule.codegen.generate import TARGETS
     from chainrule.codegen.generate import generate as generated
+    from chainrule.codegen.targets import TARGETS
     from chainrule.sources import spec_of
 
     spec, asked = spec_of(source), set(targets)
-    if asked - TARGETS.keys():
-        unknown = ", ".join(sorted(map(repr, asked - TARGETS.keys())))
+    if asked - set(TARGETS):
+        unknown = ", ".join(sorted(map(repr, asked - set(TARGETS))))
         raise ValueError(f"{unknown}: a target is one of {', '.join(TARGETS)}")
     if output is None:
         return generated(spec, asked)

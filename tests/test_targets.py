@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-import chainrule.cli.running as running
 import chainrule.codegen.generate as generating
 import chainrule.codegen.targets as targets
+import chainrule.running as running
 from chainrule.codegen.folder import write
 from chainrule.codegen.frame import Frame
 from chainrule.codegen.generate import generate

@@ -30,6 +30,7 @@ from chainrule.codegen.ir.box import (
     zero_outside,
 )
 from chainrule.codegen.ir.program import BATCH, Extent
+from chainrule.codegen.lower.copies import WindowKey
 from chainrule.derive.index import Inside, Winner, access, anonymous, fresh_index, name_of
 
 NOMINAL_BATCH = 64  # for comparing sizes only
@@ -68,9 +69,6 @@ class Plain:
     places: dict[Symbol, Expr]
     extents: dict[Symbol, Extent]
     kind: str = ""
-
-
-WindowKey = tuple[object, ...]
 
 
 def window_key(read: Indexed, extents: Extents) -> WindowKey:

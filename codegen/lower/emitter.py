@@ -10,7 +10,8 @@ from sympy import Expr, Indexed, Symbol
 
 from chainrule.codegen.ir.box import bounds
 from chainrule.codegen.ir.program import BATCH, Extent, Map, Pad, Shape, Statement, Window, padded_shape
-from chainrule.codegen.lower.affine import WindowKey, is_plain, window_key
+from chainrule.codegen.lower.affine import is_plain, window_key
+from chainrule.codegen.lower.copies import WindowKey
 from chainrule.derive.index import access, name_of, tensor
 from chainrule.derive.network import N
 
@@ -31,7 +32,7 @@ def extent(size: Expr) -> Extent:
 class Emitter:
     """The statements of equation ``number`` so far, and the windows that they copy.
 
-    ``fresh`` declares a value under a name that is free.
+    ``fresh`` declares a value, named after another with a suffix, under a name that is free.
     """
 
     def __init__(self, number: int, fresh: Callable[..., str]) -> None:
@@ -45,9 +46,9 @@ class Emitter:
     def shape(self, indices: Iterable[Symbol]) -> Shape:
         return tuple(self.extents[i] for i in indices)
 
-    def temporary(self, name: str, indices: Iterable[Symbol], truth: bool = False) -> str:
-        """Declare a fresh value over these indices and return its name."""
-        made = self.fresh(name, self.shape(indices), truth=truth)
+    def temporary(self, of: str, suffix: str, indices: Iterable[Symbol], truth: bool = False) -> str:
+        """Declare a fresh value over these indices, named after another, and return its name."""
+        made = self.fresh(of, suffix, self.shape(indices), truth=truth)
         self.truths |= {made} if truth else set()
         return made
 
@@ -66,7 +67,7 @@ class Emitter:
         """Read a tensor at affine subscripts as a value over the indices ``order``, padded where need be."""
         shows = not copy and name_of(read.base) in self.truths
         truth = shows and not any(map(any, self.overhang(tuple(read.indices), self._sizes(read))))
-        name = self.temporary(f"{name_of(read.base)}_windows", order, truth)
+        name = self.temporary(name_of(read.base), "windows", order, truth)
         self.window_as(name, read, order, copy)
         return self.read(name, order)
 
@@ -85,7 +86,7 @@ class Emitter:
         before, after = self.overhang(tuple(read.indices), sizes)
         if not any((*before, *after)):
             return source, tuple(read.indices)
-        name = self.fresh(f"{source}_padded", padded_shape(sizes, before, after), zeroed=True)
+        name = self.fresh(source, "padded", padded_shape(sizes, before, after), zeroed=True)
         axes = tuple(Symbol(f"axis{d}", integer=True) for d in range(len(sizes)))
         self.out.append(Pad(name, axes, self.number, source, before, after))
         return name, tuple(i + b for i, b in zip(read.indices, before, strict=True))
@@ -128,7 +129,7 @@ class Emitter:
     def _outermost(self, subscript: Expr, index: Symbol) -> tuple[int, int, str]:
         return -abs(int(subscript.coeff(index))), -_size(self.extents[index]), index.name
 
-    def materialize(self, body: Expr, order: tuple[Symbol, ...], name: str) -> Indexed:
+    def materialize(self, body: Expr, order: tuple[Symbol, ...], of: str, suffix: str) -> Indexed:
         """Return the access, over the indices ``order``, to a value that holds an expression.
 
         What is computed runs over the indices with a single value that it reads, too.
@@ -139,7 +140,7 @@ class Emitter:
             return self.window(body, order, copy=bool(order))  # a number needs no memory
         read = body.free_symbols.difference(order)
         order += tuple(i for i, n in self.extents.items() if n == 1 and i in read)
-        value = self.temporary(name, order)
+        value = self.temporary(of, suffix, order)
         self.out.append(Map(value, order, self.number, self.views(body)))
         return self.read(value, order)
 

@@ -101,7 +101,7 @@ class EquationLowering(Products):
         axis = Symbol("axis0", integer=True)
         if size not in self.positions:
             self.extents[axis] = extent(size)
-            self.positions[size] = self.temporary(f"{self.name}_places", (axis,))
+            self.positions[size] = self.temporary(self.name, "places", (axis,))
             self.out.append(Grid(self.positions[size], (axis,), self.number, axis, (), self._ranges((axis,))))
         return access(tensor(self.positions[size], size), index)
 
@@ -210,7 +210,7 @@ class EquationLowering(Products):
                     continue
                 inner = self._without_reductions(here, self.equation.free)
                 suffix = type(here).__name__.lower()
-                name = self.temporary(f"{self.equation.name}_{suffix}", self.equation.free)
+                name = self.temporary(self.name, suffix, self.equation.free)
                 self._assign(name, self.equation.free, inner)
                 shared = tensor(name, *self.equation.left.base.shape)
                 read = access(shared, *self.equation.free)
@@ -232,7 +232,7 @@ class EquationLowering(Products):
             return known
         free = tuple(i for i in scope if i in reduction.free_symbols)
         operation = type(reduction).__name__.lower()
-        name = self.temporary(f"{self.equation.name}_{operation}", free)
+        name = self.temporary(self.name, operation, free)
         self._compute(name, free, reduction)
         value = self.read(name, free)
         self.known.remember(reduction, value, self.extents, self.competing)
@@ -309,11 +309,11 @@ class EquationLowering(Products):
         summed = tuple(i for i in form.over if i not in inner)
         if summed:
             held = self._product_order(body, held, summed)
-            value = self.temporary(f"{name}_windows", held)
+            value = self.temporary(name, "windows", held)
             self._sum(value, held, summed, body)
             source = self.read(value, held)
         else:
-            source = self.materialize(body, held, f"{name}_windows")
+            source = self.materialize(body, held, name, "windows")
         subscripts = tuple(form.places.get(i, i) for i in free)
         sizes = self.shape(free)
         before, after = self.overhang(subscripts, sizes)
@@ -324,7 +324,7 @@ class EquationLowering(Products):
             ranges = self._ranges(held if set(held) == set(inner) else inner)
             self.out.append(Scatter(name, free, self.number, load, subscripts, ranges, not filled, overlaps))
             return
-        wider = self.fresh(f"{name}_padded", padded_shape(sizes, before, after))
+        wider = self.fresh(name, "padded", padded_shape(sizes, before, after))
         moved = tuple(e + b for e, b in zip(subscripts, before, strict=True))
         axes = tuple(Symbol(f"axis{d}", integer=True) for d in range(len(free)))
         self.out.append(Scatter(wider, axes, self.number, load, moved, self._ranges(inner), True, overlaps))
@@ -365,7 +365,7 @@ class EquationLowering(Products):
         else:  # but what was computed must be the very values that competed
             source = source.xreplace(dict(zip(whole.bound, at, strict=True)))
             order = tuple(source.indices)
-        name = self.temporary(f"{self.equation.name}_winner", order, truth=True)
+        name = self.temporary(self.name, "winner", order, truth=True)
         loads = [Load(name_of(r.base), tuple(r.indices)) for r in (source, best)]
         self.out.append(First(name, order, self.number, loads[0], loads[1], at))
         return self.read(name, order)
@@ -374,7 +374,7 @@ class EquationLowering(Products):
         """Compute what competes for a maximum, over the indices ``order``; return the access to it."""
         if isinstance(body, Indexed) and set(body.indices) == set(order):
             return body
-        value = self.temporary(f"{name}_candidates", order)
+        value = self.temporary(name, "candidates", order)
         self._assign(value, order, body)
         return self.read(value, order)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from sympy import Indexed, Symbol
+from sympy import Indexed, Symbol, Tuple
 
 from chainrule.codegen.ir.box import Extents
+from chainrule.codegen.ir.formula import Form
 from chainrule.derive.index import Max, Reduction, name_of, same_up_to_names
 
 
@@ -20,20 +23,93 @@ class Contest:
     candidates: Indexed | None
 
 
+@dataclass(frozen=True, eq=False)
+class Fact:
+    """That a value holds a reduction over these extents, and what competed for it where it is a maximum."""
+
+    reduction: Reduction
+    value: Indexed
+    extents: Extents
+    candidates: Indexed | None
+
+    @cached_property
+    def form(self) -> Form:
+        return Form(Tuple(self.reduction, self.value, *([self.candidates] if self.candidates else [])))
+
+    @cached_property
+    def reduced(self) -> tuple[int, ...]:
+        """Which of the form's tensors the reduction reads."""
+        names = Form(self.reduction).tensors
+        return tuple(place for place, name in enumerate(self.form.tensors) if name in names)
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A fact about tensors that are called ``names``, in the order of those of its form."""
+
+    fact: Fact
+    names: tuple[str, ...]
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        return frozenset(self.names[place] for place in self.fact.reduced)
+
+    def told(self) -> Fact:
+        """Return the fact in these names."""
+        reduction, value, *candidates = self.fact.form.called(self.names)
+        return Fact(reduction, value, self.fact.extents, *(candidates or [None]))
+
+
+class Facts:
+    """What is held so far, by each of the tensors that are reduced."""
+
+    def __init__(self) -> None:
+        self.by_tensor: dict[str, list[Held]] = {}
+
+    def add(self, held: Held) -> None:
+        for name in held.reads:
+            self.by_tensor.setdefault(name, []).append(held)
+
+    def about(self, names: Iterable[str]) -> tuple[tuple[str, ...], list[Held]]:
+        """Return what is held of reductions of these tensors alone, and of the values that hold them.
+
+        The names of these values follow those that were given.
+        """
+        seen: dict[str, None] = {}
+        found: dict[Held, None] = {}
+        coming = list(dict.fromkeys(names))
+        while coming:
+            seen |= dict.fromkeys(coming)
+            news = [h for name in coming for h in self.by_tensor.get(name, ()) if h not in found]
+            found |= {held: None for held in news if held.reads <= seen.keys()}
+            coming = list(dict.fromkeys(n for held in found for n in held.names if n not in seen))
+        return tuple(seen), list(found)
+
+
 @dataclass
 class Known:
-    """The reductions that values hold already, by a form in which names do not matter, and its extents."""
+    """The reductions that values hold already, by a form in which names do not matter, and its extents.
+
+    ``learnt`` is what was remembered since.
+    """
 
     reductions: dict[tuple[object, ...], Indexed] = field(default_factory=dict)
     maxima: dict[tuple[object, ...], Contest] = field(default_factory=dict)
+    learnt: list[Fact] = field(default_factory=list)
 
-    def copy(self) -> Known:
-        """Return what is known so far, to be added to apart."""
-        return Known(dict(self.reductions), dict(self.maxima))
+    @staticmethod
+    def of(facts: Iterable[Fact]) -> Known:
+        known = Known()
+        for fact in facts:
+            known.remember(fact.reduction, fact.value, fact.extents, fact.candidates)
+        known.learnt.clear()
+        return known
 
     def remember(
         self, reduction: Reduction, value: Indexed, extents: Extents, candidates: Indexed | None = None
     ) -> None:
+        free = {i: n for i, n in extents.items() if i in reduction.free_symbols}
+        self.learnt.append(Fact(reduction, value, free, candidates))
         self.reductions[_form(reduction, extents)] = value
         if isinstance(reduction, Max):
             for form, order in (_as_named(reduction, extents), _anonymous(reduction, extents)):

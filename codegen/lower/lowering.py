@@ -8,18 +8,31 @@ its whole index grid.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Hashable, Iterable, Set
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sympy import KroneckerDelta, Symbol
 
-from chainrule.codegen.ir.program import BATCH, Draw, EquationNote, Program, Sections, Shape, Statement, Value
+from chainrule.codegen.ir.program import (
+    BATCH,
+    Draw,
+    EquationNote,
+    Program,
+    Sections,
+    Shape,
+    Statement,
+    Value,
+    renamed,
+)
 from chainrule.codegen.ir.section import Section
 from chainrule.codegen.ir.verify import verify
-from chainrule.codegen.lower.affine import COPIED, Choice, Costs, WindowKey, is_plain
+from chainrule.codegen.lower.affine import COPIED, Choice, Costs, is_plain
+from chainrule.codegen.lower.copies import Copies, WindowKey
 from chainrule.codegen.lower.emitter import LoweringError, extent
 from chainrule.codegen.lower.equation import EquationLowering
-from chainrule.codegen.lower.known import Known
+from chainrule.codegen.lower.known import Fact, Facts, Held, Known
+from chainrule.codegen.lower.patterns import Pattern, pattern
 from chainrule.derive.deriving import Derivation, NumberedEquation
 from chainrule.derive.index import Equation, Inside, Reduction, accesses, cotangent, primal
 from chainrule.present import notation
@@ -33,7 +46,6 @@ SECTION = {
     "update": Section.UPDATE,
 }
 INPUT_GRADIENT = cotangent("x")
-Copies = dict[tuple[Section, int], set[WindowKey]]
 MODE = {
     ("training", Section.FORWARD): Section.FORWARD,
     ("evaluation", Section.FORWARD): Section.EVALUATION,
@@ -46,27 +58,56 @@ def lower(derivation: Derivation, costs: Costs = COPIED) -> Program:
 
     Forms are chosen twice: first as if every copy of windows served two equations, then as it does.
     """
-    shared = Choice(replace(costs, window=costs.window / 2))
-    copies = _Lowering(derivation, shared, {}).windows() if costs.window else {}
-    program = _Lowering(derivation, Choice(costs), copies).program()
+    shared = replace(costs, window=costs.window / 2)
+    copies = _Lowering(derivation, shared, Copies()).windows() if costs.window else Copies()
+    program = _Lowering(derivation, costs, copies).program()
     verify(program, "lower")
     return program
 
 
-class _Lowering:
-    """``copies`` says which windows the equations copy, by section and number, as far as that is known."""
+@dataclass(frozen=True)
+class _Made:
+    """A value that an equation's statements take beside its own: called after ``of``, with a suffix."""
 
-    def __init__(self, derivation: Derivation, choice: Choice, copies: Copies) -> None:
+    name: str
+    of: str
+    suffix: str
+    shape: Shape
+    truth: bool
+    zeroed: bool
+
+    @property
+    def ending(self) -> str:
+        """What its name adds to the other's."""
+        return self.name.removeprefix(self.of)
+
+
+@dataclass(frozen=True)
+class _Lowered:
+    """An equation's statements, for all equations like it: ``names`` are those of its tensors here."""
+
+    names: tuple[str, ...]
+    made: tuple[_Made, ...]
+    statements: tuple[Statement, ...]
+    learnt: tuple[Fact, ...]
+    copies: frozenset[WindowKey]
+
+
+class _Lowering:
+    """``copies`` says which windows the equations copy, as far as that is known."""
+
+    def __init__(self, derivation: Derivation, costs: Costs, copies: Copies) -> None:
         self.derivation = derivation
-        self.choice = choice
-        self.copies = dict(copies)
+        self.costs = costs
+        self.copies = copies
+        self.lowered: dict[Hashable, _Lowered] = {}
         self.gradients = {cotangent(p.name) for p in derivation.network.parameters}
         self.values: dict[str, Value] = {}
         constants = derivation.network.spec.optimizer.options
         self.constants = {name: notation.name(name).identifier for name in constants}
         self.identifiers = {*notation.RESERVED, *self.constants.values()}
         self.sections: dict[Section, list[Statement]] = {section: [] for section in Section}
-        self.known = Known()
+        self.facts = Facts()
         self.needed = self._needed()
 
     def program(self) -> Program:
@@ -135,22 +176,75 @@ class _Lowering:
                 self._declare(name, tuple(map(extent, base.shape)), kind)
         kind = "gradient" if equation.name in self.gradients else "local"
         self._declare(equation.name, tuple(map(extent, equation.left.base.shape)), kind)
-        known = self.known
+        learns = True
         if section == Section.BACKWARD and self._only_for_input(equation.name):
-            section, known = Section.INPUT_GRADIENT, self.known.copy()
+            section, learns = Section.INPUT_GRADIENT, False
         elif numbered.mode != "both":  # what one mode computes the other does not know
-            section, known = MODE[numbered.mode, section], self.known.copy()
+            section, learns = MODE[numbered.mode, section], False
         if section == Section.FORWARD:
             self._draw(numbered)
-        choice = replace(self.choice, copied=self._copied(section, numbered.number))
-        lowering = EquationLowering(equation, numbered.number, self._fresh, known, choice)
-        self.sections[section].extend(lowering.statements())
-        self.copies[section, numbered.number] = lowering.copies
+        self.sections[section] += self._statements(equation, numbered.number, section, learns)
 
-    def _copied(self, section: Section, number: int) -> set[WindowKey]:
-        """Return the windows that an equation on the way back may share with others."""
-        others = (made for at, made in self.copies.items() if at[0] == section and at[1] != number)
-        return set().union(*others) if section == Section.BACKWARD else set()
+    def _statements(
+        self, equation: Equation, number: int, section: Section, learns: bool
+    ) -> Iterable[Statement]:
+        """Return an equation's statements: those of one like it under other names, where there is one.
+
+        Equations are alike where the same is known of what they read, and others copy the same windows.
+        """
+        found = pattern(equation)
+        names, held = self.facts.about(found.names)
+        copied = self.copies.by_others(number, names) if section == Section.BACKWARD else set()
+        place = {name: position for position, name in enumerate(names)}
+        known = tuple((each.fact, *(place[name] for name in each.names)) for each in held)
+        windows = frozenset((place[str(key[0])], *key[1:]) for key in copied)
+        alike = Pattern((found.form, known, windows), names)
+        key = alike.form, alike.likeness
+        called = self._called(self.lowered[key], names) if key in self.lowered else None
+        if called is None:
+            facts = Known.of(each.told() for each in held)
+            lowered = self._anew(equation, number, names, facts, Choice(self.costs, copied))
+            called = {name: name for name in (*names, *(made.name for made in lowered.made))}
+            self.lowered.setdefault(key, lowered)
+            statements = lowered.statements
+        else:
+            lowered = self.lowered[key]
+            for made in lowered.made:
+                self._make(called[made.name], made)
+            statements = tuple(renamed(s, called, number) for s in lowered.statements)
+        for fact in lowered.learnt if learns else ():
+            self.facts.add(Held(fact, tuple(called[name] for name in fact.form.tensors)))
+        if section == Section.BACKWARD:
+            self.copies.put(number, frozenset((called[str(key[0])], *key[1:]) for key in lowered.copies))
+        return statements
+
+    def _called(self, lowered: _Lowered, names: tuple[str, ...]) -> dict[str, str] | None:
+        """Return what is called how for other tensors; None where a value does not get a like name."""
+        called = dict(zip(lowered.names, names, strict=True))
+        taken: set[str] = set()
+        for made in lowered.made:
+            name = self._free(called[made.of], made.suffix, taken)
+            if name.removeprefix(called[made.of]) != made.ending:
+                return None
+            called[made.name] = name
+            taken.add(name)
+        return called
+
+    def _anew(
+        self, equation: Equation, number: int, names: tuple[str, ...], known: Known, choice: Choice
+    ) -> _Lowered:
+        made: list[_Made] = []
+
+        def fresh(of: str, suffix: str, shape: Shape, truth: bool = False, zeroed: bool = False) -> str:
+            """Declare an intermediate value under a name that is free."""
+            name = self._free(of, suffix)
+            made.append(_Made(name, of, suffix, shape, truth, zeroed))
+            self._make(name, made[-1])
+            return name
+
+        lowering = EquationLowering(equation, number, fresh, known, choice)
+        statements = tuple(lowering.statements())
+        return _Lowered(names, tuple(made), statements, tuple(known.learnt), frozenset(lowering.copies))
 
     def _draw(self, numbered: NumberedEquation) -> None:
         """Draw the noise that an equation reads."""
@@ -174,14 +268,16 @@ class _Lowering:
         """Whether a cotangent leads to no trained parameter, but only to the gradient of the input."""
         return name not in self.needed
 
-    def _fresh(self, name: str, shape: Shape, truth: bool = False, zeroed: bool = False) -> str:
-        """Declare an intermediate value under a name that is free."""
-        candidate, count = name, 1
-        while candidate in self.values:
+    def _make(self, name: str, made: _Made) -> None:
+        self._add(Value(name, made.shape, "local", "", truth=made.truth, zeroed=made.zeroed))
+
+    def _free(self, of: str, suffix: str, taken: Set[str] = frozenset()) -> str:
+        """Return a free name after another's."""
+        name, count = f"{of}_{suffix}", 1
+        while name in self.values or name in taken:
             count += 1
-            candidate = f"{name}_{count}"
-        self._add(Value(candidate, shape, "local", "", truth=truth, zeroed=zeroed))
-        return candidate
+            name = f"{of}_{suffix}_{count}"
+        return name
 
 
 def _reads_windows(equation: Equation) -> bool:

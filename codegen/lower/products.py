@@ -101,7 +101,7 @@ class Products(Emitter):
         leading = inner if any(self.extents[i] == BATCH for i in inner) else own
         trailing = own if leading is inner else inner
         order = (*leading, *batch, *trailing)
-        read = self.materialize(factor, order, f"{self.name}_factor")
+        read = self.materialize(factor, order, self.name, "factor")
         return Load(name_of(read.base), tuple(read.indices))
 
 

@@ -1,4 +1,4 @@
-"""What every generated program promises: its public face, its types, its numbers at the edges, its text."""
+"""Generated programs: their public face, and the file that they are."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import json
 import re
 import subprocess
 import sys
-import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -23,7 +22,6 @@ from chainrule.spec.load import load_spec, parse_spec
 
 ROOT = Path(__file__).parent.parent
 SOME = range(0, SPECS, 10)  # random specs that stand for all: every loss and optimizer is among them
-
 Array = NDArray[Any]
 
 
@@ -65,6 +63,12 @@ type = "{loss}"
 [optimizer]
 type = "{optimizer}"
 {tail}"""
+
+
+@cache
+def plain_program() -> Built:
+    """The program of the small spec as it is, built once."""
+    return build(small_spec())
 
 
 # ---- Public face -----------------------------------------------------------------------------------
@@ -156,7 +160,7 @@ def test_no_samples_at_all(loss: str) -> None:
 
 
 def test_a_wrong_batch_is_refused() -> None:
-    labels = build(small_spec()).program.module
+    labels = plain_program().program.module
     values = build(small_spec("sigmoid", "mse")).program.module
     parameters = labels.init_parameters(0)
     x = np.zeros((2, 5), np.float32)
@@ -171,7 +175,7 @@ def test_a_wrong_batch_is_refused() -> None:
 
 
 def test_parameters_are_views_of_one_vector() -> None:
-    module = build(small_spec()).program.module
+    module = plain_program().program.module
     parameters = module.init_parameters(0, np.float64)
     (vector,) = {id(p.base): p.base for p in parameters.values()}.values()
     assert vector.shape == (sum(p.size for p in parameters.values()),)
@@ -196,156 +200,6 @@ def test_starting_values() -> None:
         parameters = build(text).program.init_parameters(0, np.float64)
         assert parameters["W1"].var() == pytest.approx(variance, rel=0.05), init
         assert not parameters["b1"].any()
-
-
-# ---- The edges of arithmetic -----------------------------------------------------------------------
-
-EYE = [[float(row == column) for column in range(3)] for row in range(3)]
-EDGES = np.array([
-    [1e4, -1e4, 0.0], [-1e4, -1e4, -1e4], [1e4, 1e4, 9999.0], [100.0, -100.0, 0.0], [-100.0, 40.0, -40.0],
-    [0.0, 0.0, 0.0], [1e-8, -1e-8, 700.0], [710.0, -746.0, 1.0], [-37.0, 37.0, 18.0],
-])  # fmt: skip
-
-
-def edge_spec(last: str, loss: str, tail: str = "") -> str:
-    """A dense layer that hands its inputs on, so that they are the logits."""
-    return f"""spec_version = 1
-name = "edge"
-
-[input]
-shape = [3]
-
-[[layers]]
-type = "dense"
-units = 3
-weights = {EYE}
-bias = false
-activation = "{last}"
-
-[loss]
-type = "{loss}"
-reduction = "sum"
-{tail}"""
-
-
-mp = mpmath.mpf
-
-
-def exact_sigmoid(z: float) -> Any:
-    return 1 / (1 + mpmath.exp(-mp(z)))
-
-
-def exact_softplus(z: float) -> Any:
-    return mpmath.log(1 + mpmath.exp(mp(z)))
-
-
-def exact_softmax(z: Array) -> list[Any]:
-    powers = [mpmath.exp(mp(v)) for v in z]
-    return [p / sum(powers) for p in powers]
-
-
-@pytest.mark.parametrize("dtype", (np.float32, np.float64))
-@pytest.mark.parametrize("row", EDGES, ids=str)
-def test_cross_entropy_at_the_edges(row: Array, dtype: Any) -> None:
-    module = build_edge("softmax", "cross_entropy").program.module
-    parameters = module.init_parameters(0, dtype)
-    row = row.astype(dtype)
-    with mpmath.workdps(9000):
-        probs = exact_softmax(row.astype(float))
-        for label in range(3):
-            x, t = row[None], np.array([label])
-            loss, found = module.loss_and_gradients(parameters, x, t)
-            inputs = module.input_gradient(parameters, x, t)
-            assert np.isfinite(loss) and all(np.isfinite(g).all() for g in found.values())
-            if dtype == np.float64:
-                assert_close(module.predict(parameters, x)[0], probs)
-                assert_close([loss], [-mpmath.log(probs[label])], least=1)  # log(1 + u) for a small u
-                assert_close(inputs[0], [p - (k == label) for k, p in enumerate(probs)], least=1)
-
-
-@pytest.mark.parametrize("dtype", (np.float32, np.float64))
-@pytest.mark.parametrize("row", EDGES, ids=str)
-def test_binary_cross_entropy_at_the_edges(row: Array, dtype: Any) -> None:
-    module = build_edge("sigmoid", "binary_cross_entropy").program.module
-    parameters = module.init_parameters(0, dtype)
-    row = row.astype(dtype)
-    with mpmath.workdps(9000):
-        for t in np.array([[0, 1, 0], [1, 0, 1], [0.5, 0.25, 1]], dtype):
-            loss, found = module.loss_and_gradients(parameters, row[None], t[None])
-            assert np.isfinite(loss) and all(np.isfinite(g).all() for g in found.values())
-            if dtype == np.float64:
-                inputs = module.input_gradient(parameters, row[None], t[None])[0]
-                exact = [exact_sigmoid(z) for z in row]
-                terms = [
-                    b * exact_softplus(-a) + (1 - mp(b)) * exact_softplus(a)
-                    for a, b in zip(row, t, strict=True)
-                ]
-                assert_close(module.predict(parameters, row[None])[0], exact, each=True)
-                assert_close([loss], [sum(terms)])
-                assert_close(inputs, [p - mp(b) for p, b in zip(exact, t, strict=True)], least=1)
-
-
-@pytest.mark.parametrize("sign", (-1.0, 1.0))
-def test_softplus_and_sigmoid_of_a_hundred(sign: float) -> None:
-    """Each value and each derivative by itself to 1e-14, the smallest of 4e-44 too."""
-    z = np.array([[sign * 100, sign * 50, sign * 700]])
-    t = np.zeros((1, 3))
-    with mpmath.workdps(1000):
-        soft = [exact_softplus(v) for v in z[0]]
-        slope = [exact_sigmoid(v) for v in z[0]]
-        module = build_edge("softplus", "mse").program.module
-        parameters = module.init_parameters(0, np.float64)
-        assert_close(module.predict(parameters, z)[0], soft, each=True)
-        assert_close(
-            module.input_gradient(parameters, z, t)[0],
-            [s * d for s, d in zip(soft, slope, strict=True)],
-            each=sign > 0,
-        )
-        module = build_edge("sigmoid", "mse").program.module
-        parameters = module.init_parameters(0, np.float64)
-        assert_close(module.predict(parameters, z)[0], slope, each=True)
-
-
-@pytest.mark.parametrize("dtype", (np.float32, np.float64))
-@pytest.mark.parametrize("last", (
-    "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "gelu", "swish", "softmax", "own",
-))  # fmt: skip
-@pytest.mark.parametrize("formula", ("x * tanh(softplus(x))", "log(cosh(x))", "1 / (1 + exp(-x)**2)"))
-def test_nothing_overflows_into_what_is_not_a_number(last: str, formula: str, dtype: Any) -> None:
-    if last != "own" and not formula.startswith("log"):
-        return  # the built-in ones once
-    module = build_edge(last, "mse", f'\n[activations.own]\nformula = "{formula}"\n').program.module
-    parameters = module.init_parameters(0, dtype)
-    x = EDGES.astype(dtype)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        loss, found = module.loss_and_gradients(parameters, x, np.zeros_like(x))
-        inputs = module.input_gradient(parameters, x, np.zeros_like(x))
-        state = module.init_optimizer(parameters)
-        module.train_step(parameters, x / 1e4, np.zeros_like(x), state)
-    assert np.isfinite(loss) and np.isfinite(inputs).all()
-    assert all(np.isfinite(value).all() for value in (*found.values(), *parameters.values()))
-
-
-_edges: dict[tuple[str, ...], Built] = {}
-
-
-def build_edge(*arguments: str) -> Built:
-    if arguments not in _edges:
-        _edges[arguments] = build(edge_spec(*arguments))
-    return _edges[arguments]
-
-
-def assert_close(found: Any, wanted: list[Any], each: bool = False, least: float = 0) -> None:
-    """Within 1e-14 of the largest wanted value (of at least ``least``), or each of its own size.
-
-    Below 1e-307 float64 has no such digits.
-    """
-    largest = max(least, *(abs(w) for w in wanted), 0)
-    for f, w in zip(found, wanted, strict=True):
-        size = abs(w) if each else largest
-        bound = max(mp("1e-14") * size, mp("1e-307"))
-        assert bool(abs(mp(float(f)) - w) <= bound), f"{f} is not {mpmath.nstr(w, 17)}"
 
 
 # ---- The file --------------------------------------------------------------------------------------
@@ -402,13 +256,13 @@ print(json.dumps({name: hashlib.sha256(text.encode()).hexdigest() for name, text
 def test_generation_is_the_same_in_every_process() -> None:
     """Byte for byte, whatever the seed of Python's hashes is."""
     found = []
-    for seed in ("0", "1", "31415"):
+    for seed in ("0", "31415"):
         done = subprocess.run(
             [sys.executable, "-c", REPRODUCE, str(ROOT), str(ROOT / "tests")],
             env={"PYTHONHASHSEED": seed, "PATH": ""}, capture_output=True, text=True, check=True,
         )  # fmt: skip
         found.append(json.loads(done.stdout))
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
     assert len(found[0]) == 24
     here = generate(load_spec(ROOT / "examples" / "and.toml"))
     for name, text in here.files.items():
@@ -426,7 +280,7 @@ HOSTILE = (
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_description_is_text_and_nothing_else(text: str) -> None:
     """The program is the same tree of statements as without a description, but for its docstring."""
-    plain = build(small_spec())
+    plain = plain_program()
     described = build(small_spec(head=f'name = "small"\ndescription = {json.dumps(text)}'))
     assert described.spec.description == text
     assert statements(described.code) == statements(plain.code)
@@ -440,7 +294,7 @@ def test_a_description_is_text_and_nothing_else(text: str) -> None:
     "filename", ('a""".toml', "a\\.toml", 'x"""\nimport os\n"""y.toml', "a (3)", "ü*/#.toml")
 )
 def test_the_name_of_the_file_is_text_and_nothing_else(filename: str) -> None:
-    plain, named = build(small_spec()), build(small_spec(), filename)
+    plain, named = plain_program(), build(small_spec(), filename)
     assert statements(named.code) == statements(plain.code)
     assert len(named.code.splitlines()) == len(plain.code.splitlines())
 
@@ -489,7 +343,7 @@ def test_every_equation_has_its_lines(seed: int) -> None:
 
 
 def test_the_manifest_says_what_the_program_is() -> None:
-    one = build(small_spec())
+    one = plain_program()
     manifest = one.program.manifest
     spec = parse_spec(small_spec(), "spec.toml")
     assert manifest["spec"] == {"file": "spec.toml", "sha256": spec.sha256}

@@ -14,10 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from random_images import IMAGE_SPECS, build, built, fewest
 from random_specs import Built
-from torch_images import ImageReference
+from torch_images import AGREEMENT, ImageReference, masks
 from torch_reference import relative_error
 
-AGREEMENT = 1e-10
 SINGLE = 1e-3  # float32 against float64
 SIZES = (5, 1, 3, 2, 7)  # of batches: they do not divide into pieces, and one has a single sample
 STEPS = 10
@@ -46,11 +45,6 @@ def start(one: Built, seed: int) -> dict[str, Array]:
     for value in values.values():
         value += rng.uniform(-0.2, 0.2, value.shape)
     return values
-
-
-def masks(one: Built, size: int, seed: int) -> dict[str, Array]:
-    draw = getattr(one.program.module, "masks", None)  # a program without dropout has none
-    return draw(size, seed) if draw else {}
 
 
 def reference(torch: ModuleType, one: Built, seed: int) -> ImageReference:

@@ -19,6 +19,17 @@ import sympy
 from new_layers import NEW_LAYERS, layer, stack
 from numpy.typing import NDArray
 from random_specs import Built, build
+from right_sides import (
+    Change,
+    exchange,
+    negate,
+    on_nodes,
+    on_reads,
+    renamed,
+    times,
+    transposed,
+    without_a_term,
+)
 from sympy import Add, Expr, Indexed, Symbol
 from torch_reference import Reference, relative_error
 
@@ -29,7 +40,7 @@ from chainrule.codegen.ir.program import Contract, Map, Program, Reduce
 from chainrule.codegen.ir.verify import VerificationError
 from chainrule.codegen.lower.affine import Costs
 from chainrule.derive.deriving import Derivation, derive_network
-from chainrule.derive.index import Equation, Inside, Sum, access, index, name_of, size, tensor
+from chainrule.derive.index import Equation, Inside, Sum, access, index, size, tensor
 from chainrule.derive.layers import LAYERS
 from chainrule.derive.network import N
 from chainrule.runtime.gradcheck import check_gradients
@@ -38,8 +49,6 @@ from chainrule.spec.load import parse_spec
 
 AGREEMENT = 1e-10
 Array = NDArray[Any]
-Change = Callable[[Expr], Expr]
-
 n, k, j, i = map(index, ("n", "k", "j", "i"))
 ETA, STEP = Symbol("learning_rate", positive=True), Symbol("k", integer=True, positive=True)
 BETA1, BETA2 = Symbol("beta1", positive=True), Symbol("beta2", positive=True)
@@ -73,33 +82,6 @@ NORM = stack([4], dense(5), layer("layer_norm"), dense(3))
 # ---- Changes of a right side -----------------------------------------------------------------------
 
 
-def negate(right: Expr) -> Expr:
-    return -right
-
-
-def times(factor: Any) -> Change:
-    return lambda right: right * factor
-
-
-def exchange(old: Any, new: Any) -> Change:
-    return lambda right: right.xreplace({old: new})
-
-
-def on_reads(name: str, change: Callable[[Indexed], Expr]) -> Change:
-    """Change every access to one tensor."""
-    return lambda right: right.replace(
-        lambda e: isinstance(e, Indexed) and name_of(e.base) == name, lambda e: change(e)
-    )
-
-
-def transposed(name: str) -> Change:
-    return on_reads(name, lambda e: access(e.base, *reversed(e.indices)))
-
-
-def renamed(name: str, other: str) -> Change:
-    return on_reads(name, lambda e: access(tensor(other, *e.base.shape), *e.indices))
-
-
 def first_sample_only(right: Expr) -> Expr:
     """The gradient of one row of the batch, where it is to be their sum."""
     first = sympy.Integer(0)
@@ -110,20 +92,6 @@ def half_of_the_decay(right: Expr) -> Expr:
     return right.replace(
         lambda e: isinstance(e, Add), lambda e: Add(*(t if t.has(Sum) else t / 2 for t in e.args))
     )
-
-
-def without_a_term(pick: Callable[[Expr], bool]) -> Change:
-    def change(right: Expr) -> Expr:
-        return right.replace(
-            lambda e: isinstance(e, Add) and any(map(pick, e.args)),
-            lambda e: Add(*(t for t in e.args if not pick(t))),
-        )
-
-    return change
-
-
-def on_nodes(kind: type, change: Callable[[Any], Expr]) -> Change:
-    return lambda right: right.replace(lambda e: isinstance(e, kind), change)
 
 
 # ---- The errors ------------------------------------------------------------------------------------
@@ -154,9 +122,11 @@ def tied() -> Array:
 
 INPUT_ONLY = ("differences", "gradients")  # the parameters' steps are right
 
+
 # How `first` goes through a window; backwards, the last of equals wins.
 PLACES = """reached, here = np.zeros(best.shape, bool), np.empty(best.shape, bool)
     for window in np.ndindex(*(values.shape[axis] for axis in axes)):"""
+
 
 PLANTED = (
     Planted("the sign of a delta", CLASSES, {"d z2": negate}),
@@ -342,10 +312,6 @@ class Broken:
     what: str
     picks: Callable[[Any], bool]
     change: Callable[[Any], Any]
-
-
-def swap(s: Contract) -> Contract:
-    return replace(s, left=s.right, right=s.left)
 
 
 STATEMENTS = (

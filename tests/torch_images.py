@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from random_specs import Built
 from torch_reference import Array, Reference
 
 from chainrule.derive.model import LayerSpec, Spec
+
+AGREEMENT = 1e-10  # of gradients and steps in float64
 
 
 def own_formulas(torch: ModuleType) -> dict[str, Any]:
@@ -147,3 +150,9 @@ class ImageReference(Reference):
 
 def _each(value: Any, axes: int) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, tuple) else (value,) * axes
+
+
+def masks(one: Built, size: int, seed: int) -> dict[str, Array]:
+    """The masks of dropout that a program draws from a seed."""
+    draw = getattr(one.program.module, "masks", None)  # a program without dropout has none
+    return draw(size, seed) if draw else {}

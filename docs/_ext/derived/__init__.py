@@ -6,7 +6,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from . import engine, examples, fields, pages
+from . import commands, engine, examples, fields, library, links, pages, symbols
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -19,6 +19,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
         ("fields", fields.Fields),
         ("topic", engine.TopicPage),
         ("layer", engine.LayerPage),
+        ("activations", library.Activations),
+        ("losses", library.Losses),
+        ("optimizers", library.Optimizers),
+        ("listing", links.Listing),
+        ("commands", commands.Commands),
+        ("symbols", symbols.Symbols),
+        ("constants", symbols.Constants),
     ):
         app.add_directive(name, directive)
     app.connect("config-inited", pages.write)

@@ -1,0 +1,44 @@
+"""Lists of pages, and links to them that the build checks."""
+
+from __future__ import annotations
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
+
+from . import pages
+
+
+def to_page(env: BuildEnvironment, page: str, text: str) -> nodes.Node:
+    """Return a link to a page by its path below docs/."""
+    where = {"refdomain": "std", "reftype": "doc", "reftarget": f"/{page}", "refexplicit": True, "refwarn": True}
+    return addnodes.pending_xref("", nodes.inline("", text), refdoc=env.docname, **where)
+
+
+class Listing(SphinxDirective):
+    """``{listing} FOLDER``: the pages of layers or topics, with a line on each; the sidebar has them too."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        folder = self.arguments[0]
+        names = pages.listed(folder)
+        listed = nodes.definition_list()
+        for name, line in names:
+            term = nodes.term("", "", to_page(self.env, f"{folder}/{name}", name))
+            listed += nodes.definition_list_item("", term, nodes.definition("", nodes.paragraph("", line)))
+        documents = [f"{folder}/{name}" for name, _line in names]
+        tree = addnodes.toctree(
+            parent=self.env.docname,
+            entries=[(None, document) for document in documents],
+            includefiles=documents,
+            maxdepth=1,
+            caption=None,
+            glob=False,
+            hidden=True,
+            includehidden=False,
+            numbered=0,
+            titlesonly=True,
+        )
+        return [listed, nodes.compound("", tree, classes=["toctree-wrapper"])]

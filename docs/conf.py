@@ -14,6 +14,10 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "derived"]
 exclude_patterns = ["_ext", "_build"]
 nitpicky = True
 smartquotes = False
+# What other projects document; nothing is fetched to link to it.
+nitpick_ignore_regex = [("py:.*", r"(collections|pathlib|sympy|numpy|os)\..*|Path|Expr")]
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
 highlight_language = "text"
 
 # Mathematics comes from the engine: no dollar signs, nothing that a page would have to load.

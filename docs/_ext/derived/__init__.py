@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
-
-from . import commands, engine, examples, fields, library, links, pages, symbols
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    """Tell Sphinx of the directives and of the pages to write."""
+    from . import commands, engine, examples, fields, library, links, pages, symbols
+
     for name, directive in (
         ("file", examples.File),
         ("excerpt", examples.Excerpt),
         ("console", examples.Console),
         ("python", examples.Python),
         ("equations", examples.Equations),
+        ("picture", examples.Picture),
+        ("opened", examples.Opened),
         ("fields", fields.Fields),
         ("topic", engine.TopicPage),
         ("layer", engine.LayerPage),
@@ -30,6 +34,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.add_directive(name, directive)
     app.connect("config-inited", pages.write)
     app.connect("source-read", lambda _app, name, _text: examples.PLACES.pop(name, None))
+    app.connect("missing-reference", links.by_last_name)
     app.connect("html-page-context", with_katex)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 

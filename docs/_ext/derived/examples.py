@@ -7,8 +7,11 @@ ends the build of the site.
 
 from __future__ import annotations
 
+import itertools
 import re
+import shutil
 import traceback
+from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -16,6 +19,7 @@ from docutils.parsers.rst import directives
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from chainrule.cli.handout.markup import element
 from chainrule.derive.deriving import Derivation
 from chainrule.derive.reader import Reader, reading
 from chainrule.lectures.model import Topic
@@ -27,6 +31,7 @@ from .workplace import ROOT, Workplace
 LOG = logging.getLogger(__name__)
 CUT = "…"
 LANGUAGES = {".toml": "toml", ".py": "python", ".tex": "latex", ".cu": "cuda", ".json": "json"}
+COMMENTS = {".py": "# ", ".toml": "# ", ".tex": "% ", ".cu": "// "}
 PLACES: dict[str, Workplace] = {}
 
 
@@ -34,7 +39,7 @@ class Example(SphinxDirective):
     """A directive that runs something in the folder of its page."""
 
     has_content = True
-    key_options: ClassVar[dict[str, Any]] = {"from": directives.unchanged, "until": directives.unchanged}
+    key_options: ClassVar[dict[str, Any]] = {key: directives.unchanged for key in ("from", "until", "before")}
 
     @property
     def place(self) -> Workplace:
@@ -48,17 +53,24 @@ class Example(SphinxDirective):
         LOG.warning("%s", why, location=self.get_location(), type="example")
         return [nodes.literal_block(why, why)]
 
-    def cut(self, text: str) -> str:
-        """Return the lines from one that ``from`` matches to one that ``until`` does; … is the rest."""
+    def cut(self, text: str, comment: str = "") -> str:
+        """Return the lines from one that ``from`` matches to one that ``until`` does; … is the rest.
+
+        ``before`` leaves out the line that it matches.  Raises LookupError where no line matches.
+        """
         lines = text.rstrip("\n").split("\n")
         first, last = 0, len(lines)
         if "from" in self.options:
             first = self._found(lines, self.options["from"], 0)
         if "until" in self.options:
             last = self._found(lines, self.options["until"], first) + 1
+        if "before" in self.options:
+            last = self._found(lines, self.options["before"], first + 1)
+            last -= sum(1 for _blank in itertools.takewhile(lambda line: not line, reversed(lines[:last])))
         indent = re.match(" *", lines[first])[0] if lines[first:] else ""  # type: ignore[index]
-        before = [indent + CUT] if first else []
-        return "\n".join([*before, *lines[first:last], *([indent + CUT] if last < len(lines) else [])])
+        rest = indent + comment + CUT
+        before = [rest] if first else []
+        return "\n".join([*before, *lines[first:last], *([rest] if last < len(lines) else [])])
 
     def _found(self, lines: list[str], pattern: str, start: int) -> int:
         for number, line in enumerate(lines[start:], start):
@@ -94,7 +106,9 @@ class Excerpt(Example):
             path = ROOT / name
             self.env.note_dependency(str(path))
         try:
-            return [captioned(self.cut(path.read_text(encoding="utf-8")), name)]
+            return [
+                captioned(self.cut(path.read_text(encoding="utf-8"), COMMENTS.get(path.suffix, "")), name)
+            ]
         except (OSError, LookupError) as error:
             return self.failed(f"{name}: {error}")
 
@@ -140,12 +154,13 @@ class Python(Example):
         **Example.key_options,
         "raises": directives.unchanged_required,
         "hidden": directives.flag,
-        "display": directives.flag,
+        "only-output": directives.flag,
     }
 
     def run(self) -> list[nodes.Node]:
         code = "\n".join(self.content)
-        shown: list[nodes.Node] = [nodes.literal_block(code, code, language="python")]
+        only = "only-output" in self.options
+        shown: list[nodes.Node] = [] if only else [nodes.literal_block(code, code, language="python")]
         wanted = self.options.get("raises")
         try:
             printed, value = self.place.python(code)
@@ -173,6 +188,48 @@ class Python(Example):
         if hasattr(value, "_repr_html_"):
             return [equations.raw(value._repr_html_())]
         return [output(repr(value))]
+
+
+class Result(Example):
+    """A file that an example wrote, kept beside the pages; ``self.kept()`` is where, from this page."""
+
+    required_arguments = 1
+    has_content = False
+
+    def kept(self) -> str:
+        """Copy the file and return its address, seen from this page.  Raises OSError."""
+        source = self.place.folder / self.arguments[0]
+        below = Path("results") / self.env.docname / source.name
+        target = Path(self.env.app.outdir) / below
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        return "../" * self.env.docname.count("/") + below.as_posix()
+
+
+class Picture(Result):
+    """``{picture} FILE``: a picture that an example drew; ``alt`` says what it shows."""
+
+    option_spec: ClassVar[dict[str, Any]] = {"alt": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        try:
+            image = element("img", "", src=self.kept(), alt=self.options["alt"], loading="lazy")
+        except (OSError, KeyError) as error:
+            return self.failed(f"{self.arguments[0]}: {error}")
+        return [equations.raw(image, "picture")]
+
+
+class Opened(Result):
+    """``{opened} FILE``: a link to a page that an example wrote, with the content as its text."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        try:
+            link = element("a", " ".join(self.content), href=self.kept())
+        except OSError as error:
+            return self.failed(f"{self.arguments[0]}: {error}")
+        return [equations.raw(link, "opened")]
 
 
 class Equations(Example):

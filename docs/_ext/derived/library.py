@@ -42,7 +42,9 @@ class Library(SphinxDirective):
     def about(self, name: str) -> Iterator[nodes.Node]:
         raise NotImplementedError
 
-    def shown(self, found: Derivation, wanted: Callable[[Entry], bool], steps: bool = True) -> list[nodes.Node]:
+    def shown(
+        self, found: Derivation, wanted: Callable[[Entry], bool], steps: bool = True
+    ) -> list[nodes.Node]:
         """Return the equations of a derivation that are wanted."""
         page = page_for(found, "index", steps)
         entries = tuple(entry for section in page.sections for entry in section.entries if wanted(entry))
@@ -82,7 +84,10 @@ class Losses(Library):
         if before:
             yield nodes.paragraph("", "", *inline(f"Behind `{before}`, whose outputs it takes:"))
         yield from self.shown(
-            found, lambda entry: entry.role == "loss" or entry.symbol in ("delta1", "da1", f"d{found.network.output}")
+            found,
+            lambda entry: (
+                entry.role == "loss" or entry.symbol in ("delta1", "da1", f"d{found.network.output}")
+            ),
         )
 
 
@@ -94,13 +99,17 @@ class Optimizers(Library):
     def about(self, name: str) -> Iterator[nodes.Node]:
         (found,) = [each for each in documented() if each.title == f'[optimizer], type = "{name}"']
         yield from content(replace(found, sentences=()))
-        text = HEAD + DENSE.format(units=1) + f'bias = false\n[loss]\ntype = "mse"\n[optimizer]\ntype = "{name}"\n'
+        text = (
+            HEAD
+            + DENSE.format(units=1)
+            + f'bias = false\n[loss]\ntype = "mse"\n[optimizer]\ntype = "{name}"\n'
+        )
         yield from self.shown(derivation(text), lambda entry: entry.role == "update", steps=False)
 
 
 def with_loss(name: str) -> tuple[Derivation, str]:
     """Return a network that ends in a loss, and the activation that the loss had to be given, "" if none."""
-    for activation in ("", *SHORT_FORMS, *ACTIVATIONS):
+    for activation in ("", *ACTIVATIONS, *SHORT_FORMS):
         head = HEAD + DENSE.format(units=2) + (f'activation = "{activation}"\n' if activation else "")
         try:
             return derivation(f'{head}[loss]\ntype = "{name}"\n'), activation

@@ -6,13 +6,14 @@ A layer or a topic that is added has its page without a change here; one that is
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
-
-from sphinx.application import Sphinx
+from typing import TYPE_CHECKING, Any, Final
 
 from chainrule.derive.layers import LAYERS
 from chainrule.derive.prose import say
 from chainrule.lectures import TOPICS
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 DOCS: Final = Path(__file__).resolve().parents[2]
 

@@ -8,7 +8,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from chainrule import derivation
 from chainrule.cli.handout.markup import element, formula, joined, math
-from chainrule.derive.notation import FIXED, Name
+from chainrule.present.notation import FIXED, Name
 from chainrule.present import page_for
 from chainrule.present.page import Entry
 
@@ -58,4 +58,4 @@ def grid(heads: tuple[str, ...], rows: list[tuple[Markup, ...]]) -> nodes.raw:
     head = element("tr", joined([element("th", each) for each in heads]))
     body = joined([element("tr", joined([element("td", cell) for cell in row])) for row in rows])
     table = element("table", element("thead", head) + element("tbody", body), class_="docutils")
-    return raw(str(table), "table-wrapper")
+    return raw(str(table), "table-wrapper symbols")

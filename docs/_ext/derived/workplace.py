@@ -50,6 +50,9 @@ class Workplace:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / "examples").symlink_to(ROOT / "examples")
+        for name, module in [*sys.modules.items()]:  # those of the page before
+            if str(BUILD) in str(getattr(module, "__file__", None)):
+                del sys.modules[name]
         return cls(folder)
 
     def run(self, line: str) -> Ran:

@@ -1,4 +1,4 @@
-"""Directives for what the library knows by formula: activations, losses, optimizers, each derived in a small network."""
+"""Directives for what the library knows by formula, each derived in a small network."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from . import pages
 
 
 def by_last_name(_app: Any, env: BuildEnvironment, node: Any, content: nodes.Node) -> nodes.Node | None:
-    """Resolve a type that a signature calls by its last name, as modules do that import it for types alone."""
+    """Resolve a type that a signature calls by its last name, as one imported for types alone is."""
     domain = env.get_domain("py")
     if node.get("refdomain") != "py" or "." in node["reftarget"]:
         return None

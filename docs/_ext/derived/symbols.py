@@ -8,8 +8,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from chainrule import derivation
 from chainrule.cli.handout.markup import element, formula, joined, math
-from chainrule.present.notation import FIXED, Name
 from chainrule.present import page_for
+from chainrule.present.notation import FIXED, Name
 from chainrule.present.page import Entry
 
 from .equations import raw
@@ -41,10 +41,10 @@ def _row(entry: Entry) -> tuple[Markup, ...]:
 
     left = entry.line.left
     return (
-        formula(left) + Markup(f" ({entry.number})"),
+        formula(left) + element("span", f" ({entry.number})"),
         element("code", write(left)),
         element("code", entry.symbol),
-        Markup(entry.shape),
+        element("span", entry.shape),
     )
 
 

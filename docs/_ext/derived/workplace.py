@@ -22,8 +22,14 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[3]
 BUILD: Final = ROOT / "build" / "docs"
 TIMEOUT: Final = 300
-# What the reader's shell is taken to be: 88 columns, no colours, no data sets beside those in the package.
-SHELL: Final = {"COLUMNS": "88", "NO_COLOR": "1", "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
+# What the reader's shell is taken to be: no colours, no data sets but those of the package, nothing kept.
+SHELL: Final = {
+    "COLUMNS": "88",
+    "NO_COLOR": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "LC_ALL": "C.UTF-8",
+    "CHAINRULE_NO_CACHE": "1",
+}
 UNSET: Final = ("CHAINRULE_DATA", "FORCE_COLOR", "PYTHONPATH")
 
 

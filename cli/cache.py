@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from chainrule.cli.options import CACHED
 from chainrule.cli.provenance import provenance
 from chainrule.runtime.caches import cache_folder
 from chainrule.runtime.files import NEW, NotRead, read_regular
@@ -28,25 +29,8 @@ MOST_BYTES: Final = 1 << 28  # of all entries; the ones that were not used for l
 MOST_ENTRY: Final = MOST_BYTES >> 3
 ABANDONED: Final = 3600.0  # seconds after which a temporary file's writer is taken for dead
 ENDING: Final = ".json"
-NO_CACHE: Final = "CHAINRULE_NO_CACHE"
-_CHOICE: Final = "chainrule.cache"
 
 T = TypeVar("T")
-
-
-def _chosen(context: click.Context, _: click.Parameter, without: bool) -> None:
-    context.meta[_CHOICE] = not without
-
-
-CACHE = click.option(
-    "--no-cache",
-    is_flag=True,
-    envvar=NO_CACHE,
-    show_envvar=True,
-    expose_value=False,
-    callback=_chosen,
-    help="Derive anew what was derived before.",
-)
 
 
 def remembered(what: str, key: Mapping[str, Any] | None, make: Callable[[], T]) -> T:
@@ -56,7 +40,7 @@ def remembered(what: str, key: Mapping[str, Any] | None, make: Callable[[], T]) 
     that is None names nothing.  What ``make`` raises is raised, and not kept.
     """
     context = click.get_current_context(silent=True)
-    whole = _whole(what, key) if key is not None and context and context.meta.get(_CHOICE) else None
+    whole = _whole(what, key) if key is not None and context and context.meta.get(CACHED) else None
     store = Store.of_the_user() if whole is not None else None
     if store is None or whole is None:
         return make()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 import click
 
-from chainrule.cli.cache import CACHE, Store
 from chainrule.cli.data_command import data
 from chainrule.cli.handout.command import handout
-from chainrule.cli.options import EXISTING, JSON, LANGUAGE
+from chainrule.cli.options import CACHE, EXISTING, JSON, LANGUAGE
 from chainrule.cli.run_commands import evaluate, predict, train
 from chainrule.cli.showing import show
-from chainrule.cli.specs import SpecFile
 from chainrule.cli.writing import echo_json, write_file
 from chainrule.codegen.targets import TARGETS
 
@@ -24,6 +21,8 @@ class DefaultGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             if len(args) > 1 and not args[1].startswith("-"):
+                import difflib
+
                 near = difflib.get_close_matches(args[0], self.commands, n=1)
                 hint = f" Did you mean {near[0]}?" if near else " A topic or a spec stands alone."
                 raise click.UsageError(f"{args[0]!r} is no command.{hint}", ctx)
@@ -81,6 +80,7 @@ def list_everything(lang: str, as_json: bool) -> None:
 def check(spec: Path, as_json: bool) -> None:
     """Show a spec's layers with shapes, parameters, FLOPs and the memory of training."""
     from chainrule.checked import table
+    from chainrule.cli.specs import SpecFile
 
     result = SpecFile.read(spec).totals()
     if as_json:
@@ -119,6 +119,7 @@ def generate(
     them. A folder keeps the targets it has: without --target, a folder that has a CUDA program gets it anew,
     and --check checks it.
     """
+    from chainrule.cli.specs import SpecFile
     from chainrule.codegen.folder import recorded_targets, stale, write
 
     asked = set(TARGETS) if target == "all" else {target} if target else set()
@@ -221,6 +222,8 @@ def cache(clear: bool, as_json: bool) -> None:
 
     They are found again for the same spec, options, version and libraries; --no-cache leaves them alone.
     """
+    from chainrule.cli.cache import Store
+
     store = Store.of_the_user()
     if store is None:
         raise click.UsageError("You have no home folder: nothing is kept. CHAINRULE_CACHE names a folder.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,6 +18,23 @@ LANGUAGE = click.option(
     "--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language of the prose."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+NO_CACHE: Final = "CHAINRULE_NO_CACHE"
+CACHED: Final = "chainrule.cached"  # among what is known of a running command: whether it may use the cache
+
+
+def _chosen(context: click.Context, _: click.Parameter, without: bool) -> None:
+    context.meta[CACHED] = not without
+
+
+CACHE = click.option(
+    "--no-cache",
+    is_flag=True,
+    envvar=NO_CACHE,
+    show_envvar=True,
+    expose_value=False,
+    callback=_chosen,
+    help="Derive anew what was derived before.",
+)
 
 
 def for_a_reader(command: Callable[..., Any]) -> Callable[..., Any]:

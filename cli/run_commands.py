@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from chainrule.cli.cache import CACHE
-from chainrule.cli.options import EXISTING, JSON
+from chainrule.cli.options import CACHE, EXISTING, JSON
 from chainrule.cli.writing import echo_json
 from chainrule.codegen.targets import TARGETS
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.cli.cache import CACHE, options, remembered
-from chainrule.cli.options import JSON, for_a_reader, numbers_options, reader_of
-from chainrule.cli.specs import SpecFile
+from chainrule.cli.options import CACHE, JSON, for_a_reader, numbers_options, reader_of
 from chainrule.cli.writing import FORMATS, FORMS, format_for, require_new, write_page
 
 if TYPE_CHECKING:
+    from chainrule.cli.specs import SpecFile
     from chainrule.derive.deriving import Derivation
     from chainrule.lectures.model import Topic
     from chainrule.present.page import Page
@@ -58,6 +57,9 @@ def show(
     **choices: Any,
 ) -> None:
     """Print the equations of a topic or of a spec's network."""
+    from chainrule.cli.cache import remembered
+    from chainrule.cli.specs import SpecFile
+
     if as_json and form_at not in (None, "json"):
         click.echo(f"--format {form_at}: --json prints JSON.", err=True)
     format = "json" if as_json else format_for(form_at, output)
@@ -97,6 +99,8 @@ def _names_a_spec(subject: str) -> bool:
 
 def _key(spec: SpecFile | None, format: str) -> dict[str, Any] | None:
     """Return all that a page depends on, None where that cannot be read."""
+    from chainrule.cli.cache import options
+
     chosen = {"format": format, "options": options("output", "as_json", "form_at")}
     return spec.key(**chosen) if spec else chosen
 

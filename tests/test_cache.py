@@ -13,8 +13,9 @@ import click
 import pytest
 
 from chainrule.cli import cache, provenance, showing
-from chainrule.cli.cache import NO_CACHE, Store
+from chainrule.cli.cache import Store
 from chainrule.cli.main import main
+from chainrule.cli.options import NO_CACHE
 
 ROOT = Path(__file__).parent.parent
 OR = str(ROOT / "examples" / "or.toml")
@@ -69,7 +70,7 @@ def made(monkeypatch) -> list[str]:
     def noted(what: str, key: Any, make: Callable[[], Any]) -> Any:
         return remembered(what, key, lambda: (names.append(what), make())[1])
 
-    for module in ("showing", "specs"):
+    for module in ("cache", "specs"):
         monkeypatch.setattr(f"chainrule.cli.{module}.remembered", noted)
     return names
 
@@ -98,6 +99,7 @@ def test_what_was_derived_is_given_again_and_nothing_heavy_is_imported(derive, a
     assert entries()
     again = f"""import sys
 from chainrule.cli.main import main
+from chainrule.cli.options import NO_CACHE
 sys.argv[1:] = {arguments!r}
 try:
     main()
@@ -184,7 +186,7 @@ def test_every_option_of_a_page_is_part_of_its_key(derive, monkeypatch, option):
         keys.append(json.dumps(key, default=str))
         return {"notes": [], "text": ""}
 
-    monkeypatch.setattr(showing, "remembered", asked)
+    monkeypatch.setattr(cache, "remembered", asked)
     other = ["softmax"] if option.name == "subject" else ["sigmoid", *other_values(option)]
     for arguments in (["sigmoid"], other, ["sigmoid", "-o", "page"]):
         assert derive(*arguments)[0] == 0

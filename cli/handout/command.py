@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from chainrule.cli.idle import idle
 from chainrule.cli.options import JSON, for_a_reader, reader_of
 from chainrule.cli.writing import echo_json, require_new, write_file
 
@@ -48,6 +47,7 @@ def handout(
     """
     from chainrule.cli.handout.document import equations_of, handout_of, page
     from chainrule.cli.handout.printing import printed, require_browser
+    from chainrule.cli.idle import idle
     from chainrule.derive.reader import reading
     from chainrule.spec import load_spec
 

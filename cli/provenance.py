@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 ROOMS: Final = ("formula", "derive", "spec", "present", "lectures", "codegen", "runtime", "cli")
+PACKAGES: Final = ("chainrule", *(f"chainrule.{room}" for room in ROOMS))  # in a checkout, each in its folder
 PACKAGES: Final = ("chainrule", *(f"chainrule.{room}" for room in ROOMS))  # a folder each
 LIBRARIES: Final = ("sympy", "mpmath", "numpy", "jinja2", "markupsafe", "gmpy2", "flint")
 

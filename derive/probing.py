@@ -8,30 +8,32 @@ what any float holds is 0 or infinite, so that no number grows with its exponent
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 import mpmath
-import numpy as np
 import sympy
-from numpy.typing import NDArray
 from sympy import Expr, Piecewise, Symbol
 
+from chainrule.derive.floating import COMPARED, Column, computed, single
 from chainrule.formula.functions import elementary
 
 SIZES: Final = (
     *(1e-6, 1e-3, 0.1, 0.5, 1.0, 2.0, 3.5, 5.0, 8.0, 13.0, 20.0, 30.0, 45.0, 60.0, 80.0, 89.5, 100.0, 150.0),
     *(200.0, 350.0, 500.0, 709.0, 720.0, 1000.0, 3000.0, 10000.0),
 )
-LINE: Final = np.array([*(-s for s in reversed(SIZES)), 0.0, *SIZES], np.float32).astype(np.float64)
+LINE: Final = tuple(map(single, (*(-s for s in reversed(SIZES)), 0.0, *SIZES)))
 TARGETS: Final = (0.0, 1.0, -1.0, 0.25)
 _DIGITS: Final = (40, 160, 640)
 _FARTHEST: Final = 10**6  # beyond exp of this nothing is told apart from 0 and infinity
-_TINY: Final = {np.float64: 1e-290, np.float32: 1e-35}
-Array = NDArray[Any]
+# By type: what is too small to be compared, the largest number, and what its relative errors count for.
+_TYPES: Final = {
+    "float64": (1e-290, sys.float_info.max, 1.0),
+    "float32": (1e-35, (2 - 2.0**-23) * 2.0**127, 2.0**-29),
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -55,114 +57,31 @@ def flaws(
 
     The second variable is a target.  ``given`` are values that were computed before, by their own forms.
     """
-    values, wanted = _points(true, variables)
+    points, wanted = _points(true, variables)
     broken, worst, where = 0, 0.0, []
-    for kind in (np.float64, np.float32):
-        with np.errstate(all="ignore"):
-            arrays = {s: values[:, i].astype(kind) for i, s in enumerate(variables)}
-            for symbol, form in given:
-                arrays[symbol] = computed(form, arrays, kind)
-            found = np.broadcast_to(computed(expression, arrays, kind), len(values)).astype(np.float64)
-        small = np.abs(wanted) < _TINY[kind]
-        known = np.isfinite(wanted) & (np.abs(wanted) < float(np.finfo(kind).max) / 4)
-        bad = known & ~np.isfinite(found)
-        broken += int(bad.sum())
-        where += [(np.dtype(kind).name, float(v)) for v in values[bad][:, 0]]
-        with np.errstate(all="ignore"):
-            error = np.abs(found - wanted) / np.abs(wanted)
-        scale = 1.0 if kind is np.float64 else 2.0**-29
-        worst = max(worst, float(np.max(error[known & ~small & ~bad], initial=0.0)) * scale)
+    for kind, (tiny, largest, scale) in _TYPES.items():
+        columns: dict[Symbol, Iterable[float]] = dict(zip(variables, zip(*points, strict=True), strict=True))
+        for symbol, form in given:
+            columns[symbol] = computed(form, columns, kind)
+        found = computed(expression, columns, kind)
+        for point, value, true_value in zip(points, found, wanted, strict=True):
+            if not abs(true_value) < largest / 4:  # NaN, too
+                continue
+            if not math.isfinite(value):
+                broken += 1
+                where.append((kind, point[0]))
+            elif abs(true_value) >= tiny:
+                worst = max(worst, abs(value - true_value) / abs(true_value) * scale)
     return Flaws(broken, worst, tuple(where))
 
 
 @lru_cache(maxsize=64)
-def _points(true: Expr, variables: tuple[Symbol, ...]) -> tuple[Array, Array]:
+def _points(true: Expr, variables: tuple[Symbol, ...]) -> tuple[list[Column], list[float]]:
     """Return arguments, one row a point, and the true values there; nan where there is none."""
-    pairs = [(v,) for v in LINE] if len(variables) < 2 else [(v, t) for t in TARGETS for v in LINE[1::3]]
-    plain, points = elementary(true), [dict(zip(variables, map(float, pair), strict=True)) for pair in pairs]
-    return np.array(pairs), np.array([_true(plain, point) for point in points])
-
-
-# ---- floating point ---------------------------------------------------------------------------
-
-
-def _vectorized(function: Callable[[float], float]) -> Callable[[Array], Array]:
-    return lambda u: np.vectorize(function, otypes=[float])(u).astype(u.dtype)
-
-
-def _logcosh(u: Array) -> Array:
-    far = np.abs(u) + np.log1p(np.expm1(-2 * np.abs(u)) / 2)
-    return np.where(np.abs(u) < 1, np.log1p(2 * np.sinh(np.minimum(np.abs(u), 1) / 2) ** 2), far)
-
-
-def _unknown(u: Array) -> Array:
-    return np.full_like(u, np.nan)
-
-
-_FLOATS: Final[dict[str, Callable[..., Array]]] = {
-    **{name: getattr(np, name) for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
-    **{name: getattr(np, name) for name in ("sign", "floor", "rint", "expm1", "log1p", "maximum")},
-    "Abs": np.abs,
-    "ceiling": np.ceil,
-    "erf": _vectorized(math.erf),
-    "erfc": _vectorized(math.erfc),
-    "sigmoid": lambda u: 1 / (1 + np.exp(-u)),
-    "softplus": lambda u: np.logaddexp(u.dtype.type(0), u),
-    "logcosh": _logcosh,
-}
-
-
-def computed(node: Expr, arrays: Mapping[Symbol, Array], kind: type[Any]) -> Array:
-    """Return what a program computes for an expression: products first, then divisions, in one type."""
-
-    def of(child: Expr) -> Array:
-        return computed(child, arrays, kind)
-
-    if node in arrays:
-        return arrays[node]
-    if node.is_number:
-        return np.asarray(float(elementary(node)), np.float64).astype(kind)
-    match node:
-        case sympy.Add():
-            return np.asarray(sum(of(a) for a in node.args), kind)
-        case sympy.Mul():
-            over, under = kind(1), []
-            for factor in node.args:
-                base, power = factor.as_base_exp()
-                if power.is_negative and not isinstance(factor, sympy.exp):
-                    under.append(of(base**-power))
-                else:
-                    over = over * of(factor)
-            for divisor in under:
-                over = over / divisor
-            return np.asarray(over, kind)
-        case sympy.exp():
-            return np.exp(of(node.args[0]))
-        case sympy.Pow():
-            if node.exp.is_negative:
-                return kind(1) / of(node.base**-node.exp)
-            base = of(node.base)
-            return np.sqrt(base) if node.exp == sympy.S.Half else np.power(base, of(node.exp))
-        case Piecewise():
-            result = of(node.args[-1][0])
-            for branch, condition in reversed(node.args[:-1]):
-                result = np.where(_holds(condition, of), of(branch), result)
-            return np.asarray(result, kind)
-    function = _FLOATS.get(type(node).__name__, _unknown)
-    return np.asarray(function(*(of(a) for a in node.args)), kind)
-
-
-_COMPARED: Final = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
-
-
-def _holds(condition: Any, of: Callable[[Expr], Any]) -> Any:
-    if condition in (sympy.true, sympy.false):
-        return bool(condition)
-    if isinstance(condition, sympy.And):
-        return np.logical_and.reduce([_holds(c, of) for c in condition.args])
-    if isinstance(condition, sympy.Or):
-        return np.logical_or.reduce([_holds(c, of) for c in condition.args])
-    return _COMPARED[condition.rel_op](of(condition.lhs), of(condition.rhs))
+    targets = TARGETS if len(variables) > 1 else ()
+    points: list[Column] = [(v, t) for t in targets for v in LINE[1::3]] or [(v,) for v in LINE]
+    plain = elementary(true)
+    return points, [_true(plain, dict(zip(variables, point, strict=True))) for point in points]
 
 
 # ---- true values ------------------------------------------------------------------------------
@@ -269,7 +188,7 @@ def _holds_exactly(condition: Any, of: Callable[[Expr], Any]) -> bool:
     if isinstance(condition, sympy.And | sympy.Or):
         found = [_holds_exactly(c, of) for c in condition.args]
         return all(found) if isinstance(condition, sympy.And) else any(found)
-    return bool(_COMPARED[condition.rel_op](of(condition.lhs), of(condition.rhs)))
+    return bool(COMPARED[condition.rel_op](of(condition.lhs), of(condition.rhs)))
 
 
-__all__ = ["LINE", "Flaws", "computed", "flaws"]
+__all__ = ["LINE", "Flaws", "flaws"]

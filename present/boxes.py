@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from chainrule.present.page import WorkedLines
 from chainrule.present.sides import Line
-from chainrule.present.substitute import contains, mapped
 from chainrule.present.text import width, write, write_line
-from chainrule.present.tree import Grid, Leaf, Node, Related, Transposed
+from chainrule.present.tree import Grid, Leaf, Node, Related, Transposed, contains, mapped
 
 WIDTH: Final = 100
 INDENT: Final = 2

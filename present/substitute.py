@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +27,7 @@ from chainrule.present.tree import (
     Ref,
     Related,
     Transposed,
+    mapped,
 )
 
 Array = NDArray[np.float64]
@@ -207,29 +208,3 @@ def matrices(
     arrays = {key: values[key] for key in tensors}
     rows = frozenset(key for key, base in tensors.items() if base.shape and base.shape[0] == BATCH)
     return Matrices(arrays, rows, letters, samples, example).put(right)
-
-
-def mapped(node: Any, change: Any) -> Any:
-    """Return a node with every node directly below it changed."""
-    if isinstance(node, tuple):
-        return tuple(_below(each, change) for each in node)
-    values = {f.name: _below(getattr(node, f.name), change) for f in fields(node)}
-    return replace(node, **values)
-
-
-def _below(value: Any, change: Any) -> Any:
-    if isinstance(value, tuple):
-        return mapped(value, change)
-    return change(value) if is_dataclass(value) else value
-
-
-def contains(node: Any, kind: type) -> bool:
-    """Whether there is a node of a kind somewhere in a tree."""
-    if isinstance(node, kind):
-        return True
-    below = node if isinstance(node, tuple) else _values(node) if is_dataclass(node) else ()
-    return any(contains(each, kind) for each in below)
-
-
-def _values(node: Any) -> Iterator[Any]:
-    return (getattr(node, f.name) for f in fields(node))

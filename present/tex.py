@@ -17,8 +17,7 @@ from chainrule.present.breaking import rows as broken
 from chainrule.present.page import Entry, Page, Section, WorkedLines
 from chainrule.present.phrases import GIVEN, NOTES, WHERE, by, computed_as, reason
 from chainrule.present.sides import Line
-from chainrule.present.substitute import contains
-from chainrule.present.tree import Grid, Node
+from chainrule.present.tree import Grid, Node, contains
 
 RIGHT_SIDE = 72  # letters that a right side may be wide
 SURE = 40  # so many letters fit, whatever they are

@@ -5,8 +5,9 @@ The order of terms and factors is settled when the tree is built, so that both r
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -294,3 +295,29 @@ def negated(node: Node) -> Node:
     if isinstance(node, Plus):
         return Plus(tuple((not negative, term) for negative, term in node.terms))
     return Plus(((True, node),))
+
+
+def mapped(node: Any, change: Any) -> Any:
+    """Return a node with every node directly below it changed."""
+    if isinstance(node, tuple):
+        return tuple(_below(each, change) for each in node)
+    values = {f.name: _below(getattr(node, f.name), change) for f in fields(node)}
+    return replace(node, **values)
+
+
+def _below(value: Any, change: Any) -> Any:
+    if isinstance(value, tuple):
+        return mapped(value, change)
+    return change(value) if is_dataclass(value) else value
+
+
+def contains(node: Any, kind: type) -> bool:
+    """Whether there is a node of a kind somewhere in a tree."""
+    if isinstance(node, kind):
+        return True
+    below = node if isinstance(node, tuple) else _values(node) if is_dataclass(node) else ()
+    return any(contains(each, kind) for each in below)
+
+
+def _values(node: Any) -> Iterator[Any]:
+    return (getattr(node, f.name) for f in fields(node))

@@ -21,8 +21,8 @@ from chainrule.present.numerals import Rounded, pictured, plain
 from chainrule.present.order import BATCH
 from chainrule.present.page import Entry, Page, WorkedLines, page_of
 from chainrule.present.sides import Line
-from chainrule.present.substitute import contains, element, matrices
-from chainrule.present.tree import Leaf, Node, Ref, Related
+from chainrule.present.substitute import element, matrices
+from chainrule.present.tree import Leaf, Node, Ref, Related, contains
 
 if TYPE_CHECKING:
     from chainrule.derive.network import NetworkParameter

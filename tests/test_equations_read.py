@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tracemalloc
 from typing import Any
 
@@ -13,10 +14,11 @@ from sympy import Expr, KroneckerDelta, Symbol, cosh, exp, log, sqrt, tanh
 
 from chainrule.derive.accurate import MOST_NODES, accurate, improved, is_sound, overflows
 from chainrule.derive.compact import standardized
+from chainrule.derive.floating import computed
 from chainrule.derive.index import Equation, Inside, Max, Sum, access, index, size, tensor
 from chainrule.derive.layers.layer import features
 from chainrule.derive.numbering import Book
-from chainrule.derive.probing import computed, flaws
+from chainrule.derive.probing import flaws
 from chainrule.evaluate.array_functions import FUNCTIONS
 from chainrule.evaluate.axes import Plan, operations
 from chainrule.evaluate.reach import reached
@@ -208,13 +210,11 @@ def test_a_delta_takes_no_memory_for_what_it_excludes() -> None:
 
 
 def test_computed_values_follow_the_type() -> None:
-    at = {t: np.array([1.0, 100.0], np.float32)}
-    assert computed(exp(-t), at, np.float32).dtype == np.float32
-    with np.errstate(over="ignore"):
-        assert np.isinf(computed(exp(t), at, np.float32)[1])
-    assert computed(1 / t**2, at, np.float32).tolist() == [1.0, np.float32(1e-4)]
-    assert np.isnan(computed(sympy.gamma(t), at, np.float64)).all()
-    logistic = computed(logcosh(t), {t: np.array([0.5, 2.0, 800.0])}, np.float64)
+    at = {t: (1.0, 100.0)}
+    assert computed(exp(t), at, "float32") == (np.float32(math.e), math.inf)
+    assert computed(1 / t**2, at, "float32") == (1.0, np.float32(1e-4))
+    assert np.isnan(computed(sympy.gamma(t), at, "float64")).all()
+    logistic = computed(logcosh(t), {t: (0.5, 2.0, 800.0)}, "float64")
     np.testing.assert_allclose(
         logistic, [np.log(np.cosh(0.5)), np.log(np.cosh(2)), 800 - np.log(2)], rtol=1e-15
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import mpmath
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 import sympy
 from sympy import Piecewise, Symbol
 
+from chainrule.derive.floating import computed
 from chainrule.derive.probing import _true as true
-from chainrule.derive.probing import computed, flaws
+from chainrule.derive.probing import flaws
 from chainrule.formula import parse_formula
-from chainrule.formula.functions import maximum, rint
+from chainrule.formula.functions import expm1, log1p, maximum, rint, sigmoid, softplus
 
-x = Symbol("x", real=True)
+x, y = Symbol("x", real=True), Symbol("y", real=True)
 RELATIONS = {
     "<": (1, 0, 0),
     "<=": (1, 1, 0),
@@ -30,7 +32,7 @@ def test_comparisons_below_at_and_above_their_edge(relation: str) -> None:
     choice = Piecewise((1, sympy.Rel(x, 2, relation)), (0, True))
     points = (1.5, 2.0, 2.5)
     assert tuple(true(choice, {x: at}) for at in points) == RELATIONS[relation]
-    assert tuple(computed(choice, {x: np.array(points)}, np.float64)) == RELATIONS[relation]
+    assert computed(choice, {x: points}, "float64") == RELATIONS[relation]
     read = (parse_formula(f"where({at} {relation} 2, 1, 0)", {}) for at in points)
     assert tuple(read) == RELATIONS[relation]
 
@@ -41,7 +43,7 @@ def test_conditions_joined() -> None:
         for condition, holds in ((inside, within), (outside, not within)):
             choice = Piecewise((1, condition), (0, True))
             assert true(choice, {x: at}) == holds
-            assert computed(choice, {x: np.array(at)}, np.float64) == holds
+            assert computed(choice, {x: (at,)}, "float64") == (holds,)
 
 
 @pytest.mark.parametrize(
@@ -90,3 +92,48 @@ def test_a_form_is_broken_where_it_is_not_finite_and_its_value_is() -> None:
     assert found.broken == len(found.where) > 0 and not found.good
     assert min(abs(at) for kind, at in found.where if kind == "float64") == pytest.approx(709, rel=0.02)
     assert not flaws(sympy.exp(x), sympy.exp(x), (x,)).broken  # infinite in truth too
+
+
+EDGES = (0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.5, -2.5, 3.0, -3.0, 90.0, -90.0, 720.0, -720.0, 1e4, -1e4)
+EDGES += (math.inf, -math.inf, math.nan)
+NUMPY = {
+    **{name: getattr(sympy, name) for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{"sign": sympy.sign, "floor": sympy.floor, "ceil": sympy.ceiling, "abs": sympy.Abs},
+    **{"rint": rint, "expm1": expm1, "log1p": log1p},
+}
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+@pytest.mark.parametrize("name", NUMPY)
+def test_functions_of_floats_are_those_of_numpy(name: str, kind: str) -> None:
+    """With their infinities, poles and NaNs; in float32 to a few units in the last place."""
+    with np.errstate(all="ignore"):
+        wanted = getattr(np, name)(np.array(EDGES, kind))
+    found = np.array(computed(NUMPY[name](x), {x: EDGES}, kind))
+    np.testing.assert_allclose(found, wanted, rtol=4 * float(np.finfo(kind).eps), atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("form", "by"),
+    [
+        (x + y, np.add),
+        (x * y, np.multiply),
+        (x / y, np.divide),
+        (x**y, np.power),
+        (maximum(x, y), np.maximum),
+        (1 / x, lambda u, _: 1 / u),
+        (x**3, lambda u, _: u**3),
+        (sympy.sqrt(x), lambda u, _: np.sqrt(u)),
+        (softplus(x), lambda u, _: np.logaddexp(u.dtype.type(0), u)),
+        (sigmoid(x), lambda u, _: 1 / (1 + np.exp(-u))),
+        (x**2 * y / (1 + x), lambda u, v: u**2 * v / (1 + u)),
+    ],
+    ids=str,
+)
+def test_operations_are_those_of_ieee_754(form: sympy.Expr, by: Callable[..., np.ndarray], kind: str) -> None:
+    pairs = np.array([(u, v) for u in EDGES for v in EDGES], kind)
+    with np.errstate(all="ignore"):
+        wanted = by(pairs[:, 0], pairs[:, 1])
+    found = np.array(computed(form, {x: pairs[:, 0].tolist(), y: pairs[:, 1].tolist()}, kind))
+    np.testing.assert_allclose(found, wanted, rtol=4 * float(np.finfo(kind).eps), atol=0, equal_nan=True)

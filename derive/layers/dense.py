@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from chainrule.derive.fields import Field
 from chainrule.derive.index import Equation, Sum, index, size, tensor
 from chainrule.derive.layers.layer import Forward, LayerType, Parameter, ShapeError
@@ -50,16 +48,23 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     return Forward((equation,), {fan_in: inputs, fan_out: units}, tuple(parameters))
 
 
-def _require_shape(key: str, values: object, wanted: tuple[int, ...]) -> None:
+def _require_shape(key: str, values: Any, wanted: tuple[int, ...]) -> None:
     if values is None:
         return
-    found = np.shape(np.array(values))
+    found = _shape(values)
     if found != wanted:
         need = f"{wanted[0]} units" + (f" on {wanted[1]} inputs" if len(wanted) > 1 else "")
         raise ShapeError(
             f"{key} has shape {found}, but {need} need {wanted}",
             f"give {key} as {' x '.join(map(str, wanted))} numbers, one row a unit",
         )
+
+
+def _shape(values: Any) -> tuple[int, ...]:
+    """Return the shape of numbers in rows, all of a length."""
+    if not isinstance(values, tuple | list):
+        return ()
+    return (len(values), *(_shape(values[0]) if values else ()))
 
 
 LAYER = LayerType("dense", _("fully connected: z = W x + b"), forward, FIELDS, input_rank=1)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 ROOMS: Final = ("formula", "derive", "spec", "present", "lectures", "codegen", "runtime", "cli")
-PACKAGES: Final = ("chainrule", *(f"chainrule.{room}" for room in ROOMS))  # in a checkout, each in its folder
 PACKAGES: Final = ("chainrule", *(f"chainrule.{room}" for room in ROOMS))  # a folder each
 LIBRARIES: Final = ("sympy", "mpmath", "numpy", "jinja2", "markupsafe", "gmpy2", "flint")
 
@@ -32,8 +31,9 @@ def provenance() -> dict[str, str | None]:
 
 def _source() -> str:
     digest = hashlib.sha256()
-    for package in PACKAGES:
-        for folder in _folders(package):
+    found = [folder for package in PACKAGES for folder in _folders(package)]
+    for folder in found:
+        if not any(folder.startswith(above + os.sep) for above in found):  # all, once installed
             for line in sorted(_files(folder)):
                 digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -9,15 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import sympy
 from sympy import Add, Expr, Indexed, Mul, Pow, Symbol, cosh, exp, log, sinh
 
-from chainrule.derive.index import Equation, Inside, Reduction, Sum, Winner, name_of
+from chainrule.derive.index import Equation, Inside, Reduction, Sum, Winner, accesses, name_of
 from chainrule.derive.probing import Flaws, flaws
-from chainrule.derive.rewrites import CONJUGATE, HYPERBOLIC, LOG_SUM, SCALED, TANH, rewrite, stable
+from chainrule.derive.rewrites import (
+    CONJUGATE,
+    HYPERBOLIC,
+    LOG_SUM,
+    SCALED,
+    TANH,
+    has_conjugate,
+    rewrite,
+    stable,
+)
 from chainrule.derive.scaling import gathered, near_one, scaled, scaled_terms
 from chainrule.formula.functions import expm1, softplus
 
@@ -48,7 +57,7 @@ def is_sound(forward: Equation, raw: Expr, through: Expr) -> bool:
 
 
 def _accurate(expression: Expr) -> tuple[Expr, Names]:
-    rooted = CONJUGATE.apply(expression) != expression
+    rooted = has_conjugate(expression)
     if not rooted and not expression.has(*_EXPLODING):
         return expression, ()
     names: list[str] = []
@@ -85,8 +94,8 @@ class Scalar(NamedTuple):
 def scalar(expression: Expr) -> Scalar | None:
     """Return an expression as one of symbols; None where it does not act element by element on one tensor."""
     opaque = _outermost(expression)
-    slots: dict[Expr, Symbol] = {node: sympy.Dummy("s", positive=True) for node in opaque}
-    slots |= {a: sympy.Dummy("x", real=True) for a in expression.xreplace(slots).atoms(Indexed)}
+    slots: dict[Expr, Symbol] = {node: _factor(i) for i, node in enumerate(opaque)}
+    slots |= {a: _read(i) for i, a in enumerate(accesses(expression.xreplace(slots)))}
     closed = expression.xreplace(slots)
     back = {symbol: node for node, symbol in slots.items()}
     acting = {s for node in _nonlinear(closed) for s in node.free_symbols} & back.keys()
@@ -97,6 +106,16 @@ def scalar(expression: Expr) -> Scalar | None:
     if len(read) != 1 or len(targets) > 1:
         return None
     return Scalar(closed, (*read, *targets), back)
+
+
+@cache
+def _factor(number: int) -> Symbol:
+    return sympy.Dummy("s", positive=True)
+
+
+@cache
+def _read(number: int) -> Symbol:
+    return sympy.Dummy("x", real=True)
 
 
 def _outermost(expression: Expr) -> list[Expr]:

@@ -143,7 +143,7 @@ def compact_gradient(
     long, candidates = known[cotangent(name)], []
     for kept in (frozenset(), inner & {cotangent(found.equation.name)}):
         right = inlined(long.right, {c: known[c] for c in inner - kept})
-        right = tidy(found.identities(tidy(right)))
+        right = tidy(found.identities(right))
         cost = length(right) + sum(length(known[c].right) for c in kept)
         if base not in right.atoms(IndexedBase):
             candidates.append((cost, right, inner - kept))

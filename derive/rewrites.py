@@ -194,19 +194,34 @@ def _log_of_exponentials(node: Expr) -> Expr:
 
 def _conjugate(node: Add) -> Expr:
     """What a + c √b is where the two have opposite signs, by the difference of their squares."""
-    roots = [term for term in node.args if _root(term) is not None]
-    if len(roots) != 1 or node.has(Piecewise):  # conditions stand in no other
+    found = _opposite_root(node)
+    if found is None:
         return node
-    (term,) = roots
-    rest, factor = node - term, term / _root(term)
-    alike = rest * factor
-    if alike.is_nonnegative:
-        return node
+    term, rest, alike = found
     try:
         apart = sympy.sign(rest) * sympy.cancel(rest**2 - term**2) / (Abs(rest) + Abs(term))
     except sympy.PolynomialError:
         return node
     return apart if alike.is_negative else Piecewise((node, alike >= 0), (apart, True))
+
+
+def has_conjugate(expression: Expr) -> bool:
+    """Whether a sum in an expression has another form by its conjugate."""
+    return any(_opposite_root(node) is not None for node in expression.atoms(Add))
+
+
+def _opposite_root(node: Add) -> tuple[Expr, Expr, Expr] | None:
+    """Return c √b and a of a sum a + c √b, and a c, where that may be negative.
+
+    Conditions stand in no other.
+    """
+    roots = [term for term in node.args if _root(term) is not None]
+    if len(roots) != 1 or node.has(Piecewise):
+        return None
+    (term,) = roots
+    rest = node - term
+    alike = rest * (term / _root(term))
+    return None if alike.is_nonnegative else (term, rest, alike)
 
 
 def _root(term: Expr) -> Expr | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import sympy
 from sympy import Expr, Indexed, Mul, Symbol
@@ -40,16 +40,13 @@ def tidy(expression: Expr) -> Expr:
         if isinstance(node, sympy.Piecewise):
             node = sympy.Piecewise(*((tidy(branch), condition) for branch, condition in node.args))
         if isinstance(node, (*OPAQUE, sympy.Function)) or _is_long_power(node):
-            return slots.setdefault(node, sympy.Dummy(f"s{len(slots)}", real=True))
+            return slots.setdefault(node, _slot(len(slots)))
         if not node.args:
             return node
         return node.func(*(close(a) for a in node.args))
 
     closed = close(expression)
-    if not slots or not closed.args:
-        best = closed
-    else:
-        best = min(_candidates(closed), key=lambda form: (length(form), sympy.default_sort_key(form)))
+    best = _shortest(closed) if slots and closed.has(sympy.Add) else closed
     return best.xreplace({slot: node for node, slot in slots.items()})
 
 
@@ -60,7 +57,19 @@ def _is_long_power(node: Expr) -> bool:
     )
 
 
-def _candidates(expression: Expr) -> list[Expr]:
+@cache
+def _slot(number: int) -> Symbol:
+    """Return what stands for the part of that number, the same in all expressions."""
+    return sympy.Dummy(f"s{number}", real=True)
+
+
+@lru_cache(maxsize=1024)
+def _shortest(expression: Expr) -> Expr:
+    """Return the shortest form of an expression of slots; what has no sum is its own."""
+    return min(_forms(expression), key=lambda form: (length(form), sympy.default_sort_key(form)))
+
+
+def _forms(expression: Expr) -> list[Expr]:
     forms = [expression]
     if len(expression.free_symbols) <= 12:
         cancelled = sympy.cancel(expression)

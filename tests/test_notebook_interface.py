@@ -73,8 +73,13 @@ def test_the_latex_of_an_equation_is_that_of_the_command() -> None:
         found.equation(1).latex("vector")
 
 
-@pytest.mark.parametrize("subject", [derivation(XOR), topic("softmax"), topic("mse-minimum")])
-def test_pages_display_themselves(subject: object, katex: Callable[[Iterable[str]], list[str]]) -> None:
+@pytest.mark.parametrize(
+    "given", [lambda: derivation(XOR), lambda: topic("softmax"), lambda: topic("mse-minimum")]
+)
+def test_pages_display_themselves(
+    given: Callable[[], object], katex: Callable[[Iterable[str]], list[str]]
+) -> None:
+    subject = given()
     markdown = subject._repr_markdown_()  # type: ignore[attr-defined]
     displays = re.findall(r"\$\$\n(.*?)\n\$\$", markdown, re.DOTALL)
     assert displays and katex(displays) == []

@@ -113,6 +113,45 @@ def test_files_stay_short() -> None:
     assert [name for name in LONGER if lengths.get(name, 0) <= LONGEST] == [], "no longer needed in LONGER"
 
 
+# ---- What a collection of the tests does -----------------------------------------------------------
+
+DERIVE = {"derivation", "derive_network", "topic", "lower", "generate", "build", "built", "scratch_program"}
+
+
+def run_by_import(node: ast.AST) -> Iterator[ast.AST]:
+    """What is executed as soon as a module is: all but the bodies of functions."""
+    for child in ast.iter_child_nodes(node):
+        match child:
+            case ast.FunctionDef(decorator_list=decorators, args=given):
+                yield from run_by_import(
+                    ast.Tuple([*decorators, *given.defaults, *filter(None, given.kw_defaults)])
+                )
+            case ast.Lambda():
+                pass
+            case _:
+                yield child
+                yield from run_by_import(child)
+
+
+def derived(source: str) -> list[str]:
+    """The calls of an import that derive a network or a topic, or make a program."""
+    calls = (node for node in run_by_import(ast.parse(source)) if isinstance(node, ast.Call))
+    return [
+        f"{call.lineno}: {name}("
+        for call in calls
+        if (name := ast.unparse(call.func).split(".")[-1]) in DERIVE
+    ]
+
+
+def test_a_collection_derives_nothing() -> None:
+    """Whoever runs one test waits for no other's networks: a list of parameters holds specs, or functions."""
+    assert [f"{name}:{call}" for name, text in texts("tests/*.py") for call in derived(text)] == []
+    assert derived("@pytest.mark.parametrize('d', [chainrule.derivation(X)])\ndef test(d): ...") == [
+        "1: derivation("
+    ]
+    assert derived("def test(d=lambda: topic('sum')):\n    lower(d)") == []
+
+
 # ---- What runs code ------------------------------------------------------------------------------
 
 RUN_CODE = {"eval", "exec", "compile", "__import__"}

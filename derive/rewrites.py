@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 import sympy
 from sympy import (
@@ -19,6 +21,7 @@ from sympy import (
     Mul,
     Piecewise,
     Pow,
+    Symbol,
     cosh,
     erf,
     exp,
@@ -33,21 +36,25 @@ from chainrule.derive.prose import _
 from chainrule.derive.scaling import logarithm, scaled
 from chainrule.formula.functions import erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
 
-u = sympy.Symbol("u", real=True)
-_j, _k, _K = index("j"), index("k"), size("K")
-_z = tensor("z", _K)
-_m = Max(_z[_j], (_j, _K))
+u = Symbol("u", real=True)
 
 
 @dataclass(frozen=True)
 class Rewrite:
-    """An identity ``left`` = ``right`` and the function that applies it wherever it fits."""
+    """An identity ``left`` = ``right``, built where it is proved, and the function that applies it."""
 
     name: str
-    left: Expr
-    right: Expr
+    identity: Callable[[], tuple[Expr, Expr]]
     condition: str
     apply: Callable[[Expr], Expr]
+
+    @property
+    def left(self) -> Expr:
+        return self.identity()[0]
+
+    @property
+    def right(self) -> Expr:
+        return self.identity()[1]
 
 
 def _everywhere(kind: type, rule: Callable[[Expr], Expr]) -> Callable[[Expr], Expr]:
@@ -231,101 +238,122 @@ def _root(term: Expr) -> Expr | None:
     return roots[0] if len(roots) == 1 else None
 
 
+class _Row(NamedTuple):
+    """Two elements of a row of logits, one that sums run over, and the largest."""
+
+    z_j: Expr
+    z_k: Expr
+    axis: tuple[Symbol, Expr]
+    most: Max
+
+
+@cache
+def _row() -> _Row:
+    j, k, width = index("j"), index("k"), size("K")
+    z = tensor("z", width)
+    return _Row(z[j], z[k], (j, width), Max(z[j], (j, width)))
+
+
 LOG_OF_QUOTIENT = Rewrite(
     _("logarithm of a softmax"),
-    log(exp(_z[_k]) / Sum(exp(_z[_j]), (_j, _K))),
-    _z[_k] - log(Sum(exp(_z[_j]), (_j, _K))),
+    lambda: (
+        log(exp(_row().z_k) / Sum(exp(_row().z_j), _row().axis)),
+        _row().z_k - log(Sum(exp(_row().z_j), _row().axis)),
+    ),
     "exponentials are positive",
     _everywhere(log, _log_of_quotient),
 )
 SHIFT = Rewrite(
     _("shifted exponentials (log-sum-exp)"),
-    Sum(exp(_z[_j]), (_j, _K)),
-    exp(_m.renamed()) * Sum(exp(_z[_j] - _m.renamed()), (_j, _K)),
+    lambda: (
+        Sum(exp(_row().z_j), _row().axis),
+        exp(_row().most.renamed()) * Sum(exp(_row().z_j - _row().most.renamed()), _row().axis),
+    ),
     "always; no exponent is above 0",
     _everywhere(Sum, _shift),
 )
 MERGE = Rewrite(
     "e^a e^b = e^(a+b)",
-    exp(u) * exp(-_m),
-    exp(u - _m),
+    lambda: (exp(u) * exp(-_row().most), exp(u - _row().most)),
     "always",
     _everywhere(Mul, _merge_exponentials),
 )
 HYPERBOLIC = Rewrite(
     "e^u ± e^−u = 2 cosh u, 2 sinh u",
-    exp(u) - exp(-u),
-    2 * sinh(u),
+    lambda: (exp(u) - exp(-u), 2 * sinh(u)),
     "always",
     _everywhere(Add, _opposite_exponentials),
 )
 SCALED = Rewrite(
     _("quotient of exponentials, scaled by the largest"),
-    (exp(u) + exp(2 * u)) / (3 + exp(2 * u)),
-    (exp(u - abs(u)) + exp(-abs(u))) / (3 * exp(-u - abs(u)) + exp(u - abs(u))),
+    lambda: (
+        (exp(u) + exp(2 * u)) / (3 + exp(2 * u)),
+        (exp(u - abs(u)) + exp(-abs(u))) / (3 * exp(-u - abs(u)) + exp(u - abs(u))),
+    ),
     "always; no exponent is above 0",
     _everywhere(Mul, _scaled_quotient),
 )
 LOG_SUM = Rewrite(
     _("logarithm of a sum of exponentials"),
-    log(exp(-u) + exp(3 * u)),
-    maximum(-u, 3 * u) + softplus(-abs(4 * u)),
+    lambda: (log(exp(-u) + exp(3 * u)), maximum(-u, 3 * u) + softplus(-abs(4 * u))),
     "always",
     _everywhere(log, _log_of_exponentials),
 )
 CONJUGATE = Rewrite(
     "a + √b = (a² − b)/(a − √b)",
-    sqrt(u**2 + 1) - 1,
-    u**2 / (sqrt(u**2 + 1) + 1),
+    lambda: (sqrt(u**2 + 1) - 1, u**2 / (sqrt(u**2 + 1) + 1)),
     "where a and √b have opposite signs; exact where they are nearly as large",
     _everywhere(Add, _conjugate),
 )
 LOGISTIC = Rewrite(
-    _("logistic function"), 1 / (1 + exp(-u)), sigmoid(u), "definition of σ", _everywhere(Pow, _reciprocal)
+    _("logistic function"),
+    lambda: (1 / (1 + exp(-u)), sigmoid(u)),
+    "definition of σ",
+    _everywhere(Pow, _reciprocal),
 )
-ABSORB = Rewrite("e^u σ(−u) = σ(u)", exp(u) * sigmoid(-u), sigmoid(u), "always", _everywhere(Mul, _absorb))
+ABSORB = Rewrite(
+    "e^u σ(−u) = σ(u)", lambda: (exp(u) * sigmoid(-u), sigmoid(u)), "always", _everywhere(Mul, _absorb)
+)
 COMPLEMENT = Rewrite(
     "1 − σ(u) = σ(−u)",
-    1 - sigmoid(u),
-    sigmoid(-u),
+    lambda: (1 - sigmoid(u), sigmoid(-u)),
     "always",
     _everywhere(Add, lambda node: _pairs(node, sigmoid, -1, lambda a: -sigmoid(-a))),
 )
 LOG_NAMED = Rewrite(
-    "softplus", log(1 + exp(u)), softplus(u), "definition of softplus", _everywhere(log, _log_of_named)
+    "softplus",
+    lambda: (log(1 + exp(u)), softplus(u)),
+    "definition of softplus",
+    _everywhere(log, _log_of_named),
 )
 EXPM1 = Rewrite(
     "expm1",
-    exp(u) - 1,
-    expm1(u),
+    lambda: (exp(u) - 1, expm1(u)),
     "always; exact near 0",
     _everywhere(Add, lambda node: _pairs(node, exp, -1, expm1)),
 )
-LOG1P = Rewrite("log1p", log(1 + u), log1p(u), "u > −1; exact near 0", _everywhere(log, _log1p))
+LOG1P = Rewrite("log1p", lambda: (log(1 + u), log1p(u)), "u > −1; exact near 0", _everywhere(log, _log1p))
 ERFC = Rewrite(
     "1 + erf(u) = erfc(−u)",
-    1 + erf(u),
-    erfc(-u),
+    lambda: (1 + erf(u), erfc(-u)),
     "always; exact for large −u",
     _everywhere(Add, lambda node: _pairs(node, erf, 1, lambda a: erfc(-a))),
 )
 
 TANH = Rewrite(
     "sinh(u)/cosh(u) = tanh(u)",
-    sinh(u) / cosh(u),
-    tanh(u),
+    lambda: (sinh(u) / cosh(u), tanh(u)),
     "definition of tanh; finite for large u",
     _everywhere(Mul, _quotient_of_hyperbolics),
 )
 
 LOG_SIGMOID = Rewrite(
     "log σ(u) = −softplus(−u)",
-    log(sigmoid(u)),
-    -softplus(-u),
+    lambda: (log(sigmoid(u)), -softplus(-u)),
     "always",
     LOG_NAMED.apply,
 )
-LOG_COSH = Rewrite("log cosh", log(cosh(u)), logcosh(u), "always", LOG_NAMED.apply)
+LOG_COSH = Rewrite("log cosh", lambda: (log(cosh(u)), logcosh(u)), "always", LOG_NAMED.apply)
 
 NAMING = (LOGISTIC, ABSORB, COMPLEMENT, LOG_NAMED)
 # Named functions first: what is then left of exponentials in a sum is worth shifting.
@@ -359,7 +387,7 @@ def one_hot_sums(expression: Expr, one_hot: IndexedBase) -> Expr:
     A maximum stays with the exponent that it shifts: their difference is exact, their sums are not.
     """
 
-    def row(term: Expr, bound: tuple[sympy.Symbol, ...]) -> Indexed | None:
+    def row(term: Expr, bound: tuple[Symbol, ...]) -> Indexed | None:
         rows = [f for f in Mul.make_args(term) if isinstance(f, Indexed) and f.base == one_hot]
         if any(isinstance(f, Max) for f in Mul.make_args(term)):
             return None

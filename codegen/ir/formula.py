@@ -13,19 +13,7 @@ import sympy
 from sympy import Expr, Indexed, IndexedBase
 
 from chainrule.derive.index import name_of, tensor
-
-Order = tuple[tuple[int, ...], ...]
-
-
-def order_of(names: Iterable[str]) -> Order:
-    """Return how names stand to each other where they are sorted, as names and as the text of accesses.
-
-    SymPy orders terms and factors by the names in them: expressions are alike only where this is.
-    """
-    names = tuple(names)
-    places = range(len(names))
-    accesses = [f"{name}[" for name in names]
-    return tuple(sorted(places, key=names.__getitem__)), tuple(sorted(places, key=accesses.__getitem__))
+from chainrule.derive.patterns import Order, order, renamed
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +33,8 @@ class Form:
 
     @cached_property
     def order(self) -> Order:
-        return order_of(self.tensors)
+        """How the names sort: SymPy orders terms and factors by it, so that no others fit the form."""
+        return order(self.tensors)
 
     @cached_property
     def accesses(self) -> tuple[tuple[int, tuple[Expr, ...]], ...]:
@@ -76,7 +65,7 @@ class Formula:
     def expression(self) -> Expr:
         if self.names == self.form.tensors:
             return self.form.expression
-        return self.form.called(self.names)
+        return renamed(self.form.expression, dict(zip(self.form.tensors, self.names, strict=True)))
 
     @property
     def reads(self) -> Iterable[tuple[str, tuple[Expr, ...]]]:
@@ -88,7 +77,7 @@ class Formula:
         names = tuple(instead.get(name, name) for name in self.names)
         if names == self.names:
             return self
-        if len({*names}) == len(names) and order_of(names) == self.form.order:
+        if len({*names}) == len(names) and order(names) == self.form.order:
             return Formula(self.form, names)
         return Formula.of(self.form.called(names))
 

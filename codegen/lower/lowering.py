@@ -32,7 +32,7 @@ from chainrule.codegen.lower.copies import Copies, WindowKey
 from chainrule.codegen.lower.emitter import LoweringError, extent
 from chainrule.codegen.lower.equation import EquationLowering
 from chainrule.codegen.lower.known import Fact, Facts, Held, Known
-from chainrule.codegen.lower.patterns import Pattern, pattern
+from chainrule.codegen.lower.patterns import Pattern
 from chainrule.derive.deriving import Derivation, NumberedEquation
 from chainrule.derive.index import Equation, Inside, Reduction, accesses, cotangent, primal
 from chainrule.present import notation
@@ -192,13 +192,12 @@ class _Lowering:
 
         Equations are alike where the same is known of what they read, and others copy the same windows.
         """
-        found = pattern(equation)
-        names, held = self.facts.about(found.names)
+        names, held = self.facts.about(equation.tensors)
         copied = self.copies.by_others(number, names) if section == Section.BACKWARD else set()
         place = {name: position for position, name in enumerate(names)}
         known = tuple((each.fact, *(place[name] for name in each.names)) for each in held)
         windows = frozenset((place[str(key[0])], *key[1:]) for key in copied)
-        alike = Pattern((found.form, known, windows), names)
+        alike = Pattern((equation.pattern, known, windows), names)
         key = alike.form, alike.likeness
         called = self._called(self.lowered[key], names) if key in self.lowered else None
         if called is None:

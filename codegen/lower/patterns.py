@@ -7,10 +7,7 @@ import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from sympy import Basic, IndexedBase
-
-from chainrule.codegen.ir.formula import Order, order_of
-from chainrule.derive.index import Equation, name_of
+from chainrule.derive.patterns import Order, order
 
 _DIGITS = re.compile(r"\d+")
 
@@ -35,21 +32,9 @@ class Pattern:
             for place, name in enumerate(self.names):
                 begun = [(len(a), at) for at, a in enumerate(self.names) if name.startswith(a) and a != name]
                 kinds[place] = (max(begun)[1], name[max(begun)[0] :]) if begun else kinds[place]
-        return order_of(self.names), tuple(kinds)
+        return order(self.names), tuple(kinds)
 
 
 @functools.lru_cache(maxsize=4096)
 def _kind(name: str) -> str:
     return _DIGITS.sub("#", name)
-
-
-def pattern(equation: Equation) -> Pattern:
-    """Return an equation without the names of its tensors, and these names, that of its left side first."""
-    names: dict[str, int] = {}
-
-    def form(node: Basic) -> Hashable:
-        if isinstance(node, IndexedBase):
-            return names.setdefault(name_of(node), len(names)), node.args[1:]
-        return (type(node), *map(form, node.args)) if node.args else node
-
-    return Pattern((form(equation.left), form(equation.right)), tuple(names))

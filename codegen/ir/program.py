@@ -73,6 +73,11 @@ class Calculation(Statement):
     def expression(self) -> Expr:
         return self.formula.expression
 
+    @cached_property
+    def loads(self) -> tuple[Load, ...]:
+        """What is read where: at plain indices, but in a grid."""
+        return tuple(Load(name, indices) for name, indices in self.formula.reads)
+
 
 @dataclass(frozen=True)
 class Map(Calculation):

@@ -65,38 +65,58 @@ def verify(program: Program, after: str) -> None:
 def _check_order(program: Program, order: tuple[Section, ...], after: str) -> None:
     defined = {v.name for v in program.values.values() if v.kind in GIVEN or v.kind == "state"} | {"g"}
     memory = Memory()
+    checked: set[object] = set()  # what statements are alike, and the shapes of their values
     for section in order:
         for entry in program.sections[section]:
             statements = entry.statements if isinstance(entry, Loop) else (entry,)
             if isinstance(entry, Loop):  # sums start as zeros, before the first piece
                 memory.held |= {_root(program, name): name for name in entry.sums}
             for statement in statements:
-                where = f"after {after}: {section}, equation ({statement.equation}), {statement.out}"
-                own = {statement.out} if section in (Section.UPDATE, Section.STATISTICS) else set()
+                where = _Place(after, section, statement)
                 read = reads(statement)
-                missing = read - defined - own
-                if missing:
-                    raise VerificationError(f"{where}: reads {sorted(missing)} before it is computed")
-                for name in {*read, statement.out}:
+                if not read <= defined:
+                    own = {statement.out} if section in (Section.UPDATE, Section.STATISTICS) else set()
+                    missing = read - defined - own
+                    if missing:
+                        raise VerificationError(f"{where}: reads {sorted(missing)} before it is computed")
+                for name in (statement.out, *read):
                     if name not in program.values:
                         raise VerificationError(f"{where}: {name} is not declared")
-                _check_shapes(program, statement, where)
+                pattern, names = statement.pattern
+                alike = pattern, tuple(program.values[name].shape for name in names)
+                if alike not in checked:
+                    _check_shapes(program, statement, where)
+                    checked.add(alike)
                 _check_labels(program, statement, read, where)
                 if section != Section.UPDATE:
                     _check_memory(program, statement, read, memory, where)
                 defined.add(statement.out)
             if isinstance(entry, Loop):
-                _check_pieces(program, entry, memory, f"after {after}: {section}")
+                _check_pieces(program, entry, memory, after, section)
 
 
-def _check_pieces(program: Program, loop: Loop, memory: Memory, where: str) -> None:
+@dataclass(frozen=True)
+class _Place:
+    """Where a statement stands, for messages."""
+
+    after: str
+    section: Section
+    statement: Statement
+    again: str = ""
+
+    def __str__(self) -> str:
+        number, out = self.statement.equation, self.statement.out
+        return f"after {self.after}: {self.section}, equation ({number}), {out}{self.again}"
+
+
+def _check_pieces(program: Program, loop: Loop, memory: Memory, after: str, section: Section) -> None:
     """What is no piece of the batch must outlive a loop that reads it, and only sums are made in one."""
 
     def batched(name: str) -> bool:
         return program.values[name].shape[:1] == (BATCH,)
 
     for statement in loop.statements:
-        here = f"{where}, equation ({statement.equation}), {statement.out}, in the next piece"
+        here = _Place(after, section, statement, ", in the next piece")
         if not batched(statement.out) and statement.out not in loop.sums:
             raise VerificationError(f"{here}: is made anew by every piece, and is no sum of them")
         _check_memory(program, statement, {n for n in reads(statement) if not batched(n)}, memory, here)
@@ -109,7 +129,7 @@ def _check_equations(program: Program, after: str) -> None:
         raise VerificationError(f"after {after}: equations {sorted(lost)} have no statement")
 
 
-def _check_shapes(program: Program, statement: Statement, where: str) -> None:
+def _check_shapes(program: Program, statement: Statement, where: _Place) -> None:
     extents: dict[Symbol, Extent] = {}
     given = dict(statement.extents) if isinstance(statement, Grid) else {}
 
@@ -130,9 +150,9 @@ def _check_shapes(program: Program, statement: Statement, where: str) -> None:
             summed = {i for i in summed if extents[i] != 1}
             if not summed <= set(left.indices) & set(right.indices):
                 raise VerificationError(f"{where}: {summed} is summed but not shared by both factors")
-        case Map(expression=body) | Reduce(expression=body):
-            for read in body.atoms(Indexed):
-                bind(name_of(read.base), tuple(read.indices))
+        case Map(loads=loads) | Reduce(loads=loads):
+            for load in loads:
+                bind(load.name, load.indices)
             over = statement.over if isinstance(statement, Reduce) else ()
             loose = {i for i in extents if i not in {*statement.indices, *over}}
             if loose:
@@ -163,7 +183,9 @@ def _check_shapes(program: Program, statement: Statement, where: str) -> None:
             _check_reshape(program, statement.out, source, where)
 
 
-def _check_box(subscripts: tuple[Expr, ...], shape: Shape, extents: dict[Symbol, Extent], where: str) -> None:
+def _check_box(
+    subscripts: tuple[Expr, ...], shape: Shape, extents: dict[Symbol, Extent], where: _Place
+) -> None:
     """Every subscript stays within its axis."""
     for subscript, size in zip(subscripts, shape, strict=True):
         if size == BATCH:
@@ -175,7 +197,7 @@ def _check_box(subscripts: tuple[Expr, ...], shape: Shape, extents: dict[Symbol,
             raise VerificationError(f"{where}: {subscript} leaves its axis of {size}: {found}")
 
 
-def _check_reshape(program: Program, out: str, source: str, where: str) -> None:
+def _check_reshape(program: Program, out: str, source: str, where: _Place) -> None:
     def volume(name: str) -> int:
         total = 1
         for size in program.values[name].shape[1:]:
@@ -186,7 +208,7 @@ def _check_reshape(program: Program, out: str, source: str, where: str) -> None:
         raise VerificationError(f"{where}: {source} and {out} differ in size")
 
 
-def _check_labels(program: Program, statement: Statement, read: Set[str], where: str) -> None:
+def _check_labels(program: Program, statement: Statement, read: Set[str], where: _Place) -> None:
     """Integer labels may be compared with an index and nothing else."""
     if not any(program.values[name].integer for name in read):
         return
@@ -204,11 +226,13 @@ def _check_labels(program: Program, statement: Statement, read: Set[str], where:
             )
 
 
-def _check_memory(program: Program, statement: Statement, read: Set[str], state: Memory, where: str) -> None:
+def _check_memory(
+    program: Program, statement: Statement, read: Set[str], state: Memory, where: _Place
+) -> None:
     """No value is read after its memory went to another, and nothing given is overwritten."""
-    for name in sorted(read):
+    for name in read:
         holder = state.held.get(_root(program, name))
-        if program.values[name].kind == "local" and holder not in (None, state.shown(name)):
+        if holder is not None and program.values[name].kind == "local" and holder != state.shown(name):
             raise VerificationError(
                 f"{where}: reads {name}, whose memory already holds {holder}: assign_slots must keep it alive"
             )

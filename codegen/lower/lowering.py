@@ -133,8 +133,12 @@ class _Lowering:
 
     def windows(self) -> Copies:
         """Return which windows the equations copy, which alone are lowered for it."""
+        found: dict[Equation, bool] = {}
         for equation in self._computed():
-            if _reads_windows(equation.computed):
+            pattern = equation.computed.pattern
+            if pattern not in found:
+                found[pattern] = _reads_windows(pattern)
+            if found[pattern]:
                 self._lower(equation)
         return self.copies
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sympy import Indexed
-
 from chainrule.codegen.ir.program import (
     Contract,
     Map,
@@ -15,9 +13,9 @@ from chainrule.codegen.ir.program import (
     Value,
     reads,
     renamed,
+    viewed,
 )
 from chainrule.codegen.ir.section import Section
-from chainrule.derive.index import name_of
 
 
 def absorb_temporaries(program: Program) -> Program:
@@ -33,21 +31,25 @@ def absorb_temporaries(program: Program) -> Program:
             for name in reads(statement):
                 readers[name] = readers.get(name, 0) + 1
     for statements in sections.values():
-        position = 0
-        while position < len(statements):
-            statement = statements[position]
-            source = _absorbable(statement, statements[:position], values, readers)
+        kept: list[Statement] = []
+        made: dict[str, int] = {}  # where a value was made last
+        for statement in statements:
+            makers = {name: kept[made[name]] for name in reads(statement) & made.keys()}
+            source = _absorbable(statement, makers, values, readers)
             if source is not None:
-                made = next(i for i in range(position) if statements[i].out == source)
-                statements[made] = replace(statements[made], out=statement.out)
-                for later in range(made + 1, position + 1):
-                    statements[later] = renamed(statements[later], {source: statement.out})
+                start = made.pop(source)
+                kept[start] = replace(kept[start], out=statement.out)
+                made[statement.out] = start
+                for later in range(start + 1, len(kept)):
+                    kept[later] = renamed(kept[later], {source: statement.out})
+                statement = renamed(statement, {source: statement.out})
                 del values[source]
                 readers[statement.out] = readers.get(statement.out, 0) + 1
-                if _is_copy(statements[position]):
-                    del statements[position]
+                if viewed(statement) == statement.out:
                     continue
-            position += 1
+            made[statement.out] = len(kept)
+            kept.append(statement)
+        statements[:] = kept
     by_equation: dict[int, list[Statement]] = {}
     for statement in (*sections[Section.FORWARD], *sections[Section.EVALUATION]):
         by_equation.setdefault(statement.equation, []).append(statement)
@@ -56,30 +58,22 @@ def absorb_temporaries(program: Program) -> Program:
 
 
 def _absorbable(
-    statement: Statement, before: list[Statement], values: dict[str, Value], readers: dict[str, int]
+    statement: Statement, makers: dict[str, Statement], values: dict[str, Value], readers: dict[str, int]
 ) -> str | None:
     """Return a temporary of the same equation and shape that this map alone reads, at its own indices."""
     if not isinstance(statement, Map) or statement.out in reads(statement) or not statement.indices:
         return None
-    makers = {s.out: s for s in before if s.equation == statement.equation}
-    for read in sorted(statement.expression.atoms(Indexed), key=str):
-        name = name_of(read.base)
+    found = []
+    at = [name for name, _ in statement.formula.reads]
+    for name, indices in statement.formula.reads:
         maker = makers.get(name)
         if (
-            maker is not None
+            isinstance(maker, Contract | Reduce)
+            and maker.equation == statement.equation
             and readers[name] == 1
-            and read.indices == statement.indices == maker.indices
-            and isinstance(maker, Contract | Reduce)
-            and sum(name_of(r.base) == name for r in statement.expression.atoms(Indexed)) == 1
+            and indices == statement.indices == maker.indices
+            and at.count(name) == 1
             and values[name].kind == "local"
         ):
-            return name
-    return None
-
-
-def _is_copy(statement: Statement) -> bool:
-    return (
-        isinstance(statement, Map)
-        and isinstance(statement.expression, Indexed)
-        and name_of(statement.expression.base) == statement.out
-    )
+            found.append(name)
+    return min(found, key=lambda name: f"{name}[", default=None)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import cast
 
 import sympy
 from sympy import Expr, Symbol
 
-from chainrule.codegen.ir.formula import Formula
+from chainrule.codegen.ir.formula import Form, Formula
 from chainrule.codegen.ir.program import Map, Program, Statement, Value
 from chainrule.codegen.ir.scalar import element
 from chainrule.codegen.ir.section import BACKWARDS, FORWARDS, Section
@@ -48,7 +49,7 @@ def keep_costly_values(program: Program) -> Program:
 
 def _calls(statement: Statement) -> dict[Expr, Expr]:
     """Return the calls that a map makes for each value, with their form, whatever its indices are called."""
-    if not isinstance(statement, Map):
+    if not isinstance(statement, Map) or not _costs(statement.formula.form):
         return {}
     places = {i: Symbol(f"axis{d}", integer=True) for d, i in enumerate(statement.indices)}
     return {
@@ -56,6 +57,11 @@ def _calls(statement: Statement) -> dict[Expr, Expr]:
         for node in sympy.preorder_traversal(statement.expression)
         if type(node).__name__ in COSTLY and node.free_symbols.issuperset(places)
     }
+
+
+@lru_cache(maxsize=4096)
+def _costs(form: Form) -> bool:
+    return any(type(node).__name__ in COSTLY for node in sympy.preorder_traversal(form.expression))
 
 
 def _value(statement: Statement, call: Expr, values: dict[str, Value]) -> Value:

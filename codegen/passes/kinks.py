@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import sympy
 from sympy import Basic, Expr, Indexed, Piecewise
 from sympy.core.relational import Relational
 
-from chainrule.codegen.ir.program import Grid, Map, Program, Reduce
+from chainrule.codegen.ir.formula import Form
+from chainrule.codegen.ir.program import Calculation, Program
 from chainrule.codegen.ir.section import Section
 from chainrule.derive.index import name_of
 
@@ -56,10 +59,16 @@ def kept_for_jumps(program: Program) -> set[str]:
     """Return the values that tell, once the loss is computed, on which side of its jumps everything lies."""
     found: set[str] = set()
     for statement in program.statements(Section.FORWARD, Section.LOSS):
-        if isinstance(statement, Map | Reduce | Grid):
-            body = statement.expression
-            found |= {name_of(read.base) for jump in jumps(body) for read in jump.atoms(Indexed)}
+        if isinstance(statement, Calculation):
+            found |= {statement.formula.names[place] for place in _jumping(statement.formula.form)}
     return found
+
+
+@lru_cache(maxsize=4096)
+def _jumping(form: Form) -> frozenset[int]:
+    """Return which tensors tell on which side of its jumps a form lies."""
+    read = {name_of(read.base) for jump in jumps(form.expression) for read in jump.atoms(Indexed)}
+    return frozenset(map(form.tensors.index, read))
 
 
 def _comparisons(condition: Basic) -> dict[Expr, None]:

@@ -36,7 +36,6 @@ from chainrule.codegen.ir.program import (
     views,
 )
 from chainrule.codegen.passes.kinks import kept_for_jumps
-from chainrule.derive.index import name_of
 
 REAL = 4  # bytes of a value in float32
 
@@ -56,10 +55,13 @@ class _Run:
     inside: list[Statement] = field(default_factory=list)
     after: list[Statement] = field(default_factory=list)
     sums: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)  # in it
+    results: set[str] = field(default_factory=set)  # there only after it: its sums, and what is made of them
 
-    def results(self) -> set[str]:
-        """Return what is there only after the loop: its sums, and what is made of them."""
-        return self.sums | {s.out for s in self.after}
+    def put(self, statement: Statement) -> None:
+        """Compute a statement in the loop."""
+        self.inside.append(statement)
+        self.made.add(statement.out)
 
 
 class _Runs:
@@ -90,9 +92,10 @@ class _Runs:
         if self._shows_input(statement) or (isinstance(statement, Reshape) and not self._made_here(read)):
             self.run.before.append(statement)
             return
-        if read & self.run.results():
+        if read & self.run.results:
             if not self._batched(statement.out) and not any(map(self._batched, read)):
                 self.run.after.append(statement)
+                self.run.results.add(statement.out)
                 return
             self._close()
         if not self._batched(statement.out) and not any(map(self._batched, read)):
@@ -105,21 +108,23 @@ class _Runs:
             self._close()
             self.out.append(statement)
         elif self._samplewise(statement):
-            self.run.inside.append(statement)
+            self.run.put(statement)
         elif self._adds_up(statement):
-            self.run.inside.append(statement)
+            self.run.put(statement)
             self.run.sums.add(statement.out)
+            self.run.results.add(statement.out)
         else:
             self._close()
             self.out.append(statement)
 
     def _made_here(self, names: Set[str]) -> bool:
-        return bool(names & {s.out for s in self.run.inside})
+        return bool(names & self.run.made)
 
     def _close(self) -> None:
         run, self.run = self.run, _Run()
         shown = _only_shown(run.inside)
-        run.inside = [s for s in run.inside if s not in shown]
+        left = {id(s) for s in shown}
+        run.inside = [s for s in run.inside if id(s) not in left]
         self._emit(run)
         self.out += [*run.after, *shown]
 
@@ -129,7 +134,7 @@ class _Runs:
         first = run.inside[0] if run.inside else None
         lone = len(run.inside) == 1 and not (
             isinstance(first, Draw)
-            or (isinstance(first, Reduce) and not isinstance(first.expression, Indexed))
+            or (isinstance(first, Reduce) and not isinstance(first.formula.form.expression, Indexed))
         )
         machine = self.machine
         held = any(machine.held(s) >= REAL for s in run.inside)
@@ -170,15 +175,13 @@ class _Runs:
             case Contract(left=left, right=right):
                 enough = self._rows(statement) >= self.machine.rows
                 return enough and self._first(statement.indices[0], left, right)
-            case Map(expression=body) | Reduce(expression=body):
-                return self._first(statement.indices[0], *body.atoms(Indexed))
+            case Map(loads=loads) | Reduce(loads=loads):
+                return self._first(statement.indices[0], *loads)
         return False
 
-    def _first(self, sample: Symbol, *loads: Load | Indexed) -> bool:
+    def _first(self, sample: Symbol, *loads: Load) -> bool:
         for load in loads:
-            name = load.name if isinstance(load, Load) else name_of(load.base)
-            indices = tuple(load.indices)
-            if self._batched(name) and (indices[0] != sample or sample in indices[1:]):
+            if self._batched(load.name) and (load.indices[0] != sample or sample in load.indices[1:]):
                 return False
         return True
 
@@ -212,8 +215,8 @@ class _Runs:
                     and self._batched(right.name)
                     and self._rows(statement) >= self.machine.rows
                 )
-            case Reduce(operation="sum", expression=body, over=over):
-                batched = [r for r in body.atoms(Indexed) if self._batched(name_of(r.base))]
+            case Reduce(operation="sum", loads=loads, over=over):
+                batched = [load for load in loads if self._batched(load.name)]
                 return (
                     all(r.indices[0] == batched[0].indices[0] for r in batched)
                     and batched[0].indices[0] in over

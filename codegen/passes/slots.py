@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import replace
-
-from sympy import Indexed
 
 from chainrule.codegen.ir.program import (
     BATCH,
@@ -19,7 +18,6 @@ from chainrule.codegen.ir.program import (
 )
 from chainrule.codegen.ir.section import ON_BATCH
 from chainrule.codegen.passes.kinks import kept_for_jumps
-from chainrule.derive.index import name_of
 
 
 def assign_slots(program: Program) -> Program:
@@ -30,13 +28,18 @@ def assign_slots(program: Program) -> Program:
     owner: dict[str, str] = {}  # value -> the value whose memory it lives in
     users: dict[str, set[str]] = {}  # memory -> values that live in it now
     free: dict[tuple[object, ...], list[str]] = {}
+    ends: list[tuple[int, str]] = []  # of the values that live now, the first to end first
+    age: dict[str, int] = {}  # of memories
 
     def release(position: int) -> None:
-        for memory, names in users.items():
-            dead = {n for n in names if last[n] < position}
-            if dead and dead == names and values[memory].kind == "local" and not values[memory].zeroed:
+        left: set[str] = set()
+        while ends and ends[0][0] < position:
+            _, dead = heapq.heappop(ends)
+            users[owner[dead]].discard(dead)
+            left.add(owner[dead])
+        for memory in sorted(left, key=age.__getitem__):
+            if not users[memory] and values[memory].kind == "local" and not values[memory].zeroed:
                 free.setdefault(_kind(values[memory]), []).append(memory)
-            names -= dead
 
     for position, statement in enumerate(order):
         name = statement.out
@@ -51,7 +54,9 @@ def assign_slots(program: Program) -> Program:
             pool = [] if values[name].zeroed else free.get(_kind(values[name]))
             slot = memory = slot or (pool.pop() if pool else "")
         owner[name] = memory or name
+        age.setdefault(owner[name], len(age))
         users.setdefault(owner[name], set()).add(name)
+        heapq.heappush(ends, (last[name], name))
         values[name] = replace(values[name], slot=slot)
     return replace(program, values=values)
 
@@ -108,7 +113,6 @@ def _in_place_candidates(statement: Statement) -> list[str]:
     if not isinstance(statement, Map):
         return []
     found: dict[str, bool] = {}
-    for read in statement.expression.atoms(Indexed):
-        name = name_of(read.base)
-        found[name] = found.get(name, True) and read.indices == statement.indices
+    for name, indices in statement.formula.reads:
+        found[name] = found.get(name, True) and indices == statement.indices
     return sorted(name for name, plain in found.items() if plain)

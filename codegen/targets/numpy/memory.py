@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
-from sympy import Expr, Function, Indexed
+from sympy import Expr, Function
 
+from chainrule.codegen.ir.formula import Form
 from chainrule.codegen.ir.program import (
     Draw,
     Extent,
@@ -91,17 +93,20 @@ def _scratch(statement: Statement, samples: int, program: Program) -> int:
             return temporaries(statement) * count(program.values[statement.out].shape, samples)
         case First(best=best):
             return 2 * count(program.values[best.name].shape, samples)  # which are reached, before and here
-        case Map(expression=body):
+        case Map(formula=formula):
             indices = statement.indices
-        case Reduce(expression=body, over=over):
+        case Reduce(formula=formula, over=over):
             indices = (*statement.indices, *over)
         case _:
             return 0
-    extents = {i: e for r in body.atoms(Indexed) for i, e in _extents(r, program)}
+    extents: dict[Expr, Extent] = {}
+    for name, subscripts in formula.reads:
+        extents |= zip(subscripts, program.values[name].shape, strict=True)
     values = count(tuple(extents.get(i, 1) for i in indices), samples)
-    blocks = any(type(call).__name__ in ("erf", "erfc") for call in body.atoms(Function))
+    blocks = _in_blocks(formula.form)
     return temporaries(statement) * values + (HELD * min(BLOCK, values) if blocks else 0)
 
 
-def _extents(read: Indexed, program: Program) -> Iterator[tuple[Expr, Extent]]:
-    return zip(read.indices, program.values[read.base.label.name].shape, strict=True)
+@lru_cache(maxsize=4096)
+def _in_blocks(form: Form) -> bool:
+    return any(type(call).__name__ in ("erf", "erfc") for call in form.expression.atoms(Function))

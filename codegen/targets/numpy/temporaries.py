@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import sympy
 from sympy import Expr, Indexed, Mul, Piecewise, Symbol
 
+from chainrule.codegen.ir.formula import Form
 from chainrule.codegen.ir.program import Draw, Map, Reduce, Statement
 from chainrule.codegen.ir.scalar import extremum, indicator, is_mask, quotient
 
@@ -26,11 +28,24 @@ def temporaries(statement: Statement) -> int:
     match statement:
         case Draw():
             return 2  # its numbers of 16 bits, where its truth values have 8
-        case Map(expression=body) if statement.indices:
-            return _Held(statement.indices).of_map(body, statement.out)
-        case Reduce(expression=body, over=over) if not body.is_Pow or statement.indices:
-            return _Held((*statement.indices, *over)).value(body)
+        case Map(formula=formula) if statement.indices:
+            own = (
+                formula.form.tensors[formula.names.index(statement.out)]
+                if statement.out in formula.names
+                else ""
+            )
+            return _held(formula.form, statement.indices, own)
+        case Reduce(formula=formula, over=over):
+            squares = formula.form.expression.is_Pow and not statement.indices
+            return 0 if squares else _held(formula.form, (*statement.indices, *over), None)
     return 0
+
+
+@lru_cache(maxsize=4096)
+def _held(form: Form, indices: tuple[Symbol, ...], out: str | None) -> int:
+    """Return the bytes for a map's form, ``out`` what it calls the output, or for a reduction's (None)."""
+    held = _Held(indices)
+    return held.value(form.expression) if out is None else held.of_map(form.expression, out)
 
 
 class _Held:

@@ -8,10 +8,11 @@ followed (through a kink, a square), nothing is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cache
-from typing import NamedTuple
+from heapq import heappop, heappush
 
 import sympy
 from sympy import Add, Expr, Indexed, IndexedBase, Integer, Mul, Symbol, exp
@@ -55,12 +56,12 @@ class Change:
 
 def ineffective(network: Network) -> tuple[Ineffective, ...]:
     """Return the parameters on which the loss in training does not depend, as far as can be proved."""
-    forward = _readings((*network.forward, *network.losses))
+    forward = Forward((*network.forward, *network.losses))
     layers = {i.output: layer for layer in network.layers for i in layer.instances}
     found = []
     for layer in network.layers:
         for parameter in layer.parameters:
-            ends = _ends(parameter.name, forward)
+            ends = forward.ends(parameter.name)
             if ends is not None:
                 found.append(Ineffective(parameter.name, layer, layers[ends]))
     return tuple(found)
@@ -71,13 +72,14 @@ def without_gradient(network: Network) -> frozenset[str]:
 
     The loss does not depend on it, or in steps alone: no path to the loss has a derivative that is not 0.
     """
-    forward = _readings((*network.forward, *network.losses))
-    slopes = {forward[-1].instance.output}
-    for instance, reads, _tensors in reversed(forward):
+    forward = Forward((*network.forward, *network.losses))
+    slopes = {forward.instances[-1].output}
+    for instance in reversed(forward.instances):
         if instance.output in slopes:
-            slopes |= {name for name, base in reads.items() if _has_slope(instance.template, base)}
+            bases = instance.template.reads().values()
+            slopes |= {instance.names[name_of(b)] for b in bases if _has_slope(instance.template, b)}
     names = [*(p.name for p in network.parameters), "x"]
-    return frozenset(n for n in names if n not in slopes or _ends(n, forward) is not None)
+    return frozenset(n for n in names if n not in slopes or forward.ends(n) is not None)
 
 
 @cache
@@ -85,59 +87,88 @@ def _has_slope(equation: Equation, base: IndexedBase) -> bool:
     return bool(local_terms(equation.right, base))
 
 
-class Reading(NamedTuple):
-    """An instance, what its template calls the tensors of the network that it reads, and what these are."""
+class Effect(Enum):
+    """What a change of what an equation reads does to its left side; LOST: it cannot be followed."""
 
-    instance: Instance
-    reads: dict[str, IndexedBase]
-    tensors: dict[Expr, Expr]
+    NONE, CHANGE, LOST = range(3)
 
 
-def _readings(instances: Iterable[Instance]) -> list[Reading]:
-    found = []
-    for one in instances:
-        reads = {name_of(one.bases[base]): base for base in one.template.reads().values()}
-        found.append(Reading(one, reads, {b.xreplace(one.sizes): one.bases[b] for b in reads.values()}))
-    return found
+class Forward:
+    """The equations forward, by what reads what.
+
+    ``effects`` tells what a change does that has come a way through equations like these, tensors numbered as
+    they are met, and numbers that way: for equal layers it is worked out once.
+    """
+
+    def __init__(self, instances: Iterable[Instance]) -> None:
+        self.instances = tuple(instances)
+        self.readers: dict[str, list[int]] = {}
+        for place, instance in enumerate(self.instances):
+            for name in {instance.names[local] for local in instance.template.read}:
+                self.readers.setdefault(name, []).append(place)
+        self.effects: dict[Hashable, tuple[Effect, int]] = {}
+
+    def ends(self, name: str) -> str | None:
+        """Return the last tensor that a change of one comes to without changing it, None if it goes on."""
+        met = {name: 0}
+        changed, waiting, places = {name}, [*self.readers.get(name, ())], list[int]()
+        ends, way = None, 0
+        while waiting:
+            place = heappop(waiting)
+            if places and place == places[-1]:
+                continue
+            places.append(place)
+            instance = self.instances[place]
+            numbers = (met.setdefault(instance.names[t], len(met)) for t in instance.template.tensors)
+            key = way, instance.template, tuple(instance.sizes.items()), tuple(numbers)
+            if key not in self.effects:
+                self.effects[key] = self._effect(name, places), len(self.effects) + 1
+            effect, way = self.effects[key]
+            if effect is Effect.LOST:
+                return None
+            if effect is Effect.NONE:
+                ends = instance.output
+            elif instance.output not in changed:
+                changed.add(instance.output)
+                for reader in self.readers.get(instance.output, ()):
+                    heappush(waiting, reader)
+        return ends
+
+    def _effect(self, name: str, places: Sequence[int]) -> Effect:
+        """Return what the change of a tensor does at the last of the places that it comes to."""
+        first = self.instances[places[0]]
+        mark = tensor(CHANGE, *next(b for b in first.bases.values() if name_of(b) == name).shape)
+        free = tuple(index(f"c{axis}") for axis in range(len(mark.shape)))
+        changes = {name: Change(free, access(mark, *free))}
+        for place in places:
+            instance = self.instances[place]
+            amount, free = _amount_in(instance, changes), instance.template.free
+            if amount == 0:
+                effect = Effect.NONE
+            elif not free or any(name_of(base) in changes for base in amount.atoms(IndexedBase)):
+                effect = Effect.LOST
+            else:
+                effect = Effect.CHANGE
+                changes[instance.output] = Change(free, amount)
+        return effect
 
 
-def _ends(name: str, forward: Iterable[Reading]) -> str | None:
-    """Return the last tensor that a parameter's change comes to without changing it, None if it goes on."""
-    changes: dict[str, Change] = {}
-    ends = None
-    for reading in forward:
-        instance, reads = reading.instance, reading.reads
-        if not changes and name in reads:
-            mark = tensor(CHANGE, *instance.bases[reads[name]].shape)
-            free = tuple(index(f"c{axis}") for axis in range(len(mark.shape)))
-            changes[name] = Change(free, access(mark, *free))
-        if changes.keys().isdisjoint(reads):
-            continue
-        amount = _amount_in(reading, {name_of(base): changes[n] for n, base in reads.items() if n in changes})
-        free = instance.template.free
-        if amount == 0:
-            ends = instance.output
-        elif not free or any(name_of(base) in changes for base in amount.atoms(IndexedBase)):
-            return None
-        else:
-            changes[instance.output] = Change(free, amount)
-    return ends
-
-
-def _amount_in(reading: Reading, changes: Mapping[str, Change]) -> Expr:
-    """Return by how much an instance changes when tensors do that its template reads.
+def _amount_in(instance: Instance, changes: Mapping[str, Change]) -> Expr:
+    """Return by how much an instance changes when tensors of the network do.
 
     It is found once for all instances of a template that are alike.
     """
-    read = {base for change in changes.values() for base in change.amount.atoms(IndexedBase)}
+    reads = {name_of(instance.bases[base]): base for base in instance.template.reads().values()}
+    own = {name_of(base): changes[name] for name, base in reads.items() if name in changes}
+    read = {base for change in own.values() for base in change.amount.atoms(IndexedBase)}
     foreign = sorted((base for base in read if name_of(base) != CHANGE), key=str)
     apart = {base: tensor(f"foreign {i}", *base.shape) for i, base in enumerate(foreign)}
     local = tuple(
-        (name, replace(change, amount=change.amount.xreplace(apart)))
-        for name, change in sorted(changes.items())
+        (name, replace(change, amount=change.amount.xreplace(apart))) for name, change in sorted(own.items())
     )
-    amount = _amount(reading.instance.template, frozenset(reading.instance.sizes.items()), local)
-    return amount.xreplace(reading.tensors | {stand_in: base for base, stand_in in apart.items()})
+    amount = _amount(instance.template, frozenset(instance.sizes.items()), local)
+    tensors = {base.xreplace(instance.sizes): instance.bases[base] for base in reads.values()}
+    return amount.xreplace(tensors | {stand_in: base for base, stand_in in apart.items()})
 
 
 @cache

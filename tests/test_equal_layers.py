@@ -10,14 +10,15 @@ import pytest
 import sympy
 from sympy import Add, Basic, Mul, exp
 
-from chainrule.derive import backward, network, replay
+from chainrule.derive import backward, invariance, network, replay
 from chainrule.derive.backward import Backward
 from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.index import Equation, Inside, Sum, Winner, index, size, tensor
 from chainrule.derive.patterns import Renamed, order, renamed, under
 from chainrule.spec import parse_spec
 
-CONV = 'type = "conv2d"\nfilters = 2\nkernel = 3\npadding = 1\nactivation = "sigmoid"'
+BARE = 'type = "conv2d"\nfilters = 2\nkernel = 3\npadding = 1'
+CONV = f'{BARE}\nactivation = "sigmoid"'
 NORM, DROP = 'type = "batch_norm"', 'type = "dropout"\nrate = 0.25'
 WIDE, DENSE = 'type = "dense"\nunits = 3\nactivation = "tanh"', 'type = "dense"\nunits = 2'
 POOL = 'type = "max_pool2d"\nsize = 1'
@@ -150,3 +151,22 @@ def test_an_equation_under_other_names_tells_what_it_is_before_it_is_made() -> N
     assert found != pattern and under(pattern, {name: name for name in pattern.tensors}) is pattern
     again = under(found, {"y2": "y1", "x2": "x1", "w2": "w1"})
     assert again == pattern and str(again) == str(pattern)
+
+
+def test_what_changes_nothing_is_proved_once_for_equal_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    proofs: Counter[int] = Counter()
+    effect = invariance.Forward._effect
+
+    def counted(self: invariance.Forward, name: str, places: list[int]) -> invariance.Effect:
+        proofs[len(self.instances)] += 1
+        return effect(self, name, places)
+
+    monkeypatch.setattr(invariance.Forward, "_effect", counted)
+    for count in (16, 32):
+        network = derived([BARE, NORM] * count + [DENSE], "[3, 3, 2]").network
+        found = invariance.ineffective(network)
+        assert [(one.name, one.ends.output) for one in found] == [
+            (f"b{k}", f"z{k + 1}") for k in range(1, 2 * count, 2)
+        ]
+        assert invariance.without_gradient(network) == {one.name for one in found}
+    assert len(proofs) == 2 and len(set(proofs.values())) == 1

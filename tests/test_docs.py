@@ -45,7 +45,14 @@ def derived() -> ModuleType:
 
 
 def test_every_layer_and_every_topic_has_a_page(derived: ModuleType) -> None:
-    assert {*derived.pages.stubs()} == {f"layers/{n}" for n in LAYERS} | {f"topics/{n}" for n in TOPICS}
+    found = {*derived.pages.stubs()}
+    assert found == {f"layers/{n}" for n in LAYERS} | {f"topics/{n}" for n in TOPICS} | {"python/returned"}
+
+
+def test_what_the_functions_of_the_package_return_is_documented(derived: ModuleType) -> None:
+    text = derived.pages.stubs()["python/returned"]
+    for name in ("derive.deriving.Derivation", "lectures.model.Topic", "present.page.Page"):
+        assert f".. autoclass:: chainrule.{name}()" in text
 
 
 def own_layer() -> object:

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 from cases.test_references import BY_HAND
-from test_project import tracked
+from tracked_files import tracked
 
 from chainrule import derivation
 from chainrule.derive.layers import LAYERS

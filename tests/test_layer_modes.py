@@ -10,9 +10,9 @@ import mpmath
 import numpy as np
 import pytest
 from equations import DIGITS, spec, values
+from evaluated import BATCH, check_book, check_gradients, given, run
+from layer_forwards import forward, options_of
 from sympy import Rational, Symbol, sqrt
-from test_derivation import BATCH, check_book, check_gradients, given, run
-from test_layers import forward, options_of
 
 from chainrule.derive.adjoint import adjoint_equation
 from chainrule.derive.compact import compact_gradient

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sympy
 from equations import Arrays, step_gradient
+from layer_forwards import forward, options_of
 from sympy import Rational
 
 from chainrule.derive.adjoint import adjoint, adjoint_equation
@@ -22,20 +23,8 @@ from chainrule.derive.interpret import evaluate
 from chainrule.derive.layers import LAYERS, Forward, ShapeError
 from chainrule.derive.network import build_network
 from chainrule.spec import load_spec
-from chainrule.spec.reader import default_value
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-WINDOW = {"init": "zeros", "bias_init": "zeros"}
-
-
-def options_of(kind: str, **given_: Any) -> dict[str, Any]:
-    """Return the options of a layer, defaults filled in."""
-    fields = LAYERS[kind].fields
-    return {f.name: default_value(f) for f in fields if not f.required} | given_
-
-
-def forward(kind: str, shape: tuple[int, ...], **options: Any) -> Forward:
-    return LAYERS[kind].forward(shape, options_of(kind, **options))
 
 
 def concrete(layer: Forward, equation: Equation) -> Equation:
@@ -283,6 +272,7 @@ def test_dropout_maxout_and_the_global_mean() -> None:
 
 
 # ---- the numbers of the lectures ---------------------------------------------------------------------------
+
 
 IMAGE = np.array([[2.0, 1, 2], [5, 0, 1], [1, 7, 3]])
 KERNEL = np.array([[0.5, 0.7, 0.4], [0.3, 0.4, 0.1], [0.5, 1, 0.5]])

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from equations import spec
+from evaluated import check_book, check_gradients, given, run
 from sympy import exp, sqrt, tanh
-from test_derivation import check_book, check_gradients, derive_network, given, run
 
 import chainrule.derive.layers
 import chainrule.derive.library
 import chainrule.derive.network
-from chainrule.derive.deriving import Derivation
+from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.index import Equation, Max, Sum, index, size, tensor
 from chainrule.derive.layers import Forward, LayerType, Parameter
 from chainrule.derive.library import Formula

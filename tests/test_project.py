@@ -2,33 +2,15 @@
 
 import ast
 import re
-import subprocess
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tracked_files import PACKAGES, ROOT, texts, tracked
 
-ROOT = Path(__file__).parent.parent
-PACKAGES = ("chainrule", "formula", "derive", "spec", "present", "lectures", "codegen", "runtime", "cli")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-
-
-def tracked(*patterns: str) -> list[Path]:
-    """The files under version control that match one of the patterns; * goes across folders."""
-    command = ["git", "ls-files", "-z", "--", *patterns]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert listed.returncode == 0, listed.stderr
-    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
-
-
-def texts(*patterns: str) -> Iterator[tuple[str, str]]:
-    """Path and content of each tracked text file."""
-    for path in tracked(*patterns):
-        content = path.read_bytes()
-        if b"\0" not in content and not path.name.endswith((".gz", ".npz", ".png", ".pdf")):
-            yield path.relative_to(ROOT).as_posix(), content.decode("utf-8")
 
 
 def matches(pattern: re.Pattern[str], files: Iterable[tuple[str, str]]) -> list[str]:
@@ -41,6 +23,7 @@ def matches(pattern: re.Pattern[str], files: Iterable[tuple[str, str]]) -> list[
 
 
 # ---- Stages ---------------------------------------------------------------------------------------
+
 
 WRITTEN_ON = {  # what is filled while something is read or planned; all that goes between stages is frozen
     *(
@@ -68,6 +51,7 @@ def test_what_goes_between_stages_is_frozen() -> None:
 
 
 # ---- Text ----------------------------------------------------------------------------------------
+
 
 HOST = re.compile(r"(pypi|pythonhosted|npmjs|download\.pytorch|deb\.debian)\.org|(npmjs|yarnpkg)\.com")
 MACHINE_PATH = re.compile(r"(?<![\w.\])}*~-])/(work|farm|root|home|Users|opt|tmp)/[A-Za-z]")
@@ -99,6 +83,7 @@ def test_the_patterns_find_what_they_look_for() -> None:
 
 # ---- Sizes ---------------------------------------------------------------------------------------
 
+
 LONGEST = 400
 LONGER: dict[str, str] = {}  # path: why this file is longer; empty is the aim
 CODE = tuple(f"*.{kind}" for kind in ("py", "j2", "js", "mjs", "css", "cu", "cpp", "h", "sh"))
@@ -114,6 +99,7 @@ def test_files_stay_short() -> None:
 
 
 # ---- What a collection of the tests does -----------------------------------------------------------
+
 
 DERIVE = {"derivation", "derive_network", "topic", "lower", "generate", "build", "built", "scratch_program"}
 
@@ -153,6 +139,7 @@ def test_a_collection_derives_nothing() -> None:
 
 
 # ---- What runs code ------------------------------------------------------------------------------
+
 
 RUN_CODE = {"eval", "exec", "compile", "__import__"}
 UNPICKLE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

@@ -8,7 +8,7 @@ followed (through a kink, a square), nothing is said.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
@@ -111,18 +111,22 @@ class Forward:
     def ends(self, name: str) -> str | None:
         """Return the last tensor that a change of one comes to without changing it, None if it goes on."""
         met = {name: 0}
-        changed, waiting, places = {name}, [*self.readers.get(name, ())], list[int]()
-        ends, way = None, 0
+        changed, waiting, passed = {name}, [*self.readers.get(name, ())], list[Instance]()
+        changes: dict[str, Change] = {}
+        ends, way, place = None, 0, -1
         while waiting:
-            place = heappop(waiting)
-            if places and place == places[-1]:
+            last, place = place, heappop(waiting)
+            if place == last:
                 continue
-            places.append(place)
             instance = self.instances[place]
+            passed.append(instance)
             numbers = (met.setdefault(instance.names[t], len(met)) for t in instance.template.tensors)
             key = way, instance.template, tuple(instance.sizes.items()), tuple(numbers)
             if key not in self.effects:
-                self.effects[key] = self._effect(name, places), len(self.effects) + 1
+                changes = changes or _marked(name, passed[0])
+                found = [_put_in(each, changes) for each in passed]
+                passed.clear()
+                self.effects[key] = found[-1], len(self.effects) + 1
             effect, way = self.effects[key]
             if effect is Effect.LOST:
                 return None
@@ -134,23 +138,23 @@ class Forward:
                     heappush(waiting, reader)
         return ends
 
-    def _effect(self, name: str, places: Sequence[int]) -> Effect:
-        """Return what the change of a tensor does at the last of the places that it comes to."""
-        first = self.instances[places[0]]
-        mark = tensor(CHANGE, *next(b for b in first.bases.values() if name_of(b) == name).shape)
-        free = tuple(index(f"c{axis}") for axis in range(len(mark.shape)))
-        changes = {name: Change(free, access(mark, *free))}
-        for place in places:
-            instance = self.instances[place]
-            amount, free = _amount_in(instance, changes), instance.template.free
-            if amount == 0:
-                effect = Effect.NONE
-            elif not free or any(name_of(base) in changes for base in amount.atoms(IndexedBase)):
-                effect = Effect.LOST
-            else:
-                effect = Effect.CHANGE
-                changes[instance.output] = Change(free, amount)
-        return effect
+
+def _marked(name: str, reader: Instance) -> dict[str, Change]:
+    """Return the change of a tensor by whatever is added to it, as an equation reads it."""
+    mark = tensor(CHANGE, *next(base for base in reader.bases.values() if name_of(base) == name).shape)
+    free = tuple(index(f"c{axis}") for axis in range(len(mark.shape)))
+    return {name: Change(free, access(mark, *free))}
+
+
+def _put_in(instance: Instance, changes: dict[str, Change]) -> Effect:
+    """Return what changes do to the left side of an instance, and put its own change among them."""
+    amount, free = _amount_in(instance, changes), instance.template.free
+    if amount == 0:
+        return Effect.NONE
+    if not free or any(name_of(base) in changes for base in amount.atoms(IndexedBase)):
+        return Effect.LOST
+    changes[instance.output] = Change(free, amount)
+    return Effect.CHANGE
 
 
 def _amount_in(instance: Instance, changes: Mapping[str, Change]) -> Expr:

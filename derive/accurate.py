@@ -15,18 +15,10 @@ from typing import NamedTuple
 import sympy
 from sympy import Add, Expr, Indexed, Mul, Pow, Symbol, cosh, exp, log, sinh
 
+from chainrule.derive.conjugate import has_conjugate
 from chainrule.derive.index import Equation, Inside, Reduction, Sum, Winner, accesses, name_of
 from chainrule.derive.probing import Flaws, flaws
-from chainrule.derive.rewrites import (
-    CONJUGATE,
-    HYPERBOLIC,
-    LOG_SUM,
-    SCALED,
-    TANH,
-    has_conjugate,
-    rewrite,
-    stable,
-)
+from chainrule.derive.rewrites import CONJUGATE, HYPERBOLIC, LOG_SUM, SCALED, TANH, rewrite, stable
 from chainrule.derive.scaling import gathered, near_one, scaled, scaled_terms
 from chainrule.formula.functions import expm1, softplus
 

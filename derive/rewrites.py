@@ -13,13 +13,11 @@ from typing import NamedTuple
 
 import sympy
 from sympy import (
-    Abs,
     Add,
     Expr,
     Indexed,
     IndexedBase,
     Mul,
-    Piecewise,
     Pow,
     Symbol,
     cosh,
@@ -31,6 +29,7 @@ from sympy import (
     tanh,
 )
 
+from chainrule.derive.conjugate import by_conjugate
 from chainrule.derive.index import Max, Sum, index, size, tensor
 from chainrule.derive.prose import _
 from chainrule.derive.scaling import logarithm, scaled
@@ -199,45 +198,6 @@ def _log_of_exponentials(node: Expr) -> Expr:
     return logarithm(node.args[0]) if several and not node.has(Sum, Max) else node
 
 
-def _conjugate(node: Add) -> Expr:
-    """What a + c √b is where the two have opposite signs, by the difference of their squares."""
-    found = _opposite_root(node)
-    if found is None:
-        return node
-    term, rest, alike = found
-    try:
-        apart = sympy.sign(rest) * sympy.cancel(rest**2 - term**2) / (Abs(rest) + Abs(term))
-    except sympy.PolynomialError:
-        return node
-    return apart if alike.is_negative else Piecewise((node, alike >= 0), (apart, True))
-
-
-def has_conjugate(expression: Expr) -> bool:
-    """Whether a sum in an expression has another form by its conjugate."""
-    return any(_opposite_root(node) is not None for node in expression.atoms(Add))
-
-
-def _opposite_root(node: Add) -> tuple[Expr, Expr, Expr] | None:
-    """Return c √b and a of a sum a + c √b, and a c, where that may be negative.
-
-    Conditions stand in no other.
-    """
-    roots = [term for term in node.args if _root(term) is not None]
-    if len(roots) != 1 or node.has(Piecewise):
-        return None
-    (term,) = roots
-    rest = node - term
-    alike = rest * (term / _root(term))
-    return None if alike.is_nonnegative else (term, rest, alike)
-
-
-def _root(term: Expr) -> Expr | None:
-    """Return the one odd power of a square root among the factors of a term, None where there is none."""
-    powers = (f for f in Mul.make_args(term) if isinstance(f, Pow) and not f.is_number)
-    roots = [f for f in powers if f.exp.is_Rational and f.exp.q == 2]
-    return roots[0] if len(roots) == 1 else None
-
-
 class _Row(NamedTuple):
     """Two elements of a row of logits, one that sums run over, and the largest."""
 
@@ -303,7 +263,7 @@ CONJUGATE = Rewrite(
     "a + √b = (a² − b)/(a − √b)",
     lambda: (sqrt(u**2 + 1) - 1, u**2 / (sqrt(u**2 + 1) + 1)),
     "where a and √b have opposite signs; exact where they are nearly as large",
-    _everywhere(Add, _conjugate),
+    _everywhere(Add, by_conjugate),
 )
 LOGISTIC = Rewrite(
     _("logistic function"),

@@ -9,6 +9,7 @@ import sympy
 from small_programs import i, j, k, load, n, program, read, u, v
 from sympy import Integer, Symbol
 
+from chainrule.codegen.ir.box import element
 from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
@@ -26,7 +27,6 @@ from chainrule.codegen.kernels.fusion import Fusion
 from chainrule.codegen.kernels.views import Place, Views
 from chainrule.codegen.kernels.work import Drawing, Elements, Guarded, Product, Reduction, Samples
 from chainrule.codegen.lower.emitter import LoweringError
-from chainrule.codegen.targets.cuda import planning
 from chainrule.codegen.targets.cuda.machine import MACHINE
 from chainrule.derive.index import Inside, Winner
 
@@ -192,7 +192,7 @@ def test_draws_come_first_and_what_has_no_kernel_is_named() -> None:
 
 def test_tensors_of_plans_are_those_of_equations() -> None:
     for name, at in (("y", (n, i)), ("W", (i, j))):
-        assert planning._element(name, program(), at) == read(name, *at)
+        assert element(name, program().values[name].shape, at) == read(name, *at)
 
 
 # ---- Values without memory of their own ------------------------------------------------------------------

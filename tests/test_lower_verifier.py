@@ -141,7 +141,7 @@ def test_clobbered_memory_is_caught(seed: int) -> None:
         values = {**program.values, name: replace(program.values[name], slot=str(other))}
         mutated = replace(program, values=values)
         if clobbers(mutated, order):
-            refused(mutated, "assign_slots must keep it alive")
+            refused(mutated, "it must be kept alive")
 
 
 def clobbers(program: Program, order: list[Any]) -> bool:
@@ -194,7 +194,7 @@ def test_a_pass_that_ignores_lifetimes_is_caught(monkeypatch: pytest.MonkeyPatch
 
     greedy.__name__ = "greedy"
     monkeypatch.setattr(numpy_target, "assign_slots", greedy)
-    with pytest.raises(VerificationError, match=r"after greedy.*must keep it alive"):
+    with pytest.raises(VerificationError, match=r"after greedy.*must be kept alive"):
         TARGET.optimize(lowered())
 
 

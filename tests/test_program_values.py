@@ -171,7 +171,9 @@ def test_memory_is_read_before_it_goes_to_another() -> None:
     shared: dict[str, Any] = {"z_": {"slot": "y"}}
     verify(program([DENSE, z], **shared), "all")
     verify(program([DENSE, z, late]), "all")
-    with pytest.raises(VerificationError, match=r"rows: reads y, whose memory already holds z: assign_slots"):
+    with pytest.raises(
+        VerificationError, match=r"rows: reads y, whose memory already holds z: it must be kept alive"
+    ):
         verify(program([DENSE, z, late], **shared), "all")
     with pytest.raises(VerificationError, match=r"rows: reads y, whose memory already holds z"):
         chain = {"z_": {"slot": "rows"}, "rows_": {"slot": "y"}}

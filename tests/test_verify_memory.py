@@ -13,12 +13,13 @@ from machine_sizes import SMALL_PIECES, numpy_with
 
 import chainrule.codegen.passes.slots as slots_pass
 import chainrule.derive.layers
+from chainrule.codegen.ir.liveness import Access, verify_accesses
 from chainrule.codegen.ir.program import Loop, Program, reads
 from chainrule.codegen.ir.section import ON_BATCH
 from chainrule.codegen.ir.verify import VerificationError, verify
-from chainrule.codegen.kernels.liveness import Access, verify_memory
+from chainrule.codegen.kernels.plan import WorkPlan
+from chainrule.codegen.kernels.work import made
 from chainrule.codegen.lower.lowering import lower
-from chainrule.codegen.targets.cuda import planning
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Sum, index, size, tensor
 from chainrule.derive.layers.layer import Forward, LayerType, Parameter
@@ -104,14 +105,14 @@ def access(kernel: str, reads: str, writes: str) -> Access:
     (
         ([("one", "x", "a"), ("two", "a", "b")], {}, None),
         ([("one", "x", "a"), ("two", "a", "b"), ("three", "b", "c")], {"c": "a"}, None),
-        ([("two", "a", "b"), ("one", "x", "a")], {}, "two reads a before it is computed"),
+        ([("two", "a", "b"), ("one", "x", "a")], {}, "two: reads a before it is computed"),
         (
             [("one", "x", "a"), ("two", "x", "b"), ("three", "a", "c")],
             {"b": "a"},
             "whose memory already holds b",
         ),
-        ([("one", "x", "a"), ("two", "a", "b")], {"b": "a"}, "two reads a while it writes b"),
-        ([("one", "x", "b"), ("two", "x", "c")], {"c": "b"}, "the program reads b, whose memory"),
+        ([("one", "x", "a"), ("two", "a", "b")], {"b": "a"}, "two: reads a while it writes b"),
+        ([("one", "x", "b"), ("two", "x", "c")], {"c": "b"}, "the program: reads b, whose memory"),
     ),
 )
 def test_memory_between_kernels(
@@ -119,7 +120,7 @@ def test_memory_between_kernels(
 ) -> None:
     results = {"b"} if wrong else set()
     with nullcontext() if wrong is None else pytest.raises(VerificationError, match=wrong):
-        verify_memory([access(*each) for each in accesses], slots, {"x"}, results)
+        verify_accesses([access(*each) for each in accesses], slots, {"x"}, results)
 
 
 def test_a_plan_that_frees_memory_too_early_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,10 +129,10 @@ def test_a_plan_that_frees_memory_too_early_is_refused(monkeypatch: pytest.Monke
     greedy: dict[object, str] = {}
 
     def slots(self: Any) -> dict[str, str]:
-        made = [n for s in ON_BATCH for work in self.works[s] for n in planning._made(work)]
-        local = [n for n in dict.fromkeys(made) if n in self.kept and self._is_local(n)]
+        local = [n for s in ON_BATCH for work in self.works[s] for n in made(work)]
+        local = [n for n in dict.fromkeys(local) if n in self.kept and self._is_local(n)]
         return {n: first for n in local if (first := greedy.setdefault(self._form(n), n)) != n}
 
-    monkeypatch.setattr(planning._Planning, "_slots", slots)
+    monkeypatch.setattr(WorkPlan, "slots", property(slots))
     with pytest.raises(VerificationError):
         programs(text)

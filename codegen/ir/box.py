@@ -7,14 +7,25 @@ from collections.abc import Iterable, Mapping
 import sympy
 from sympy import Expr, Indexed, Symbol
 
-from chainrule.codegen.ir.program import BATCH, Extent
-from chainrule.derive.index import Inside, Winner
+from chainrule.codegen.ir.program import BATCH, Extent, Shape
+from chainrule.derive.index import Inside, Winner, access, tensor
+from chainrule.derive.network import N
 
 Extents = Mapping[Symbol, Extent]
 
 
 def extent_of(size: Expr) -> Extent:
     return int(size) if size.is_Integer else BATCH
+
+
+def size(extent: Extent) -> Expr:
+    """Return an extent as an expression."""
+    return N if extent == BATCH else sympy.Integer(int(extent))
+
+
+def element(name: str, shape: Shape, subscripts: Iterable[object]) -> Indexed:
+    """Return the element of a value of that shape at subscripts."""
+    return access(tensor(name, *map(size, shape)), *subscripts)
 
 
 def bounds(expression: Expr, extents: Extents) -> tuple[int, int] | None:

@@ -247,7 +247,12 @@ class Program:
         """Give the statements of some sections in order, those of loops among them."""
         for section in sections:
             for entry in self.sections[section]:
-                yield from entry.statements if isinstance(entry, Loop) else (entry,)
+                yield from statements_of(entry)
+
+
+def statements_of(entry: Statement | Loop) -> tuple[Statement, ...]:
+    """Return the statements of an entry of a section: itself, or those of a loop."""
+    return entry.statements if isinstance(entry, Loop) else (entry,)
 
 
 def reads(statement: Statement) -> frozenset[str]:
@@ -318,6 +323,11 @@ def viewed(statement: Statement) -> str | None:
     """Return the value whose memory a statement only shows again (a reshape, a view, a copy), or None."""
     if isinstance(statement, Reshape) or (isinstance(statement, Window) and not statement.copy):
         return statement.source
+    return copied(statement)
+
+
+def copied(statement: Statement) -> str | None:
+    """Return the value that a map gives as it is, at its own indices, or None."""
     if not isinstance(statement, Map) or not isinstance(statement.formula.form.expression, Indexed):
         return None
     ((name, indices),) = statement.formula.reads

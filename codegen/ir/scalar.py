@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import sympy
 from sympy import Expr, Indexed, Integer, Mul, Piecewise, Pow
 
-from chainrule.derive.index import access, name_of, tensor
+from chainrule.derive.index import name_of
 
 COMPARE, ADD, MULTIPLY, UNARY, POWER, ATOM = range(6)  # precedences
 RELATIONS = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "==": "=="}
@@ -17,11 +17,6 @@ Text = tuple[str, int]  # and its precedence
 
 class CannotPrint(ValueError):
     """A node that has no form in the language."""
-
-
-def element(name: str, sizes: Iterable[object], subscripts: Iterable[object]) -> Indexed:
-    """Return the element of a value of a program at subscripts."""
-    return access(tensor(name, *sizes), *subscripts)
 
 
 def quotient(e: Expr) -> tuple[Expr, Expr]:

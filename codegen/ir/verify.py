@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sympy import Expr, Indexed, KroneckerDelta, Symbol
 from sympy.core.numbers import One
 
 from chainrule.codegen.ir.box import bounds
+from chainrule.codegen.ir.liveness import Contents, VerificationError
 from chainrule.codegen.ir.program import (
     BATCH,
     GIVEN,
@@ -29,27 +30,11 @@ from chainrule.codegen.ir.program import (
     Window,
     padded_shape,
     reads,
+    statements_of,
     viewed,
 )
 from chainrule.codegen.ir.section import EVALUATION, ON_BATCH, Section
 from chainrule.derive.index import Winner, name_of
-
-
-@dataclass
-class Memory:
-    """What each memory holds as a program runs: ``held`` by its last writer, ``views`` show another value."""
-
-    held: dict[str, str] = field(default_factory=dict)
-    views: dict[str, str] = field(default_factory=dict)
-
-    def shown(self, name: str) -> str:
-        while name in self.views:
-            name = self.views[name]
-        return name
-
-
-class VerificationError(AssertionError):
-    """A program that a pass left wrong; the message names the pass, the statement and what is missing."""
 
 
 def verify(program: Program, after: str) -> None:
@@ -64,14 +49,14 @@ def verify(program: Program, after: str) -> None:
 
 def _check_order(program: Program, order: tuple[Section, ...], after: str) -> None:
     defined = {v.name for v in program.values.values() if v.kind in GIVEN or v.kind == "state"} | {"g"}
-    memory = Memory()
+    memory = Contents({name: value.slot for name, value in program.values.items()})
     checked: set[object] = set()  # what statements are alike, and the shapes of their values
     for section in order:
         for entry in program.sections[section]:
-            statements = entry.statements if isinstance(entry, Loop) else (entry,)
             if isinstance(entry, Loop):  # sums start as zeros, before the first piece
-                memory.held |= {_root(program, name): name for name in entry.sums}
-            for statement in statements:
+                for name in entry.sums:
+                    memory.write(name)
+            for statement in statements_of(entry):
                 where = _Place(after, section, statement)
                 read = reads(statement)
                 if not read <= defined:
@@ -109,7 +94,7 @@ class _Place:
         return f"after {self.after}: {self.section}, equation ({number}), {out}{self.again}"
 
 
-def _check_pieces(program: Program, loop: Loop, memory: Memory, after: str, section: Section) -> None:
+def _check_pieces(program: Program, loop: Loop, memory: Contents, after: str, section: Section) -> None:
     """What is no piece of the batch must outlive a loop that reads it, and only sums are made in one."""
 
     def batched(name: str) -> bool:
@@ -227,28 +212,22 @@ def _check_labels(program: Program, statement: Statement, read: Set[str], where:
 
 
 def _check_memory(
-    program: Program, statement: Statement, read: Set[str], state: Memory, where: _Place
+    program: Program, statement: Statement, read: Set[str], memory: Contents, where: _Place
 ) -> None:
     """No value is read after its memory went to another, and nothing given is overwritten."""
     for name in read:
-        holder = state.held.get(_root(program, name))
-        if holder is not None and program.values[name].kind == "local" and holder != state.shown(name):
-            raise VerificationError(
-                f"{where}: reads {name}, whose memory already holds {holder}: assign_slots must keep it alive"
-            )
+        if program.values[name].kind == "local":
+            memory.require(name, where)
     if program.values[statement.out].kind != "local":
         return
     source = viewed(statement)
     if source is not None and program.values[statement.out].slot == source:
-        state.views[statement.out] = source
+        memory.show(statement.out, source)
         return
-    root = _root(program, statement.out)
+    root = memory.memory(statement.out)
     if program.values[root].kind in GIVEN:
         raise VerificationError(f"{where}: would overwrite {root}")
-    state.held[root] = statement.out
+    memory.write(statement.out)
 
 
-def _root(program: Program, name: str) -> str:
-    while program.values[name].slot:
-        name = program.values[name].slot
-    return name
+__all__ = ["VerificationError", "verify"]

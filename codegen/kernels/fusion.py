@@ -13,6 +13,7 @@ from dataclasses import replace
 import sympy
 from sympy import Expr, Indexed, Symbol
 
+from chainrule.codegen.ir.box import element
 from chainrule.codegen.ir.contraction import blocks
 from chainrule.codegen.ir.machine import Machine
 from chainrule.codegen.ir.program import (
@@ -33,7 +34,6 @@ from chainrule.codegen.ir.program import (
     Window,
 )
 from chainrule.codegen.ir.section import Section
-from chainrule.codegen.kernels.places import size
 from chainrule.codegen.kernels.views import Views, guarded
 from chainrule.codegen.kernels.work import (
     Axes,
@@ -49,7 +49,7 @@ from chainrule.codegen.kernels.work import (
 )
 from chainrule.codegen.lower.affine import volume
 from chainrule.codegen.lower.emitter import LoweringError
-from chainrule.derive.index import Winner, access, fresh_index, name_of, tensor
+from chainrule.derive.index import Winner, fresh_index, name_of
 
 
 class Fusion:
@@ -142,14 +142,14 @@ class Fusion:
         return tuple(zip(s.indices, self.program.values[s.out].shape, strict=True))
 
     def _read(self, name: str, subscripts: tuple[Expr, ...]) -> Indexed:
-        return access(tensor(name, *map(size, self.program.values[name].shape)), *subscripts)
+        return element(name, self.program.values[name].shape, subscripts)
 
     def _with_scalars(self, body: Expr) -> Expr:
         """Return an expression in which what is one number a step is read from where it was computed."""
         names = {read.base.label for read in body.atoms(Indexed)}
         values = self.program.values
         numbers = [x for x in body.free_symbols - names if isinstance(x, Symbol) and x.name in values]
-        return body.xreplace({x: access(tensor(x.name)) for x in numbers if values[x.name].shape == ()})
+        return body.xreplace({x: element(x.name, (), ()) for x in numbers if values[x.name].shape == ()})
 
     def _elements(self, s: Statement, body: Expr) -> Elements:
         body = self._with_scalars(body)

@@ -7,13 +7,9 @@ from collections.abc import Iterable, Sequence
 import sympy
 from sympy import Expr
 
-from chainrule.codegen.ir.program import BATCH, Extent, Shape
+from chainrule.codegen.ir.box import size
+from chainrule.codegen.ir.program import Extent, Shape
 from chainrule.derive.network import N
-
-
-def size(extent: Extent) -> Expr:
-    """Return an extent as an expression."""
-    return N if extent == BATCH else sympy.Integer(int(extent))
 
 
 def volume(extents: Iterable[Extent]) -> Expr:
@@ -29,4 +25,4 @@ def offset(subscripts: Sequence[Expr], shape: Shape) -> Expr:
     return sympy.expand(place)
 
 
-__all__ = ["N", "offset", "size", "volume"]
+__all__ = ["N", "offset", "volume"]

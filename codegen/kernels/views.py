@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sympy import Expr, Indexed, Symbol
 
-from chainrule.codegen.ir.box import bounds
+from chainrule.codegen.ir.box import bounds, element, size
 from chainrule.codegen.ir.program import (
     BATCH,
     Extent,
@@ -18,11 +18,11 @@ from chainrule.codegen.ir.program import (
     Statement,
     Value,
     Window,
+    copied,
     reads,
 )
-from chainrule.codegen.kernels.places import size
 from chainrule.codegen.kernels.work import Guarded
-from chainrule.derive.index import Inside, access, name_of, tensor
+from chainrule.derive.index import Inside, name_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Views:
             writers.setdefault(statement.out, []).append(statement)
         reshaped = {s.source for s in statements if isinstance(s, Reshape)}
         for statement in reversed(statements):
-            reshaped |= reads(statement) if _is_copy(statement) and statement.out in reshaped else set()
+            reshaped |= reads(statement) if _only_copies(statement) and statement.out in reshaped else set()
         found: dict[str, Statement] = {}
         for name, written in writers.items():
             first = written[0]
@@ -58,7 +58,7 @@ class Views:
                 continue
             given_out = name in reshaped or name in (self.program.output, self.program.input_gradient)
             window = isinstance(first, Window | Pad) and not given_out
-            if window or isinstance(first, Reshape) or _is_copy(first):
+            if window or isinstance(first, Reshape) or _only_copies(first):
                 found[name] = first
         return found
 
@@ -103,7 +103,7 @@ class Views:
         for read in body.atoms(Indexed):
             place = self.place(read)
             name = place.buffer if self._same_shape(place) else self._last_named(read)
-            direct = access(tensor(name, *map(size, place.shape)), *place.subscripts)
+            direct = element(name, place.shape, place.subscripts)
             found[read] = Guarded(direct, *place.guards) if place.guards else direct
         return body.xreplace(found)
 
@@ -130,7 +130,6 @@ def guarded(read: Indexed, extents: dict[Symbol, Extent], value: Value) -> Expr:
     return Guarded(read, *guards) if guards else read
 
 
-def _is_copy(statement: Statement) -> bool:
-    if not isinstance(statement, Map) or not isinstance(statement.expression, Indexed):
-        return False
-    return tuple(statement.expression.indices) == tuple(statement.indices) and statement.indices != ()
+def _only_copies(statement: Statement) -> bool:
+    """Whether a statement gives another tensor as it is; a number is copied to a place of its own."""
+    return statement.indices != () and copied(statement) is not None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sympy import Expr, Indexed, Symbol
 
 from chainrule.codegen.ir.contraction import Blocks
-from chainrule.codegen.ir.program import Extent, Load
+from chainrule.codegen.ir.program import Extent, Load, count
 from chainrule.derive.index import Inside
 
 Axes = tuple[tuple[Symbol, Extent], ...]
@@ -118,3 +119,29 @@ class Drawing:
 
 
 Work = Elements | Samples | Reduction | Product | Drawing
+
+
+def parts(work: Work) -> Sequence[Work]:
+    """Return what work consists of, where it is that of a sample."""
+    return work.works if isinstance(work, Samples) else [work]
+
+
+def made(work: Work) -> list[str]:
+    """Return the tensors that work computes, in order."""
+    own = [] if isinstance(work, Elements | Samples) else [work.out]
+    return own if isinstance(work, Drawing) else [*own, *(step.out for step in work.steps)]
+
+
+def expressions(work: Work) -> list[Expr]:
+    """Return the expressions that work evaluates; the factors of a product are none."""
+    if isinstance(work, Drawing):
+        return []
+    bodies = [step.body for step in work.steps] + [s.best for s in work.steps if s.best is not None]
+    return [*bodies, work.body] if isinstance(work, Reduction) else bodies
+
+
+def operations(work: Work) -> int:
+    """Return the floating-point operations of a product for one sample."""
+    if not isinstance(work, Product):
+        return 0
+    return 2 * count(tuple(work.extents.values()))

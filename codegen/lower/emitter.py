@@ -8,11 +8,11 @@ from functools import partial
 import sympy
 from sympy import Expr, Indexed, Symbol
 
-from chainrule.codegen.ir.box import bounds
+from chainrule.codegen.ir.box import bounds, element
 from chainrule.codegen.ir.program import BATCH, Extent, Map, Pad, Shape, Statement, Window, padded_shape
 from chainrule.codegen.lower.affine import is_plain, window_key
 from chainrule.codegen.lower.copies import WindowKey
-from chainrule.derive.index import access, name_of, tensor
+from chainrule.derive.index import access, name_of
 from chainrule.derive.network import N
 
 
@@ -54,8 +54,7 @@ class Emitter:
 
     def read(self, name: str, indices: tuple[Symbol, ...]) -> Indexed:
         """Return the access to a value at its own indices."""
-        sizes = [N if self.extents[i] == BATCH else sympy.Integer(self.extents[i]) for i in indices]
-        return access(tensor(name, *sizes), *indices)
+        return element(name, self.shape(indices), indices)
 
     def units(self) -> set[Symbol]:
         """Return the indices that have a single value."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Symbol
 
+from chainrule.codegen.ir.box import element
 from chainrule.codegen.ir.contraction import distinct
 from chainrule.codegen.ir.program import (
     BATCH,
@@ -50,7 +51,6 @@ from chainrule.derive.index import (
     name_of,
     reductions,
     same_up_to_names,
-    tensor,
 )
 from chainrule.derive.network import N
 
@@ -103,7 +103,7 @@ class EquationLowering(Products):
             self.extents[axis] = extent(size)
             self.positions[size] = self.temporary(self.name, "places", (axis,))
             self.out.append(Grid(self.positions[size], (axis,), self.number, axis, (), self._ranges((axis,))))
-        return access(tensor(self.positions[size], size), index)
+        return element(self.positions[size], (extent(size),), (index,))
 
     def _plain(self, expression: Expr, indices: tuple[Symbol, ...]) -> bool:
         """Whether every access is plain, and no guard or winner is left."""
@@ -212,8 +212,7 @@ class EquationLowering(Products):
                 suffix = type(here).__name__.lower()
                 name = self.temporary(self.name, suffix, self.equation.free)
                 self._assign(name, self.equation.free, inner)
-                shared = tensor(name, *self.equation.left.base.shape)
-                read = access(shared, *self.equation.free)
+                read = self.read(name, self.equation.free)
                 total = reduction.func(read.xreplace({free: bound}), *reduction.axes)
                 self.known.remember(reduction, self._reduce(total, self.equation.free), self.extents)
                 return right.xreplace({reduction: total, match: read})

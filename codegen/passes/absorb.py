@@ -11,9 +11,9 @@ from chainrule.codegen.ir.program import (
     Reduce,
     Statement,
     Value,
+    copied,
     reads,
     renamed,
-    viewed,
 )
 from chainrule.codegen.ir.section import Section
 
@@ -45,7 +45,7 @@ def absorb_temporaries(program: Program) -> Program:
                 statement = renamed(statement, {source: statement.out})
                 del values[source]
                 readers[statement.out] = readers.get(statement.out, 0) + 1
-                if viewed(statement) == statement.out:
+                if copied(statement) == statement.out:
                     continue
             made[statement.out] = len(kept)
             kept.append(statement)

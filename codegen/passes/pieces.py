@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from sympy import Indexed, Symbol
 
+from chainrule.codegen.ir.liveness import places
 from chainrule.codegen.ir.machine import Machine
 from chainrule.codegen.ir.program import (
     BATCH,
@@ -33,6 +34,7 @@ from chainrule.codegen.ir.program import (
     Window,
     count,
     reads,
+    statements_of,
     views,
 )
 from chainrule.codegen.passes.kinks import kept_for_jumps
@@ -242,31 +244,27 @@ def _piece_values(program: Program) -> dict[str, Value]:
 
     What shares memory with another value lives wherever that does.
     """
-    made: dict[str, set[int]] = {}
-    touched: dict[str, set[int]] = {}
-    shown: dict[str, str] = {}
     shows = views(program)
+
+    def memory(name: str) -> str:
+        while name in shows:
+            name = shows[name]
+        return name
+
     entries = [entry for section in program.sections.values() for entry in section]
     loops = {place: entry for place, entry in enumerate(entries) if isinstance(entry, Loop)}
-    for place, entry in enumerate(entries):
-        for statement in entry.statements if isinstance(entry, Loop) else (entry,):
-            source = shows.get(statement.out)
-            if source is not None:
-                shown[statement.out] = shown.get(source, source)
-            for name in reads(statement):
-                touched.setdefault(shown.get(name, name), set()).add(place)
-            touched.setdefault(shown.get(statement.out, statement.out), set()).add(place)
-            made.setdefault(shown.get(statement.out, statement.out), set()).update(
-                {place} if source is None else ()
-            )
-    used = {n for s in program.statements(*program.sections) for n in reads(s) if n != s.out}
+    within = [statements_of(entry) for entry in entries]
+    touched = places({memory(n) for s in statements for n in (*s.reads, s.out)} for statements in within)
+    made = places({memory(s.out) for s in statements if s.out not in shows} for statements in within)
+    used = {n for statements in within for s in statements for n in s.reads if n != s.out}
     results = (program.output, *(name for name in made if name not in used), *kept_for_jumps(program))
-    for result in results:
-        touched.setdefault(shown.get(result, result), set()).add(-1)  # for whoever called
+    kept = {*map(memory, results)}  # for whoever called
     values = dict(program.values)
     for name, value in program.values.items():
-        places = touched.get(shown.get(name, name), {-1})
-        within = places <= loops.keys() and places <= made.get(shown.get(name, name), set())
-        if within and value.kind == "local" and value.shape[:1] == (BATCH,):
-            values[name] = replace(value, piece=max(loops[place].size for place in places))
+        own = memory(name)
+        at = {*touched.get(own, ())}
+        if own in kept or not at or not at <= loops.keys() or not at <= {*made.get(own, ())}:
+            continue
+        if value.kind == "local" and value.shape[:1] == (BATCH,):
+            values[name] = replace(value, piece=max(loops[place].size for place in at))
     return values

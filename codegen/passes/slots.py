@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import heapq
+import sys
 from dataclasses import replace
 
+from chainrule.codegen.ir.liveness import places, touched
 from chainrule.codegen.ir.program import (
-    BATCH,
     GIVEN,
-    Loop,
     Map,
     Program,
     Statement,
     Value,
-    reads,
     viewed,
 )
 from chainrule.codegen.ir.section import ON_BATCH
@@ -62,22 +61,9 @@ def assign_slots(program: Program) -> Program:
 
 
 def _last_uses(program: Program) -> dict[str, int]:
-    """Return where each value is used last; what a loop reads anew for every piece lives until its end.
-
-    What tells the sides of jumps lives longer than the step.
-    """
-    last: dict[str, int] = {}
-    position = 0
-    for section in ON_BATCH:
-        for entry in program.sections[section]:
-            statements = entry.statements if isinstance(entry, Loop) else (entry,)
-            end = position + len(statements) - 1
-            for statement in statements:
-                for name in (*reads(statement), statement.out):
-                    whole = isinstance(entry, Loop) and program.values[name].shape[:1] != (BATCH,)
-                    last[name] = max(last.get(name, -1), end if whole else position)
-                position += 1
-    return last | dict.fromkeys(kept_for_jumps(program), position)
+    """Return where each value is used last; what tells the sides of jumps lives longer than the step."""
+    found = {name: at[-1] for name, at in places(touched(program, ON_BATCH)).items()}
+    return found | dict.fromkeys(kept_for_jumps(program), sys.maxsize)
 
 
 def _kind(value: Value) -> tuple[object, ...]:

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 import sympy
 from sympy import Expr, Indexed, Symbol
 
+from chainrule.codegen.ir.box import size
 from chainrule.codegen.ir.program import Extent, Program, Shape
 from chainrule.codegen.ir.scalar import Text
-from chainrule.codegen.kernels.places import N, offset, size
+from chainrule.codegen.kernels.places import N, offset
 from chainrule.codegen.kernels.views import Views
 from chainrule.codegen.kernels.work import Axes, Drawing, Guarded, Samples, Work
 from chainrule.codegen.lower.affine import NOMINAL_BATCH

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from sympy import Indexed, Symbol
-
 from chainrule.codegen.frame import Frame
-from chainrule.codegen.ir.program import BATCH, GIVEN, Draw, Program, Value
-from chainrule.codegen.ir.scalar import element
-from chainrule.codegen.ir.section import FORWARDS, IN_STEP, ON_BATCH, Section
-from chainrule.codegen.kernels.fusion import Fusion
-from chainrule.codegen.kernels.liveness import Access, verify_memory
-from chainrule.codegen.kernels.places import size
-from chainrule.codegen.kernels.work import Drawing, Elements, Product, Reduction, Samples, Step, Work
+from chainrule.codegen.ir.liveness import Access
+from chainrule.codegen.ir.program import Draw, Program
+from chainrule.codegen.ir.section import IN_STEP, Section
+from chainrule.codegen.kernels.plan import LOSS, planned
+from chainrule.codegen.kernels.work import Work, made, operations
 from chainrule.codegen.rendering import fill
 from chainrule.codegen.targets.cuda.addresses import TABLE, element_of
 from chainrule.codegen.targets.cuda.machine import MACHINE
@@ -23,7 +18,6 @@ from chainrule.codegen.targets.cuda.persistent import memory, persistent
 from chainrule.codegen.targets.cuda.plan import Buffer, Launch, Launches, Plan
 from chainrule.codegen.targets.cuda.sources import THREADS, Kernel, KernelSource
 
-LOSS = "E"
 RULE = 109
 
 
@@ -35,108 +29,41 @@ def plan(program: Program, frame: Frame) -> Plan:
 class _Planning:
     def __init__(self, program: Program, frame: Frame) -> None:
         self.frame = frame
-        self.program = replace(program, values=dict(program.values))
-        fusion = Fusion(self.program, MACHINE)
-        self.views = fusion.views
-        self.works = {
-            section: [part for work in fusion.works(section) for part in self._divided(work)]
-            for section in Section
-        }
-        self.kept = self._kept()
+        self.work = planned(program, MACHINE)
+        self.program = self.work.program
         self.kernels: dict[Kernel, Kernel] = {}  # with their names, by what they are without
         self.order: dict[Section, list[Kernel]] = {section: [] for section in Section}
 
     def plan(self) -> Plan:
-        source = KernelSource(self.program, self.views, self.kept, self.frame.tensor_cores != "none")
+        work = self.work
+        source = KernelSource(self.program, work.views, work.kept, self.frame.tensor_cores != "none")
         launches = {
-            section: tuple(self._launches(section, works, source)) for section, works in self.works.items()
+            section: tuple(self._launches(section, works, source)) for section, works in work.works.items()
         }
         buffers = self._buffers(launches)
         by_name = {kernel.name: kernel for kernel in self.kernels.values()}
-        self._verify(launches, by_name, buffers)
+        self._verify(launches, by_name)
         phases = [by_name[launch.kernel] for section in IN_STEP for launch in launches[section]]
         return Plan(
             self._source(persistent(self.program, phases, buffers, LOSS)),
             launches,
             buffers,
-            output=self.views.memory(self.program.output),
-            loss=self.views.memory(LOSS),
-            input_gradient=self.views.memory(self.program.input_gradient),
+            output=work.views.memory(self.program.output),
+            loss=work.views.memory(LOSS),
+            input_gradient=work.views.memory(self.program.input_gradient),
             persistent=memory(phases, buffers, LOSS),
-            work=sum(_operations(work) for section in IN_STEP for work in self.works[section]),
+            work=sum(operations(each) for section in IN_STEP for each in work.works[section]),
         )
 
-    def _verify(
-        self,
-        launches: Launches,
-        kernels: dict[str, Kernel],
-        buffers: dict[str, Buffer],
-    ) -> None:
-        """Check the memory between kernels in the orders in which sections run.  Raises VerificationError."""
-        slots = {name: buffer.slot for name, buffer in buffers.items()}
-        given = {name for name, buffer in buffers.items() if buffer.kind in (*GIVEN, "state", "scalar")}
-        orders: list[tuple[tuple[Section, ...], set[str]]] = [(ON_BATCH, self._results())]
-        if launches[Section.EVALUATION]:
-            orders.append(((Section.EVALUATION,), {self.views.memory(self.program.output)}))
-        for order, results in orders:
-            accesses = []
-            for launch in (launch for section in order for launch in launches[section]):
+    def _verify(self, launches: Launches, kernels: dict[str, Kernel]) -> None:
+        """Check the memory between kernels.  Raises VerificationError."""
+        accesses: dict[Section, list[Access]] = {section: [] for section in Section}
+        for section, each in launches.items():
+            for launch in each:
                 writes = frozenset(kernels[launch.kernel].written)
-                accesses.append(Access(launch.kernel, frozenset(launch.arguments) - writes - {"N"}, writes))
-            verify_memory(accesses, slots, given, results & buffers.keys())
-
-    # ---- Work ------------------------------------------------------------------------------------
-
-    def _divided(self, work: Work) -> list[Work]:
-        """Return work whose terms are shared by groups as two: the sums of the groups, then their sum."""
-        if not isinstance(work, Product | Reduction) or work.parts == 1:
-            return [work]
-        value = self.program.values[work.out]
-        name = f"{work.out}_parts"
-        self.program.values[name] = Value(
-            name, (work.parts, *(e for _, e in work.axes)), "local", f"{value.identifier}_parts"
-        )
-        part = Symbol("part", integer=True)
-        partial = _element(name, self.program, (part, *(i for i, _ in work.axes)))
-        total = Step(work.out, partial, work.equation, "sum", ((part, work.parts),))
-        steps, work.steps = [total, *work.steps], []
-        work.out = name
-        return [work, Elements(work.axes, steps)]
-
-    def _kept(self) -> frozenset[str]:
-        """Return the tensors that must be in memory: what other work reads, and what the driver gives out."""
-        kept = {
-            self.views.memory(n)
-            for n in (self.program.output, LOSS, self.program.input_gradient)
-            if n in self.program.values
-        }
-        for value in self.program.values.values():
-            if value.kind != "local":
-                kept.add(value.name)
-        for works in self.works.values():
-            for work in works:
-                for part in work.works if isinstance(work, Samples) else [work]:
-                    kept |= {name for name in self._reads(part) if name not in _made(part)}
-                kept |= {work.out} if isinstance(work, Product | Reduction) and work.parts > 1 else set()
-        return frozenset(kept)
-
-    def _results(self) -> set[str]:
-        results = (self.program.output, LOSS, self.program.input_gradient)
-        return {self.views.memory(name) for name in results if name in self.program.values}
-
-    def _reads(self, work: Work) -> set[str]:
-        found: set[str] = set()
-        if isinstance(work, Drawing):
-            return found
-        bodies = [step.body for step in work.steps] + [s.best for s in work.steps if s.best is not None]
-        if isinstance(work, Reduction):
-            bodies.append(work.body)
-        if isinstance(work, Product):
-            loads = (work.left, work.right)
-            bodies += [self.views.resolved(_element(x.name, self.program, x.indices)) for x in loads]
-        for body in bodies:
-            found |= {self.views.memory(read.base.label.name) for read in body.atoms(Indexed)}
-        return found
+                reads = frozenset(launch.arguments) - writes - {"N"}
+                accesses[section].append(Access(launch.kernel, reads, writes))
+        self.work.verify(accesses)
 
     # ---- Launches --------------------------------------------------------------------------------
 
@@ -148,7 +75,7 @@ class _Planning:
                 yield self._launch(section, work, kernel)
 
     def _launch(self, section: Section, work: Work, form: Kernel) -> Launch:
-        wanted = f"{section}_{self.program.values[_made(work)[-1]].identifier}"
+        wanted = f"{section}_{self.program.values[made(work)[-1]].identifier}"
         name, count = wanted, 1
         names = {kernel.name for kernel in self.kernels.values()}
         while name in names:
@@ -190,7 +117,6 @@ class _Planning:
 
     def _buffers(self, launches: Launches) -> dict[str, Buffer]:
         names = dict.fromkeys(a for section in launches.values() for x in section for a in x.arguments)
-        slots = self._slots()
         found: dict[str, Buffer] = {}
         for name in names:
             if name == "N":
@@ -207,62 +133,10 @@ class _Planning:
                 value.shape,
                 value.kind,
                 element_of(self.program, name),
-                slots.get(name, ""),
+                self.work.slots.get(name, ""),
                 value.of,
             )
         return found
-
-    def _slots(self) -> dict[str, str]:
-        """Return, for values of the way back, the dead buffer whose memory each takes over."""
-        order = [work for section in ON_BATCH for work in self.works[section]]
-        last: dict[str, int] = {}
-        for position, work in enumerate(order):
-            for name in (*_made(work), *self._reads(work)):
-                last[name] = position
-        forever = {
-            self.views.memory(n)
-            for n in (self.program.output, LOSS, self.program.input_gradient)
-            if n in self.program.values
-        }
-        early = {n for section in (*FORWARDS, Section.LOSS) for w in self.works[section] for n in _made(w)}
-        free: dict[tuple[object, ...], list[str]] = {}
-        owner: dict[str, str] = {}
-        done: set[str] = set()
-        for position, work in enumerate(order):
-            ended = [n for n, at in last.items() if at < position and n not in done and self._is_local(n)]
-            for name in sorted(ended):
-                done.add(name)
-                if name in self.kept and name not in forever:
-                    free.setdefault(self._form(name), []).append(owner.get(name, name))
-            for name in _made(work):
-                if name in owner or name in early or name not in self.kept or not self._is_local(name):
-                    continue
-                pool = free.get(self._form(name))
-                owner[name] = pool.pop() if pool and name not in forever else name
-        return {name: memory for name, memory in owner.items() if memory != name}
-
-    def _is_local(self, name: str) -> bool:
-        return self.program.values[name].kind == "local"
-
-    def _form(self, name: str) -> tuple[object, ...]:
-        value = self.program.values[name]
-        return value.shape, element_of(self.program, name)
-
-
-def _made(work: Work) -> list[str]:
-    own = [] if isinstance(work, Elements | Samples) else [work.out]
-    return own if isinstance(work, Drawing) else [*own, *(step.out for step in work.steps)]
-
-
-def _operations(work: Work) -> int:
-    """Return the floating-point operations of a product for one sample."""
-    if not isinstance(work, Product):
-        return 0
-    return 2 * math.prod(1 if e == BATCH else int(e) for e in work.extents.values())
-
-
-def _element(name: str, program: Program, subscripts: Iterable[object]) -> Indexed:
-    return element(name, map(size, program.values[name].shape), subscripts)
 
 
 def _comment(text: str) -> str:

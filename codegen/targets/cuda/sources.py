@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Symbol
 
+from chainrule.codegen.ir.box import element
 from chainrule.codegen.ir.program import BATCH, Program
-from chainrule.codegen.ir.scalar import element
-from chainrule.codegen.kernels.places import N, size, volume
+from chainrule.codegen.kernels.places import N, volume
 from chainrule.codegen.kernels.views import Views
 from chainrule.codegen.kernels.work import Axes, Drawing, Elements, Product, Reduction, Samples, Work
 from chainrule.codegen.lower.affine import NOMINAL_BATCH
@@ -182,7 +182,7 @@ class _Writer(Steps):
             load = work.left if side == "left" else work.right
             units = {i: sympy.S.Zero for i, e in work.extents.items() if e == 1}
             shape = self.program.values[load.name].shape
-            read = element(load.name, map(size, shape), load.indices)
+            read = element(load.name, shape, load.indices)
             resolved = self.views.resolved(read).xreplace(units)
             by.append(self._runs_fastest(resolved, _pairs(outer, work), _pairs(b.summed, work)))
             value = self._text(resolved)

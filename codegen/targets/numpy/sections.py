@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import sympy
 from sympy import Expr, Indexed, Symbol
 
+from chainrule.codegen.ir.box import element
 from chainrule.codegen.ir.program import (
     BATCH,
     GIVEN,
@@ -28,10 +29,11 @@ from chainrule.codegen.ir.program import (
     Value,
     Window,
     reads,
+    statements_of,
     viewed,
     views,
 )
-from chainrule.codegen.ir.scalar import element, is_mask
+from chainrule.codegen.ir.scalar import is_mask
 from chainrule.codegen.ir.section import BACKWARDS, FORWARDS, IN_WORKSPACE, Section
 from chainrule.codegen.passes.kinks import conditions, jumps
 from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter
@@ -194,8 +196,7 @@ class Sections:
                 printer, indent = self._printer(section, entry), "    "
                 lines += printer.loop_head(entry)
                 self.helpers |= {"pieces", "threads"}
-            statements = entry.statements if isinstance(entry, Loop) else (entry,)
-            code = [line for statement in statements for line in printer.lines(statement)]
+            code = [line for statement in statements_of(entry) for line in printer.lines(statement)]
             if isinstance(entry, Window | Pad):  # made ready for a loop, where its equation is computed
                 code = [replace(line, remark="") for line in code]
             for (number, remark), group in itertools.groupby(code, lambda line: (line.equation, line.remark)):
@@ -321,7 +322,7 @@ class Sections:
             over = statement.over if isinstance(statement, Reduce) else ()
             indices = (*statement.indices, *over)
             for found_condition in conditions(body) if on_the_way_back else jumps(body):
-                condition, at = _at_source(found_condition, indices, made)
+                condition, at = _at_source(found_condition, indices, made, self.program.values)
                 needed = {read.base.label.name for read in condition.atoms(Indexed)}
                 if late & needed:
                     continue
@@ -360,7 +361,7 @@ def _uses_scratch(code: list[str]) -> bool:
 
 
 def _at_source(
-    condition: Expr, indices: tuple[Symbol, ...], made: dict[str, Statement]
+    condition: Expr, indices: tuple[Symbol, ...], made: dict[str, Statement], values: dict[str, Value]
 ) -> tuple[Expr, tuple[Symbol, ...]]:
     """Return a condition on the windows of a value as the same on the value itself, and its indices."""
     accesses = condition.atoms(Indexed)
@@ -370,9 +371,9 @@ def _at_source(
         return condition, indices
     while isinstance(shown := made.get(name), Window | Pad):
         name = shown.source
-        rank = len(shown.subscripts if isinstance(shown, Window) else shown.indices)
-    axes = tuple(Symbol(f"axis{d}", integer=True) for d in range(rank))
-    return condition.xreplace({read: element(name, (), axes)}), axes
+    shape = values[name].shape
+    axes = tuple(Symbol(f"axis{d}", integer=True) for d in range(len(shape)))
+    return condition.xreplace({read: element(name, shape, axes)}), axes
 
 
 def annotated(lines: list[Line], note: EquationNote, again: bool) -> list[str]:

@@ -19,6 +19,12 @@ BELOW = {  # which packages each may import, beside itself
     "cli": OURS,
     "chainrule": OURS,
 }
+ROOMS = {  # what the rooms of codegen may import of it; targets may import all but each other
+    "ir": ("ir",),
+    "lower": ("ir", "lower"),
+    "passes": ("ir", "lower", "passes"),
+    "kernels": ("ir", "lower", "passes", "kernels"),
+}
 ALL = (*OURS, "tests", "tools", "docs", "bench")
 LEAVES = ("runtime.files",)  # import the standard library alone, and may be imported by all of ours
 HEAVY = ("sympy", "numpy", "matplotlib", "jinja2", "pooch", "pygments", "safetensors", "torch", "jax", "cupy")
@@ -45,6 +51,16 @@ def is_target(module: str) -> bool:
 
 def is_other_target(module: str, imported: Import) -> bool:
     return is_target(imported.name) and imported.name.split(".")[2] in TARGETS - {module.split(".")[2]}
+
+
+def is_in_a_room(module: str) -> bool:
+    parts = module.split(".")
+    return parts[0] == "codegen" and len(parts) > 1 and parts[1] in ROOMS
+
+
+def is_of_a_later_room(module: str, imported: Import) -> bool:
+    parts = imported.name.split(".")
+    return parts[0] == "codegen" and parts[1:2] != [] and parts[1] not in ROOMS[module.split(".")[1]]
 
 
 def is_leaf(imported: Import) -> bool:
@@ -74,6 +90,9 @@ RULES = {
         "what everyone may import imports the standard library alone",
         lambda module: module in LEAVES,
         lambda _, i: needs(i),
+    ),
+    "rooms": Rule(
+        "imports in codegen run targets → kernels → passes → lower → ir", is_in_a_room, is_of_a_later_room
     ),
     "target-derive": Rule("a target never imports derive", is_target, lambda _, i: i.top == "derive"),
     "target-target": Rule("a target never imports another target's module", is_target, is_other_target),
@@ -158,6 +177,14 @@ PLANTED = [
     ("layers", "codegen.lower.lowering", "from runtime.files_elsewhere import write"),
     ("leaves", "runtime.files", "import numpy"),
     ("leaves", "runtime.files", "from runtime.errors import RunError"),
+    ("rooms", "codegen.ir.program", "from codegen.lower.affine import slopes"),
+    ("rooms", "codegen.ir.verify", "from ..passes import optimize"),
+    ("rooms", "codegen.lower.lowering", "def f():\n    from chainrule.codegen.passes.pieces import REAL"),
+    ("rooms", "codegen.lower.lowering", "import codegen.kernels.work"),
+    ("rooms", "codegen.passes.memory", "from codegen.targets.numpy.special import BLOCK"),
+    ("rooms", "codegen.passes.pieces", "from codegen import kernels"),
+    ("rooms", "codegen.kernels.plan", "from codegen.targets import cuda"),
+    ("rooms", "codegen.kernels.plan", "from codegen.target import Target"),
     ("target-derive", "codegen.targets.numpy", "from derive.index import Equation"),
     ("target-derive", "codegen.targets.cuda.driver", "import derive"),
     ("target-target", "codegen.targets.numpy", "from codegen.targets import cuda"),
@@ -179,7 +206,9 @@ PLANTED = [
 ALLOWED = [
     ("cli.main", "import click\ndef f():\n    import sympy, codegen.lower.lowering, runtime.train"),
     ("cli.main", "if TYPE_CHECKING:\n    import numpy as np"),
-    ("codegen.lower.lowering", "from derive.index import Equation\nfrom . import passes\nimport numpy"),
+    ("codegen.lower.lowering", "from derive.index import Equation\nfrom . import affine\nimport numpy"),
+    ("codegen.kernels.plan", "from codegen.passes.optimize import Pass\nfrom ..lower import affine"),
+    ("codegen.target", "from codegen.passes.optimize import Pass\nfrom codegen.targets import numpy"),
     ("codegen.generate", "from runtime.files import write_atomically"),
     ("codegen.targets.numpy", "from codegen.ir.program import Program\nfrom .c_family import printer"),
     ("codegen.targets.numpy", "from codegen.targets.numpy import helper"),

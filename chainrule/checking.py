@@ -118,7 +118,6 @@ def _without_effect(one: Ineffective) -> dict[str, str]:
 
 def _layers(derivation: Derivation) -> list[dict[str, Any]]:
     network = derivation.network
-    rows = [layer for layer in network.layers if not (layer.output == "a0" and layer.type == "identity")]
     return [
         {
             "type": layer.type,
@@ -126,7 +125,7 @@ def _layers(derivation: Derivation) -> list[dict[str, Any]]:
             "output": list(layer.output_shape),
             "parameters": sum(p.count for p in layer.parameters),
         }
-        for layer in rows
+        for layer in network.shown_layers
     ]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from chainrule.codegen.folder import MANIFEST, Generated, write
 from chainrule.codegen.targets import DEFAULT, TARGETS
+from chainrule.derive.library import ONE_HOT
 from chainrule.derive.model import InlineData, Spec
 from chainrule.derive.network import build_network
 from chainrule.evaluate.reference import Reference
@@ -153,7 +154,7 @@ def train_spec(
     if on_device:
         require_device()
     dataset = load_dataset(declared, data_dir=data_dir, **taken_by(spec), download=download, base_dir=base)
-    if spec.loss.type == "cross_entropy":
+    if spec.objective.targets == ONE_HOT:
         spec = replace(spec, loss=replace(spec.loss, soft=dataset.soft))
     generated = generate(spec, {settings.target})
     with tempfile.TemporaryDirectory() as scratch:

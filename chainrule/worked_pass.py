@@ -112,10 +112,13 @@ def random_targets(derivation: Derivation, program: Program, count: int, rng: An
     shape = (count, *program.output_shape)
     import numpy as np
 
-    if program.loss_type == "cross_entropy":  # rows of hundredths that sum to 1
+    from chainrule.derive.library import ONE_HOT, SHARES
+
+    wanted = derivation.network.spec.objective.targets
+    if wanted == ONE_HOT:  # rows of hundredths that sum to 1
         cuts = np.sort(rng.integers(0, 101, (*shape[:-1], shape[-1] - 1)), axis=-1)
         return np.diff(cuts, axis=-1, prepend=0, append=100) / 100
-    if program.loss_type == "binary_cross_entropy":
+    if wanted == SHARES:
         return rng.integers(0, 2, shape).astype(float)
     return rng.integers(0, 101, shape) / 100
 

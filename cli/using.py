@@ -39,6 +39,7 @@ def open_run(path: Path, regenerate: bool = False) -> Run:
 
 
 def _regenerated(path: Path) -> Run:
+    from chainrule.derive.library import ONE_HOT
     from chainrule.spec import load_spec
 
     if path.is_dir() and not (path / SPEC).exists():
@@ -46,7 +47,7 @@ def _regenerated(path: Path) -> Run:
     if not path.is_dir():
         raise RunError(f"{path}: no such folder; a run's folder is needed, as in runs/NAME-1")
     spec, data = load_spec(path / SPEC), read_summary(path).get("data")
-    if spec.loss.type == "cross_entropy" and isinstance(data, dict):
+    if spec.objective.targets == ONE_HOT and isinstance(data, dict):
         spec = replace(spec, loss=replace(spec.loss, soft=data.get("soft") is True))
     with scratch_program(spec, generated_for) as program:
         return load_run(path, program)

@@ -10,9 +10,9 @@ from sympy import Symbol
 from chainrule.codegen.ir.program import Map, Program
 from chainrule.codegen.ir.section import Section
 from chainrule.derive.deriving import Derivation
-from chainrule.derive.library import DISTRIBUTION_LOSSES, PROBABILITY_LOSSES
+from chainrule.derive.library import ONE_HOT, VALUES
 from chainrule.derive.model import Spec
-from chainrule.derive.network import NetworkParameter
+from chainrule.derive.network import KeptTensor
 from chainrule.spec.initializers import parse_initializer
 
 
@@ -94,8 +94,8 @@ def frame(derivation: Derivation, program: Program) -> Frame:
         input_shape=spec.input_shape,
         output_shape=network.output_shape,
         labels=network.labels,
-        probabilities=spec.loss.type in PROBABILITY_LOSSES and not network.labels,
-        distributions=spec.loss.type in DISTRIBUTION_LOSSES and not network.labels,
+        probabilities=spec.objective.targets != VALUES and not network.labels,
+        distributions=spec.objective.targets == ONE_HOT and not network.labels,
         mean=spec.loss.reduction == "mean",
         parameters=tuple(_start(p) for p in network.parameters),
         statistics=tuple(_start(p) for p in network.statistics),
@@ -137,7 +137,7 @@ def _practice(spec: Spec) -> tuple[str, ...]:
     return tuple(name for name, wanted in asked.items() if wanted)
 
 
-def _start(parameter: NetworkParameter) -> ParameterStart:
+def _start(parameter: KeptTensor) -> ParameterStart:
     kind, values = "values", parameter.initial
     arguments: tuple[float, ...] = ()
     if isinstance(values, str):
@@ -163,7 +163,7 @@ def summary(derivation: Derivation) -> str:
     for layer in network.layers:
         if layer.parameters:
             widths.append(_size(layer.output_shape))
-        elif layer.type not in ("identity", "flatten"):
+        elif layer.changes_values:
             kinds.append(layer.type)
     shape = "-".join(widths) if len(widths) <= 8 else f"{widths[0]}-…-{widths[-1]} ({len(widths) - 1} layers)"
     parts = [", ".join([shape, *dict.fromkeys(kinds)]), network.spec.loss.type, network.spec.optimizer.type]

@@ -8,41 +8,73 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from chainrule.derive.fields import Field
+
+# What values are, the outputs of a layer and the targets of a loss.
+VALUES: Final = "values"  # any
+SHARES: Final = "shares"  # each within 0 … 1
+PROBABILITIES: Final = "probabilities"  # those of a sample sum to 1
+ONE_HOT: Final = "one_hot"  # these, or the number of the one that is 1
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A scalar formula and the default values of its constants."""
+    """A scalar formula and the default values of its constants.
+
+    ``gives`` says what its values are; ``known_as`` are other people's names for it.
+    """
 
     text: str
     constants: Mapping[str, float] = field(default_factory=dict)
+    gives: str = VALUES
+    known_as: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loss(Formula):
+    """A formula in the output y and the target t, summed over outputs; ``targets`` says what t is."""
+
+    targets: str = VALUES
 
 
 # An activation is a formula in x.
+IDENTITY: Final = "identity"
 ACTIVATIONS: dict[str, Formula] = {
-    "identity": Formula("x"),
-    "sigmoid": Formula("1 / (1 + exp(-x))"),
-    "tanh": Formula("tanh(x)"),
+    IDENTITY: Formula("x", known_as=("none", "id", "no_activation", "purelin")),
+    "sigmoid": Formula("1 / (1 + exp(-x))", gives=SHARES, known_as=("logistic", "logsig", "sigma")),
+    "tanh": Formula("tanh(x)", known_as=("tansig", "hyperbolic_tangent")),
     "relu": Formula("max(0, x)"),
-    "leaky_relu": Formula("where(x > 0, x, slope * x)", {"slope": 0.1}),
+    "leaky_relu": Formula("where(x > 0, x, slope * x)", {"slope": 0.1}, known_as=("lrelu", "leakyrelu")),
     "elu": Formula("where(x > 0, x, alpha * (exp(x) - 1))", {"alpha": 1.0}),
-    "softplus": Formula("log(1 + exp(x))"),
+    "softplus": Formula("log(1 + exp(x))", known_as=("smooth_relu",)),
     "gelu": Formula("x * (1 + erf(x / sqrt(2))) / 2"),
-    "swish": Formula("x / (1 + exp(-x))"),
-    "step": Formula("where(x > 0, 1, 0)"),
+    "swish": Formula("x / (1 + exp(-x))", known_as=("silu",)),
+    "step": Formula("where(x > 0, 1, 0)", gives=SHARES, known_as=("heaviside", "threshold", "binary_step")),
 }
 
-# A loss is a formula in the output y and the target t, summed over outputs.
-LOSSES: dict[str, Formula] = {
-    "mse": Formula("(y - t)**2 / 2"),
-    "mae": Formula("abs(y - t)"),
-    "binary_cross_entropy": Formula("-(t * log(y) + (1 - t) * log(1 - y))"),
-    "cross_entropy": Formula("-t * log(y)"),
+LOSSES: dict[str, Loss] = {
+    "mse": Loss(
+        "(y - t)**2 / 2",
+        known_as=("l2", "mean_squared_error", "squared_error", "quadratic", "least_squares", "sse"),
+    ),
+    "mae": Loss("abs(y - t)", known_as=("l1", "mean_absolute_error", "absolute_error", "l1_loss")),
+    "binary_cross_entropy": Loss(
+        "-(t * log(y) + (1 - t) * log(1 - y))",
+        known_as=("bce", "binary_crossentropy", "logistic_loss", "bce_loss", "bce_with_logits"),
+        targets=SHARES,
+    ),
+    "cross_entropy": Loss(
+        "-t * log(y)",
+        known_as=(
+            *("categorical_crossentropy", "sparse_categorical_crossentropy", "crossentropy"),
+            *("cross_entropy_loss", "nll", "nll_loss", "negative_log_likelihood", "softmax_cross_entropy"),
+            *("log_loss", "ce"),
+        ),
+        targets=ONE_HOT,
+    ),
 }
-PROBABILITY_LOSSES = ("binary_cross_entropy", "cross_entropy")  # whose targets are within 0 … 1,
-DISTRIBUTION_LOSSES = ("cross_entropy",)  # and sum to 1
 
 
 @dataclass(frozen=True)
@@ -55,6 +87,7 @@ class Optimizer:
 
     update: tuple[tuple[str, str], ...]
     fields: tuple[Field, ...]
+    known_as: tuple[str, ...] = ()
 
     @property
     def state(self) -> tuple[str, ...]:
@@ -128,10 +161,12 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": Optimizer(
         (("theta", "theta - learning_rate * g"),),
         (_rate(0.1),),
+        ("gd", "gradient_descent", "vanilla", "stochastic_gradient_descent"),
     ),
     "momentum": Optimizer(
         (("v", "momentum * v + g"), ("theta", "theta - learning_rate * v")),
         (_rate(0.01), _decay("momentum", 0.9, "share of the last step's velocity that is kept")),
+        ("sgd_momentum", "heavy_ball", "polyak"),
     ),
     "adagrad": Optimizer(
         (("h", "h + g**2"), ("theta", "theta - learning_rate * g / (sqrt(h) + epsilon)")),
@@ -143,6 +178,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
             ("theta", "theta - learning_rate * g / (sqrt(h) + epsilon)"),
         ),
         (_rate(1e-3), _decay("rho", 0.9, "share of the running mean of g² that is kept"), _epsilon(1e-8)),
+        ("rms_prop",),
     ),
     "adam": Optimizer(
         (

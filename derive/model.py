@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.derive.library import Formula
+from chainrule.derive.library import LOSSES, Formula, Loss
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class LayerSpec:
 class LossSpec:
     """The loss: its name, ``mean`` or ``sum`` over the batch, the weight of Σ‖W‖², the label smoothing.
 
-    ``soft`` says that targets of the cross-entropy are rows of probabilities, and no labels.
+    ``soft`` says that one-hot targets are rows of probabilities, and no labels.
     """
 
     type: str
@@ -124,8 +124,13 @@ class Spec:
     optimizer: OptimizerSpec
     training: TrainingSpec
     activations: Mapping[str, Formula]
-    losses: Mapping[str, Formula]
+    losses: Mapping[str, Loss]
     source: str
     sha256: str
     filename: str
     augmentation: AugmentationSpec = AugmentationSpec()
+
+    @property
+    def objective(self) -> Loss:
+        """The formula of the loss."""
+        return self.losses.get(self.loss.type) or LOSSES[self.loss.type]

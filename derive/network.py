@@ -14,9 +14,10 @@ from sympy import Expr, IndexedBase, KroneckerDelta, Rational, Symbol
 from chainrule.derive.index import Equation, Sum, access, index, name_of, size, tensor
 from chainrule.derive.layers import LAYERS, Forward, Parameter
 from chainrule.derive.layers.layer import features
-from chainrule.derive.library import ACTIVATIONS, LOSSES, Formula
+from chainrule.derive.library import ACTIVATIONS, IDENTITY, ONE_HOT, Formula
 from chainrule.derive.model import LayerSpec, Spec
 from chainrule.derive.patterns import instantiated
+from chainrule.derive.walk import Step, Walk
 from chainrule.formula import exact, parse_formula
 
 N = size("N")
@@ -49,7 +50,7 @@ class Instance:
 
 
 @dataclass(frozen=True)
-class NetworkParameter:
+class KeptTensor:
     """A tensor of the network that is kept from step to step, trained unless its role is ``statistic``.
 
     ``initial`` is an initializer's text or nested lists.
@@ -68,7 +69,7 @@ class NetworkParameter:
 
 
 @dataclass(frozen=True)
-class NetworkNoise:
+class NoiseTensor:
     """Random values, new in each step: 1 with ``probability``, else 0; ``shape`` is that of one sample."""
 
     name: str
@@ -89,11 +90,16 @@ class Layer:
     output_shape: tuple[int, ...]
     output: str
     instances: tuple[Instance, ...]
-    parameters: tuple[NetworkParameter, ...]
+    parameters: tuple[KeptTensor, ...]
     evaluation: tuple[Instance, ...] | None = None
-    statistics: tuple[NetworkParameter, ...] = ()
+    statistics: tuple[KeptTensor, ...] = ()
     running: tuple[Instance, ...] = ()
-    noise: tuple[NetworkNoise, ...] = ()
+    noise: tuple[NoiseTensor, ...] = ()
+
+    @property
+    def changes_values(self) -> bool:
+        """Whether its outputs are other values than its inputs, and not these, moved at most."""
+        return self.type != IDENTITY and not (self.type in LAYERS and LAYERS[self.type].moves_only)
 
 
 @dataclass(frozen=True)
@@ -109,16 +115,16 @@ class Network:
     losses: tuple[Instance, ...]
 
     @cached_property
-    def parameters(self) -> tuple[NetworkParameter, ...]:
+    def parameters(self) -> tuple[KeptTensor, ...]:
         return tuple(p for layer in self.layers for p in layer.parameters)
 
     @cached_property
-    def statistics(self) -> tuple[NetworkParameter, ...]:
+    def statistics(self) -> tuple[KeptTensor, ...]:
         """The tensors that a training step changes without a gradient: running means and variances."""
         return tuple(s for layer in self.layers for s in layer.statistics)
 
     @cached_property
-    def noise(self) -> tuple[NetworkNoise, ...]:
+    def noise(self) -> tuple[NoiseTensor, ...]:
         return tuple(m for layer in self.layers for m in layer.noise)
 
     @cached_property
@@ -126,6 +132,12 @@ class Network:
         """The tensors that no equation defines: input, target, parameters, statistics and noise."""
         kept = (p.name for p in (*self.parameters, *self.statistics))
         return frozenset({"x", "t", *kept, *(noise.name for noise in self.noise)})
+
+    @property
+    def shown_layers(self) -> tuple[Layer, ...]:
+        """The layers, less a first one that only calls the input a0."""
+        first, *others = self.layers
+        return tuple(others) if first.type == IDENTITY else self.layers
 
     @cached_property
     def forward(self) -> tuple[Instance, ...]:
@@ -171,12 +183,22 @@ def activation_forward(formula: Formula, options: Mapping[str, object], shape: t
     return Forward((equation,), dict(zip(sizes, shape, strict=True)))
 
 
-def layer_forward(layer: LayerSpec, spec: Spec, shape: tuple[int, ...]) -> Forward:
-    """Return the forward equations of a layer of a spec on samples of that shape."""
-    if layer.type in LAYERS:
-        return LAYERS[layer.type].forward(shape, layer.options)
-    formula = spec.activations.get(layer.type) or ACTIVATIONS[layer.type]
-    return activation_forward(formula, layer.options, shape)
+def step_forward(step: Step, spec: Spec) -> Forward:
+    """Return the forward equations of a step through the layers of a spec."""
+    if step.forward is not None:
+        return step.forward
+    formula = spec.activations.get(step.layer.type) or ACTIVATIONS[step.layer.type]
+    return activation_forward(formula, step.layer.options, step.before)
+
+
+def steps_of(spec: Spec) -> list[Step]:
+    """Return the steps through the layers of a spec; the first gives x as the layers take it."""
+    walk = Walk(spec.input_shape)
+    steps = [step for layer in spec.layers for step in walk.through(layer)]
+    first, shape = steps[0].layer, spec.input_shape
+    if first.type in LAYERS and LAYERS[first.type].moves_only:
+        return steps
+    return [Step(LayerSpec(IDENTITY, {}, first.place), shape, shape, None), *steps]
 
 
 def build_network(spec: Spec) -> Network:
@@ -190,19 +212,11 @@ def build_network(spec: Spec) -> Network:
     layers: list[Layer] = []
     number, outputs = 0, 0
     taken = {"x", "t", "T", "E"}
-    waiting = list(spec.layers)
-    while waiting:
-        kind = LAYERS.get(waiting[0].type)
-        if kind and kind.input_rank == 1 and len(shape) > 1:
-            declared = LayerSpec("flatten", {}, waiting[0].place)  # implied
-        elif not layers and waiting[0].type != "flatten":
-            declared = LayerSpec("identity", {}, waiting[0].place)
-        else:
-            declared = waiting.pop(0)
-        forward = layer_forward(declared, spec, shape)
+    for step in steps_of(spec):
+        forward = step_forward(step, spec)
         number, outputs = (number + 1, 0) if forward.parameters else (number, outputs + 1)
         name = f"z{number}" if outputs == 0 else f"a{number}" if outputs == 1 else f"a{number}_{outputs}"
-        layers.append(_instantiate(declared.type, forward, current, shape, name, number, taken))
+        layers.append(_instantiate(step.layer.type, forward, current, shape, name, number, taken))
         shape = layers[-1].output_shape
         current = tensor(name, N, *shape)
     losses, definitions, labels = _losses(spec, current, shape, [p for x in layers for p in x.parameters])
@@ -263,16 +277,15 @@ def _instantiate(
         statistics=statistics,
         running=instances(forward.running),
         noise=tuple(
-            NetworkNoise(local[name_of(m.base)], shape_of(m.base), m.probability.xreplace(sizes))
+            NoiseTensor(local[name_of(m.base)], shape_of(m.base), m.probability.xreplace(sizes))
             for m in forward.noise
         ),
     )
 
 
-def _numbered(parameters: tuple[Parameter, ...], number: int) -> tuple[NetworkParameter, ...]:
+def _numbered(parameters: tuple[Parameter, ...], number: int) -> tuple[KeptTensor, ...]:
     return tuple(
-        NetworkParameter(f"{p.name}{number}", p.shape, p.role, p.fan_in, p.fan_out, p.initial)
-        for p in parameters
+        KeptTensor(f"{p.name}{number}", p.shape, p.role, p.fan_in, p.fan_out, p.initial) for p in parameters
     )
 
 
@@ -298,12 +311,12 @@ def _require_name(name: str) -> None:
 
 
 def _losses(
-    spec: Spec, y: IndexedBase, shape: tuple[int, ...], parameters: list[NetworkParameter]
+    spec: Spec, y: IndexedBase, shape: tuple[int, ...], parameters: list[KeptTensor]
 ) -> tuple[tuple[Instance, ...], tuple[Instance, ...], bool]:
     """Return the terms of the loss, the definitions they need, and whether targets are integer labels."""
-    formula = spec.losses.get(spec.loss.type) or LOSSES[spec.loss.type]
+    formula = spec.objective
     scalar = _scalar_formula(formula.text, tuple(formula.constants.items()), ("y", "t"))
-    labels = spec.loss.type == "cross_entropy" and not spec.loss.soft
+    labels = formula.targets == ONE_HOT and not spec.loss.soft
     indices, sizes = features(len(shape))
     local_y, local_t = tensor("y", N, *sizes), tensor("t", N, *sizes)
     point = (n, *indices)
@@ -347,7 +360,7 @@ def _smoothed(targets: Instance, share: Rational) -> Instance:
     return replace(targets, template=Equation(equation.left, (1 - share) * equation.right + share / classes))
 
 
-def _penalty(parameter: NetworkParameter, weight: Rational) -> Instance:
+def _penalty(parameter: KeptTensor, weight: Rational) -> Instance:
     """Return the weight decay λ Σ W² of one weight tensor."""
     names = {3: ("k", "u", "c"), 4: ("k", "u", "v", "c")}.get(len(parameter.shape), ("k", "j"))
     indices = tuple(index(name) for name in names[: len(parameter.shape)])

@@ -91,8 +91,7 @@ def _topic(name: str) -> Callable[[Mapping[str, str]], Topic]:
             )
             for c, v in constants.items()
         ]
-        if name == "sigmoid":
-            notes.insert(0, _erratum(steps))
+        notes = [*(erratum(steps) for erratum in ERRATA.get(name, ())), *notes]
         if "x" in given:
             _worked(steps, tensor_of("x", given["x"], 1), constants, number)
         return steps.topic(name, name, *notes)
@@ -229,5 +228,6 @@ def _scalar(expression: Expr) -> Expr:
     return expression.replace(lambda e: isinstance(e, Indexed), lambda e: SCALAR.get(e, e))
 
 
+ERRATA = {"sigmoid": (_erratum,)}
 NAMES = ("sigmoid", "tanh", "relu", "leaky-relu", "elu", "softplus", "gelu", "swish", "step")
 TOPICS = {name: _topic(name) for name in NAMES}

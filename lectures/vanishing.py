@@ -30,7 +30,17 @@ FAR_OUT: Final = 1e100  # no δ above it is followed
 ERRATUM_LAYERS: Final = 4
 
 FAR: Final = Ref(cotangent("z"), (Plus(((False, shown(i)), (False, shown(size_)))),))  # δ, L layers on
-CALLED: Final = {"sigmoid": _("sigmoid"), "relu": "ReLU"}
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """An activation of the lecture: what it is called, and whether its derivative is h(1 − h), at most ¼."""
+
+    called: str
+    bounded: bool
+
+
+CURVES: Final = {"sigmoid": _Curve(_("sigmoid"), True), "relu": _Curve("ReLU", False)}
 
 # One layer of one neuron, and the next: scalars for the engine, Z[i] and the like on the page.
 z, h, weight, after = (access(tensor(name)) for name in ("z", "h", "wn", "zn"))
@@ -71,7 +81,7 @@ def _curve(name: str) -> Equation:
 def _local(name: str) -> Expr:
     """Return ∂h/∂z of an activation, through its output where that can be."""
     curve = _curve(name)
-    if name == "relu":  # where h > 0 is where z > 0, and z is what the lecture looks at
+    if not CURVES[name].bounded:  # where h > 0 is where z > 0, and z is what the lecture looks at
         return vjp(curve, "z").right.xreplace({access(tensor(cotangent("h"))): sympy.S.One})
     return adjoint(curve, "z").equation.right.xreplace({access(tensor(cotangent("h"))): sympy.S.One})
 
@@ -80,10 +90,11 @@ def _recursion(steps: Steps, name: str, result: str) -> int:
     """Derive δ of a layer from that of the next; return the number of the step."""
     curve = _curve(name)
     line = LINE.right.xreplace({weight: W[i], h: H[i - 1]})
-    forward = () if name != "sigmoid" else (
+    forward = () if not CURVES[name].bounded else (
         steps.add(Z[i], line, _("forward: one neuron in each layer i, its input the output before it")),
     )  # fmt: skip
-    second = steps.add(H[i], curve.right.xreplace(PAGE), _("forward: {name}", name=CALLED[name]), forward)
+    called = _("forward: {name}", name=CURVES[name].called)
+    second = steps.add(H[i], curve.right.xreplace(PAGE), called, forward)
     seed = vjp(LINE, "h").right
     rule = _("E depends on h_i through z of layer i + 1 alone; δ is ∂E/∂z")
     if seed.xreplace(PAGE) != DELTA[i + 1] * W[i + 1]:
@@ -91,12 +102,12 @@ def _recursion(steps: Steps, name: str, result: str) -> int:
     written = product(DELTA[i + 1], W[i + 1])
     third = steps.add(partial("E", H[i]), written, rule, forward)
     local = _local(name)
-    rule = _("derivative through the output") if name == "sigmoid" else _("derivative of each case")
+    rule = _("derivative through the output") if CURVES[name].bounded else _("derivative of each case")
     fourth = steps.add(partial(H[i], Z[i]), local.xreplace(PAGE), rule, (second,))
     found = (seed * local).xreplace(PAGE)
     written = product(DELTA[i + 1], W[i + 1], local.xreplace(PAGE))
     last = steps.add(DELTA[i], written, _("chain rule"), (third, fourth), result, formula=found)
-    if name == "sigmoid":
+    if CURVES[name].bounded:
         slope = vjp(LINE, "wn").right.xreplace({access(tensor(cotangent("zn"))): DELTA[i], h: H[i - 1]})
         rule = _("chain rule: where δ is small, the slope of the weight is small")
         steps.add(partial("E", W[i]), slope, rule, (last,), "dE/dw")
@@ -211,22 +222,24 @@ def _with_numbers(steps: Steps, task: _Task) -> None:
     )
     first = steps.add("w", rounded(task.weight), rule)
     for name, found in passes.items():
-        last, deltas = task.depth, found.deltas
+        last, deltas, called = task.depth, found.deltas, CURVES[name].called
         rule = _(
-            "{name}: the outputs of the layers from x = {x} on", name=CALLED[name], x=in_words(task.input)
+            "{name}: the outputs of the layers from x = {x} on",
+            name=called,
+            x=in_words(task.input),
         )
         second = steps.add("h", _row(found.outputs[1:]), rule, (first,), relation=":")
-        rule = _("{name}: from layer {depth} back to layer 1", name=CALLED[name], depth=last)
+        rule = _("{name}: from layer {depth} back to layer 1", name=called, depth=last)
         third = steps.add(Leaf(r"\delta", "δ"), _row(deltas[::-1]), rule, (second,), relation=":")
         ratio = abs(deltas[0] / deltas[-1]) if deltas[-1] else math.nan
         if math.isnan(ratio):
             steps.results[f"ratio, {name}"] = "no δ at the last layer"
             continue
         top = Over(Bars(_delta(1)), Bars(_delta(last)))
-        rule = _("{name}: what is left of δ after {count} layers", name=CALLED[name], count=last - 1)
+        rule = _("{name}: what is left of δ after {count} layers", name=called, count=last - 1)
         steps.add(top, rounded(ratio), rule, (third,), relation="≈")
         steps.results[f"ratio, {name}"] = f"{ratio:.12g}"
-        if name == "sigmoid":
+        if CURVES[name].bounded:
             bound = (abs(task.weight) / 4) ** (last - 1)
             steps.results["bound with these numbers"] = f"{bound:.12g}"
             rule = _("the bound for these weights and {count} layers", count=last - 1)
@@ -248,7 +261,8 @@ def _row(values: tuple[float, ...]) -> Node:
 def _picture(task: _Task, passes: Mapping[str, _Pass]) -> Plot:
     layers = tuple(float(layer) for layer in range(1, task.depth + 1))
     parts = [
-        Points(CALLED[name], layers, tuple(abs(d) for d in found.deltas)) for name, found in passes.items()
+        Points(CURVES[name].called, layers, tuple(abs(d) for d in found.deltas))
+        for name, found in passes.items()
     ]
     end = abs(passes["sigmoid"].deltas[-1])
     bound = tuple(end * (abs(task.weight) / 4) ** (task.depth - layer) for layer in layers)

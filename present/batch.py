@@ -19,7 +19,19 @@ from chainrule.derive.rewrites import LOGISTIC
 from chainrule.present.build import arrange, hadamard, is_whole, scalar, textbook
 from chainrule.present.matrix import MatrixWriter, NoMatrixForm
 from chainrule.present.order import BATCH, output_first, per_example
-from chainrule.present.tree import ONES, Applied, Bars, Dot, Exp, Hadamard, Node, Ref, Times, Transposed
+from chainrule.present.tree import (
+    ONES,
+    SOFTMAX,
+    Applied,
+    Bars,
+    Dot,
+    Exp,
+    Hadamard,
+    Node,
+    Ref,
+    Times,
+    Transposed,
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,7 @@ class BatchWriter(MatrixWriter):
     def _row_by_row(self, called: str, argument: Node) -> Node:
         """Return a function of each example, turned as the free indices ask."""
         if len(self.free) == 2 and self.free != self._placed(self.free):
-            argument = transposed(argument) if called == "softmax" else argument
+            argument = transposed(argument) if called == SOFTMAX else argument
             return Transposed(Applied(rf"\operatorname{{{called}}}", called, (argument,)))
         return Applied(rf"\operatorname{{{called}}}", called, (argument,))
 
@@ -93,7 +105,7 @@ class BatchWriter(MatrixWriter):
         (feature,) = (i for i in self.free if i not in self.examples)
         if same_up_to_names(bottom.body.xreplace({bottom.bound[0]: feature})) != same_up_to_names(top):
             return None
-        return self._row_by_row("softmax", self.tree(top.args[0]))
+        return self._row_by_row(SOFTMAX, self.tree(top.args[0]))
 
     def _factors(self, coefficient: sympy.Rational, over: Sequence[Expr], under: Sequence[Expr]) -> Node:
         """Scalars in front; then a product element by element, or an outer product where nothing has both."""

@@ -19,6 +19,7 @@ from chainrule.present.build import Writer, arrange, hadamard, is_whole, scalar,
 from chainrule.present.order import BATCH, factors, output_first, per_example, terms
 from chainrule.present.tree import (
     ONES,
+    SOFTMAX,
     Applied,
     Bars,
     Big,
@@ -167,7 +168,7 @@ class MatrixWriter(Writer):
             return None
         if same_up_to_names(bottom.body.xreplace({bottom.bound[0]: self.free[0]})) != same_up_to_names(top):
             return None
-        return Applied(r"\operatorname{softmax}", "softmax", (self.tree(top.args[0]),))
+        return Applied(r"\operatorname{softmax}", SOFTMAX, (self.tree(top.args[0]),))
 
     def reduce(self, node: Reduction) -> Node:
         examples = [i for i, n in node.axes if n == BATCH]

@@ -19,7 +19,7 @@ from chainrule.derive.deriving import Derivation, NumberedEquation
 from chainrule.derive.index import Equation, cotangent
 from chainrule.derive.interpret import evaluate
 from chainrule.derive.library import OPTIMIZERS
-from chainrule.derive.network import NetworkParameter
+from chainrule.derive.network import KeptTensor
 from chainrule.present.notation import name
 from chainrule.present.order import BATCH
 
@@ -84,12 +84,12 @@ class Worked:
         """Return the row of the equation of that number, from 1."""
         return self.rows[number - 1]
 
-    def parts(self) -> Iterator[tuple[NetworkParameter, slice]]:
+    def parts(self) -> Iterator[tuple[KeptTensor, slice]]:
         """Yield every parameter with its place in the flat vector of all of them."""
         return parts(self.derivation)
 
 
-def parts(derivation: Derivation) -> Iterator[tuple[NetworkParameter, slice]]:
+def parts(derivation: Derivation) -> Iterator[tuple[KeptTensor, slice]]:
     """Yield the trained parameters with their places in the flat vector θ."""
     start = 0
     for parameter in derivation.network.parameters:

@@ -22,6 +22,7 @@ from chainrule.present.sides import Line, line
 from chainrule.present.text import shape_text
 from chainrule.present.tree import (
     ONES,
+    SOFTMAX,
     Applied,
     Big,
     Dot,
@@ -42,7 +43,7 @@ from chainrule.present.tree import (
 if TYPE_CHECKING:
     from chainrule.derive.deriving import Derivation, NumberedEquation
     from chainrule.derive.index import Equation
-    from chainrule.derive.network import NetworkNoise
+    from chainrule.derive.network import NoiseTensor
 
 HEADINGS = {
     "definition": _("Definitions"),
@@ -174,7 +175,7 @@ def page_of(derivation: Derivation, form: str = "index", steps: bool = False) ->
     return replace(page, where=(*page.where, *explanations(page))) if steps else page
 
 
-def drawn(noise: NetworkNoise) -> Line:
+def drawn(noise: NoiseTensor) -> Line:
     """Return m ∼ Bernoulli(p) for what a network draws anew in each step."""
     probability = Writer().tree(noise.probability)
     return Line(Ref(noise.name), "∼", Applied(r"\operatorname{Bernoulli}", "Bernoulli", (probability,)))
@@ -247,8 +248,8 @@ def explanations(page: Page) -> list[Line]:
         if isinstance(called, Applied) and called.text in used:
             lines.append(Line(called, "=", Writer().tree(kind(u).as_elementary())))
     letter = Leaf(first, first)
-    if "softmax" in used:
-        softmax = Applied(r"\operatorname{softmax}", "softmax", (letter,))
+    if SOFTMAX in used:
+        softmax = Applied(r"\operatorname{softmax}", SOFTMAX, (letter,))
         lines.append(Line(softmax, "=", Over(Exp(letter), Dot((Transposed(ONES), Exp(letter))))))
     for turned in (False, True):
         if (Slid, turned) in used:

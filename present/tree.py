@@ -254,6 +254,7 @@ Node = (
 
 ONE = Leaf("1", "1")
 ONES = Leaf(r"\mathbf{1}", "𝟏")
+SOFTMAX = "softmax"  # what a page calls exp(z)/𝟏ᵀexp(z)
 
 
 def changed(node: Node, change: Callable[[Node], Node]) -> Node:

@@ -25,7 +25,7 @@ from chainrule.present.substitute import element, matrices
 from chainrule.present.tree import Leaf, Node, Ref, Related, contains
 
 if TYPE_CHECKING:
-    from chainrule.derive.network import NetworkParameter
+    from chainrule.derive.network import KeptTensor
     from chainrule.present.numbers import Row, Worked
 
 Array = NDArray[np.float64]
@@ -166,7 +166,7 @@ class _Writer:
 
     # ---- Equations of all parameters at once, shown parameter by parameter
 
-    def _of_parameter(self, row: Row, parameter: NetworkParameter, at: slice) -> Iterator[Line]:
+    def _of_parameter(self, row: Row, parameter: KeptTensor, at: slice) -> Iterator[Line]:
         """Yield θ ← θ − η g for the part of θ that is one parameter."""
         equation = row.numbered.equation
         part = {key: v[at].reshape(parameter.shape) if v.ndim else v for key, v in row.reads.items()}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from chainrule.runtime.losses import ONE_HOT, SHARES, targets_of
 from chainrule.runtime.program import Program
 from chainrule.runtime.trainer import Array, Parameters
 
@@ -191,8 +192,9 @@ def targets(program: Program, rng: np.random.Generator, batch: int, draw: int) -
     shape = (batch, *program.output_shape)
     if program.target_kind == "labels":
         return rng.integers(0, program.classes, batch)
-    if program.loss_type == "cross_entropy":
+    wanted = targets_of(program.loss_type)
+    if wanted == ONE_HOT:
         return rng.dirichlet(np.ones(shape[-1]), shape[:-1])
-    if program.loss_type == "binary_cross_entropy":
+    if wanted == SHARES:
         return rng.integers(0, 2, shape).astype(np.float64)
     return rng.standard_normal(shape) if draw % 2 == 0 else rng.uniform(0.05, 0.95, shape)

@@ -13,12 +13,10 @@ from chainrule.derive.model import (
 from chainrule.spec.documents import field_documentation, json_schema, starter
 from chainrule.spec.initializers import Initializer, parse_initializer
 from chainrule.spec.load import load_spec, parse_spec
-from chainrule.spec.network import Estimate, estimate
 from chainrule.spec.problems import Problem, SpecError
 
 __all__ = [
     "AugmentationSpec",
-    "Estimate",
     "Initializer",
     "InlineData",
     "LayerSpec",
@@ -29,7 +27,6 @@ __all__ = [
     "Spec",
     "SpecError",
     "TrainingSpec",
-    "estimate",
     "field_documentation",
     "json_schema",
     "load_spec",

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from chainrule.derive.layers import LAYERS
+from chainrule.derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS
 from chainrule.formula.messages import did_you_mean
 
 # What is not there yet, and what stands in its place.
@@ -86,37 +88,10 @@ NOT_YET: Final = {
     ),
 }
 # Other spellings of what is there.
-SPELLINGS: Final = {
-    "dense": ("linear", "fc", "fully_connected", "affine", "inner_product", "perceptron", "mlp"),
-    "conv2d": ("conv", "convolution", "convolution2d", "convolutional", "cross_correlation"),
-    "conv1d": ("convolution1d",),
-    "max_pool2d": ("maxpool", "max_pool", "maxpooling", "max_pooling2d", "pool", "pooling", "pool2d"),
-    "avg_pool2d": ("avgpool", "avg_pool", "mean_pool", "average_pooling2d", "average_pool"),
-    "batch_norm": ("bn", "batch_normalization", "batchnorm2d", "batch_norm2d", "batchnorm1d"),
-    "layer_norm": ("ln", "layer_normalization"),
-    "dropout": ("drop",),
-    "sigmoid": ("logistic", "logsig", "sigma"),
-    "tanh": ("tansig", "hyperbolic_tangent"),
-    "swish": ("silu",),
-    "leaky_relu": ("lrelu", "leakyrelu"),
-    "identity": ("none", "id", "no_activation", "purelin"),
-    "step": ("heaviside", "threshold", "binary_step"),
-    "softplus": ("smooth_relu",),
-    "mse": ("l2", "mean_squared_error", "squared_error", "quadratic", "least_squares", "sse"),
-    "mae": ("l1", "mean_absolute_error", "absolute_error", "l1_loss"),
-    "cross_entropy": (
-        *(
-            "categorical_crossentropy",
-            "sparse_categorical_crossentropy",
-            "crossentropy",
-            "cross_entropy_loss",
-        ),
-        *("nll", "nll_loss", "negative_log_likelihood", "softmax_cross_entropy", "log_loss", "ce"),
-    ),
-    "binary_cross_entropy": ("bce", "binary_crossentropy", "logistic_loss", "bce_loss", "bce_with_logits"),
-    "sgd": ("gd", "gradient_descent", "vanilla", "stochastic_gradient_descent"),
-    "momentum": ("sgd_momentum", "heavy_ball", "polyak"),
-    "rmsprop": ("rms_prop",),
+SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
+    **{name: kind.known_as for name, kind in LAYERS.items()},
+    **{name: formula.known_as for name, formula in (*ACTIVATIONS.items(), *LOSSES.items())},
+    **{name: optimizer.known_as for name, optimizer in OPTIMIZERS.items()},
     "adam with weight_decay = 0.01": ("adamw",),
 }
 # What is one formula of one's own.

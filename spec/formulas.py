@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import sympy
 
 from chainrule.derive.fields import Field
-from chainrule.derive.library import Formula
+from chainrule.derive.library import Formula, Loss
 from chainrule.formula import FormulaError, exact, formula_names, parse_formula
 from chainrule.spec.names import constant_name_problem, formula_name_problem
 from chainrule.spec.positions import Path, string_offset
@@ -19,9 +19,17 @@ MOST_FORMULAS: Final = 50
 MOST_CONSTANTS: Final = 50
 
 
+_Kind = TypeVar("_Kind", Formula, Loss)
+
+
 def read_formulas(
-    reader: Reader, tables: object, section: str, variables: tuple[str, ...], taken: list[str]
-) -> tuple[dict[str, Formula], bool]:
+    reader: Reader,
+    tables: object,
+    section: str,
+    kind: type[_Kind],
+    variables: tuple[str, ...],
+    taken: list[str],
+) -> tuple[dict[str, _Kind], bool]:
     """Return a user's formulas of one section, and whether all were read; ``taken`` gains their names."""
     if not isinstance(tables, dict):
         reader.wrong_table(tables, (section,))
@@ -30,12 +38,12 @@ def read_formulas(
         message = f"{section} has {len(tables)} formulas"
         reader.at_key("E104", (section,), message, expected=f"at most {MOST_FORMULAS}")
         return {}, False
-    formulas = {}
+    formulas: dict[str, _Kind] = {}
     for name, table in tables.items():
         path = (section, name)
         name_is_good = _check_name(reader, path, lambda n: formula_name_problem(n, taken))
         taken.append(name)
-        formula = _read_formula(reader, table, path, variables)
+        formula = _read_formula(reader, table, path, kind, variables)
         if formula is not None and name_is_good:
             formulas[name] = formula
     return formulas, len(formulas) == len(tables)
@@ -49,7 +57,9 @@ def _check_name(reader: Reader, path: Path, problem_of: Callable[[str], tuple[st
     return problem is None
 
 
-def _read_formula(reader: Reader, table: object, path: Path, variables: tuple[str, ...]) -> Formula | None:
+def _read_formula(
+    reader: Reader, table: object, path: Path, kind: type[_Kind], variables: tuple[str, ...]
+) -> _Kind | None:
     fields = [FORMULA]
     names_are_good = True
     if isinstance(table, dict):
@@ -70,7 +80,7 @@ def _read_formula(reader: Reader, table: object, path: Path, variables: tuple[st
     if not read.complete or not names_are_good:
         return None
     values = {key: value for key, value in read.values.items() if key != FORMULA.name}
-    formula = Formula(read.values[FORMULA.name], values)
+    formula = kind(read.values[FORMULA.name], values)
     return formula if _check_formula(reader, formula, path, variables) else None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from chainrule.derive.layers import LAYERS
-from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, SCHEDULES, Formula
+from chainrule.derive.library import ACTIVATIONS, LOSSES, ONE_HOT, OPTIMIZERS, SCHEDULES, Formula, Loss
 from chainrule.derive.model import (
     AugmentationSpec,
     InlineData,
@@ -23,7 +23,6 @@ from chainrule.derive.model import (
 from chainrule.spec.field_names import remedy
 from chainrule.spec.formulas import formula_fault, read_formulas
 from chainrule.spec.names import name_problem
-from chainrule.spec.network import Network, explicit_values_fault
 from chainrule.spec.positions import Path
 from chainrule.spec.problems import Problem, Source, SpecError
 from chainrule.spec.reader import Reader, Table, default_value, label, literal
@@ -46,6 +45,7 @@ from chainrule.spec.sections import (
     loss_names,
     optimizer_fields,
 )
+from chainrule.spec.stack import Stack, explicit_values_fault
 from chainrule.spec.syntax import read_toml
 
 MOST_BYTES: Final = 1_000_000
@@ -130,7 +130,7 @@ class _Loader:
         self.reader = reader
         self.data = data
         self.activations: dict[str, Formula] = {}
-        self.losses: dict[str, Formula] = {}
+        self.losses: dict[str, Loss] = {}
 
     def spec(self, sha256: str) -> Spec | None:
         """Return the spec, or None when something was reported."""
@@ -138,26 +138,29 @@ class _Loader:
         top = self.reader.table(self.data, (), TOP, TABLES)
         self.check_name(top)
         taken: list[str] = []
-        self.activations, _ = self.formulas("activations", ACTIVATION_VARIABLES, taken)
-        self.losses, _ = self.formulas("losses", LOSS_VARIABLES, taken)
+        activations, losses = self.data.get("activations", {}), self.data.get("losses", {})
+        self.activations, _ = read_formulas(
+            self.reader, activations, "activations", Formula, ACTIVATION_VARIABLES, taken
+        )
+        self.losses, _ = read_formulas(self.reader, losses, "losses", Loss, LOSS_VARIABLES, taken)
         input_shape = self.section("input", INPUT, required=True).values.get("shape")
-        network = Network(self.reader, input_shape) if input_shape else None
-        layers, stacked = self.layers(network)
+        stack = Stack(self.reader, input_shape) if input_shape else None
+        layers, stacked = self.layers(stack)
         loss = self.loss()
         optimizer = self.optimizer()
         training = self.training()
         augmentation = self.augmentation()
-        if network is not None and stacked:
-            if loss:
-                network.check_loss(loss.type)
-            data = training.data if training else None
-            network.check_data(data, loss.type if loss else None)
-        if network is not None and augmentation is not None:
-            network.check_augmentation(augmentation)
+        formula = self.objective(loss.type) if loss else None
+        if stack is not None and stacked:
+            if loss and formula:
+                stack.check_loss(loss.type, formula)
+            stack.check_data(training.data if training else None, formula)
+        if stack is not None and augmentation is not None:
+            stack.check_augmentation(augmentation)
         if self.reader.source.problems:
             return None
-        if loss and training and isinstance(training.data, InlineData) and loss.type == "cross_entropy":
-            loss = replace(loss, soft=training.data.soft)
+        if loss and formula and training and isinstance(training.data, InlineData):
+            loss = replace(loss, soft=training.data.soft and formula.targets == ONE_HOT)
         if not (top.complete and input_shape and loss and optimizer and training and augmentation):
             return None
         return Spec(
@@ -200,15 +203,14 @@ class _Loader:
             return Table({}, False, (name,))
         return self.reader.table(self.data.get(name, {}), (name,), fields)
 
-    def formulas(
-        self, section: str, variables: tuple[str, ...], taken: list[str]
-    ) -> tuple[dict[str, Formula], bool]:
-        return read_formulas(self.reader, self.data.get(section, {}), section, variables, taken)
+    def objective(self, name: str) -> Loss | None:
+        """Return the formula of a loss; None for one of the user's that cannot be read."""
+        return self.losses.get(name) or LOSSES.get(name)
 
     # ---- layers ----------------------------------------------------------------------------
 
-    def layers(self, network: Network | None) -> tuple[list[LayerSpec], bool]:
-        """Return the layers, and whether all of them stand on the network."""
+    def layers(self, stack: Stack | None) -> tuple[list[LayerSpec], bool]:
+        """Return the layers, and whether all of them stand on one another."""
         tables = self.data.get("layers")
         if tables is None or tables == []:
             self.reader.missing((), "[[layers]]", expected='at least one layer, as in type = "dense"')
@@ -217,14 +219,14 @@ class _Loader:
             self.reader.wrong_table(tables, ("layers", 0))
             return [], False
         layers: list[LayerSpec] = []
-        stacked = network is not None
+        stacked = stack is not None
         for i, table in enumerate(tables):
             path: Path = ("layers", i)
             specs = self.layer(table, path)
             stacked = stacked and specs is not None
             for spec in specs or ():
                 layers.append(spec)
-                stacked = stacked and network is not None and network.add(spec, path)
+                stacked = stacked and stack is not None and stack.add(spec, path)
         return layers, stacked
 
     def layer(self, table: object, path: Path) -> list[LayerSpec] | None:
@@ -309,7 +311,8 @@ class _Loader:
             return None
         values = table.values
         smoothing = values["label_smoothing"]
-        if smoothing and name != "cross_entropy":
+        formula = self.objective(str(name))
+        if smoothing and (formula is None or formula.targets != ONE_HOT):
             message = f"loss.label_smoothing = {literal(smoothing)} with the loss {literal(name)}"
             where = ("loss", "label_smoothing")
             self.reader.at_value("E408", where, message, expected='the loss "cross_entropy"')

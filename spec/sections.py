@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from chainrule.derive.fields import Field
@@ -99,7 +100,8 @@ AUGMENTATION: Final = (
 FORMULA: Final = Field("formula", "string", "the formula; every other key is a number that it uses")
 
 TABLES: Final = ("input", "layers", "loss", "optimizer", "training", "augmentation", "activations", "losses")
-SHORT_FORMS: Final = ("softmax",)  # layers that may stand as `activation`, besides the activations
+# Layers that may stand as `activation`, besides the activations.
+SHORT_FORMS: Final = tuple(name for name, kind in LAYERS.items() if kind.as_activation)
 ACTIVATION_VARIABLES: Final = ("x",)
 LOSS_VARIABLES: Final = ("y", "t")
 
@@ -125,6 +127,6 @@ def layer_fields(type_name: str, own: dict[str, Formula]) -> tuple[Field, ...] |
     return None if formula is None else (TYPE, *constant_fields(formula))
 
 
-def loss_names(own: dict[str, Formula]) -> tuple[str, ...]:
+def loss_names(own: Mapping[str, Formula]) -> tuple[str, ...]:
     """Return the names that may stand as the type of a loss."""
     return (*LOSSES, *own)

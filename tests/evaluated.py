@@ -11,7 +11,7 @@ from equations import Arrays, spec
 from chainrule.derive.deriving import Derivation, NumberedEquation
 from chainrule.derive.differentiate import cotangent
 from chainrule.derive.interpret import evaluate
-from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, Formula
+from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, Formula, Loss
 from chainrule.derive.model import Spec
 
 BATCH = 3
@@ -25,10 +25,10 @@ OWN = {
     "split": Formula("x / (1 + abs(x))"),
 }
 OWN_LOSSES = {
-    "huberish": Formula("sqrt(1 + (y - t)**2) - 1"),
-    "quartic": Formula("(y - t)**4 / 4"),
-    "logcosh": Formula("log(cosh(y - t))"),
-    "pinball": Formula("max(q * (t - y), (q - 1) * (t - y))", {"q": 0.3}),
+    "huberish": Loss("sqrt(1 + (y - t)**2) - 1"),
+    "quartic": Loss("(y - t)**4 / 4"),
+    "logcosh": Loss("log(cosh(y - t))"),
+    "pinball": Loss("max(q * (t - y), (q - 1) * (t - y))", {"q": 0.3}),
 }
 
 

@@ -17,7 +17,7 @@ import chainrule.derive.network
 from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.index import Equation, Max, Sum, index, size, tensor
 from chainrule.derive.layers import Forward, LayerType, Parameter
-from chainrule.derive.library import Formula
+from chainrule.derive.library import Formula, Loss
 
 n, i, j, k, u, m = map(index, "nijkum")
 N, K, M, U = map(size, ("N", "K", "M", "U"))
@@ -264,5 +264,5 @@ def test_a_new_activation_gets_its_derivative_through_the_output(monkeypatch: py
 
 
 def test_a_new_loss_is_one_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(chainrule.derive.library.LOSSES, "poisson", Formula("exp(y) - t * y"))
+    monkeypatch.setitem(chainrule.derive.library.LOSSES, "poisson", Loss("exp(y) - t * y"))
     derived([4, "tanh", 2], "poisson")

@@ -15,7 +15,7 @@ from work import calls
 
 from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.index import Equation, Inside, Max, Sum, Winner, index, size, tensor
-from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, Formula
+from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, Formula, Loss
 from chainrule.derive.model import LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
 from chainrule.present import FORMATS, FORMS, document, present, records
 from chainrule.present.latex import index_latex, matrix_latex
@@ -39,7 +39,7 @@ def make(
     name: str = "net",
     description: str = "",
     activations: dict[str, Formula] | None = None,
-    losses: dict[str, Formula] | None = None,
+    losses: dict[str, Loss] | None = None,
 ) -> Derivation:
     """Return the derivation of a small network; an integer is a dense layer of so many units."""
     declared = tuple(
@@ -175,7 +175,7 @@ def networks() -> list[Derivation]:
             make(layers, loss, chance.choice(["mean", "sum"]), chance.choice([0.0, 0.01]), shape, optimizer)
         )
     own = {"sharp": Formula("x * sigmoid(beta * x)", {"beta": 1.5}), "soft": Formula("max(-1, min(1, x))")}
-    losses = {"huberish": Formula("sqrt(1 + (y - t)**2) - 1")}
+    losses = {"huberish": Loss("sqrt(1 + (y - t)**2) - 1")}
     found.append(make([3, "sharp", 2, "soft"], "huberish", activations=own, losses=losses))
     return found
 

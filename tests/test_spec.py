@@ -11,7 +11,7 @@ import pytest
 from spec_texts import EXAMPLES, GOOD, IMAGES, changed, only, valid
 from work import calls
 
-from chainrule.derive.library import ACTIVATIONS, Formula
+from chainrule.derive.library import ACTIVATIONS, Formula, Loss
 from chainrule.spec import (
     AugmentationSpec,
     InlineData,
@@ -89,7 +89,7 @@ def test_formulas_of_ones_own() -> None:
     )
     spec = parse_spec(changed('"cross_entropy"', '"huberish"', text), "tiny.toml")
     assert spec.activations == {"sharp": Formula("x * sigmoid(beta * x)", {"beta": 1.5})}
-    assert spec.losses == {"huberish": Formula("sqrt(1 + (y - t)**2) - 1", {})}
+    assert spec.losses == {"huberish": Loss("sqrt(1 + (y - t)**2) - 1", {})}
     assert spec.layers[1].options == {"beta": 1.5}
     assert spec.loss.type == "huberish"
 

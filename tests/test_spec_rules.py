@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 
 from chainrule.derive.fields import Field
+from chainrule.derive.library import LOSSES
 from chainrule.derive.model import InlineData
 from chainrule.spec.initializers import Initializer, parse_initializer
 from chainrule.spec.kinds import KINDS, FieldError, range_text
 from chainrule.spec.load import parse_spec
 from chainrule.spec.names import constant_name_problem, formula_name_problem, name_problem
-from chainrule.spec.network import Estimate, _label_fault, _show, _target_fault, explicit_values_fault
 from chainrule.spec.positions import scan
 from chainrule.spec.problems import SpecError
 from chainrule.spec.reader import default_value
+from chainrule.spec.stack import Size, _label_fault, _show, _target_fault, explicit_values_fault
 
 SHARE = Field("share", "float", "a share", minimum=0, maximum=1, exclusive=("maximum",))
 ABOVE = Field("rate", "float", "a rate", minimum=0, exclusive=("minimum",))
@@ -247,17 +248,17 @@ def test_names_of_formulas_and_constants() -> None:
     ],
 )
 def test_the_size_of_a_network(count: int, shown: str) -> None:
-    assert str(Estimate(count)) == shown
+    assert str(Size(count)) == shown
 
 
 def test_targets_that_a_loss_takes() -> None:
     assert [bool(_label_fault(v, 3)) for v in (0, 2, 3, -1, 0.5)] == [False, False, True, True, True]
     assert _label_fault(3, 3) == "3 is no label of 3 classes, which are 0 … 2"
-    binary, cross = "binary_cross_entropy", "cross_entropy"
+    binary, cross = LOSSES["binary_cross_entropy"], LOSSES["cross_entropy"]
     assert [bool(_target_fault(row, binary)) for row in ((0, 1), (1.01,), (-0.01,))] == [False, True, True]
     rows = ((0.25, 0.75), (0.5, 0.5 + 5e-7), (0.5, 0.6), (1.5, -0.5))
     assert [bool(_target_fault(row, cross)) for row in rows] == [False, False, True, True]
-    assert _target_fault((9.0,), "mse") == "" == _target_fault((9.0,), None)
+    assert _target_fault((9.0,), LOSSES["mse"]) == "" == _target_fault((9.0,), None)
     assert _show((3,)) == "(3,)" and _show((28, 28, 1)) == "(28, 28, 1)"
 
 

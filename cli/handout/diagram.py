@@ -63,7 +63,7 @@ def diagram(network: Network, letters: Mapping[str, str]) -> Markup:
 
 def boxes_of(network: Network) -> list[Box]:
     """Return the input, the layers that change something, and the loss."""
-    layers = [layer for layer in network.layers if not (layer.type == "identity" and layer.output == "a0")]
+    layers = list(network.shown_layers)
     loss = Box("loss", network.spec.loss.type, "E", ())
     return [Box("input", say(_("input")), "x", network.spec.input_shape), *map(_of_layer, layers), loss]
 

@@ -7,5 +7,8 @@ from chainrule.derive.layers.pooling import WINDOW, pool, window_height, window_
 from chainrule.derive.prose import _
 
 LAYER = pool(
-    "avg_pool2d", _("mean of every window"), lambda x: Sum(x, *WINDOW) / (window_height * window_width)
+    "avg_pool2d",
+    _("mean of every window"),
+    lambda x: Sum(x, *WINDOW) / (window_height * window_width),
+    ("avgpool", "avg_pool", "mean_pool", "average_pooling2d", "average_pool"),
 )

@@ -76,4 +76,10 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     )
 
 
-LAYER = LayerType("batch_norm", _("mean 0 and variance 1 of every channel over the batch"), forward, FIELDS)
+LAYER = LayerType(
+    "batch_norm",
+    _("mean 0 and variance 1 of every channel over the batch"),
+    forward,
+    FIELDS,
+    known_as=("bn", "batch_normalization", "batchnorm2d", "batch_norm2d", "batchnorm1d"),
+)

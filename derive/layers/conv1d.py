@@ -7,5 +7,8 @@ from chainrule.derive.layers.convolution import Axis, convolution
 from chainrule.derive.prose import _
 
 LAYER = convolution(
-    "conv1d", _("convolution of sequences (length, channels)"), (Axis("length", index("i"), index("u")),)
+    "conv1d",
+    _("convolution of sequences (length, channels)"),
+    (Axis("length", index("i"), index("u")),),
+    ("convolution1d",),
 )

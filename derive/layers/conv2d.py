@@ -8,4 +8,9 @@ from chainrule.derive.prose import _
 
 ROWS, COLUMNS = Axis("height", index("i"), index("u")), Axis("width", index("j"), index("v"))
 
-LAYER = convolution("conv2d", _("convolution of images (height, width, channels)"), (ROWS, COLUMNS))
+LAYER = convolution(
+    "conv2d",
+    _("convolution of images (height, width, channels)"),
+    (ROWS, COLUMNS),
+    ("conv", "convolution", "convolution2d", "convolutional", "cross_correlation"),
+)

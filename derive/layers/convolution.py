@@ -92,7 +92,7 @@ class Convolution:
         return total + tensor("b", filters)[channel] if self.bias else total
 
 
-def convolution(name: str, description: str, axes: tuple[Axis, ...]) -> LayerType:
+def convolution(name: str, description: str, axes: tuple[Axis, ...], known_as: tuple[str, ...]) -> LayerType:
     """Return the layer that convolves samples of these axes and channels."""
     number = "pair" if len(axes) == 2 else "int"
     one = (1, 1) if len(axes) == 2 else 1
@@ -136,7 +136,7 @@ def convolution(name: str, description: str, axes: tuple[Axis, ...]) -> LayerTyp
             parameters.append(Parameter("b", (filters,), "bias", *fans, options["bias_init"]))
         return Forward(layer.plain() if parts == 1 else layer.grouped(), sizes, tuple(parameters))
 
-    return LayerType(name, description, forward, fields, input_rank=len(axes) + 1)
+    return LayerType(name, description, forward, fields, input_rank=len(axes) + 1, known_as=known_as)
 
 
 def _each(value: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -67,4 +67,11 @@ def _shape(values: Any) -> tuple[int, ...]:
     return (len(values), *(_shape(values[0]) if values else ()))
 
 
-LAYER = LayerType("dense", _("fully connected: z = W x + b"), forward, FIELDS, input_rank=1)
+LAYER = LayerType(
+    "dense",
+    _("fully connected: z = W x + b"),
+    forward,
+    FIELDS,
+    input_rank=1,
+    known_as=("linear", "fc", "fully_connected", "affine", "inner_product", "perceptron", "mlp"),
+)

@@ -33,4 +33,6 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     )
 
 
-LAYER = LayerType("dropout", _("zeros at random in training, nothing in evaluation"), forward, FIELDS)
+LAYER = LayerType(
+    "dropout", _("zeros at random in training, nothing in evaluation"), forward, FIELDS, known_as=("drop",)
+)

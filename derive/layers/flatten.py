@@ -28,4 +28,4 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     return Forward((equation,), dict(zip(sizes, shape, strict=True)))
 
 
-LAYER = LayerType("flatten", _("one row a sample: (H, W, C) becomes (H·W·C,)"), forward)
+LAYER = LayerType("flatten", _("one row a sample: (H, W, C) becomes (H·W·C,)"), forward, moves_only=True)

@@ -10,6 +10,7 @@ from sympy import Expr, IndexedBase, Rational, Symbol
 
 from chainrule.derive.fields import Field
 from chainrule.derive.index import Equation, index, size
+from chainrule.derive.library import VALUES
 
 FEATURE_NAMES = {1: ("k",), 2: ("i", "k"), 3: ("i", "j", "k"), 4: ("i", "j", "l", "k")}
 
@@ -77,6 +78,10 @@ class LayerType:
 
     ``forward(shape, options)`` takes the shape of one input sample and the checked options, and raises
     ShapeError.  ``input_rank`` is how many axes a sample has (None: any number); for one, more are flattened.
+
+    ``gives`` says what its outputs are, as of a formula in ``derive.library``; what ``moves_only`` puts its
+    inputs elsewhere.  ``as_activation``: its name may stand as the activation of a layer.  ``known_as`` are
+    other people's names for it.
     """
 
     name: str
@@ -84,6 +89,10 @@ class LayerType:
     forward: Callable[[tuple[int, ...], Mapping[str, object]], Forward]
     fields: tuple[Field, ...] = field(default=())
     input_rank: int | None = None
+    gives: str = VALUES
+    moves_only: bool = False
+    as_activation: bool = False
+    known_as: tuple[str, ...] = ()
 
 
 def features(rank: int) -> tuple[tuple[Symbol, ...], tuple[Symbol, ...]]:

@@ -45,4 +45,10 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     )
 
 
-LAYER = LayerType("layer_norm", _("mean 0 and variance 1 over the features of every sample"), forward, FIELDS)
+LAYER = LayerType(
+    "layer_norm",
+    _("mean 0 and variance 1 over the features of every sample"),
+    forward,
+    FIELDS,
+    known_as=("ln", "layer_normalization"),
+)

@@ -6,4 +6,9 @@ from chainrule.derive.index import Max
 from chainrule.derive.layers.pooling import WINDOW, pool
 from chainrule.derive.prose import _
 
-LAYER = pool("max_pool2d", _("greatest value of every window"), lambda x: Max(x, *WINDOW))
+LAYER = pool(
+    "max_pool2d",
+    _("greatest value of every window"),
+    lambda x: Max(x, *WINDOW),
+    ("maxpool", "max_pool", "maxpooling", "max_pooling2d", "pool", "pooling", "pool2d"),
+)

@@ -28,7 +28,7 @@ x, y = tensor("x", N, height, width, channels), tensor("y", N, out_height, out_w
 WINDOW = ((u, window_height), (v, window_width))
 
 
-def pool(name: str, description: str, reduce: Callable[[Expr], Expr]) -> LayerType:
+def pool(name: str, description: str, reduce: Callable[[Expr], Expr], known_as: tuple[str, ...]) -> LayerType:
     """Return the layer y[n,i,j,k] = reduce over the WINDOW of x[n, i·s + u, j·s + v, k]."""
 
     def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
@@ -44,4 +44,4 @@ def pool(name: str, description: str, reduce: Callable[[Expr], Expr]) -> LayerTy
         }  # fmt: skip
         return Forward((Equation(y[n, i, j, k], reduce(x[n, i * sh + u, j * sw + v, k])),), sizes)
 
-    return LayerType(name, description, forward, FIELDS, input_rank=3)
+    return LayerType(name, description, forward, FIELDS, input_rank=3, known_as=known_as)

@@ -9,6 +9,7 @@ from sympy import exp
 
 from chainrule.derive.index import Equation, Sum, index, size, tensor
 from chainrule.derive.layers.layer import Forward, LayerType
+from chainrule.derive.library import PROBABILITIES
 from chainrule.derive.prose import _
 
 n, k, j = index("n"), index("k"), index("j")
@@ -23,4 +24,11 @@ def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
     return Forward((SOFTMAX,), {K: shape[0]})
 
 
-LAYER = LayerType("softmax", _("probabilities that sum to 1"), forward, input_rank=1)
+LAYER = LayerType(
+    "softmax",
+    _("probabilities that sum to 1"),
+    forward,
+    input_rank=1,
+    gives=PROBABILITIES,
+    as_activation=True,
+)

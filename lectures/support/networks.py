@@ -13,6 +13,7 @@ from sympy import Expr, Indexed, Symbol
 
 from chainrule.derive.deriving import Derivation
 from chainrule.derive.index import Equation, Reduction, Sum, apart, cotangent, name_of, tensor
+from chainrule.derive.library import ONE_HOT
 from chainrule.derive.numbering import NumberedEquation
 from chainrule.derive.prose import _
 from chainrule.formula.functions import elementary
@@ -83,7 +84,7 @@ def network_equations(steps: Steps, derivation: Derivation) -> dict[str, int]:
         shown = line(equation, "index")
         because = [numbers[names[b]] for b in numbered.because if names[b] in numbers]
         rule = headings.get(numbered.role, numbered.rule)
-        if numbered.role == "loss" and derivation.network.spec.loss.type != "mse":
+        if numbered.role == "loss" and derivation.network.spec.objective.targets == ONE_HOT:
             rule = _("loss: the mean cross-entropy of the batch")
         numbers[numbered.symbol] = steps.add(
             shown.left, shown.right, rule, tuple(because), numbered.name, formula=equation.right

@@ -7,9 +7,9 @@ import numpy as np
 from chainrule.runtime.datasets.dataset import Array, Wanted, probabilities, shape_text
 from chainrule.runtime.datasets.layout import arranged
 from chainrule.runtime.errors import DataError
+from chainrule.runtime.losses import ONE_HOT, VALUES, targets_of
 
 MOST_NOTED = 20  # classes that a single output is asked about
-PROBABILITY_LOSSES = ("cross_entropy", "binary_cross_entropy")
 
 
 def targets(t: Array, labels: bool, wanted: Wanted, where: str) -> tuple[Array, str]:
@@ -57,7 +57,7 @@ def _values(t: Array, wanted: Wanted, where: str) -> tuple[Array, str]:
         t, note = arranged(t, shape, where, "gives")
     _finite(t, where)
     values = np.ascontiguousarray(t, dtype=np.float32)
-    if wanted.loss in PROBABILITY_LOSSES:
+    if targets_of(wanted.loss) != VALUES:
         bad = np.argwhere((values < 0) | (values > 1))
         if len(bad):
             index = tuple(int(i) for i in bad[0])
@@ -66,7 +66,7 @@ def _values(t: Array, wanted: Wanted, where: str) -> tuple[Array, str]:
                 f"{where}: {values[index]:g} at index {shape_text(index)} ({len(bad)} such); targets of the "
                 f"{wanted.loss} are within 0 … 1{remedy}"
             )
-    if wanted.loss == "cross_entropy" or wanted.target_kind == "labels":
+    if targets_of(wanted.loss) == ONE_HOT or wanted.target_kind == "labels":
         row = probabilities(values.reshape(len(values), -1))
         if row is not None:
             raise DataError(

@@ -18,8 +18,6 @@ from random_images import build
 
 from chainrule.codegen.folder import write
 from chainrule.codegen.generate import generate
-from chainrule.derive.library import DISTRIBUTION_LOSSES, LOSSES, PROBABILITY_LOSSES
-from chainrule.runtime.datasets import targets
 from chainrule.runtime.datasets.dataset import Part, Raw, Wanted, as_floats
 from chainrule.runtime.datasets.fitting import fitted
 from chainrule.runtime.errors import DataError
@@ -352,9 +350,3 @@ def test_r12_what_derive_train_alone_does_is_said(files: Path, more: str, said: 
     code, _, err = called(module, "--data", str(files / "data.npz"), "--epochs", "1")
     told = "derive train alone does what the spec says of standardize, validation_split, augmentation"
     assert code == 0 and (told in err.splitlines()) is said and ("derive train alone" in err) is said
-
-
-def test_d6_programs_and_the_runtime_ask_the_same_losses_for_probabilities() -> None:
-    """The runtime imports nothing of the derivation, and so has the names once more."""
-    assert set(targets.PROBABILITY_LOSSES) == set(PROBABILITY_LOSSES) >= set(DISTRIBUTION_LOSSES)
-    assert set(PROBABILITY_LOSSES) <= LOSSES.keys()

@@ -1,30 +1,24 @@
-"""The network as a whole: shapes from layer to layer, its size, and what loss and data ask of it."""
+"""The layers of a spec put on one another: where they do not fit, and what loss and data ask of them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chainrule.derive.layers import LAYERS, Forward, Parameter, ShapeError
-from chainrule.derive.library import ACTIVATIONS
+from chainrule.derive.layers import LAYERS, ShapeError
+from chainrule.derive.library import ACTIVATIONS, ONE_HOT, PROBABILITIES, SHARES, VALUES, Loss
 from chainrule.derive.model import AugmentationSpec, InlineData, LayerSpec
+from chainrule.derive.walk import Walk
 from chainrule.spec.kinds import CLASSES, DATA_SETS
 from chainrule.spec.positions import Path
 from chainrule.spec.reader import Reader, label
 
 MOST_PARAMETERS: Final = 2**31
-# Activations of which the binary cross-entropy takes the logarithm: values within [0, 1].
-_UNIT_RANGE: Final = ("sigmoid", "step", "softmax")
-_RANK_REMEDIES: Final = {
-    2: "give [input] shape as [length, channels]",
-    3: "give [input] shape as [height, width, channels]",
-}
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Size:
     """How many parameters a network has, and the bytes that they take in float32."""
 
     parameters: int
@@ -42,74 +36,49 @@ class Estimate:
         return f"{self.parameters:,} parameters, {size:,.4g} EiB in float32"
 
 
-def estimate(parameters: Iterable[Parameter]) -> Estimate:
-    """Return the size of these parameters; nothing is allocated."""
-    return Estimate(sum(math.prod(parameter.shape) for parameter in parameters))
-
-
-def output_shape(forward: Forward) -> tuple[int, ...]:
-    """Return the shape of one sample of a layer's output."""
-    axes = forward.equations[-1].left.base.shape[1:]  # without the batch
-    return tuple(int(axis.xreplace(dict(forward.sizes))) for axis in axes)
-
-
 @dataclass(frozen=True)
 class _Entry:
-    """A layer, the path of the table it stands in, and the shape that comes to it."""
+    """A layer, and the path of the table it stands in."""
 
     layer: LayerSpec
     path: Path
-    shape: tuple[int, ...]
 
 
-class Network:
-    """Walks the layers in order and reports what does not fit."""
+class Stack:
+    """Takes the layers in order and reports what does not fit."""
 
     def __init__(self, reader: Reader, input_shape: tuple[int, ...]) -> None:
         self.reader = reader
         self.input_shape = input_shape
-        self.shape = input_shape
+        self.walk = Walk(input_shape)
         self.parameters = 0
         self.entries: list[_Entry] = []
-        self._known: dict[tuple[object, ...], tuple[tuple[int, ...], int]] = {}
         if math.prod(input_shape) > MOST_PARAMETERS:
             self._too_large(("input", "shape"), f"one sample has {math.prod(input_shape):,} values")
 
     def add(self, layer: LayerSpec, path: Path) -> bool:
         """Put a layer on top; returns False after reporting that it does not fit."""
-        self.entries.append(_Entry(layer, path, self.shape))
-        if layer.type not in LAYERS:
-            return True  # an activation keeps the shape
+        self.entries.append(_Entry(layer, path))
         try:
-            shape, parameters = self._forward(layer)
+            steps = self.walk.through(layer)
         except ShapeError as error:
             self._misfit(layer, path, error)
             return False
-        self.shape = shape
         before = self.parameters
-        self.parameters += parameters
+        self.parameters += sum(step.parameter_count for step in steps)
         if before <= MOST_PARAMETERS < self.parameters:
-            self._too_large(path, f"with this layer the network has {Estimate(self.parameters)}")
+            self._too_large(path, f"with this layer the network has {Size(self.parameters)}")
             return False
-        if layer.type == "softmax" and math.prod(shape) == 1:
-            message = f"{label(path)}: softmax over 1 unit is always 1, so nothing would train"
+        if _gives(layer.type) == PROBABILITIES and math.prod(self.shape) == 1:
+            message = f"{label(path)}: {layer.type} over 1 unit is always 1, so nothing would train"
             remedy = 'use 2 units, or sigmoid with the loss "binary_cross_entropy"'
             self.reader.at_key("E405", self._activation_path(path), message, hint=remedy)
         return True
 
-    def _forward(self, layer: LayerSpec) -> tuple[tuple[int, ...], int]:
-        """Return the output's shape and the number of parameters; equal layers are looked at once."""
-        options = tuple((k, id(v) if isinstance(v, tuple) else v) for k, v in layer.options.items())
-        key = (layer.type, self.shape, options)
-        if key not in self._known:
-            kind = LAYERS[layer.type]
-            shape = (math.prod(self.shape),) if kind.input_rank == 1 else self.shape
-            if kind.input_rank is not None and len(shape) != kind.input_rank:
-                message = f"{layer.type} takes samples of {kind.input_rank} axes, not {len(shape)}"
-                raise ShapeError(message, _RANK_REMEDIES.get(kind.input_rank, "change the input's shape"))
-            forward = kind.forward(shape, layer.options)
-            self._known[key] = output_shape(forward), estimate(forward.parameters).parameters
-        return self._known[key]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample of the output so far."""
+        return self.walk.shape
 
     def _misfit(self, layer: LayerSpec, path: Path, error: ShapeError) -> None:
         before = "the input"
@@ -134,28 +103,29 @@ class Network:
 
     # ---- loss ------------------------------------------------------------------------------
 
-    def check_loss(self, loss: str) -> None:
+    def check_loss(self, name: str, loss: Loss) -> None:
         """Report a loss that cannot follow the last layer."""
         place = ("loss", "type")
         last = self._last_value_layer()
-        if loss == "cross_entropy" and last != "softmax":
-            message = f'loss.type = "cross_entropy" after {last}: it takes probabilities that sum to 1'
+        given = _gives(last)
+        if loss.targets == ONE_HOT and given != PROBABILITIES:
+            message = f'loss.type = "{name}" after {last}: it takes probabilities that sum to 1'
             single = math.prod(self.shape) == 1
             remedy = 'or use "binary_cross_entropy" after sigmoid' if single else 'or use the loss "mse"'
             self.reader.at_value("E403", place, message, hint=f"end the network with softmax, {remedy}")
-        built_in = last in ACTIVATIONS or last in LAYERS
-        if loss == "binary_cross_entropy" and built_in and last not in _UNIT_RANGE:
-            message = f'loss.type = "binary_cross_entropy" after {last}: its outputs are not within 0 and 1'
+        if loss.targets == SHARES and given == VALUES:
+            message = f'loss.type = "{name}" after {last}: its outputs are not within 0 and 1'
             self.reader.at_value("E404", place, message, hint='end the network with activation = "sigmoid"')
 
     def _last_value_layer(self) -> str:
-        """Return the layer that last changed values: a flatten only moves them."""
-        kinds = [entry.layer.type for entry in self.entries if entry.layer.type != "flatten"]
-        return kinds[-1] if kinds else "the input"
+        """Return the type of the layer that last changed values."""
+        kinds = [entry.layer.type for entry in self.entries]
+        changing = [name for name in kinds if name not in LAYERS or not LAYERS[name].moves_only]
+        return changing[-1] if changing else "the input"
 
     # ---- data ------------------------------------------------------------------------------
 
-    def check_data(self, data: str | InlineData | None, loss: str | None) -> None:
+    def check_data(self, data: str | InlineData | None, loss: Loss | None) -> None:
         """Report data that does not fit the input, the output or the loss."""
         if isinstance(data, InlineData):
             self._check_rows(data, loss)
@@ -185,7 +155,7 @@ class Network:
                 message = f"augmentation.{key} = {extent:g}, but an image is {shape[0]} × {shape[1]} pixels"
                 self.reader.at_value("E508", ("augmentation", key), message, expected=f"at most {most}")
 
-    def _check_rows(self, data: InlineData, loss: str | None) -> None:
+    def _check_rows(self, data: InlineData, loss: Loss | None) -> None:
         for key, rows, shape in (
             ("inputs", data.inputs, self.input_shape),
             ("targets", data.targets, self.shape),
@@ -211,13 +181,19 @@ def _label_fault(value: float, classes: int) -> str:
     return f"{value:g} is no label of {classes} classes, which are 0 … {classes - 1}"
 
 
-def _target_fault(row: tuple[float, ...], loss: str | None) -> str:
-    within = all(0 <= t <= 1 for t in row)
-    if loss == "binary_cross_entropy" and not within:
+def _target_fault(row: tuple[float, ...], loss: Loss | None) -> str:
+    wanted, within = loss.targets if loss else VALUES, all(0 <= t <= 1 for t in row)
+    if wanted == SHARES and not within:
         return "targets of the binary cross-entropy are from 0 to 1"
-    if loss == "cross_entropy" and not (within and math.isclose(sum(row), 1, abs_tol=1e-6)):
+    if wanted == ONE_HOT and not (within and math.isclose(sum(row), 1, abs_tol=1e-6)):
         return "targets of the cross-entropy are probabilities that sum to 1"
     return ""
+
+
+def _gives(name: str) -> str:
+    """Return what the values of a layer or an activation are, "" for one that is not built in."""
+    known = LAYERS.get(name) or ACTIVATIONS.get(name)
+    return known.gives if known else ""
 
 
 def _show(shape: tuple[int, ...]) -> str:

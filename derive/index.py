@@ -291,15 +291,15 @@ def canonical_sums(
     def visit(node: Expr, used: frozenset[str]) -> Expr:
         if isinstance(node, Reduction | Winner):
             inner = set(used)
-            mapping = {}
+            found = []
             names = [symbol.name for symbol, _ in node.axes]
             kin = dict(zip(names, KIN.get(" ".join(names), "").split(), strict=False))
             for symbol, _ in node.axes:
                 own = [symbol.name, *([kin[symbol.name]] if symbol.name in kin else [])]
                 wanted = [*own, *pool] if keep else pool
-                mapping[symbol] = index(next(n for n in _endless(wanted) if n not in inner))
-                inner.add(mapping[symbol].name)
-            node = _rebind(node, mapping)
+                found.append(index(next(n for n in _endless(wanted) if n not in inner)))
+                inner.add(found[-1].name)
+            node = _bound_by(node, found)
             used = frozenset(inner)
         if not node.args or isinstance(node, Indexed):
             return node
@@ -308,7 +308,7 @@ def canonical_sums(
             node if all(a is b for a, b in zip(arguments, node.args, strict=True)) else node.func(*arguments)
         )
 
-    return visit(apart(expression), frozenset(s.name for s in taken))
+    return visit(expression, frozenset(s.name for s in taken))
 
 
 def same_up_to_names(expression: Expr) -> Expr:
@@ -326,9 +326,20 @@ def apart(node: Expr) -> Expr:
     return node
 
 
+def _bound_by(node: Reduction | Winner, symbols: Iterable[Symbol]) -> Expr:
+    """Return the node with these bound indices; all are made fresh only where one of them stands in it."""
+    mapping = {old: new for (old, _), new in zip(node.axes, symbols, strict=True) if old != new}
+    if not mapping:
+        return node
+    if node.body.atoms(Symbol).intersection(mapping.values()):
+        node = apart(node)
+        mapping = {old: new for (old, _), new in zip(node.axes, symbols, strict=True)}
+    return _rebind(node, mapping)
+
+
 def _rebind(node: Expr, mapping: Mapping[Symbol, Symbol]) -> Expr:
     if isinstance(node, Winner):  # `at` stands outside the binding
-        axes = [Tuple(mapping[s], n) for s, n in node.axes]
+        axes = [Tuple(mapping.get(s, s), n) for s, n in node.axes]
         return Winner(node.body.xreplace(mapping), node.at, *axes)
     return node.xreplace(mapping)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import Final, NoReturn
 BAD_FILE: Final = 2
 INTERRUPTED: Final = 130
 READER_GONE: Final = 128 + signal.SIGPIPE  # `derive … | head -1`: what a shell reports of other commands
+MANY: Final = 100_000  # objects between two looks for garbage: what a command makes, it mostly keeps
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
 # The errors that are a user's to mend, of the packages that have been imported.
 FAULTS: Final = {
@@ -31,6 +33,7 @@ FAULTS: Final = {
 
 def main() -> NoReturn:
     """Run the command; a user's mistake is one message and an exit code, never a traceback."""
+    gc.set_threshold(MANY)
     try:
         code = _open_streams() or _run()
         sys.stdout.flush()

@@ -70,7 +70,6 @@ def show(
     def made() -> dict[str, Any]:
         from chainrule.cli.idle import idle
         from chainrule.derive.reader import reading
-        from chainrule.lectures.model import Topic
         from chainrule.present import page_for, present
 
         with reading(reader_of(**choices)):
@@ -83,7 +82,7 @@ def show(
             elif sample or seed is not None:
                 raise click.UsageError("--sample and --seed go with --numbers.")
             page = page_for(shown, form, steps)
-            notes = idle(page, title_of(found), form, isinstance(found, Topic))
+            notes = idle(page, title_of(found), form, topic=spec is None)
             text = present(page, form, "tex" if format == "pdf" else format, steps)
             return {"notes": list(notes), "text": text}
 

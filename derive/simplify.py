@@ -72,10 +72,15 @@ def _shortest(expression: Expr) -> Expr:
 def _forms(expression: Expr) -> list[Expr]:
     forms = [expression]
     if len(expression.free_symbols) <= 12:
-        cancelled = sympy.cancel(expression)
+        cancelled = (sympy.expand if _is_polynomial(expression) else sympy.cancel)(expression)
         forms += [cancelled, sympy.factor(cancelled), sympy.expand(expression)]
         forms += [sympy.factor_terms(cancelled)]
     return forms
+
+
+def _is_polynomial(expression: Expr) -> bool:
+    """Whether there is nothing to cancel: sums and products of slots and fractions, to whole powers."""
+    return expression.is_polynomial() and not expression.has(sympy.Float)
 
 
 def length(expression: Expr) -> int:

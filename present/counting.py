@@ -17,7 +17,7 @@ OUTSIDE = _("A tensor that is read outside of its box is 0 there.")
 
 def origin_of(equations: Iterable[Equation]) -> int:
     """Return what indices count from: 1, or 0 where one is calculated with or compared to a label."""
-    return int(all(map(_counts_from_one, equations)))
+    return int(all(map(_counts_from_one, dict.fromkeys(e.pattern for e in equations))))
 
 
 def _counts_from_one(equation: Equation) -> bool:
@@ -78,7 +78,7 @@ def _within(subscript: Expr, extent: Expr, sizes: dict[Symbol, Expr]) -> bool:
 
 def sentences(equations: Iterable[Equation]) -> tuple[str, ...]:
     """Return what a page says before its equations."""
-    found = tuple(equations)
+    found = tuple(dict.fromkeys(e.pattern for e in equations))
     said: list[str] = []
     if not origin_of(found):
         said.append(LABELS_TOO if any(map(compares_labels, found)) else FROM_ZERO)

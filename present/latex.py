@@ -11,6 +11,7 @@ from chainrule.derive.index import Equation
 from chainrule.derive.prose import _, say
 from chainrule.present import escape
 from chainrule.present import tree as t
+from chainrule.present.alike import written
 from chainrule.present.build import Writer, textbook
 from chainrule.present.notation import differentiated, parts
 from chainrule.present.sides import Line, line
@@ -53,6 +54,10 @@ def _sides(shown: Line, sides: str) -> str:
 
 def write_line(shown: Line, align: str = "") -> str:
     """Return the LaTeX of both sides; ``align`` stands before the relation."""
+    return written(shown, _write_line, align)
+
+
+def _write_line(shown: Line, align: str) -> str:
     return f"{write(shown.left)} {align}{RELATIONS.get(shown.relation, shown.relation)} {write(shown.right)}"
 
 

@@ -112,7 +112,7 @@ def letters_of(equations: Iterable[NumberedEquation]) -> Lettering:
     found = _Found()
     for numbered in equations:
         found.add(numbered.equation)
-        if numbered.computed != numbered.equation:
+        if numbered.computed is not numbered.equation:
             found.add(numbered.computed)
     return found.lettering()
 
@@ -129,15 +129,23 @@ class _Found:
         self.constants: dict[str, None] = {}
         self.claims: dict[str, object] = dict.fromkeys(TAKEN)
         self.others: dict[Kind, Letter] = {}
+        self.seen: set[Equation] = set()  # patterns, whose indices and constants are found
 
     def add(self, equation: Equation) -> None:
-        right = equation.right
-        bases = {equation.left.base, *right.atoms(IndexedBase)}
-        for base in sorted(bases, key=name_of):
-            symbol = differentiated(name_of(base)) or name_of(base)
-            (self.tensors if base.shape or symbol == LOSS else self.constants).setdefault(symbol)
+        pattern = equation.pattern
+        shapes = {name_of(base): base.shape for base in (pattern.left.base, *pattern.reads().values())}
+        ranks = dict(zip(equation.tensors, pattern.tensors, strict=True))
+        for tensor in sorted(ranks):
+            symbol = differentiated(tensor) or tensor
+            whole = shapes[ranks[tensor]] or symbol == LOSS
+            (self.tensors if whole else self.constants).setdefault(symbol)
+        if pattern in self.seen:
+            return
+        self.seen.add(pattern)
+        right = pattern.right
         bound = {i for node in right.atoms(Reduction, Winner) for i, _size in node.axes}
-        letters = {*right.free_symbols, *equation.left.indices, *bound} - {base.label for base in bases}
+        labels = {base.label for base in (pattern.left.base, *right.atoms(IndexedBase))}
+        letters = {*right.free_symbols, *pattern.free, *bound} - labels
         for symbol in sorted((s for s in letters if isinstance(s, Symbol)), key=str):
             kind = self.indices if symbol.is_integer and not symbol.is_positive else self.constants
             kind.setdefault(symbol.name)

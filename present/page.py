@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from chainrule.derive.prose import _, listed, parts_of
 from chainrule.derive.reader import reader
 from chainrule.derive.shown import LaidOut, ShownPage
 from chainrule.formula import functions
+from chainrule.present.alike import AlikeLine, Likeness, likeness
 from chainrule.present.build import Writer
 from chainrule.present.counting import origin_of, sentences
 from chainrule.present.lettering import Lettering, letters_of
@@ -161,14 +162,15 @@ def page_of(derivation: Derivation, form: str = "index", steps: bool = False) ->
     equations = [numbered.equation for numbered in derivation.equations]
     origin = origin_of(equations)
     letters = letters_of(derivation.equations)
+    layout = _Layout(form, steps, origin, letters)
     for equation in derivation.equations:
-        groups[equation.role].append(entry_of(equation, form, steps, origin, letters))
+        groups[equation.role].append(layout.entry(equation))
     sections = tuple(Section(HEADINGS[role], tuple(entries)) for role, entries in groups.items() if entries)
     where = tuple(letters.line(drawn(noise)) for noise in derivation.network.noise)
     page = Page(spec.name, spec.description, sections, where)
     page = replace(page, steps=steps, preface=(*sentences(equations), *letters.sentences()))
     batch = reader().batch
-    if any(isinstance(node, Ref) and node.matrix for node in nodes(page)):
+    if any(isinstance(node, Ref) and node.matrix for node in nodes(page, alike=True)):
         page = replace(page, preface=(BATCHED[batch], *page.preface))
     elif form != "index":
         page = replace(page, preface=(ONE_EXAMPLE, *page.preface))
@@ -181,39 +183,72 @@ def drawn(noise: NoiseTensor) -> Line:
     return Line(Ref(noise.name), "∼", Applied(r"\operatorname{Bernoulli}", "Bernoulli", (probability,)))
 
 
-def entry_of(numbered: NumberedEquation, form: str, limits: bool, origin: int, letters: Lettering) -> Entry:
-    """Return the entry of a numbered equation; the form "both" has the index form and the matrix form."""
-    batch = reader().batch
-    first = "index" if form == "both" else form
-    shown = letters.line(line(numbered.equation, first, False, limits, batch, origin))
-    computed = matrix = None
-    rule: str = numbered.rule
-    rewrites: str = ""
-    if numbered.computed != numbered.equation:
-        computed = letters.line(line(numbered.computed, first, True, False, batch, origin))
-        computed = None if computed == shown else computed
-        first, *rest = parts_of(rule)
-        rule, rewrites = first, listed(*rest)
-    if form == "both":
-        matrix = letters.line(line(numbered.equation, "matrix", False, limits, batch, origin))
-        matrix = None if matrix.right == shown.right else matrix
-    symbol = name(numbered.symbol).identifier
-    shape = shape_text(numbered.equation, _is_one_example(shown.left, numbered.equation))
-    if batch == "columns" and isinstance(shown.left, Ref) and shown.left.matrix:
-        shape = f"({', '.join(shape.strip('()').split(', ')[::-1])})"
-    return Entry(
-        numbered.number,
-        numbered.role,
-        symbol,
-        shown,
-        shape,
-        numbered.because,
-        rule,
-        computed,
-        rewrites,
-        label_of(numbered),
-        matrix,
-    )
+@dataclass(frozen=True)
+class _Laid:
+    """What equations that are alike show."""
+
+    line: Likeness
+    computed: Likeness | None
+    matrix: Likeness | None
+    shape: str
+
+
+@dataclass
+class _Layout:
+    """Lays out the equations of a derivation in a form: of those that are alike, the first for all."""
+
+    form: str
+    limits: bool
+    origin: int
+    letters: Lettering
+    laid: dict[Hashable, _Laid] = field(default_factory=dict)
+
+    def entry(self, numbered: NumberedEquation) -> Entry:
+        """Return the entry of a numbered equation; the form "both" has the index form and the matrix form."""
+        equation, computed = numbered.equation, numbered.computed
+        names = (*equation.tensors, *computed.tensors)
+        letters = tuple(self.letters.tensors.get(name) for name in names)
+        key = equation.pattern, computed.pattern, likeness(names), letters
+        if key not in self.laid:
+            self.laid[key] = self._laid(equation, computed)
+        laid = self.laid[key]
+        rule: str = numbered.rule
+        rewrites: str = ""
+        if computed != equation:
+            first, *rest = parts_of(rule)
+            rule, rewrites = first, listed(*rest)
+        return Entry(
+            numbered.number,
+            numbered.role,
+            name(numbered.symbol).identifier,
+            AlikeLine(laid.line, equation.tensors),
+            laid.shape,
+            numbered.because,
+            rule,
+            None if laid.computed is None else AlikeLine(laid.computed, computed.tensors),
+            rewrites,
+            label_of(numbered),
+            None if laid.matrix is None else AlikeLine(laid.matrix, equation.tensors),
+        )
+
+    def _laid(self, equation: Equation, computed: Equation) -> _Laid:
+        batch = reader().batch
+        form = "index" if self.form == "both" else self.form
+        shown = self.letters.line(line(equation, form, False, self.limits, batch, self.origin))
+        program = matrix = None
+        if computed != equation:
+            program = self.letters.line(line(computed, form, True, False, batch, self.origin))
+        if self.form == "both":
+            matrix = self.letters.line(line(equation, "matrix", False, self.limits, batch, self.origin))
+        shape = shape_text(equation, _is_one_example(shown.left, equation))
+        if batch == "columns" and isinstance(shown.left, Ref) and shown.left.matrix:
+            shape = f"({', '.join(shape.strip('()').split(', ')[::-1])})"
+        return _Laid(
+            Likeness(shown, equation.tensors),
+            None if program is None or program == shown else Likeness(program, computed.tensors),
+            None if matrix is None or matrix.right == shown.right else Likeness(matrix, equation.tensors),
+            shape,
+        )
 
 
 def _is_one_example(left: Node, equation: Equation) -> bool:
@@ -232,7 +267,7 @@ def label_of(numbered: NumberedEquation) -> str:
 def explanations(page: Page) -> list[Line]:
     """Return the definitions of the functions and signs that a page uses."""
     used: set[object] = set()
-    for node in nodes(page):
+    for node in nodes(page, alike=True):
         used.add(type(node))
         if isinstance(node, Slid):
             used.add((Slid, node.turned))
@@ -266,7 +301,7 @@ def explanations(page: Page) -> list[Line]:
 
 def free_letters(page: Page) -> list[str]:
     """Return two letters that nothing of a page is called by."""
-    taken = {mark for node in nodes(page) for mark in _letters(node)}
+    taken = {mark for node in nodes(page, alike=True) for mark in _letters(node)}
     return [letter for letter in "uvyqfhabcdgijkrswzlmnop" if letter not in taken][:2]
 
 
@@ -289,9 +324,12 @@ def _sliding(turned: bool) -> Line:
     return Line(Slid(Ref("W"), Ref("x"), turned), "=", Big("sum", (("u", ""), ("c", "")), body))
 
 
-def nodes(page: Page) -> Iterator[Node]:
-    """Yield every node of a page's formulas."""
+def nodes(page: Page, alike: bool = False) -> Iterator[Node]:
+    """Yield every node of a page's formulas; ``alike``: of lines that are alike, those of one."""
     lines = [x for e in page.entries for x in (e.line, e.matrix, e.computed) if x]
+    if alike:
+        seen = {id(like): like for like in (x.like if isinstance(x, AlikeLine) else x for x in lines)}
+        lines = [like.line if isinstance(like, Likeness) else like for like in seen.values()]
     worked = [*page.given, *(e.worked for e in page.entries if e.worked)]
     lines += [x for each in worked for x in each.lines]
     waiting = [side for x in (*lines, *page.where) for side in (x.left, x.right)]

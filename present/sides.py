@@ -16,13 +16,22 @@ FORMS = ("index", "matrix")
 _ROWS = {"rows": True, "columns": False}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Line:
     """left relation right, the relation "=" or "←"."""
 
     left: Node
     relation: str
     right: Node
+
+    def _sides(self) -> tuple[Node, str, Node]:
+        return self.left, self.relation, self.right
+
+    def __eq__(self, other: object) -> bool:
+        return self._sides() == other._sides() if isinstance(other, Line) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._sides())
 
 
 def line(

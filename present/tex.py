@@ -11,6 +11,7 @@ from chainrule.derive.prose import say
 from chainrule.derive.reader import reader
 from chainrule.present import escape
 from chainrule.present import latex as tex
+from chainrule.present.alike import written
 from chainrule.present.boxes import unchained
 from chainrule.present.breaking import measure
 from chainrule.present.breaking import rows as broken
@@ -110,7 +111,7 @@ def _entry(entry: Entry, steps: bool) -> list[str]:
     rows.append(rf"&\why{{{escape.latex(reason(entry))}}}")
     if entry.computed:
         before, after = map(tex.words, computed_as())
-        inner = _broken(entry.computed.right, before=before, after=after)
+        inner = written(entry.computed, _right, before, after)
         rows += [rf"&\qquad {row}" for row in inner]
         rows += [rf"&\why{{{escape.latex(by(entry))}}}"] if entry.rewrites else []
     return rows
@@ -118,9 +119,18 @@ def _entry(entry: Entry, steps: bool) -> list[str]:
 
 def _rows(shown: Line, end: str) -> list[str]:
     """Return the rows of a line, what stands at its end in the first of them."""
+    first, *rest = written(shown, _both)
+    return [f"{first}{end}", *rest]
+
+
+def _both(shown: Line) -> list[str]:
     relation = tex.RELATIONS.get(shown.relation, shown.relation)
     first, *rest = _broken(shown.right)
-    return [rf"{tex.write(shown.left)} &{relation} {first}{end}", *(f"&{row}" for row in rest)]
+    return [rf"{tex.write(shown.left)} &{relation} {first}", *(f"&{row}" for row in rest)]
+
+
+def _right(shown: Line, before: str, after: str) -> list[str]:
+    return _broken(shown.right, before, after)
 
 
 def worked_rows(worked: WorkedLines | None, fit: bool = False) -> list[str]:

@@ -10,6 +10,7 @@ from sympy import Expr
 from chainrule.derive.index import Equation
 from chainrule.derive.prose import say
 from chainrule.present import tree as t
+from chainrule.present.alike import MARKS, alike, written
 from chainrule.present.build import Writer, textbook
 from chainrule.present.notation import name
 from chainrule.present.sides import Line, line
@@ -17,7 +18,7 @@ from chainrule.present.sides import Line, line
 RELATION, PLUS, HADAMARD, TIMES, DOT, POWER, ATOM, ABOVE = range(8)
 LOWER = {"n": "ₙ", "m": "ₘ", "k": "ₖ", "j": "ⱼ", "i": "ᵢ", "l": "ₗ"}
 UPPER = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-DIGITS = "0123456789"
+DIGITS = f"0123456789{MARKS}"
 BIG = {"sum": "Σ", "max": "max", "prod": "Π", "argmax": "argmax"}
 
 
@@ -33,7 +34,8 @@ def index_text(equation: Equation, exact: bool = False, sides: str = "both") -> 
 
 def matrix_text(equation: Equation, exact: bool = False, sides: str = "both") -> str:
     """Return an equation in matrix form, an example's vectors as columns; in index form where it has none."""
-    return _sides(line(equation, "matrix", exact), sides)
+    key = equation.pattern, exact
+    return _sides(alike(key, lambda: line(equation, "matrix", exact), equation.tensors), sides)
 
 
 def _sides(shown: Line, sides: str) -> str:
@@ -42,6 +44,10 @@ def _sides(shown: Line, sides: str) -> str:
 
 def write_line(shown: Line) -> str:
     """Return the text of both sides."""
+    return written(shown, _write_line)
+
+
+def _write_line(shown: Line) -> str:
     return f"{write(shown.left)} {shown.relation} {write(shown.right)}"
 
 

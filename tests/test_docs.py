@@ -23,7 +23,8 @@ GUIDE = ROOT / "CONTRIBUTING.md"
 CONF = """
 import sys
 sys.path.insert(0, {extension!r})
-extensions = ["myst_parser", "derived"]
+sys.path.insert(0, {here!r})
+extensions = ["myst_parser", "sphinx.ext.autodoc", "derived"]
 html_theme = "basic"
 """
 
@@ -33,6 +34,7 @@ def derived() -> ModuleType:
     """What the documentation adds to Sphinx, without Sphinx."""
     sys.path.insert(0, str(DOCS / "_ext"))
     try:
+        import derived.judging
         import derived.pages
         import derived.specimen
         import derived.workplace
@@ -129,6 +131,28 @@ def test_every_variable_of_the_environment_is_documented() -> None:
     assert named and not {name for name in named if f"| `{name}` |" not in page}
 
 
+def test_links_and_what_a_page_loads_are_judged(derived: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(
+        '<p id="x">x</p><a href="b/c.html#y">c</a><a href="#x">x</a><a href="https://e.org">e</a>'
+    )
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "c.html").write_text(
+        '<p id="y">y</p><img src="../p.png"><link rel="next" href="../a.html">'
+    )
+    (tmp_path / "p.png").touch()
+    assert list(derived.judging.objections(tmp_path)) == []
+    bad = {
+        '<a href="nowhere.html">': "links to nowhere.html, which is not there",
+        '<a href="b/c.html#z">': "links to b/c.html#z, and nothing is called so",
+        '<p id="x"><p id="x">': "two elements are called x",
+        '<script src="https://e.org/a.js">': "loads https://e.org/a.js",
+        '<link rel="stylesheet" href="//e.org/a.css">': "loads //e.org/a.css",
+    }
+    for text, said in bad.items():
+        (tmp_path / "a.html").write_text(text)
+        assert list(derived.judging.objections(tmp_path)) == [f"a.html: {said}"]
+
+
 # ---- What is run ------------------------------------------------------------------------------------
 
 
@@ -154,32 +178,25 @@ BAD = {
     "raises": ("```{python}\n1 / 0\n```", "ZeroDivisionError"),
     "no-line": ("```{console}\n:from: ^nothing like it\n$ derive or --format text\n```", "no line matches"),
     "spec": ('```{equations}\nspec_version = 1\nname = "x"\n```', "E1"),
+    "docstring": ("```{eval-rst}\n.. automodule:: untrue\n```", "Expected:\n    3\nGot:\n    2"),
     "link": ("[there](nowhere.md)", "nowhere.md"),
 }
 
 
 def test_what_does_not_hold_fails_the_build(tmp_path: Path) -> None:
     pytest.importorskip("myst_parser", reason="make .venv/docs.stamp installs what builds the documentation")
-    (tmp_path / "conf.py").write_text(CONF.format(extension=str(DOCS / "_ext")))
+    (tmp_path / "conf.py").write_text(CONF.format(extension=str(DOCS / "_ext"), here=str(tmp_path)))
     (tmp_path / "index.md").write_text("# All\n\n```{toctree}\n:glob:\n*\n```\n")
+    (tmp_path / "untrue.py").write_text('"""Untrue.\n\n>>> 1 + 1\n3\n"""\n')
     (tmp_path / "good.md").write_text("# Good\n\n```{console}\n$ derive mse-minimum --format text\n```\n")
     for name, (text, _said) in BAD.items():
         (tmp_path / f"{name}.md").write_text(f"# {name}\n\n{text}\n")
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-E",
-        "-q",
-        "-W",
-        "--keep-going",
-        str(tmp_path),
-        str(tmp_path / "out"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-m", "sphinx", *["-E", "-q", "-W", "--keep-going"], ".", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     for name, (_text, said) in BAD.items():
-        place = re.search(rf"{name}\.md:3: WARNING: (.*?)(?=\n\S*\.md:\d|\Z)", done.stderr, re.DOTALL)
+        where = "WARNING: docstring of untrue" if name == "docstring" else rf"{name}\.md:3: WARNING: "
+        place = re.search(rf"{where}(.*?)(?=\n\S*\.md:\d|\Z)", done.stderr, re.DOTALL)
         assert place and said in place[1], f"{name}: {done.stderr}"
     assert "good.md" not in done.stderr
     assert "55/31" in (tmp_path / "out" / "good.html").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx of the directives and of the pages to write."""
-    from . import commands, engine, examples, fields, library, links, pages, symbols
+    from . import commands, engine, examples, fields, judging, library, links, pages, symbols
 
     for name, directive in (
         ("file", examples.File),
@@ -34,6 +34,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.add_directive(name, directive)
     app.connect("config-inited", pages.write)
     app.connect("source-read", lambda _app, name, _text: examples.PLACES.pop(name, None))
+    app.connect("autodoc-process-docstring", examples.docstring)
+    app.connect("build-finished", judging.judge)
     app.connect("missing-reference", links.by_last_name)
     app.connect("html-page-context", with_katex)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,11 +8,14 @@ from typing import ClassVar
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
+from chainrule.cli.handout.markup import element
+from chainrule.cli.plotting import draw
 from chainrule.derive.deriving import Derivation
 from chainrule.derive.index import primal
 from chainrule.derive.layers import LAYERS
 from chainrule.derive.prose import say
 from chainrule.lectures import TOPICS, topic
+from chainrule.lectures.model import Topic
 from chainrule.present import page_for
 
 from . import equations, specimen
@@ -27,13 +30,22 @@ class TopicPage(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
-        page = page_for(topic(name), steps=True)
+        found = topic(name)
+        page = page_for(found, steps=True)
         command = f"$ derive {name} --steps"
         return [
             nodes.paragraph("", say(TOPICS[name])),
             nodes.literal_block(command, command, language="console"),
+            *([self.picture(found)] if found.plots else []),
             *equations.in_sections(equations.parts(page, name), name),
         ]
+
+    def picture(self, found: Topic) -> nodes.Node:
+        """Draw what the topic draws, and return it."""
+        target, address = equations.kept(self.env, f"{found.id}.svg")
+        draw(found, target)
+        titles = "; ".join(say(plot.title) for plot in found.plots)
+        return equations.raw(element("img", src=address, alt=titles, loading="lazy"), "picture")
 
 
 class LayerPage(SphinxDirective):
@@ -60,7 +72,7 @@ class LayerPage(SphinxDirective):
             section(
                 "Equations",
                 nodes.paragraph("", "Those of the example; a line on the left marks what the layer brings."),
-                *equations.in_sections(shown, f"{layer.name}-part"),
+                *equations.in_sections(shown, layer.name),
             ),
         ]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 
 from docutils import nodes
 from markupsafe import Markup, escape
+from sphinx.environment import BuildEnvironment
 
 from chainrule.cli.handout.markup import element, formula, joined, raised
 from chainrule.derive.prose import say
@@ -60,7 +62,7 @@ def _entry(entry: Entry, key: str, numbers: Collection[int], steps: bool, own: b
     shape = element("span", entry.shape, class_="shape") if entry.shape not in ("", "()") else Markup("")
     number = element("a", f"({entry.number})", class_="number", href=f"#{key}-{entry.number}")
     content = [
-        element("div", joined(lines), class_="lines", tabindex="0"),
+        element("div", joined(lines), class_="lines"),
         element("div", label + shape + number, class_="side"),
     ]
     if entry.worked:
@@ -91,12 +93,20 @@ def _reason(entry: Entry, key: str, numbers: Collection[int]) -> Markup:
 
 def _numbers(worked: WorkedLines) -> Markup:
     rows = [element("div", formula(shown, display=True), class_="line") for shown in worked.lines]
-    return element("div", joined(rows), class_="numbers", tabindex="0")
+    return element("div", joined(rows), class_="numbers")
 
 
 def raw(html: str, kind: str = "derivation") -> nodes.raw:
     """Return HTML as a node."""
     return nodes.raw("", f'<div class="{kind}">{html}</div>', format="html")
+
+
+def kept(env: BuildEnvironment, name: str) -> tuple[Path, str]:
+    """Return where a file goes that the page now read has made, and its address from that page."""
+    below = Path("results") / env.docname / name
+    target = Path(env.app.outdir) / below
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target, "../" * env.docname.count("/") + below.as_posix()
 
 
 def in_sections(found: Iterator[tuple[str, Markup]], key: str) -> list[nodes.Node]:
@@ -106,7 +116,7 @@ def in_sections(found: Iterator[tuple[str, Markup]], key: str) -> list[nodes.Nod
         if not heading:
             out.append(raw(html))
             continue
-        section = nodes.section("", nodes.title("", heading), raw(html), ids=[f"{key}-{place}"])
+        section = nodes.section("", nodes.title("", heading), raw(html), ids=[f"{key}-part-{place}"])
         out.append(section)
     return out
 

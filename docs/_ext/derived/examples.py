@@ -7,15 +7,18 @@ ends the build of the site.
 
 from __future__ import annotations
 
+import contextlib
+import doctest
 import itertools
 import re
 import shutil
+import sys
 import traceback
-from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -199,11 +202,9 @@ class Result(Example):
     def kept(self) -> str:
         """Copy the file and return its address, seen from this page.  Raises OSError."""
         source = self.place.folder / self.arguments[0]
-        below = Path("results") / self.env.docname / source.name
-        target = Path(self.env.app.outdir) / below
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target, address = equations.kept(self.env, source.name)
         shutil.copyfile(source, target)
-        return "../" * self.env.docname.count("/") + below.as_posix()
+        return address
 
 
 class Picture(Result):
@@ -275,6 +276,25 @@ class Equations(Example):
                 return equations.in_line(list(equations.parts(page, key, "steps" in options)))
         except Exception:
             return self.failed(traceback.format_exc())
+
+
+def docstring(_app: Sphinx, _what: str, name: str, _of: Any, _options: Any, lines: list[str]) -> None:
+    """Run the examples of a docstring before it is shown."""
+    text = "\n".join(lines)
+    module = next(m for m in (name, *_above(name)) if m in sys.modules)
+    names = dict(vars(sys.modules[module]))
+    test = doctest.DocTestParser().get_doctest(text, names, name, None, 0)
+    if test.examples:
+        told: list[str] = []
+        with contextlib.chdir(ROOT):
+            failed, _run = doctest.DocTestRunner(verbose=False).run(test, out=told.append)
+        if failed:
+            LOG.warning("docstring of %s\n%s", name, "".join(told), type="example")
+
+
+def _above(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(len(parts) - 1, 0, -1)]
 
 
 def output(text: str) -> nodes.Node:

@@ -78,9 +78,13 @@ def _forms(expression: Expr) -> list[Expr]:
     return forms
 
 
-def _is_polynomial(expression: Expr) -> bool:
+def _is_polynomial(node: Expr) -> bool:
     """Whether there is nothing to cancel: sums and products of slots and fractions, to whole powers."""
-    return expression.is_polynomial() and not expression.has(sympy.Float)
+    if isinstance(node, sympy.Pow):
+        return bool(node.exp.is_Integer and node.exp.is_positive) and _is_polynomial(node.base)
+    if isinstance(node, sympy.Add | Mul):
+        return all(map(_is_polynomial, node.args))
+    return isinstance(node, Symbol | sympy.Rational)
 
 
 def length(expression: Expr) -> int:

@@ -191,9 +191,6 @@ def test_an_error_in_an_equation_is_caught(
     assert found >= set(planted.caught_by), f"{planted.what}: only {found or 'nobody'} objects"
 
 
-# ---- Errors on the way from equations to a program -------------------------------------------------
-
-
 def test_there_are_at_least_twelve_of_each_kind() -> None:
     assert len({planted.what for planted in EQUATIONS}) == len(EQUATIONS) >= 12
     for judge, least in (("differences", 12), ("gradients", 12), ("steps", 12), ("evaluation", 4)):

@@ -169,9 +169,6 @@ def test_m11_losses_are_finite(last, loss):
             assert np.isfinite(loss_) and all(np.isfinite(g).all() for g in gradients.values())
 
 
-# ---- S1, S3: what a spec says and how it is told --------------------------------------------------------
-
-
 def test_m11_what_no_rewrite_mends_is_told_when_the_spec_is_checked():
     steep = totals(parse_spec(network("x**40 / (1 + x**40)"), "s.toml"))["overflows"]
     assert any("(3)" in line and "float32" in line and "and more" in line for line in steep), steep
@@ -179,9 +176,6 @@ def test_m11_what_no_rewrite_mends_is_told_when_the_spec_is_checked():
     assert "although its value is" in table(
         totals(parse_spec(network("x * exp(x**2) * (1 - erf(x))"), "s.toml"))
     )
-
-
-# ---- D9: label smoothing ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("power", ["x**(beta - x)", "sqrt(x)**(beta - x)", "x**(x - beta)", "beta**(1 - x)"])

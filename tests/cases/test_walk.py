@@ -266,9 +266,6 @@ def test_a_compact_form_is_the_long_one_beyond_the_box_too() -> None:
     )
 
 
-# ---- M5, M6: targets alone, no targets, constants ---------------------------------------------------
-
-
 def test_m6_a_constant_on_one_of_two_ways_takes_nothing_from_the_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -278,9 +275,6 @@ def test_m6_a_constant_on_one_of_two_ways_takes_nothing_from_the_other(
     monkeypatch.setattr("chainrule.derive.deriving.build_network", lambda spec: network)
     derivation = derive_network(spec)
     check_differences(derivation, values(derivation, 1))
-
-
-# ---- What a cotangent is ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("divisor", [N, N + 1, N + 3])

@@ -204,9 +204,6 @@ def test_bad_loss_keeps_the_last_checkpoint(adam: Program, tmp_path: Path) -> No
     assert checkpoints(tmp_path / "r") == ["step-000000005.safetensors", "step-000000010.safetensors"]
 
 
-# ---- One process a folder (fault 25) --------------------------------------------------------
-
-
 def test_program_without_a_flat_vector_resumes_too(tmp_path: Path) -> None:
     program = load_program(PROGRAMS / "relu_mlp")
     rng = np.random.default_rng(0)

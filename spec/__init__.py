@@ -10,10 +10,11 @@ from chainrule.derive.model import (
     Spec,
     TrainingSpec,
 )
-from chainrule.spec.documents import field_documentation, json_schema, starter
+from chainrule.spec.documents import field_documentation, json_schema
 from chainrule.spec.initializers import Initializer, parse_initializer
 from chainrule.spec.load import load_spec, parse_spec
 from chainrule.spec.problems import Problem, SpecError
+from chainrule.spec.starters import starter
 
 __all__ = [
     "AugmentationSpec",

@@ -1,8 +1,7 @@
-"""What the table of fields gives besides validation: a JSON Schema, the documentation, a starter spec."""
+"""What the table of fields gives besides validation: a JSON Schema, the documentation."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -20,7 +19,7 @@ from chainrule.derive.library import (
     WEIGHT_DECAY,
 )
 from chainrule.spec.kinds import DATA_SETS, KINDS, range_text
-from chainrule.spec.names import PATTERN, name_problem
+from chainrule.spec.names import PATTERN
 from chainrule.spec.reader import literal
 from chainrule.spec.sections import (
     AUGMENTATION,
@@ -28,10 +27,8 @@ from chainrule.spec.sections import (
     INPUT,
     LOSS,
     OPTIMIZER_TYPE,
-    SHORT_FORMS,
     TOP,
     TRAINING,
-    TYPE,
     layer_fields,
 )
 
@@ -222,70 +219,3 @@ def _constants(constants: Mapping[str, float]) -> str:
 
 def _code(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-# ---- starter ---------------------------------------------------------------------------------
-
-
-def starter(name: str) -> str:
-    """Return a commented spec of that name to start from; raises ValueError if it cannot be a name."""
-    problem = name_problem(name)
-    if problem:
-        raise ValueError(f"{name[:60]!r} cannot be the name of a network: {problem[1]}")
-    described = {field.name: field.description for field in (*TOP, *INPUT, *LOSS, *TRAINING)}
-    layers = [layer for layer in LAYERS if layer not in SHORT_FORMS]
-    return f"""\
-{_comment(f'{name}: a network in one file. Try "derive check {name}.toml", then "derive {name}.toml".')}
-spec_version = 1
-name = "{name}"
-description = ""                # {described["description"]}
-
-[input]
-shape = [28, 28, 1]             # {described["shape"]}
-
-{_comment(f"One [[layers]] a layer, in order. {TYPE.name}: {', '.join(layers)}.")}
-{_comment(f"activation: {', '.join((*ACTIVATIONS, *SHORT_FORMS))}, or one of [activations].")}
-[[layers]]
-type = "dense"                  # an image is flattened first
-units = 32
-activation = "relu"
-
-[[layers]]
-type = "dense"
-units = 10
-activation = "softmax"
-
-{_comment(f"type: {', '.join(LOSSES)}, or one of [losses].")}
-[loss]
-type = "cross_entropy"
-reduction = "mean"              # {described["reduction"]}: mean or sum
-l2 = 0.0                        # {described["l2"]}
-
-{_comment(f"type: {', '.join(OPTIMIZERS)}; each has hyper-parameters of its own.")}
-[optimizer]
-type = "adam"
-learning_rate = 1e-3
-
-{_comment(f"data: {', '.join(DATA_SETS)}, folder:PATH, npz:PATH, idx:PATH, or a table.")}
-[training]
-data = "mnist"
-batch_size = 32
-epochs = 5
-seed = 0
-validation_split = 0.1          # {described["validation_split"]}
-standardize = "none"            # or zscore, minmax; {described["standardize"]}
-
-{_comment("Images of training batches may be changed at random, anew in every epoch.")}
-# [augmentation]
-# flip = true
-# shift = 2
-
-{_comment("An activation of one's own is one formula in x; its derivative is found. Use it by its name.")}
-# [activations.sharp]
-# formula = "x * sigmoid(beta * x)"
-# beta = 1.5
-"""
-
-
-def _comment(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, initial_indent="# ", subsequent_indent="# ")

@@ -22,7 +22,7 @@ from chainrule.codegen.lower.lowering import LoweringError, lower
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.differentiate import CannotDifferentiate
 from chainrule.spec import SpecError, load_spec
-from chainrule.spec.documents import starter
+from chainrule.spec.starters import starter
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TOKENS = (

@@ -7,42 +7,32 @@ from pathlib import Path
 import click
 
 from chainrule.cli.data_command import data
+from chainrule.cli.group import DefaultGroup
 from chainrule.cli.handout.command import handout
-from chainrule.cli.options import CACHE, EXISTING, JSON, LANGUAGE
+from chainrule.cli.options import CACHE, JSON, LANGUAGE
+from chainrule.cli.parameters import SPEC
 from chainrule.cli.run_commands import evaluate, predict, train
 from chainrule.cli.showing import show
-from chainrule.cli.writing import echo_json, write_file
+from chainrule.cli.writing import echo_each, echo_json, echo_part, write_file
 from chainrule.codegen.targets import TARGETS
 
-
-class DefaultGroup(click.Group):
-    """A group whose first argument may also be a topic or a spec: ``derive softmax``, ``derive net.toml``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            if len(args) > 1 and not args[1].startswith("-"):
-                import difflib
-
-                near = difflib.get_close_matches(args[0], self.commands, n=1)
-                hint = f" Did you mean {near[0]}?" if near else " A topic or a spec stands alone."
-                raise click.UsageError(f"{args[0]!r} is no command.{hint}", ctx)
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
-
-    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_usage("derive", "TOPIC | SPEC [OPTIONS]")
-        formatter.write_usage("derive", "COMMAND [ARGUMENTS] [OPTIONS]")
+SPECS = click.argument("specs", nargs=-1, required=True, type=SPEC, metavar="SPEC...")
 
 
 @click.group(
-    cls=DefaultGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=DefaultGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Completion of commands, options, topics and specs, for bash in ~/.bashrc (zsh_source for zsh, "
+    "fish_source for fish):\n\n"
+    'eval "$(_DERIVE_COMPLETE=bash_source derive)"',
 )
 @click.version_option(package_name="chainrule", prog_name="derive")
 def derive() -> None:
     """Write the forward formula; everything else is derived.
 
-    TOPIC is a subject of the lectures (`derive list` names them), SPEC a network in a TOML file: their
-    equations are printed, as LaTeX unless --format says otherwise.
+    TOPIC is a subject of the lectures (`derive list` names them), SPEC a network in a TOML file, or - for
+    standard input: their equations are printed, as LaTeX unless --format says otherwise. `derive new NAME`
+    writes a spec to start from.
 
     Exit codes: 0 good, 1 a check failed, 2 bad usage, spec or file, 3 data or a GPU missing, 130 interrupted.
     """
@@ -57,7 +47,7 @@ for command in (show, handout, data, train, predict, evaluate):
 @JSON
 def list_everything(lang: str, as_json: bool) -> None:
     """Name the topics, layers, activations, losses, optimizers and example specs."""
-    from chainrule.cli.listing import HEADINGS, listing
+    from chainrule.cli.listing import HEADINGS, NONE, listing
     from chainrule.derive.prose import say
     from chainrule.derive.reader import Reader, reading
 
@@ -71,26 +61,32 @@ def list_everything(lang: str, as_json: bool) -> None:
             width = max((len(name) for name in rows), default=0)
             for name, description in rows.items():
                 click.echo(f"  {name:<{width}}  {description}".rstrip())
+            if not rows:
+                click.echo(f"  ({say(NONE)})")
 
 
 @derive.command()
-@click.argument("spec", type=EXISTING)
+@SPECS
 @CACHE
 @JSON
-def check(spec: Path, as_json: bool) -> None:
-    """Show a spec's layers with shapes, parameters, FLOPs and the memory of training."""
-    from chainrule.checked import table
-    from chainrule.cli.specs import SpecFile
+def check(specs: tuple[Path, ...], as_json: bool) -> None:
+    """Show a spec's layers with shapes, parameters, FLOPs and the memory of training.
 
-    result = SpecFile.read(spec).totals()
+    Several specs come one after the other, with --json as a list; what is refused is said at the end.
+    """
+    from chainrule.checked import table
+    from chainrule.cli.specs import SpecFile, over
+
+    found = over(specs, SpecFile.totals)
     if as_json:
-        echo_json(result)
-    else:
-        click.echo(table(result))
+        echo_each([{"spec": str(path), **totals} for path, totals in found], len(specs))
+        return
+    for number, (path, totals) in enumerate(found):
+        echo_part(table(totals), path, number, len(specs))
 
 
 @derive.command()
-@click.argument("specs", nargs=-1, required=True, type=EXISTING)
+@SPECS
 @click.option(
     "--target",
     type=click.Choice([*TARGETS, "all"]),
@@ -100,6 +96,7 @@ def check(spec: Path, as_json: bool) -> None:
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
+    metavar="FOLDER",
     default=Path("generated"),
     show_default=True,
     help="The folder above those of the specs.",
@@ -119,12 +116,12 @@ def generate(
     them. A folder keeps the targets it has: without --target, a folder that has a CUDA program gets it anew,
     and --check checks it.
     """
-    from chainrule.cli.specs import SpecFile
+    from chainrule.cli.specs import over
     from chainrule.codegen.folder import recorded_targets, stale, write
 
     asked = set(TARGETS) if target == "all" else {target} if target else set()
-    found = [(file, file.name) for file in map(SpecFile.read, specs)]
-    generated = [file.generated(asked | recorded_targets(output / name)) for file, name in found]
+    found = list(over(specs, lambda file: (file, file.name)))
+    generated = [file.generated(asked | recorded_targets(output / name)) for _, (file, name) in found]
     if only_check:
         differences = {path: text for each in generated for path, text in stale(each, output).items()}
         if as_json:
@@ -145,10 +142,11 @@ def generate(
 
 
 @derive.command()
-@click.argument("spec", type=EXISTING)
+@SPECS
 @click.option(
     "--seed",
     type=click.IntRange(0),
+    metavar="N",
     default=0,
     show_default=True,
     help="Draws the point, the batch and the coordinates.",
@@ -156,6 +154,7 @@ def generate(
 @click.option(
     "--steps",
     type=click.IntRange(0),
+    metavar="N",
     default=5,
     show_default=True,
     help="Steps of training before the second check.",
@@ -163,6 +162,7 @@ def generate(
 @click.option(
     "--samples",
     type=click.IntRange(2),
+    metavar="N",
     default=24,
     show_default=True,
     help="Coordinates of each tensor that are checked one by one.",
@@ -170,42 +170,59 @@ def generate(
 @click.option(
     "--batch",
     type=click.IntRange(1),
+    metavar="N",
     default=4,
     show_default=True,
     help="Samples of the batch that is looked at first.",
 )
 @CACHE
 @JSON
-def gradcheck(spec: Path, seed: int, steps: int, samples: int, batch: int, as_json: bool) -> None:
+def gradcheck(
+    specs: tuple[Path, ...], seed: int, steps: int, samples: int, batch: int, as_json: bool
+) -> None:
     """Check every gradient of a spec's program against finite differences of its loss.
 
     The loss is that of the equations, evaluated apart from the program, where they take few operations; the
-    table says of which it is.
+    table says of which it is. Several specs come one after the other, with --json as a list.
     """
-    from chainrule.cli.specs import generated_for
+    from chainrule.cli.specs import generated_for, over
     from chainrule.running import gradient_report
-    from chainrule.spec import load_spec
 
     drawn = {"seed": seed, "steps": steps, "samples": samples, "batch": batch}
-    report = gradient_report(load_spec(spec), generated_for, **drawn)
+    found = over(specs, lambda file: gradient_report(file.spec, generated_for, **drawn))
+    passed = []
     if as_json:
-        echo_json(report.to_json())
+        reports = list(found)
+        passed = [report.passed for _, report in reports]
+        echo_each([{"spec": str(path), **report.to_json()} for path, report in reports], len(specs))
     else:
-        click.echo(report.to_text())
-    if not report.passed:
+        for number, (path, report) in enumerate(found):
+            echo_part(report.to_text(), path, number, len(specs))
+            passed.append(report.passed)
+    if not all(passed):
         raise SystemExit(1)
 
 
 @derive.command()
 @click.argument("name")
+@click.option(
+    "--like",
+    type=click.Choice(["mlp", "cnn", "xor"]),
+    default="mlp",
+    show_default=True,
+    help="Dense layers or convolutions that read digits, or the exclusive or in two small layers.",
+)
 @click.option("--force", is_flag=True, help="Write over a file that exists.")
-def new(name: str, force: bool) -> None:
-    """Write NAME.toml into the current folder: a commented spec to start from."""
+def new(name: str, like: str, force: bool) -> None:
+    """Write NAME.toml into the current folder: a commented spec to start from.
+
+    `derive train NAME.toml` trains it at once: its data are in the package, or in the spec.
+    """
     from chainrule.spec import starter
 
     path = Path(f"{name}.toml")
     try:
-        text = starter(name)
+        text = starter(name, like)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if path.exists() and not force:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chainrule.cli.options import JSON
+from chainrule.cli.options import DATA_DIR, DOWNLOAD, JSON
+from chainrule.cli.parameters import DATA, DataOrSpec
 from chainrule.cli.writing import echo_json
 
 if TYPE_CHECKING:
@@ -19,15 +20,16 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 @click.command()
-@click.argument("source")
-@click.option("--data", help="With a SPEC: other data than it names.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the data sets lie.")
-@click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
+@click.argument("source", type=DataOrSpec(), metavar="SOURCE | SPEC")
+@click.option("--data", type=DATA, help="With a SPEC: other data than it names.")
+@DATA_DIR
+@DOWNLOAD
 @click.option(
     "--plot",
     "-o",
     "plot",
     type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
     help="Draw samples into this file: .png, .svg or .pdf.",
 )
 @JSON
@@ -39,7 +41,7 @@ def data(
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """Show what data hold before anything is trained: sets, classes, shapes, values, a few samples.
+    """Show what data hold: sets, classes, shapes, values, a few samples.
 
     SOURCE is a data set as under [training]: mnist, cifar100, folder:PATH, npz:PATH, idx:PATH …; or a SPEC,
     whose network says what its data become.
@@ -68,18 +70,19 @@ def _look(
     source: str, data: str | None, data_dir: Path | None, download: bool | None
 ) -> tuple[Dataset, Description]:
     """Return the data and what is in them, in the shapes of a spec's network if it is one."""
+    from chainrule.cli.naming import STDIN
     from chainrule.runtime.datasets import load_dataset, look_at
     from chainrule.runtime.datasets.description import describe
 
-    if Path(source).suffix.lower() != ".toml":
+    if source != STDIN and Path(source).suffix.lower() != ".toml":
         if data is not None:
             raise click.UsageError("--data goes with a SPEC; name the data alone otherwise.")
         found = look_at(_named(source), data_dir=data_dir, download=download)
         return found, describe(found)
+    from chainrule.cli.specs import SpecFile
     from chainrule.running import declared_data, taken_by
-    from chainrule.spec import load_spec
 
-    spec = load_spec(source)
+    spec = SpecFile.read(Path(source)).spec
     declared, base = declared_data(spec, Path(source), data)
     found = load_dataset(declared, data_dir=data_dir, download=download, base_dir=base, **taken_by(spec))
     seen = describe(found, spec.training.validation_split)

@@ -18,6 +18,7 @@ HEADINGS = {
     "optimizers": _("optimizers"),
     "specs": _("specs"),
 }
+NONE = _("none here; `derive new NAME` writes one")
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 

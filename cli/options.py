@@ -8,16 +8,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from chainrule.cli.parameters import SampleNumbers
 from chainrule.derive.reader import BATCHES, LANGUAGES, NOTATIONS
 
 if TYPE_CHECKING:
     from chainrule.derive.reader import Reader
 
-EXISTING = click.Path(dir_okay=False, path_type=Path)
 LANGUAGE = click.option(
     "--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language of the prose."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    show_default="$CHAINRULE_DATA, then the user's cache",
+    help="Where the data sets lie.",
+)
+DOWNLOAD = click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
 NO_CACHE: Final = "CHAINRULE_NO_CACHE"
 CACHED: Final = "chainrule.cached"  # among what is known of a running command: whether it may use the cache
 
@@ -61,39 +69,28 @@ def for_a_reader(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-class SampleNumbers(click.ParamType[tuple[int, ...]]):
-    """Numbers of samples, from 1: 2 or 1,2,4."""
-
-    name = "sample"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        parts = str(value).split(",")
-        if not all(part.strip().isdecimal() and len(part) < 10 and int(part) for part in parts):
-            self.fail(f"{value!r}: numbers of samples, from 1: 2 or 1,2,4", param, ctx)
-        return tuple(map(int, parts))
-
-
 def numbers_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --numbers, --sample and --seed."""
     options = (
         click.option(
             "--numbers",
             is_flag=True,
-            help="Work one step of training in numbers, equation by equation (a SPEC).",
+            help="Work one step of training in numbers, equation by equation; for a SPEC.",
         ),
         click.option(
             "--sample",
             type=SampleNumbers(),
             default=(),
             metavar="I[,I…]",
-            help="With --numbers: which samples of the spec's data, from 1 [default: 1].",
+            show_default="1",
+            help="With --numbers: which samples of the spec's data, from 1.",
         ),
         click.option(
             "--seed",
             type=click.IntRange(0),
-            help="With --numbers: draws the parameters and masks [default: the spec's].",
+            metavar="N",
+            show_default="the spec's",
+            help="With --numbers: draws the parameters and masks.",
         ),
     )
     for option in reversed(options):

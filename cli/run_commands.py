@@ -7,37 +7,36 @@ from typing import Any
 
 import click
 
-from chainrule.cli.options import CACHE, EXISTING, JSON
+from chainrule.cli.options import CACHE, DATA_DIR, DOWNLOAD, JSON
+from chainrule.cli.parameters import DATA, DATA_SETS, RUN, SPEC
 from chainrule.cli.writing import echo_json
 from chainrule.codegen.targets import TARGETS
 
-DATA = (
-    "mnist, mnist_embedded, fashion_mnist, cifar10, cifar100, folder:PATH, npz:PATH or idx:PATH "
-    "instead of the spec's."
-)
-
 
 @click.command()
-@click.argument("spec", type=EXISTING, required=False, metavar="SPEC")
+@click.argument("spec", type=SPEC, required=False, metavar="SPEC")
 @click.option(
     "--target",
     type=click.Choice([*TARGETS]),
-    help="The program that trains [default: numpy]; cuda needs CuPy and an NVIDIA GPU.",
+    show_default="numpy",
+    help="The program that trains; cuda needs CuPy and an NVIDIA GPU.",
 )
-@click.option("--data", help=DATA)
 @click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    help="Where the data sets lie [default: $CHAINRULE_DATA, then the user's cache].",
+    "--data",
+    type=DATA,
+    help=f"{', '.join(DATA_SETS)}, folder:PATH, npz:PATH or idx:PATH instead of the spec's.",
 )
-@click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
-@click.option("--epochs", type=click.IntRange(1), help="Instead of the spec's.")
-@click.option("--batch-size", type=click.IntRange(1), help="Instead of the spec's.")
-@click.option("--seed", type=click.IntRange(0), help="Instead of the spec's.")
+@DATA_DIR
+@DOWNLOAD
+@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Passes over the data, not the spec's.")
+@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Samples of a step, not the spec's.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="Draws all that is random, not the spec's.")
 @click.option(
     "--run-dir",
     type=click.Path(path_type=Path),
-    help="The run's folder, new or empty [default: runs/NAME-n].",
+    metavar="FOLDER",
+    show_default="runs/NAME-n",
+    help="The run's folder, new or empty.",
 )
 @click.option(
     "--resume",
@@ -50,13 +49,15 @@ DATA = (
     "--checkpoint-every",
     type=click.IntRange(1),
     metavar="STEPS",
-    help="Save so often [default: after each epoch, at most once a second].",
+    show_default="after each epoch, at most once a second",
+    help="Save so often.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(1),
-    help="Threads to compute on [default: as many as OPENBLAS_NUM_THREADS says, or the processor has; with "
-    "--resume, those of the run]. Another number adds up in another order, and gives other last bits.",
+    metavar="N",
+    show_default="those of the run with --resume, else $OPENBLAS_NUM_THREADS, else those of the processor",
+    help="Threads to compute on. Another number adds up in another order, and gives other last bits.",
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr, only warnings.")
 @CACHE
@@ -69,13 +70,12 @@ def train(spec: Path | None, as_json: bool, quiet: bool, **options: Any) -> None
     epoch too, and ends in the same parameters, byte for byte, as a run that was never cut short. With more
     --epochs it goes on beyond its end, unless its learning rate is planned over all epochs (cosine).
     """
-    from chainrule.cli.specs import generated_for
+    from chainrule.cli.specs import SpecFile, generated_for
     from chainrule.running import train_spec
-    from chainrule.spec import load_spec
 
     if spec is None:
         raise click.UsageError("Missing argument 'SPEC', as in derive train SPEC --resume [RUN].")
-    report = train_spec(load_spec(spec), spec, quiet=quiet, generate=generated_for, **options)
+    report = train_spec(SpecFile.read(spec).spec, spec, quiet=quiet, generate=generated_for, **options)
     if as_json:
         echo_json(report.as_json())
     else:
@@ -92,13 +92,16 @@ REGENERATE = click.option(
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
-@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes that are shown.")
+@click.option(
+    "--top", type=click.IntRange(1), metavar="N", default=3, show_default=True, help="Classes that are shown."
+)
 @click.option(
     "--invert/--no-invert",
     default=None,
-    help="Exchange black and white [default: where the border is not as bright as that of training images].",
+    show_default="where the border is not as bright as that of training images",
+    help="Exchange black and white.",
 )
 @click.option(
     "--fit",
@@ -133,14 +136,10 @@ def predict(
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", help="Other data than the run was trained on, named as for train.")
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    help="Where the data sets lie [default: $CHAINRULE_DATA, then the user's cache].",
-)
-@click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
+@click.argument("run", type=RUN)
+@click.option("--data", type=DATA, help="Other data than the run was trained on, named as for train.")
+@DATA_DIR
+@DOWNLOAD
 @REGENERATE
 @JSON
 def evaluate(
@@ -151,7 +150,7 @@ def evaluate(
     regenerate: bool,
     as_json: bool,
 ) -> None:
-    """Test a trained run: accuracy, classes, confusions and the surest mistakes, with pictures.
+    """Test a trained run: accuracy, classes, confusions, the surest mistakes.
 
     RUN is a folder that train wrote, as in runs/NAME-1; evaluation.json, confusion.png and mistakes.png are
     written into it. The program in it is run: of a stranger's folder, --regenerate runs nothing.

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chainrule.cli.group import Showing
 from chainrule.cli.options import CACHE, JSON, for_a_reader, numbers_options, reader_of
+from chainrule.cli.parameters import Subject
 from chainrule.cli.writing import FORMATS, FORMS, format_for, require_new, write_page
 
 if TYPE_CHECKING:
@@ -17,20 +19,32 @@ if TYPE_CHECKING:
     from chainrule.present.page import Page
 
 
-@click.command(hidden=True)
-@click.argument("subject")
+@click.command(cls=Showing, hidden=True)
+@click.argument("subject", type=Subject(), metavar="TOPIC | SPEC")
 @click.option("--steps", is_flag=True, help="Give each step its reason.")
-@click.option("--form", type=click.Choice(FORMS), default="index", show_default=True)
 @click.option(
-    "--format", "form_at", type=click.Choice(FORMATS), help="[default: by FILE's ending, otherwise latex]"
+    "--form",
+    type=click.Choice(FORMS),
+    default="index",
+    show_default=True,
+    help="Equations by indices, as products of matrices, or both.",
 )
-@click.option("--given", multiple=True, metavar="NAME=FORMULAS", help="Other givens for a worked example.")
+@click.option(
+    "--format",
+    "form_at",
+    type=click.Choice(FORMATS),
+    show_default="as FILE ends, else latex",
+    help="What the page is written in.",
+)
+@click.option(
+    "--given", multiple=True, metavar="NAME=FORMULAS", help="Other givens of the example; for a TOPIC."
+)
 @numbers_options
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Draw a topic's picture too: FILE is a .png, .svg or .pdf.",
+    help="Draw the picture too, into a .png, .svg or .pdf; for a TOPIC.",
 )
 @click.option(
     "-o",
@@ -58,14 +72,16 @@ def show(
 ) -> None:
     """Print the equations of a topic or of a spec's network."""
     from chainrule.cli.cache import remembered
+    from chainrule.cli.naming import names_a_spec, require_subject
     from chainrule.cli.specs import SpecFile
 
+    require_subject(subject)
     if as_json and form_at not in (None, "json"):
         click.echo(f"--format {form_at}: --json prints JSON.", err=True)
     format = "json" if as_json else format_for(form_at, output)
     require_new("-o", output, Path(subject), plot)
     require_new("--plot", plot, Path(subject))
-    spec = SpecFile.read(Path(subject)) if _names_a_spec(subject) else None
+    spec = SpecFile.read(Path(subject)) if names_a_spec(subject) else None
 
     def made() -> dict[str, Any]:
         from chainrule.cli.idle import idle
@@ -90,10 +106,6 @@ def show(
     for note in page["notes"]:
         click.echo(note, err=True)
     write_page(page["text"], format, output)
-
-
-def _names_a_spec(subject: str) -> bool:
-    return subject.endswith(".toml") or Path(subject).is_file()
 
 
 def _key(spec: SpecFile | None, format: str) -> dict[str, Any] | None:
@@ -135,10 +147,8 @@ def derivation_of(spec: SpecFile, given: tuple[str, ...] = ()) -> Derivation:
 
 def topic_of(subject: str, given: tuple[str, ...] = ()) -> Topic:
     """Return the topic of a name.  Raises click.UsageError."""
-    from chainrule.lectures import TOPICS, topic
+    from chainrule.lectures import topic
 
-    if subject not in TOPICS:
-        raise click.UsageError(_unknown(subject, list(TOPICS)))
     try:
         return topic(subject, given)
     except ValueError as error:
@@ -161,14 +171,3 @@ def _draw(found: Derivation | Topic, path: Path) -> None:
     if not draw(found, path):
         click.echo("No installed font has the letters of this language: the labels are English.", err=True)
     click.echo(f"{path} written", err=True)
-
-
-def _unknown(subject: str, topics: list[str]) -> str:
-    import difflib
-
-    commands = click.get_current_context().find_root().command
-    names = list(commands.commands) if isinstance(commands, click.Group) else []
-    near = difflib.get_close_matches(subject, [*topics, *names], n=3)
-    hint = f" Did you mean {', '.join(near)}?" if near else ""
-    kinds = "topic, command or spec file (a spec ends in .toml)"
-    return f"{subject!r} is no {kinds}.{hint} `derive list` names topics."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,17 @@ def echo_json(value: Any) -> None:
     plain = _finite(value)
     text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
     click.echo(text if _encodable(text) else json.dumps(plain, indent=1, allow_nan=False))
+
+
+def echo_each(values: Sequence[Any], asked: int) -> None:
+    """Print what came of specs: one JSON object for one that was asked for, a list of them for several."""
+    echo_json(list(values) if asked > 1 else values[0])
+
+
+def echo_part(text: str, path: Path, number: int, asked: int) -> None:
+    """Print what came of a spec, under its path where several were asked for."""
+    heading = f"{path}\n" if asked > 1 else ""
+    click.echo(("\n" if number else "") + heading + text)
 
 
 def _finite(value: Any) -> Any:

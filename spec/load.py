@@ -20,6 +20,7 @@ from chainrule.derive.model import (
     Spec,
     TrainingSpec,
 )
+from chainrule.formula.messages import did_you_mean
 from chainrule.spec.field_names import remedy
 from chainrule.spec.formulas import formula_fault, read_formulas
 from chainrule.spec.names import name_problem
@@ -95,7 +96,9 @@ def _read(path: FilePath) -> bytes:
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise _refusal(path.name, "E001", f"cannot read {path}: {error.strerror or error}", "") from None
+        message = f"cannot read {path}: {error.strerror or error}"
+        near = did_you_mean(str(path.with_suffix(".toml")), map(str, path.parent.glob("*.toml")))
+        raise _refusal(path.name, "E001", message, "", hint=near) from None
 
 
 def _text(content: bytes, filename: str) -> str:
@@ -118,9 +121,9 @@ def _size(count: int | None) -> str:
 
 
 def _refusal(
-    filename: str, code: str, message: str, expected: str, line: int = 1, column: int = 1
+    filename: str, code: str, message: str, expected: str, line: int = 1, column: int = 1, hint: str = ""
 ) -> SpecError:
-    return SpecError((Problem(filename, line, column, code, message, expected=expected),))
+    return SpecError((Problem(filename, line, column, code, message, expected=expected, hint=hint),))
 
 
 class _Loader:

@@ -96,7 +96,9 @@ def starter(name: str, like: str = LIKE) -> str:
     """
     problem = name_problem(name)
     if problem:
-        raise ValueError(f"{name[:60]!r} cannot be the name of a network: {problem[1]}")
+        longer = f"{name}_net"
+        remedy = "" if name_problem(longer) else f"; {longer} can"
+        raise ValueError(f"{name[:60]!r} cannot be the name of a network: {problem[1]}{remedy}")
     start, file = STARTS[like], f"{name}.toml"
     about = f"{name}: {start.about}. `derive {file}` prints its equations, `derive train {file}` trains it."
     types = ", ".join(layer for layer in LAYERS if layer not in SHORT_FORMS)

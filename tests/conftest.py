@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -87,6 +88,26 @@ def katex() -> Callable[[Iterable[str]], list[str]]:
         return [f"{string!r}: {answer}" for string, answer in zip(asked, answers, strict=True) if answer]
 
     return objections
+
+
+@pytest.fixture
+def derive(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in an empty folder; return its exit code, stdout and stderr."""
+    from chainrule.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["derive", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return int(exit_info.value.code or 0), out, err
+
+    return run
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from chainrule.spec import (
     parse_spec,
     starter,
 )
+from chainrule.spec.starters import STARTS
 
 
 def test_a_good_spec() -> None:
@@ -181,15 +182,17 @@ def test_depth_is_linear() -> None:
     assert more < 4.5 * few
 
 
-def test_the_starter_loads() -> None:
-    text = starter("first_try")
-    spec = parse_spec(text, "first_try.toml")
-    assert spec.name == "first_try"
+@pytest.mark.parametrize("like", STARTS)
+def test_a_starter_loads_with_what_is_switched_off_too(like: str) -> None:
+    text = starter("first_try", like)
+    assert parse_spec(text, "first_try.toml").name == "first_try"
     assert valid(text)
     assert all(len(line) <= 110 for line in text.splitlines())
-    keys = r"^# (\[activations|formula =|beta =|\[augmentation|flip =|shift =)"
-    whole = parse_spec(re.sub(keys, r"\1", text, flags=re.MULTILINE), "first_try.toml")
-    assert "sharp" in whole.activations and whole.augmentation.flip
+    switched_on = re.sub(r"^# (\[[a-z.]+\]$|[a-z]+ = )", r"\1", text, flags=re.MULTILINE)
+    assert valid(switched_on)
+    whole = parse_spec(switched_on, "first_try.toml")
+    assert "sharp" in whole.activations
+    assert whole.augmentation.rotation == (0 if like == "xor" else 10)
 
 
 @pytest.mark.parametrize("name", ["", "1x", "class", "a b", "../x", 'x"\n[evil]'])

@@ -8,21 +8,30 @@ from typing import Any
 import click
 
 from chainrule.cli.options import JSON, for_a_reader, reader_of
+from chainrule.cli.parameters import RUN, SPEC
 from chainrule.cli.writing import echo_json, require_new, write_file
 
 SUFFIXES = (".html", ".htm", ".pdf")
 
 
 @click.command()
-@click.argument("spec", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("spec", type=SPEC, metavar="SPEC")
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="FILE.html or FILE.pdf [default: NAME.html].",
+    metavar="FILE",
+    show_default="NAME.html",
+    help="Where the page goes, a .html or a .pdf.",
 )
-@click.option("--run", type=click.Path(path_type=Path), help="A run's folder: its curves and confusions too.")
-@click.option("--form", type=click.Choice(["matrix", "index"]), default="matrix", show_default=True)
+@click.option("--run", type=RUN, metavar="RUN", help="A run's folder: its curves and confusions too.")
+@click.option(
+    "--form",
+    type=click.Choice(["matrix", "index"]),
+    default="matrix",
+    show_default=True,
+    help="Equations as products of matrices, or by indices.",
+)
 @click.option(
     "--gradcheck/--no-gradcheck",
     default=True,
@@ -40,18 +49,18 @@ def handout(
     as_json: bool,
     **choices: Any,
 ) -> None:
-    """Write a network's handout: one page, no network access.
+    """Write a network's handout: one page that needs nothing else.
 
     Diagram, notation, every equation with its reason beside the line of the program that it became, the check
-    of the gradients and, of a run, curves and confusions.  A .pdf is printed by Chromium, if there is one.
+    of the gradients and, of a run, curves and confusions. A .pdf is printed by Chromium, if there is one.
     """
     from chainrule.cli.handout.document import equations_of, handout_of, page
     from chainrule.cli.handout.printing import printed, require_browser
     from chainrule.cli.idle import idle
+    from chainrule.cli.specs import SpecFile
     from chainrule.derive.reader import reading
-    from chainrule.spec import load_spec
 
-    found = load_spec(spec)
+    found = SpecFile.read(spec).spec
     where = output or Path(f"{found.name}.html")
     if where.suffix.lower() not in SUFFIXES:
         raise click.UsageError(f"{where}: a handout is FILE.html or FILE.pdf")

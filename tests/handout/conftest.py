@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -12,22 +11,6 @@ from conftest import not_installed, unavailable
 from handout.handouts import Opened, handout, written
 
 from chainrule.cli.handout import printing
-from chainrule.cli.main import main
-
-
-@pytest.fixture
-def derive(monkeypatch, capsys, tmp_path) -> Callable[..., tuple[int, str, str]]:
-    """Run the command in an empty folder; return its exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["derive", *arguments])
-        with pytest.raises(SystemExit) as exit_info:
-            main()
-        out, err = capsys.readouterr()
-        return int(exit_info.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")

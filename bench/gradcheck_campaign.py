@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from awkward_networks import KINDS, awkward, checked, planted, plants  # noqa: E402
 
-from chainrule.evaluate.reference import Reference  # noqa: E402
+from chainrule.evaluate.reference import NumericReference  # noqa: E402
 from chainrule.runtime.gradcheck import check_gradients  # noqa: E402
 
 PER_NETWORK = 5  # errors in one network, of the kinds that come next
@@ -40,7 +40,7 @@ def wrong(count: int, first: int) -> Iterator[tuple[str, bool]]:
     done, seed, kind = 0, first, 0
     while done < count:
         network = awkward(seed)
-        reference = Reference(network.spec)
+        reference = NumericReference(network.spec)
         possible = plants(network, seed, reference.zero)
         for step in range(min(PER_NETWORK, count - done)):
             plant = possible[(kind + step) % len(possible)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from chainrule.codegen.folder import Generated, write
 from chainrule.derive.model import Spec
 from chainrule.runtime.errors import EditedProgramWarning
-from chainrule.runtime.program import Program, load_program
+from chainrule.runtime.program import LoadedProgram, load_program
 
 Generator = Callable[[Spec, Iterable[str]], Generated]  # of a spec's program, for these targets
 
@@ -25,7 +25,7 @@ def generated_anew(spec: Spec, targets: Iterable[str] = ()) -> Generated:
 
 
 @contextlib.contextmanager
-def scratch_program(spec: Spec, generate: Generator = generated_anew) -> Iterator[Program]:
+def scratch_program(spec: Spec, generate: Generator = generated_anew) -> Iterator[LoadedProgram]:
     """Give a spec's program, generated into a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         yield load_program(write(generate(spec, ()), Path(folder), force=True))

@@ -16,7 +16,7 @@ from chainrule.codegen.targets import DEFAULT, TARGETS
 from chainrule.derive.library import ONE_HOT
 from chainrule.derive.model import InlineData, Spec
 from chainrule.derive.network import build_network
-from chainrule.evaluate.reference import Reference
+from chainrule.evaluate.reference import NumericReference
 from chainrule.programs import Generator, edits_told, generated_anew, scratch_program
 from chainrule.runtime.datasets import load_dataset
 from chainrule.runtime.datasets.dataset import TEST
@@ -27,7 +27,7 @@ from chainrule.runtime.files import write_atomically
 from chainrule.runtime.gradcheck import check_gradients
 from chainrule.runtime.gradreport import GradientReport
 from chainrule.runtime.metrics import Score
-from chainrule.runtime.program import Program, load_program
+from chainrule.runtime.program import LoadedProgram, load_program
 from chainrule.runtime.result import RunResult
 from chainrule.runtime.run import PROGRAM, SPEC, Run, load_run
 from chainrule.runtime.runfolder import (
@@ -48,7 +48,7 @@ from chainrule.same_spec import other_epochs, spec_differences
 def gradient_report(spec: Spec, generate: Generator = generated_anew, **options: int) -> GradientReport:
     """Return the check of every gradient of a spec's program against its network's equations."""
     with scratch_program(spec, generate) as program:
-        return check_gradients(program, reference=Reference(spec), **options)
+        return check_gradients(program, reference=NumericReference(spec), **options)
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def _settings(
     return replace(began, **{key: value for key, value in asked.items() if value is not None})
 
 
-def _program(spec: Spec, generated: Generated, folder: RunFolder, target: str) -> Program:
+def _program(spec: Spec, generated: Generated, folder: RunFolder, target: str) -> LoadedProgram:
     """Return the program in a run's folder: the one that the run began with, where it is whole.
 
     The spec lies beside it, for whoever wants it written anew.  Raises RunError where that is of another

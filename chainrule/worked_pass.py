@@ -11,11 +11,11 @@ from chainrule.derive.prose import _
 if TYPE_CHECKING:
     from chainrule.derive.deriving import Derivation
     from chainrule.present.page import Page
-    from chainrule.runtime.program import Program
+    from chainrule.runtime.program import LoadedProgram
 
 
 @dataclass(frozen=True)
-class Samples:
+class ChosenSamples:
     """Samples of a network: inputs (N, …), targets, and a sentence on where they come from."""
 
     x: Any
@@ -58,7 +58,9 @@ def worked_page(
         return page_of_numbers(work(derivation, given), form, steps, notes)
 
 
-def chosen_samples(derivation: Derivation, program: Program, samples: Sequence[int], seed: int) -> Samples:
+def chosen_samples(
+    derivation: Derivation, program: LoadedProgram, samples: Sequence[int], seed: int
+) -> ChosenSamples:
     """Return samples of the spec's own table, or random ones.  Raises NumbersError."""
     import numpy as np
 
@@ -72,7 +74,9 @@ def chosen_samples(derivation: Derivation, program: Program, samples: Sequence[i
     if not isinstance(data, InlineData):
         rng = np.random.default_rng(seed)
         x = rng.integers(0, 101, (count, *program.input_shape)) / 100
-        return Samples(x, random_targets(derivation, program, count, rng), _random_origin(data, count, seed))
+        return ChosenSamples(
+            x, random_targets(derivation, program, count, rng), _random_origin(data, count, seed)
+        )
     table = load_dataset(
         data.as_dict(),
         input_shape=program.input_shape,
@@ -89,7 +93,7 @@ def chosen_samples(derivation: Derivation, program: Program, samples: Sequence[i
         if count == 1
         else _("N = {count} samples: numbers {listed} of the spec's data.", count=count, listed=listed)
     )
-    return Samples(table.train_x[at], table.train_t[at], origin)
+    return ChosenSamples(table.train_x[at], table.train_t[at], origin)
 
 
 def _random_origin(data: object, count: int, seed: int) -> str:
@@ -105,7 +109,7 @@ def _random_origin(data: object, count: int, seed: int) -> str:
     )
 
 
-def random_targets(derivation: Derivation, program: Program, count: int, rng: Any) -> Any:
+def random_targets(derivation: Derivation, program: LoadedProgram, count: int, rng: Any) -> Any:
     """Return random labels, or values that the loss takes: probabilities are 0 or 1."""
     if program.target_kind == "labels":
         return rng.integers(0, program.classes, count).astype(float)
@@ -123,13 +127,13 @@ def random_targets(derivation: Derivation, program: Program, count: int, rng: An
     return rng.integers(0, 101, shape) / 100
 
 
-def drawn_masks(program: Program, count: int, seed: int) -> Mapping[str, Any]:
+def drawn_masks(program: LoadedProgram, count: int, seed: int) -> Mapping[str, Any]:
     """Return the masks that a step of the program draws with a seed; {} where it draws none."""
     masks = getattr(program.module, "masks", None)
     return masks(count, seed) if masks is not None else {}
 
 
-def planned_steps(program: Program) -> int:
+def planned_steps(program: LoadedProgram) -> int:
     """Return how many steps the program plans for, 1 where nothing asks for it."""
     module = program.module
     state = module.init_optimizer(module.init_parameters(0))

@@ -75,7 +75,7 @@ def _may_overflow(node: Expr) -> bool:
     return not (isinstance(node, exp) and node.args[0].is_nonpositive)
 
 
-class Scalar(NamedTuple):
+class ScalarForm(NamedTuple):
     """What an expression computes of one element; ``variables`` are what it reads, the rest are factors."""
 
     expression: Expr
@@ -83,7 +83,7 @@ class Scalar(NamedTuple):
     back: dict[Symbol, Expr]
 
 
-def scalar(expression: Expr) -> Scalar | None:
+def scalar(expression: Expr) -> ScalarForm | None:
     """Return an expression as one of symbols; None where it does not act element by element on one tensor."""
     opaque = _outermost(expression)
     slots: dict[Expr, Symbol] = {node: _factor(i) for i, node in enumerate(opaque)}
@@ -97,7 +97,7 @@ def scalar(expression: Expr) -> Scalar | None:
     read = sorted(acting - targets, key=lambda s: sympy.default_sort_key(back[s]))
     if len(read) != 1 or len(targets) > 1:
         return None
-    return Scalar(closed, (*read, *targets), back)
+    return ScalarForm(closed, (*read, *targets), back)
 
 
 @cache

@@ -10,7 +10,7 @@ from chainrule.derive.library import LOSSES, Formula, Loss
 
 
 @dataclass(frozen=True)
-class Place:
+class LineColumn:
     """A line and a column of the spec file, both from 1."""
 
     line: int
@@ -26,7 +26,7 @@ class LayerSpec:
 
     type: str
     options: Mapping[str, Any]
-    place: Place
+    place: LineColumn
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class LossSpec:
     type: str
     reduction: str
     l2: float
-    place: Place
+    place: LineColumn
     soft: bool = False
     label_smoothing: float = 0.0
 
@@ -50,7 +50,7 @@ class OptimizerSpec:
 
     type: str
     options: Mapping[str, float]
-    place: Place
+    place: LineColumn
     schedule: str = "constant"
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class TrainingSpec:
     epochs: int
     seed: int
     validation_split: float
-    place: Place
+    place: LineColumn
     early_stopping: int = 0
     standardize: str = "none"
     tensor_cores: str = "none"

@@ -17,7 +17,7 @@ from chainrule.derive.layers.layer import features
 from chainrule.derive.library import ACTIVATIONS, IDENTITY, ONE_HOT, Formula
 from chainrule.derive.model import LayerSpec, Spec
 from chainrule.derive.patterns import instantiated
-from chainrule.derive.walk import Step, Walk
+from chainrule.derive.shapes import LayerStep, ShapeWalk
 from chainrule.formula import exact, parse_formula
 
 N = size("N")
@@ -183,7 +183,7 @@ def activation_forward(formula: Formula, options: Mapping[str, object], shape: t
     return Forward((equation,), dict(zip(sizes, shape, strict=True)))
 
 
-def step_forward(step: Step, spec: Spec) -> Forward:
+def step_forward(step: LayerStep, spec: Spec) -> Forward:
     """Return the forward equations of a step through the layers of a spec."""
     if step.forward is not None:
         return step.forward
@@ -191,14 +191,14 @@ def step_forward(step: Step, spec: Spec) -> Forward:
     return activation_forward(formula, step.layer.options, step.before)
 
 
-def steps_of(spec: Spec) -> list[Step]:
+def steps_of(spec: Spec) -> list[LayerStep]:
     """Return the steps through the layers of a spec; the first gives x as the layers take it."""
-    walk = Walk(spec.input_shape)
+    walk = ShapeWalk(spec.input_shape)
     steps = [step for layer in spec.layers for step in walk.through(layer)]
     first, shape = steps[0].layer, spec.input_shape
     if first.type in LAYERS and LAYERS[first.type].moves_only:
         return steps
-    return [Step(LayerSpec(IDENTITY, {}, first.place), shape, shape, None), *steps]
+    return [LayerStep(LayerSpec(IDENTITY, {}, first.place), shape, shape, None), *steps]
 
 
 def build_network(spec: Spec) -> Network:

@@ -18,7 +18,7 @@ from chainrule.derive.differentiate import vjp
 from chainrule.derive.index import Equation, Sum, access, canonical_sums, cotangent, index, size, tensor
 from chainrule.derive.layers.convolution import Axis, Convolution, N, in_channels, out_channels
 from chainrule.derive.layers.layer import ShapeError
-from chainrule.derive.layers.windows import Window, window
+from chainrule.derive.layers.windows import AxisWindow, window
 from chainrule.derive.prose import _
 from chainrule.lectures.model import Steps, Topic, TopicError, node, partial
 from chainrule.lectures.support.givens import allow
@@ -59,7 +59,7 @@ def layer(
     letters = ((i, "u", "n", k, "m"), (j, "v", "n'", l, "m'"))[:rank]
     axes = tuple(Axis(extent, output, index(entry)) for output, entry, extent, _k, _m in letters)
     spans = [m, m] if rank == 2 else [m]
-    windows = tuple(Window(span, stride, dilation, before, 0) for span in spans)
+    windows = tuple(AxisWindow(span, stride, dilation, before, 0) for span in spans)
     (whole_,) = Convolution(axes, windows, bias=False, flip=flip).plain()
     one = without(whole_, SINGLE)
     exchange: dict[Expr, Expr] = {index(entry): bound for _o, entry, _e, bound, _m in letters}
@@ -292,7 +292,7 @@ def _numbers(steps: Steps, example: Mapping[str, Any], general: int, rotation: i
         worked(steps, partial("E", of), arrays[slope.name], rule, own, f"dE/d{of}, worked")
 
 
-def _concrete(x: Array, w: Array, windows: tuple[Window, ...]) -> Equation:
+def _concrete(x: Array, w: Array, windows: tuple[AxisWindow, ...]) -> Equation:
     """Return the layer's equation with these windows, its sizes as numbers."""
     letters = ((i, "u", "height"), (j, "v", "width"))[: x.ndim]
     axes = tuple(Axis(name, output, index(entry)) for output, entry, name in letters)

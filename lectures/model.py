@@ -11,7 +11,7 @@ from chainrule.derive.prose import _
 from chainrule.derive.shown import ShownPage
 from chainrule.lectures.plot import Plot
 from chainrule.present.build import Writer, textbook
-from chainrule.present.page import Entry, Page, Section, explanations
+from chainrule.present.page import Entry, Page, PageSection, explanations
 from chainrule.present.sides import Line
 from chainrule.present.text import write
 from chainrule.present.tree import Leaf, Node, Slope, counted
@@ -69,18 +69,18 @@ class Topic(ShownPage):
     def __repr__(self) -> str:
         return f"<topic {self.id}: {len(self.entries)} steps>"
 
-    def _sections(self, steps: bool) -> Iterator[Section]:
+    def _sections(self, steps: bool) -> Iterator[PageSection]:
         heading = ""
         shown: list[Entry] = []
         for entry in self.entries:
             if entry.number in self.headings:
                 if shown:
-                    yield Section(heading, tuple(shown))
+                    yield PageSection(heading, tuple(shown))
                 heading, shown = self.headings[entry.number], []
             if steps or entry.role == "result":
                 shown.append(entry)
         if shown:
-            yield Section(heading, tuple(shown))
+            yield PageSection(heading, tuple(shown))
 
 
 class Steps:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from chainrule.present.page import WorkedLines
 from chainrule.present.sides import Line
 from chainrule.present.text import width, write, write_line
-from chainrule.present.tree import Grid, Leaf, Node, Related, Transposed, contains, mapped
+from chainrule.present.tree import Leaf, Matrix, Node, Related, Transposed, contains, mapped
 
 WIDTH: Final = 100
 INDENT: Final = 2
@@ -59,7 +59,7 @@ def bracket(character: str, height: int) -> tuple[str, ...]:
     return (one,) if height == 1 else (top, *[middle] * (height - 2), bottom)
 
 
-def grid_box(grid: Grid) -> Box:
+def grid_box(grid: Matrix) -> Box:
     """Return a matrix, its columns aligned to the right."""
     cells = [[write(cell) for cell in row] for row in grid.rows]
     widths = [max(len(row[c]) for row in cells) for c in range(len(cells[0]))]
@@ -111,7 +111,7 @@ def worked_text(worked: WorkedLines | None, column: int) -> list[str]:
     found: list[str] = []
     for shown in worked.lines:
         broken: tuple[Line, ...] = (shown,)
-        if contains(shown.right, Grid) and len(drawn(shown)[0]) + left > WIDTH:
+        if contains(shown.right, Matrix) and len(drawn(shown)[0]) + left > WIDTH:
             broken = unchained(shown)
         for part in broken:
             written = write(part.left)
@@ -137,10 +137,10 @@ def drawn(shown: Line) -> list[str]:
     grids: list[Box] = []
 
     def replaced(node: Node) -> Any:
-        if isinstance(node, Grid):
+        if isinstance(node, Matrix):
             grids.append(grid_box(node))
             return Leaf("", chr(FIRST + len(grids) - 1))
-        if isinstance(node, Transposed) and isinstance(node.body, Grid):
+        if isinstance(node, Transposed) and isinstance(node.body, Matrix):
             return Leaf("", f"{replaced(node.body).text}ᵀ")
         return mapped(node, replaced)
 

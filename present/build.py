@@ -20,7 +20,7 @@ from chainrule.present.tree import (
     Applied,
     Bars,
     Big,
-    Choice,
+    ByCase,
     Exp,
     Hadamard,
     Iverson,
@@ -204,7 +204,7 @@ class Writer:
             (self.tree(value), None if isinstance(condition, BooleanTrue) else self.tree(condition))
             for value, condition in node.args
         ]
-        return Choice(tuple(branches))
+        return ByCase(tuple(branches))
 
     def add(self, node: Expr) -> Node:
         """Write a sum; terms with the same small factor are gathered: λ (Σ W² + Σ V²)."""

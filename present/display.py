@@ -19,7 +19,7 @@ from chainrule.present import latex as tex
 from chainrule.present import text as plain
 from chainrule.present.build import CannotPresent
 from chainrule.present.formats import as_html, as_markdown, as_text
-from chainrule.present.page import Page, Section
+from chainrule.present.page import Page, PageSection
 from chainrule.present.page import page_of as laid_out
 from chainrule.present.sides import FORMS, Line, line
 
@@ -36,7 +36,7 @@ def page_of(derivation: Derivation, form: str, steps: bool) -> Page:
     return laid_out(derivation, form, steps)
 
 
-def text_of(subject: NumberedEquation | Derivation | Section | Page | Paged) -> str:
+def text_of(subject: NumberedEquation | Derivation | PageSection | Page | Paged) -> str:
     """Return an equation with its number on a line, anything else as its page, as text."""
     if isinstance(subject, NumberedEquation):
         return f"({subject.number}) {equation_text(subject)}"
@@ -44,7 +44,7 @@ def text_of(subject: NumberedEquation | Derivation | Section | Page | Paged) -> 
     return as_text(page, page.steps).rstrip("\n")
 
 
-def html_of(subject: NumberedEquation | Derivation | Section | Page | Paged) -> str:
+def html_of(subject: NumberedEquation | Derivation | PageSection | Page | Paged) -> str:
     """Return an equation in MathML with its number beside it, a page as a fragment of HTML."""
     if isinstance(subject, NumberedEquation):
         return _equation_html(subject)
@@ -52,18 +52,18 @@ def html_of(subject: NumberedEquation | Derivation | Section | Page | Paged) -> 
     return as_html(page, page.steps)
 
 
-def markdown_of(subject: Derivation | Section | Page | Paged) -> str:
+def markdown_of(subject: Derivation | PageSection | Page | Paged) -> str:
     """Return a page in Markdown with a display for each equation."""
     page = shown_page(subject)
     return as_markdown(page, page.steps)
 
 
-def shown_page(subject: Derivation | Section | Page | Paged) -> Page:
+def shown_page(subject: Derivation | PageSection | Page | Paged) -> Page:
     """Return the page that something shows: a topic with its steps, a section by itself."""
     match subject:
         case Page():
             return subject
-        case Section():
+        case PageSection():
             return Page("", "", (subject,))
         case Derivation():
             return laid_out(subject)

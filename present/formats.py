@@ -11,7 +11,7 @@ from chainrule.present import escape
 from chainrule.present import latex as tex
 from chainrule.present import text as plain
 from chainrule.present.boxes import worked_text
-from chainrule.present.page import Entry, Page, Section
+from chainrule.present.page import Entry, Page, PageSection
 from chainrule.present.phrases import (
     GIVEN,
     INDEX_FORM,
@@ -93,7 +93,7 @@ def as_text(page: Page, steps: bool = False) -> str:
     return "\n".join(single).rstrip() + "\n"
 
 
-def _section(section: Section, steps: bool) -> list[str]:
+def _section(section: PageSection, steps: bool) -> list[str]:
     entries = section.entries
     lines = _aligned([entry.line for entry in entries])
     most = _leftmost([entry.line for entry in entries])
@@ -180,7 +180,7 @@ def _worked(rows: list[str]) -> list[str]:
     return ["$$", r"\begin{aligned}", body, r"\end{aligned}", "$$", ""] if rows else []
 
 
-def _table(section: Section) -> list[str]:
+def _table(section: PageSection) -> list[str]:
     def cell(shown: Line | None) -> str:
         written = tex.write_line(shown).replace("|", r"\vert ") if shown else ""
         return f"${written}$" if written else ""

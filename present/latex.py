@@ -145,11 +145,11 @@ def _closed(node: t.Node) -> tuple[str, int]:
             if further and set(further) == {by}:
                 below = at(by, POWER) + above
             return rf"\frac{{{d}{above} {at(of, POWER)}}}{{{d} {below}}}", POWER
-        case t.Choice(branches):
+        case t.ByCase(branches):
             return _choice(branches), ATOM
         case t.Kronecker(left, right):
             return rf"\delta_{{{left.latex}{right.latex}}}", ATOM
-        case t.Grid(rows):
+        case t.Matrix(rows):
             lines = [" & ".join(write(cell) for cell in row) for row in rows]
             tall = any(mark in line for line in lines for mark in TALL)
             inner = (r" \\[1ex] " if tall else r" \\ ").join(lines)

@@ -117,11 +117,11 @@ def _rest(node: t.Node) -> tuple[str, int]:
             return _closed(inner, "[]"), ATOM
         case t.Slope():
             return _slope(node), POWER
-        case t.Choice(branches):
+        case t.ByCase(branches):
             return _choice(branches), ATOM
         case t.Kronecker(left, right):
             return f"<msub><mi>δ</mi>{_row(write(left), write(right))}</msub>", ATOM
-        case t.Grid(rows):
+        case t.Matrix(rows):
             cells = ("".join(f"<mtd>{write(cell)}</mtd>" for cell in row) for row in rows)
             table = "".join(f"<mtr>{row}</mtr>" for row in cells)
             return _row(_operator("["), f"<mtable>{table}</mtable>", _operator("]")), ATOM

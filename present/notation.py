@@ -80,7 +80,7 @@ _NUMBERED = re.compile(r"([A-Za-z]\w*?)(?:(\d+)(?:_(\d+))?|@(.+))")
 
 
 @dataclass(frozen=True)
-class Parts:
+class SymbolParts:
     """A symbol taken apart: its letter in LaTeX and in text, and the layer that stands above it."""
 
     latex: str
@@ -133,23 +133,23 @@ def capital(letter: str) -> str:
     return letter.upper() if len(letter) == 1 and letter.isascii() else letter
 
 
-def parts(symbol: str, matrix: bool = False) -> Parts:
+def parts(symbol: str, matrix: bool = False) -> SymbolParts:
     """Return the letter and the layer of a symbol that is no fraction ∂E/∂x: z1, or z@l for any layer l.
 
     ``matrix``: the vectors of all examples together, a capital letter.
     """
     if matrix:
         one = parts(symbol)
-        return Parts(capital(one.latex), capital(one.text), one.upper)
+        return SymbolParts(capital(one.latex), capital(one.text), one.upper)
     delta = is_delta(symbol)
     match = _NUMBERED.fullmatch((primal(symbol) or symbol) if delta else symbol)
     if match is None and symbol in FIXED:
-        return Parts(FIXED[symbol].latex, FIXED[symbol].text)
+        return SymbolParts(FIXED[symbol].latex, FIXED[symbol].text)
     if match is None:
-        return Parts(*DELTA) if delta else Parts(*GREEK.get(symbol, (symbol, symbol)))
+        return SymbolParts(*DELTA) if delta else SymbolParts(*GREEK.get(symbol, (symbol, symbol)))
     letter, number, step, general = match.groups()
     latex, text = DELTA if delta else GREEK.get(letter, (_word(letter), letter))
-    return Parts(latex, text, general or (f"{number},{step}" if step else number))
+    return SymbolParts(latex, text, general or (f"{number},{step}" if step else number))
 
 
 def _word(letter: str) -> str:

@@ -54,7 +54,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Row:
+class WorkedEquation:
     """A numbered equation, the values it reads by name (those of scalars too), and what comes out."""
 
     numbered: NumberedEquation
@@ -73,14 +73,14 @@ class Worked:
     given: Given
     start: Mapping[str, Array]
     constants: Mapping[str, float]
-    rows: tuple[Row, ...]
+    rows: tuple[WorkedEquation, ...]
 
     @property
     def flat(self) -> frozenset[str]:
         """The names of what has a value for each parameter: θ, its gradient g, the optimizer's state."""
         return flat_names(self.derivation)
 
-    def row(self, number: int) -> Row:
+    def row(self, number: int) -> WorkedEquation:
         """Return the row of the equation of that number, from 1."""
         return self.rows[number - 1]
 
@@ -147,7 +147,9 @@ def _gather(derivation: Derivation, values: dict[str, Array]) -> None:
     values["g"] = np.concatenate([np.ravel(values[each]) for each in names])
 
 
-def _worked(numbered: NumberedEquation, values: Mapping[str, Array], constants: Mapping[str, float]) -> Row:
+def _worked(
+    numbered: NumberedEquation, values: Mapping[str, Array], constants: Mapping[str, float]
+) -> WorkedEquation:
     """Evaluate the equation as it is shown; where that overflows, in the form that programs compute."""
     equation, computed = numbered.equation, numbered.computed
     try:
@@ -161,7 +163,7 @@ def _worked(numbered: NumberedEquation, values: Mapping[str, Array], constants: 
         raise NumbersError(f"{_shown(numbered)} has no value here: {error}") from error
     if not np.isfinite(found).all():
         raise NumbersError(f"{_shown(numbered)} has no finite value here")
-    return Row(numbered, read_by(equation, values, constants), found)
+    return WorkedEquation(numbered, read_by(equation, values, constants), found)
 
 
 def _value(equation: Equation, known: Mapping[str, Array]) -> Array:

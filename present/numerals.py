@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.present.tree import Applied, Grid, Leaf, Node, Plus, Transposed
+from chainrule.present.tree import Applied, Leaf, Matrix, Node, Plus, Transposed
 
 DIGITS: Final = 4
 PLAIN: Final = (-4, 6)  # powers of ten between which a number is written without one
@@ -31,7 +31,7 @@ def is_exact(value: float) -> bool:
 
 
 @dataclass(frozen=True)
-class Rounded(Leaf):
+class Inexact(Leaf):
     """A number that is not written in full."""
 
 
@@ -45,7 +45,7 @@ def numeral(value: float) -> Node:
     power = short.adjusted()
     if not exact and len(short.as_tuple().digits) < DIGITS:
         short = short.quantize(Decimal(1).scaleb(power - DIGITS + 1))
-    kind = Leaf if exact else Rounded
+    kind = Leaf if exact else Inexact
     if short == 0 or PLAIN[0] <= power < PLAIN[1]:
         plain = f"{short:f}"
         return kind(plain, plain)
@@ -62,11 +62,11 @@ def array(values: NDArray[np.float64]) -> Node:
     if values.ndim == 0:
         return numeral(values.item())
     if values.ndim == 1 and len(values) > TALL:
-        return Transposed(Grid((tuple(map(numeral, values.tolist())),)))
+        return Transposed(Matrix((tuple(map(numeral, values.tolist())),)))
     if values.ndim == 1:
-        return Grid(tuple((numeral(v),) for v in values.tolist()))
+        return Matrix(tuple((numeral(v),) for v in values.tolist()))
     if values.ndim == 2:
-        return Grid(tuple(tuple(map(numeral, row)) for row in values.tolist()))
+        return Matrix(tuple(tuple(map(numeral, row)) for row in values.tolist()))
     if len(values) == 1:
         return array(values[0])
     return Applied("", "", tuple(map(array, values)))

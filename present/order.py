@@ -19,7 +19,7 @@ BATCH = Symbol("N", integer=True, positive=True)
 
 
 @dataclass(frozen=True)
-class Product:
+class SignedProduct:
     """±coefficient · Π over / Π under, the factors in their order."""
 
     negative: bool
@@ -39,7 +39,7 @@ def per_example(node: Indexed) -> bool:
     return bool(shape) and shape[0] == BATCH
 
 
-def factors(expression: Expr) -> Product:
+def factors(expression: Expr) -> SignedProduct:
     """Take a term apart; the sign and the number of a sum come out in front of it."""
     coefficient: Rational = sympy.S.One
     over: list[Expr] = []
@@ -59,7 +59,7 @@ def factors(expression: Expr) -> Product:
         over = [-f if _less_one(f) else f for f in over]
         under = [-f if _less_one(f) else f for f in under]
     over, under = _sorted(over, _rank), _sorted(under, _rank)
-    return Product(bool(coefficient < 0), abs(coefficient), tuple(over), tuple(under))
+    return SignedProduct(bool(coefficient < 0), abs(coefficient), tuple(over), tuple(under))
 
 
 def _sorted(items: list[Expr], key: Callable[[Expr], object]) -> list[Expr]:

@@ -111,7 +111,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Section(ShownPage):
+class PageSection(ShownPage):
     """Lines under a heading."""
 
     heading: str
@@ -132,7 +132,7 @@ class Page(LaidOut):
 
     name: str
     description: str
-    sections: tuple[Section, ...]
+    sections: tuple[PageSection, ...]
     where: tuple[Line, ...] = ()
     notes: tuple[str, ...] = ()
     results: dict[str, str] = field(default_factory=dict)
@@ -165,7 +165,9 @@ def page_of(derivation: Derivation, form: str = "index", steps: bool = False) ->
     layout = _Layout(form, steps, origin, letters)
     for equation in derivation.equations:
         groups[equation.role].append(layout.entry(equation))
-    sections = tuple(Section(HEADINGS[role], tuple(entries)) for role, entries in groups.items() if entries)
+    sections = tuple(
+        PageSection(HEADINGS[role], tuple(entries)) for role, entries in groups.items() if entries
+    )
     where = tuple(letters.line(drawn(noise)) for noise in derivation.network.noise)
     page = Page(spec.name, spec.description, sections, where)
     page = replace(page, steps=steps, preface=(*sentences(equations), *letters.sentences()))

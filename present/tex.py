@@ -15,10 +15,10 @@ from chainrule.present.alike import written
 from chainrule.present.boxes import unchained
 from chainrule.present.breaking import measure
 from chainrule.present.breaking import rows as broken
-from chainrule.present.page import Entry, Page, Section, WorkedLines
+from chainrule.present.page import Entry, Page, PageSection, WorkedLines
 from chainrule.present.phrases import GIVEN, NOTES, WHERE, by, computed_as, reason
 from chainrule.present.sides import Line
-from chainrule.present.tree import Grid, Node, contains
+from chainrule.present.tree import Matrix, Node, contains
 
 RIGHT_SIDE = 72  # letters that a right side may be wide
 SURE = 40  # so many letters fit, whatever they are
@@ -91,7 +91,7 @@ def _letters(body: str) -> str:
     return f"{found}\\ifPDFTeX\\else\n  \\usepackage{{fontspec}}\n  {fonts}\n  {breaks}\n\\fi\n"
 
 
-def _section(section: Section, steps: bool) -> list[str]:
+def _section(section: PageSection, steps: bool) -> list[str]:
     heading = [rf"\section*{{{escape.latex(say(section.heading))}}}"] if section.heading else []
     return [*heading, *_align(row for entry in section.entries for row in _entry(entry, steps))]
 
@@ -137,7 +137,7 @@ def worked_rows(worked: WorkedLines | None, fit: bool = False) -> list[str]:
     """Return the rows of numbers, matrices and their result a row each; ``fit`` makes wide ones smaller."""
     found = []
     for shown in worked.lines if worked else ():
-        for part in unchained(shown) if contains(shown.right, Grid) else (shown,):
+        for part in unchained(shown) if contains(shown.right, Matrix) else (shown,):
             relation, right = tex.RELATIONS.get(part.relation, part.relation), tex.write(part.right)
             right = rf"\fit{{{right}}}" if fit else right
             found.append(f"{tex.write(part.left)} &{relation} {right}")

@@ -141,11 +141,11 @@ def _closed(node: t.Node) -> tuple[str, int]:
             if further and set(further) == {by}:
                 below = _at(by, POWER) + above
             return f"{d}{above}{_at(of, POWER)}/{d}{below}", TIMES
-        case t.Choice(branches):
+        case t.ByCase(branches):
             return _choice(branches), ATOM
         case t.Kronecker(left, right):
             return f"δ_{left.text}{right.text}", ATOM
-        case t.Grid(rows):
+        case t.Matrix(rows):
             written = [f"[{', '.join(write(cell) for cell in row)}]" for row in rows]
             return written[0] if len(written) == 1 else f"[{', '.join(written)}]", ATOM
         case _:

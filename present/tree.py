@@ -216,7 +216,7 @@ class Iverson:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ByCase:
     """Values by case; the last one without a condition."""
 
     branches: tuple[tuple[Node, Node | None], ...]
@@ -231,7 +231,7 @@ class Kronecker:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Matrix:
     """A matrix, written out."""
 
     rows: tuple[tuple[Node, ...], ...]
@@ -249,7 +249,7 @@ class Slope:
 
 Node = (
     Leaf | Words | Ref | Plus | Times | Dot | Hadamard | Slid | Over | Raised | Exp | Root | Bars | Rounded
-    | Transposed | Applied | Big | Limit | Related | Joined | Iverson | Choice | Kronecker | Grid | Slope
+    | Transposed | Applied | Big | Limit | Related | Joined | Iverson | ByCase | Kronecker | Matrix | Slope
 )  # fmt: skip
 
 ONE = Leaf("1", "1")

@@ -17,7 +17,7 @@ from chainrule.present.build import symbol
 from chainrule.present.counting import origin_of
 from chainrule.present.matrix import NoMatrixForm, matrix_sides
 from chainrule.present.notation import name
-from chainrule.present.numerals import Rounded, pictured, plain
+from chainrule.present.numerals import Inexact, pictured, plain
 from chainrule.present.order import BATCH
 from chainrule.present.page import Entry, Page, WorkedLines, page_of
 from chainrule.present.sides import Line
@@ -26,7 +26,7 @@ from chainrule.present.tree import Leaf, Node, Ref, Related, contains
 
 if TYPE_CHECKING:
     from chainrule.derive.network import KeptTensor
-    from chainrule.present.numbers import Row, Worked
+    from chainrule.present.numbers import Worked, WorkedEquation
 
 Array = NDArray[np.float64]
 NOTHING = Leaf("", "")
@@ -126,7 +126,7 @@ class _Writer:
             lines, value = self._of_tensor(row), plain(row.value)
         return replace(entry, worked=WorkedLines(entry.symbol, tuple(lines), value))
 
-    def _of_tensor(self, row: Row) -> list[Line]:
+    def _of_tensor(self, row: WorkedEquation) -> list[Line]:
         equation = row.numbered.equation
         right = self._matrix_form(equation)
         if right is None:
@@ -152,7 +152,7 @@ class _Writer:
         except NoMatrixForm:
             return None
 
-    def _element(self, row: Row, point: tuple[int, ...]) -> Line:
+    def _element(self, row: WorkedEquation, point: tuple[int, ...]) -> Line:
         equation = row.numbered.equation
         put = element(equation, row.reads, point, self.samples)
         shown = point
@@ -166,7 +166,7 @@ class _Writer:
 
     # ---- Equations of all parameters at once, shown parameter by parameter
 
-    def _of_parameter(self, row: Row, parameter: KeptTensor, at: slice) -> Iterator[Line]:
+    def _of_parameter(self, row: WorkedEquation, parameter: KeptTensor, at: slice) -> Iterator[Line]:
         """Yield θ ← θ − η g for the part of θ that is one parameter."""
         equation = row.numbered.equation
         part = {key: v[at].reshape(parameter.shape) if v.ndim else v for key, v in row.reads.items()}
@@ -199,4 +199,4 @@ def _line(left: Node, put: Node, value: Any, is_sample: bool) -> Line:
 
 
 def _relation(shown: Node) -> str:
-    return "≈" if contains(shown, Rounded) else "="
+    return "≈" if contains(shown, Inexact) else "="

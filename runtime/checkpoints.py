@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.runtime.arrays import MOST_HEADER, Header, Unreadable, pack, read_arrays
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.files import whole, write_atomically
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.settings import Settings
 from chainrule.runtime.snapshot import Snapshot, Standing, layout
 from chainrule.runtime.trainer import Array
@@ -154,7 +154,9 @@ def _bytes(tree: Mapping[str, Any]) -> int:
     return sum(_bytes(v) if isinstance(v, Mapping) else getattr(v, "nbytes", 0) for v in tree.values())
 
 
-def identity(program: Program, settings: Settings, data: Mapping[str, Any], planned: bool) -> dict[str, Any]:
+def identity(
+    program: LoadedProgram, settings: Settings, data: Mapping[str, Any], planned: bool
+) -> dict[str, Any]:
     """Which run this is, as JSON values.
 
     The number of epochs is part of it only where the learning rate is `planned` over all of them: otherwise a

@@ -31,7 +31,7 @@ from chainrule.runtime.gradreport import (
     GradientReport,
     GradientRow,
 )
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.trainer import Array
 
 TOLERANCE = 1e-7
@@ -53,7 +53,7 @@ MOST_SAMPLES = 33  # of the second, larger batch
 class Check:
     """What is checked, and how."""
 
-    program: Program
+    program: LoadedProgram
     reference: Reference | None
     seed: int
     samples: int
@@ -78,7 +78,7 @@ class Check:
 
 
 def check_gradients(
-    program: Program,
+    program: LoadedProgram,
     *,
     seed: int = 0,
     steps: int = 5,

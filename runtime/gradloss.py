@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.runtime.differences import NUMBER, WIDE, loss_noise
 from chainrule.runtime.gradpoint import INPUT, Point, branches, call_loss
 from chainrule.runtime.gradreport import FAIL, INTERPRETER, LOSS, OUTPUT, PASS, PROGRAM, GradientRow
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.trainer import Array, Parameters
 
 EXACT = 1e-12 if WIDE else 1e-9  # the program's loss and output against the equations', as a share
@@ -59,7 +59,7 @@ class Reference(Protocol):
 class Losses:
     """The loss at a point in the widest floats; moving along a line leaves the point as it was."""
 
-    def __init__(self, program: Program, point: Point, reference: Reference | None) -> None:
+    def __init__(self, program: LoadedProgram, point: Point, reference: Reference | None) -> None:
         self.program, self.point = program, point
         self.exact = here = point.cast(NUMBER)
         batch = len(point.x)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from chainrule.runtime.losses import ONE_HOT, SHARES, targets_of
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.trainer import Array, Parameters
 
 INPUT = "x"
@@ -47,20 +47,20 @@ class Point:
         return found if all(np.isfinite(value).all() for value in values) else self
 
 
-def call_loss(program: Program, point: Point) -> Any:
+def call_loss(program: LoadedProgram, point: Point) -> Any:
     """The loss at a point, with the masks that `gradients` uses where the loss draws any."""
     with np.errstate(all="ignore"):
         return program.module.loss(point.parameters, point.x, point.t, **masked(program, point))
 
 
-def branches(program: Program, point: Point) -> NDArray[np.bool_]:
+def branches(program: LoadedProgram, point: Point) -> NDArray[np.bool_]:
     """On which side of each kink every value lies, with the same masks."""
     with np.errstate(all="ignore"):
         found = program.module.branches(point.parameters, point.x, point.t, **masked(program, point))
     return np.asarray(found)
 
 
-def gradients(program: Program, point: Point, dtype: DTypeLike) -> dict[str, Array]:
+def gradients(program: LoadedProgram, point: Point, dtype: DTypeLike) -> dict[str, Array]:
     """Every gradient at a point, computed in `dtype`, in the order of PARAMETERS; "x" is the input's."""
     here = point.cast(dtype)
     module, seed = program.module, masked(program, point)
@@ -70,7 +70,7 @@ def gradients(program: Program, point: Point, dtype: DTypeLike) -> dict[str, Arr
     return {name: np.array(found[name]) for name in module.PARAMETERS} | {INPUT: np.array(inputs)}
 
 
-def masked(program: Program, point: Point) -> dict[str, int]:
+def masked(program: LoadedProgram, point: Point) -> dict[str, int]:
     """The seed of the masks, for a program that draws any."""
     return {"seed": point.seed} if _takes_seed(program.module.loss) else {}
 
@@ -80,7 +80,7 @@ def _takes_seed(function: Any) -> bool:
     return "seed" in inspect.signature(function).parameters
 
 
-def points(program: Program, seed: int, batch: int, draws: int) -> Iterator[Point]:
+def points(program: LoadedProgram, seed: int, batch: int, draws: int) -> Iterator[Point]:
     """Points to try, in order: the program's own initialisation first, then others at random.
 
     Of five draws one moves the starting parameters, one shrinks them, and three draw parameters of their own,
@@ -135,7 +135,7 @@ def _drawn(rng: np.random.Generator, start: Array, turn: int, manner: int) -> Ar
     return rng.normal(0.0, gain if len(shape) > 1 else min(gain, 1.0), shape) / sqrt(fan_in)
 
 
-def with_batch(program: Program, point: Point, batch: int) -> Point:
+def with_batch(program: LoadedProgram, point: Point, batch: int) -> Point:
     """The same parameters with fresh inputs, targets and masks."""
     rng = np.random.default_rng([point.seed, batch])
     x = rng.standard_normal((batch, *program.input_shape))
@@ -144,7 +144,9 @@ def with_batch(program: Program, point: Point, batch: int) -> Point:
     return replace(point, x=x, t=t, what=what, seed=point.seed + 1000 + batch).rounded()
 
 
-def advance(program: Program, others: Iterator[Point], first: Point | None, steps: int) -> Iterator[Point]:
+def advance(
+    program: LoadedProgram, others: Iterator[Point], first: Point | None, steps: int
+) -> Iterator[Point]:
     """`first` after some steps of training, then with fresh inputs; then `others`, trained and downhill."""
     if first is not None:
         moved = _trained(program, first, steps)
@@ -158,7 +160,7 @@ def advance(program: Program, others: Iterator[Point], first: Point | None, step
         yield _downhill(program, point, steps)
 
 
-def _trained(program: Program, point: Point, steps: int) -> Point:
+def _trained(program: LoadedProgram, point: Point, steps: int) -> Point:
     """The point after some steps of training; of small steps downhill where training diverges."""
     copy = point.cast(np.float64)
     state = program.module.init_optimizer(copy.parameters)
@@ -174,7 +176,7 @@ def _trained(program: Program, point: Point, steps: int) -> Point:
     return _downhill(program, replace(point, what=what), steps)
 
 
-def _downhill(program: Program, point: Point, steps: int) -> Point:
+def _downhill(program: LoadedProgram, point: Point, steps: int) -> Point:
     """The point after steps against the gradient, each a hundredth as long as the parameters are."""
     moved = point.cast(np.float64)
     for _ in range(steps):
@@ -187,7 +189,7 @@ def _downhill(program: Program, point: Point, steps: int) -> Point:
     return replace(moved, what=f"{point.what}, {steps} small steps downhill").rounded()
 
 
-def targets(program: Program, rng: np.random.Generator, batch: int, draw: int) -> Array:
+def targets(program: LoadedProgram, rng: np.random.Generator, batch: int, draw: int) -> Array:
     """Targets that the loss is made for, at random."""
     shape = (batch, *program.output_shape)
     if program.target_kind == "labels":

@@ -17,7 +17,7 @@ import numpy as np
 
 from chainrule.runtime.differences import NUMBER
 from chainrule.runtime.gradpoint import Point, branches, call_loss, gradients
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.trainer import Array
 
 EPS32 = float(np.finfo(np.float32).eps)
@@ -43,7 +43,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Held:
+class Compared:
     """A tensor's gradients held against each other: where one is wrong, and where none is small."""
 
     agreement: Agreement
@@ -59,11 +59,11 @@ class Held:
     def doubtful(self) -> bool:
         return bool(self.agreement.wrong) or not self.decided
 
-    def replaces(self, other: Held) -> bool:
+    def replaces(self, other: Compared) -> bool:
         """Whether this point says more than another did."""
         return self.acquits(other) if other.agreement.wrong else self.decided
 
-    def acquits(self, other: Held) -> bool:
+    def acquits(self, other: Compared) -> bool:
         """Whether another point's errors must have been rounding: here they would be seen, and are not."""
         if self.doubtful:
             return False
@@ -75,7 +75,7 @@ class Held:
 
 
 def agreements(
-    program: Program,
+    program: LoadedProgram,
     point: Point,
     exact: dict[str, Array],
     others: Iterable[Point],
@@ -99,7 +99,9 @@ def agreements(
     return {name: held.agreement for name, held in found.items()}
 
 
-def _at(program: Program, point: Point, wide: dict[str, Array], zero: frozenset[str]) -> dict[str, Held]:
+def _at(
+    program: LoadedProgram, point: Point, wide: dict[str, Array], zero: frozenset[str]
+) -> dict[str, Compared]:
     single = point.cast(np.float32)
     narrow = gradients(program, point, np.float32)
     double = gradients(program, point, np.float64)
@@ -135,7 +137,7 @@ def _at(program: Program, point: Point, wide: dict[str, Array], zero: frozenset[
             kind: float(error.max(initial=0.0)) / size if size else 0.0 for kind, error in errors.items()
         }
         wrong = tuple(sorted(kind for kind, where in beyond.items() if where.any()))
-        found[name] = Held(
+        found[name] = Compared(
             Agreement(shares.get("float64"), shares.get("float32"), wrong),
             reduce(np.logical_or, beyond.values()),
             np.abs(exact) > VISIBLE * size,
@@ -153,7 +155,7 @@ def _size(value: Array) -> float:
     return float(np.abs(value).max(initial=0))
 
 
-def _moved(program: Program, point: Point, wide: dict[str, Array], unit: float) -> dict[str, float]:
+def _moved(program: LoadedProgram, point: Point, wide: dict[str, Array], unit: float) -> dict[str, float]:
     """By how much gradients change when every number of the point moves by as much as a float type rounds."""
     rng = np.random.default_rng(point.seed)
     changes = dict.fromkeys(wide, 0.0)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.trainer import Array, Parameters
 
 SAMPLES = 256  # training samples that are looked at
@@ -23,7 +23,7 @@ def sample(count: int) -> NDArray[np.int64]:
 
 
 def troubles(
-    program: Program, parameters: Parameters, x: Array, t: Array, batch: int, seed: int
+    program: LoadedProgram, parameters: Parameters, x: Array, t: Array, batch: int, seed: int
 ) -> dict[str, str]:
     """What is wrong with which layer: "dead 2" → a text, "vanished 1" → a text; {} for a healthy network.
 
@@ -69,7 +69,7 @@ def _found(
             )
 
 
-def _layers(program: Program) -> dict[str, list[str]]:
+def _layers(program: LoadedProgram) -> dict[str, list[str]]:
     """The parameters of each layer, by the layer's number, the weights first."""
     layers: dict[str, list[str]] = {}
     for name in program.module.PARAMETERS:

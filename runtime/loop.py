@@ -20,7 +20,7 @@ from chainrule.runtime.health import sample, troubles
 from chainrule.runtime.interrupt import Interrupt
 from chainrule.runtime.metrics import Score, evaluate
 from chainrule.runtime.preprocessing import fitted
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.progress import Progress
 from chainrule.runtime.result import EpochRecord, RunResult, done
 from chainrule.runtime.runfolder import PARAMETERS, RunFolder
@@ -33,7 +33,7 @@ ACCURACY_SAMPLES = 5000  # training samples whose accuracy is measured after an 
 PAUSE = 1.0  # seconds between checkpoints, where none are asked for by steps
 
 
-class Loop:
+class TrainingLoop:
     """A run of a program: `run` goes on from where it stands.
 
     A checkpoint is written after every `every` steps; when that is None, after each epoch, unless the last
@@ -42,7 +42,7 @@ class Loop:
 
     def __init__(
         self,
-        program: Program,
+        program: LoadedProgram,
         data: Dataset,
         settings: Settings,
         folder: RunFolder,

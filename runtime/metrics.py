@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.runtime.datasets.dataset import as_floats
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.trainer import Array, Parameters
 
 BATCH = 1000  # samples evaluated at a time
@@ -35,7 +35,7 @@ def correct(outputs: Array, t: Array) -> int:
 
 
 def evaluate(
-    program: Program,
+    program: LoadedProgram,
     parameters: Parameters,
     x: Array,
     t: Array,

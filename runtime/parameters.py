@@ -8,7 +8,7 @@ from pathlib import Path
 from chainrule.runtime.arrays import Header, Unreadable, pack, read_arrays
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.files import write_atomically
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.snapshot import not_finite
 from chainrule.runtime.trainer import Array, Parameters
 
@@ -23,7 +23,7 @@ def save_parameters(path: Path, parameters: Mapping[str, Array], metadata: Mappi
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def load_parameters(path: Path | str, program: Program | None = None) -> Parameters:
+def load_parameters(path: Path | str, program: LoadedProgram | None = None) -> Parameters:
     """Name → array from a file, every value finite; with a `program`, all must fit it.  Raises RunError.
 
     Names, shapes and dtype are compared before an array is read.
@@ -58,7 +58,7 @@ def _read(file: Path, accept: Callable[[Header, int], None]) -> tuple[Parameters
         raise RunError(f"{file}: not a file of parameters ({error}); use one that a run wrote") from error
 
 
-def _differences(header: Header, program: Program) -> list[str]:
+def _differences(header: Header, program: LoadedProgram) -> list[str]:
     """How a file's arrays differ from the program's parameters and statistics; [] when they fit."""
     wanted = {**program.module.PARAMETERS, **program.module.STATISTICS}
     found = []

@@ -30,7 +30,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Program:
+class LoadedProgram:
     """A loaded program: its manifest, checked, and its module."""
 
     directory: Path
@@ -118,7 +118,7 @@ class Program:
         return place(batches) if place is not None else batches
 
 
-def load_program(directory: Path | str, *, edited: str = "warn", target: str = "numpy") -> Program:
+def load_program(directory: Path | str, *, edited: str = "warn", target: str = "numpy") -> LoadedProgram:
     """The program in a generated folder.
 
     `edited` says what to do when a file differs from its recorded hash: "warn" (an EditedProgramWarning),
@@ -151,7 +151,7 @@ def load_program(directory: Path | str, *, edited: str = "warn", target: str = "
 
             other = DeviceTrainer(other, module)
         module = _checked(other, manifest, path)
-    return Program(folder, MappingProxyType(manifest), module, target, on_device)
+    return LoadedProgram(folder, MappingProxyType(manifest), module, target, on_device)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.parameters import load_parameters
 from chainrule.runtime.preprocessing import Preprocessing
-from chainrule.runtime.program import MANIFEST, Program, load_program
+from chainrule.runtime.program import MANIFEST, LoadedProgram, load_program
 from chainrule.runtime.runfolder import PARAMETERS, SUMMARY, stored_summary
 from chainrule.runtime.snapshot import not_finite
 from chainrule.runtime.trainer import Array, Parameters
@@ -34,7 +34,7 @@ class Run:
     """
 
     path: Path
-    program: Program
+    program: LoadedProgram
     parameters: Parameters
     preprocessing: Preprocessing
     class_names: tuple[str, ...]
@@ -60,7 +60,7 @@ class Run:
         return outputs
 
 
-def load_run(path: Path, program: Program | None = None) -> Run:
+def load_run(path: Path, program: LoadedProgram | None = None) -> Run:
     """The run in a folder that `derive train` wrote, with `program` in place of the folder's own.
 
     Without `program`, the Python file in the folder is run.  Raises RunError for a folder that is none, a run
@@ -125,7 +125,7 @@ def _full_scale(data: Mapping[str, Any], path: Path) -> float | None:
     return None if value is None else float(value)
 
 
-def _try(program: Program, parameters: Parameters) -> None:
+def _try(program: LoadedProgram, parameters: Parameters) -> None:
     """Raises RunError where the program does not make of an input what its manifest says."""
     wanted = (1, *program.output_shape)
     try:
@@ -170,7 +170,7 @@ def _program_folder(path: Path) -> Path:
     return found[0].parent
 
 
-def _class_names(data: Mapping[str, Any], program: Program) -> tuple[str, ...]:
+def _class_names(data: Mapping[str, Any], program: LoadedProgram) -> tuple[str, ...]:
     """The names of the classes, their numbers where they have none."""
     names = data.get("class_names", [])
     known = [str(name) for name in names] if isinstance(names, list) else []

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.result import EpochRecord
 from chainrule.runtime.trainer import Array, Parameters, State
 from chainrule.runtime.typed import require_types
@@ -114,7 +114,9 @@ def all_finite(parameters: Parameters) -> bool:
     return all(np.isfinite(value).all() for value in parameters.values())
 
 
-def first_bad_tensor(program: Program, parameters: Parameters, x: Array, t: Array, seed: int | None) -> str:
+def first_bad_tensor(
+    program: LoadedProgram, parameters: Parameters, x: Array, t: Array, seed: int | None
+) -> str:
     """The first tensor with a NaN or infinite value, in the order in which a step computes them.
 
     Parameters and statistics, outputs, the loss, gradients from the last layer to the first.

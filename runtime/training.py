@@ -12,9 +12,9 @@ import numpy as np
 from chainrule.runtime.datasets.dataset import Dataset
 from chainrule.runtime.errors import DataError, RunError, TrainingStopped
 from chainrule.runtime.interrupt import Interrupt
-from chainrule.runtime.loop import Loop
+from chainrule.runtime.loop import TrainingLoop
 from chainrule.runtime.parameters import save_parameters
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.progress import Progress
 from chainrule.runtime.report import save_curves
 from chainrule.runtime.result import RunResult
@@ -31,7 +31,7 @@ from chainrule.runtime.settings import Settings
 
 
 def train(
-    program: Program,
+    program: LoadedProgram,
     dataset: Dataset,
     settings: Settings,
     *,
@@ -63,7 +63,7 @@ def train(
         Interrupt() as interrupt,
         np.errstate(all="ignore"),
     ):
-        loop = Loop(program, dataset, settings, folder, interrupt, checkpoint_every)
+        loop = TrainingLoop(program, dataset, settings, folder, interrupt, checkpoint_every)
         shown = Progress(settings.epochs, loop.batches.steps, bar=progress, stream=stream, quiet=quiet)
         with contextlib.closing(shown):
             if resume:
@@ -78,7 +78,7 @@ def train(
 
 
 def _folder(
-    program: Program, settings: Settings, run_dir: Path | RunFolder | None, resume: bool
+    program: LoadedProgram, settings: Settings, run_dir: Path | RunFolder | None, resume: bool
 ) -> RunFolder:
     if isinstance(run_dir, RunFolder):
         return run_dir
@@ -89,7 +89,7 @@ def _folder(
     return reopen_run_folder(run_dir)
 
 
-def _with_threads(settings: Settings, program: Program) -> Settings:
+def _with_threads(settings: Settings, program: LoadedProgram) -> Settings:
     """The settings with the number of threads that the program computes on.  Raises RunError for another."""
     if settings.threads not in (None, program.threads):
         raise RunError(
@@ -99,7 +99,7 @@ def _with_threads(settings: Settings, program: Program) -> Settings:
     return replace(settings, threads=program.threads)
 
 
-def check_fit(program: Program, dataset: Dataset, settings: Settings) -> None:
+def check_fit(program: LoadedProgram, dataset: Dataset, settings: Settings) -> None:
     """Raises DataError for data of other shapes, RunError when early stopping has nothing to watch."""
     check_shapes(program, dataset)
     held = (
@@ -120,7 +120,7 @@ def check_fit(program: Program, dataset: Dataset, settings: Settings) -> None:
         )
 
 
-def check_shapes(program: Program, dataset: Dataset) -> None:
+def check_shapes(program: LoadedProgram, dataset: Dataset) -> None:
     """Raises DataError when one sample or one target has not the shape that the program takes."""
     wanted_t = () if program.target_kind == "labels" else program.output_shape
     for what, array, wanted in (
@@ -134,7 +134,7 @@ def check_shapes(program: Program, dataset: Dataset) -> None:
             )
 
 
-def _save(result: RunResult, folder: RunFolder, program: Program, plots: bool) -> None:
+def _save(result: RunResult, folder: RunFolder, program: LoadedProgram, plots: bool) -> None:
     metadata = {"name": program.name, "spec_sha256": program.spec_sha256, "epochs": str(result.epochs)}
     save_parameters(folder.path / PARAMETERS, result.parameters, metadata)
     files = {"parameters": PARAMETERS}

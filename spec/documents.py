@@ -20,7 +20,6 @@ from chainrule.derive.library import (
 )
 from chainrule.spec.kinds import DATA_SETS, KINDS, range_text
 from chainrule.spec.names import PATTERN
-from chainrule.spec.reader import literal
 from chainrule.spec.sections import (
     AUGMENTATION,
     FORMULA,
@@ -31,6 +30,7 @@ from chainrule.spec.sections import (
     TRAINING,
     layer_fields,
 )
+from chainrule.spec.tables import literal
 
 _OPTIONAL: Final = ("optimizer", "training", "augmentation", "activations", "losses")
 _WIDTH: Final = 100

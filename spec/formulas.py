@@ -12,8 +12,8 @@ from chainrule.derive.library import Formula, Loss
 from chainrule.formula import FormulaError, exact, formula_names, parse_formula
 from chainrule.spec.names import constant_name_problem, formula_name_problem
 from chainrule.spec.positions import Path, string_offset
-from chainrule.spec.reader import Reader, label
 from chainrule.spec.sections import FORMULA
+from chainrule.spec.tables import TableReader, label
 
 MOST_FORMULAS: Final = 50
 MOST_CONSTANTS: Final = 50
@@ -23,7 +23,7 @@ _Kind = TypeVar("_Kind", Formula, Loss)
 
 
 def read_formulas(
-    reader: Reader,
+    reader: TableReader,
     tables: object,
     section: str,
     kind: type[_Kind],
@@ -49,7 +49,7 @@ def read_formulas(
     return formulas, len(formulas) == len(tables)
 
 
-def _check_name(reader: Reader, path: Path, problem_of: Callable[[str], tuple[str, str] | None]) -> bool:
+def _check_name(reader: TableReader, path: Path, problem_of: Callable[[str], tuple[str, str] | None]) -> bool:
     problem = problem_of(str(path[-1]))
     if problem:
         code, reason = problem
@@ -58,7 +58,7 @@ def _check_name(reader: Reader, path: Path, problem_of: Callable[[str], tuple[st
 
 
 def _read_formula(
-    reader: Reader, table: object, path: Path, kind: type[_Kind], variables: tuple[str, ...]
+    reader: TableReader, table: object, path: Path, kind: type[_Kind], variables: tuple[str, ...]
 ) -> _Kind | None:
     fields = [FORMULA]
     names_are_good = True
@@ -96,7 +96,7 @@ def formula_fault(formula: Formula, variables: tuple[str, ...]) -> FormulaError 
     return None
 
 
-def _check_formula(reader: Reader, formula: Formula, path: Path, variables: tuple[str, ...]) -> bool:
+def _check_formula(reader: TableReader, formula: Formula, path: Path, variables: tuple[str, ...]) -> bool:
     """Report what is wrong with a formula; return whether it can be read."""
     place = (*path, FORMULA.name)
     error = formula_fault(formula, variables)

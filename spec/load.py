@@ -14,9 +14,9 @@ from chainrule.derive.model import (
     AugmentationSpec,
     InlineData,
     LayerSpec,
+    LineColumn,
     LossSpec,
     OptimizerSpec,
-    Place,
     Spec,
     TrainingSpec,
 )
@@ -25,8 +25,7 @@ from chainrule.spec.field_names import remedy
 from chainrule.spec.formulas import formula_fault, read_formulas
 from chainrule.spec.names import name_problem
 from chainrule.spec.positions import Path
-from chainrule.spec.problems import Problem, Source, SpecError
-from chainrule.spec.reader import Reader, Table, default_value, label, literal
+from chainrule.spec.problems import Problem, SpecError, SpecText
 from chainrule.spec.sections import (
     ACTIVATION,
     ACTIVATION_VARIABLES,
@@ -48,6 +47,7 @@ from chainrule.spec.sections import (
 )
 from chainrule.spec.stack import Stack, explicit_values_fault
 from chainrule.spec.syntax import read_toml
+from chainrule.spec.tables import Table, TableReader, default_value, label, literal
 
 MOST_BYTES: Final = 1_000_000
 _UTF8: Final = "UTF-8; save the file again as UTF-8"
@@ -78,9 +78,9 @@ def parse_spec(text: str, filename: str) -> Spec:
         raise _refusal(filename, "E003", "the text holds half of a surrogate pair", "plain UTF-8") from None
     if len(encoded) > MOST_BYTES:
         raise _refusal(filename, "E002", _size(len(encoded)), f"at most {MOST_BYTES:,} bytes")
-    source = Source(text, filename)
+    source = SpecText(text, filename)
     data, positions, recovered = read_toml(source)
-    reader = Reader(source, positions, report_missing=not recovered)
+    reader = TableReader(source, positions, report_missing=not recovered)
     loader = _Loader(reader, data)
     spec = loader.spec(hashlib.sha256(encoded).hexdigest())
     source.refuse()
@@ -129,7 +129,7 @@ def _refusal(
 class _Loader:
     """Reads the tables of one spec; what was refused is None and was reported."""
 
-    def __init__(self, reader: Reader, data: dict[str, Any]) -> None:
+    def __init__(self, reader: TableReader, data: dict[str, Any]) -> None:
         self.reader = reader
         self.data = data
         self.activations: dict[str, Formula] = {}
@@ -366,5 +366,5 @@ class _Loader:
         table = self.section("augmentation", AUGMENTATION)
         return AugmentationSpec(**table.values) if table.complete else None
 
-    def place(self, section: str) -> Place:
+    def place(self, section: str) -> LineColumn:
         return self.reader.place((section,))

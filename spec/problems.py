@@ -9,7 +9,7 @@ import bisect
 from dataclasses import dataclass
 from typing import Final
 
-from chainrule.derive.model import Place
+from chainrule.derive.model import LineColumn
 from chainrule.formula.messages import caret_lines
 
 MOST_PROBLEMS: Final = 100
@@ -47,7 +47,7 @@ class SpecError(ValueError):
         return "\n".join(map(str, self.problems))
 
 
-class Source:
+class SpecText:
     """The text of a spec file and the problems found in it."""
 
     def __init__(self, text: str, filename: str) -> None:
@@ -57,10 +57,10 @@ class Source:
         self._starts = [0]
         self._starts.extend(i + 1 for i, character in enumerate(text) if character == "\n")
 
-    def place(self, offset: int) -> Place:
+    def place(self, offset: int) -> LineColumn:
         """Return the line and the column of an offset into the text."""
         line = bisect.bisect_right(self._starts, offset)
-        return Place(line, offset - self._starts[line - 1] + 1)
+        return LineColumn(line, offset - self._starts[line - 1] + 1)
 
     def offset(self, line: int, column: int) -> int:
         """Return the offset of a line and a column."""

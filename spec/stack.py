@@ -9,10 +9,10 @@ from typing import Any, Final
 from chainrule.derive.layers import LAYERS, ShapeError
 from chainrule.derive.library import ACTIVATIONS, ONE_HOT, PROBABILITIES, SHARES, VALUES, Loss
 from chainrule.derive.model import AugmentationSpec, InlineData, LayerSpec
-from chainrule.derive.walk import Walk
+from chainrule.derive.shapes import ShapeWalk
 from chainrule.spec.kinds import CLASSES, DATA_SETS
 from chainrule.spec.positions import Path
-from chainrule.spec.reader import Reader, label
+from chainrule.spec.tables import TableReader, label
 
 MOST_PARAMETERS: Final = 2**31
 
@@ -47,10 +47,10 @@ class _Entry:
 class Stack:
     """Takes the layers in order and reports what does not fit."""
 
-    def __init__(self, reader: Reader, input_shape: tuple[int, ...]) -> None:
+    def __init__(self, reader: TableReader, input_shape: tuple[int, ...]) -> None:
         self.reader = reader
         self.input_shape = input_shape
-        self.walk = Walk(input_shape)
+        self.walk = ShapeWalk(input_shape)
         self.parameters = 0
         self.entries: list[_Entry] = []
         if math.prod(input_shape) > MOST_PARAMETERS:

@@ -7,8 +7,8 @@ import tomllib
 from typing import Any, Final
 
 from chainrule.spec.positions import Positions, scan
-from chainrule.spec.problems import Source
-from chainrule.spec.reader import label
+from chainrule.spec.problems import SpecText
+from chainrule.spec.tables import label
 
 MOST_RECOVERIES: Final = 20
 _LONG_TEXT: Final = 100_000
@@ -16,7 +16,7 @@ _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\
 _LONG_NUMBER: Final = re.compile(r"\d[\d_]{999,}")
 
 
-def read_toml(source: Source) -> tuple[dict[str, Any], Positions, bool]:
+def read_toml(source: SpecText) -> tuple[dict[str, Any], Positions, bool]:
     """Return the values, their positions, and whether lines were left out behind an error.
 
     Every duplicate and syntax error is reported.  Raises SpecError when nothing after one can be made out.
@@ -42,7 +42,7 @@ def read_toml(source: Source) -> tuple[dict[str, Any], Positions, bool]:
     raise AssertionError("a refused text has problems")
 
 
-def _without_duplicates(source: Source, text: str, positions: Positions) -> tuple[str, bool]:
+def _without_duplicates(source: SpecText, text: str, positions: Positions) -> tuple[str, bool]:
     left_out = False
     for duplicate in positions.duplicates:
         first = source.place(duplicate.first).line
@@ -58,7 +58,7 @@ def _without_duplicates(source: Source, text: str, positions: Positions) -> tupl
     return text, left_out
 
 
-def _without_error(source: Source, text: str, error: ValueError, positions: Positions) -> str:
+def _without_error(source: SpecText, text: str, error: ValueError, positions: Positions) -> str:
     """Report a syntax error and return the text without its line; raises SpecError if that cannot help."""
     for broken in positions.broken_tables:
         hint = "write it in one line, or give it a table of its own, [in brackets]"
@@ -89,7 +89,7 @@ def _is_statement(line: str) -> bool:
     return starts is not None and not opened and not multiline
 
 
-def _describe(source: Source, text: str, error: ValueError) -> tuple[str, int]:
+def _describe(source: SpecText, text: str, error: ValueError) -> tuple[str, int]:
     message = str(error)
     place = _PLACE.search(message)
     if place is None:  # a number that int() refuses to read

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from random_specs import Built, build
 
-from chainrule.evaluate.reference import Reference
+from chainrule.evaluate.reference import NumericReference
 from chainrule.runtime.gradcheck import check_gradients
 from chainrule.runtime.gradpoint import INPUT, gradients, points
 from chainrule.runtime.gradreport import GradientReport
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 
 Array = NDArray[Any]
 Gradients = dict[str, Array]
@@ -162,9 +162,9 @@ def _images(rng: Random, activation: str) -> tuple[list[str], list[int]]:
     return [*layers, _dense(12, "tanh")], shape
 
 
-def checked(one: Built, program: Program | None = None) -> GradientReport:
+def checked(one: Built, program: LoadedProgram | None = None) -> GradientReport:
     """Return the report of ``derive gradcheck``, of a program with an error in it where one is given."""
-    return check_gradients(program or one.program, reference=Reference(one.spec))
+    return check_gradients(program or one.program, reference=NumericReference(one.spec))
 
 
 # ---- Errors ----------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ class Plant:
         return f"{self.what} of {self.tensor}"
 
 
-def planted(program: Program, plant: Plant) -> Program:
+def planted(program: LoadedProgram, plant: Plant) -> LoadedProgram:
     """Return the program with an error in its gradient."""
     module = program.module
 

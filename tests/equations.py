@@ -30,7 +30,7 @@ from chainrule.derive.index import (
 )
 from chainrule.derive.interpret import evaluate
 from chainrule.derive.library import OPTIMIZERS, Formula
-from chainrule.derive.model import LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
+from chainrule.derive.model import LayerSpec, LineColumn, LossSpec, OptimizerSpec, Spec, TrainingSpec
 from chainrule.formula.functions import erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
 
 Arrays = dict[str, Any]
@@ -343,7 +343,7 @@ def cases(draw: Any, kinds: tuple[str, ...], functions: Iterable[str] = tuple(FU
 
 # ---- specs -------------------------------------------------------------------------------------------------
 
-PLACE = Place(1, 1)
+PLACE = LineColumn(1, 1)
 DENSE = {"bias": True, "init": "glorot_uniform", "bias_init": "zeros", "weights": None, "biases": None}
 
 

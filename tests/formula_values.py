@@ -84,7 +84,7 @@ class IndexValues:
                 return self.big(node)
             case t.Iverson(conditions):
                 return reduce(np.multiply, [np.asarray(self.holds(c), dtype=float) for c in conditions])
-            case t.Choice(branches):
+            case t.ByCase(branches):
                 return self.choice(branches)
             case t.Applied(latex=called, arguments=arguments) if called in FUNCTIONS:
                 with np.errstate(all="ignore"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.derive.layers import LAYERS, Forward
-from chainrule.spec.reader import default_value
+from chainrule.spec.tables import default_value
 
 
 def options_of(kind: str, **given_: Any) -> dict[str, Any]:

@@ -75,11 +75,11 @@ class Values:
                     ">": np.greater, "≥": np.greater_equal, "<": np.less, "≤": np.less_equal,
                 }  # fmt: skip
                 return compare[operator](*self._together([left, right], shape)).astype(float)
-            case t.Choice(branches):
+            case t.ByCase(branches):
                 (value, condition), *rest = branches
                 if condition is None or not rest:
                     return same(value)
-                return np.where(same(condition) > 0, same(value), self.of(t.Choice(tuple(rest)), shape))
+                return np.where(same(condition) > 0, same(value), self.of(t.ByCase(tuple(rest)), shape))
         raise TypeError(f"no value for {type(node).__name__}")
 
     def _leaf(self, node: t.Leaf, shape: Shape | None) -> Array:

@@ -12,7 +12,7 @@ from random import Random
 from chainrule.codegen.folder import write
 from chainrule.codegen.generate import generate
 from chainrule.derive.model import Spec
-from chainrule.runtime.program import Program, load_program
+from chainrule.runtime.program import LoadedProgram, load_program
 from chainrule.spec.load import parse_spec
 
 SPECS = 200
@@ -43,7 +43,7 @@ class Built:
     """A spec and the loaded program that was generated from it."""
 
     spec: Spec
-    program: Program
+    program: LoadedProgram
     code: str
 
 

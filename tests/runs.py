@@ -15,13 +15,13 @@ import pytest
 
 from chainrule.runtime.datasets.dataset import Dataset
 from chainrule.runtime.interrupt import Interrupt
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.result import RunResult
 from chainrule.runtime.settings import Settings
 from chainrule.runtime.training import train
 
 
-def after(program: Program, count: int, act: Callable[[], None]) -> Program:
+def after(program: LoadedProgram, count: int, act: Callable[[], None]) -> LoadedProgram:
     """The program, which calls `act` in its step number `count` (from 1)."""
     calls = 0
 
@@ -35,7 +35,7 @@ def after(program: Program, count: int, act: Callable[[], None]) -> Program:
     return with_functions(program, train_step=train_step)
 
 
-def with_functions(program: Program, **functions: Callable[..., Any]) -> Program:
+def with_functions(program: LoadedProgram, **functions: Callable[..., Any]) -> LoadedProgram:
     """The program with other functions."""
     return replace(program, module=SimpleNamespace(**{**vars(program.module), **functions}))
 
@@ -50,14 +50,16 @@ def signal() -> Iterator[Callable[[], None]]:
         yield lambda: seen[-1]._handle(2, None)
 
 
-def quiet(program: Program, data: Dataset, settings: Settings, folder: Path, **options: Any) -> RunResult:
+def quiet(
+    program: LoadedProgram, data: Dataset, settings: Settings, folder: Path, **options: Any
+) -> RunResult:
     """A run that shows nothing."""
     options = {"stream": io.StringIO(), "plots": False} | options
     return train(program, data, settings, run_dir=folder, **options)
 
 
 def cut(
-    program: Program, data: Dataset, settings: Settings, folder: Path, count: int, **options: Any
+    program: LoadedProgram, data: Dataset, settings: Settings, folder: Path, count: int, **options: Any
 ) -> RunResult:
     """A run that gets a signal in its step number `count`."""
     with signal() as fire:

@@ -23,7 +23,7 @@ from chainrule.derive.differentiate import vjp
 from chainrule.derive.index import Equation, Inside, Sum, index, size, tensor
 from chainrule.lectures import topic
 from chainrule.present.numerals import array
-from chainrule.present.tree import Grid, Transposed
+from chainrule.present.tree import Matrix, Transposed
 from chainrule.runtime.evaluation import ClassRow, Evaluation, _taken
 from chainrule.runtime.preprocessing import fitted
 
@@ -225,7 +225,7 @@ def test_few_classes_have_labels_and_fewer_have_numbers(
 
 
 def test_a_vector_of_more_than_ten_lies_down() -> None:
-    assert isinstance(array(np.zeros(10)), Grid) and isinstance(array(np.zeros(11)), Transposed)
+    assert isinstance(array(np.zeros(10)), Matrix) and isinstance(array(np.zeros(11)), Transposed)
 
 
 def test_of_two_classes_the_second_is_taken_at_a_tie_of_more_the_first() -> None:

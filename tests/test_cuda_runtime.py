@@ -30,7 +30,7 @@ from chainrule.runtime.device import DeviceBatches, DeviceTrainer, Mirror
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.parameters import load_parameters
 from chainrule.runtime.preprocessing import fitted
-from chainrule.runtime.program import Program, load_program
+from chainrule.runtime.program import LoadedProgram, load_program
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = 22
@@ -251,7 +251,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(derive, tmp_path, cupy, monkeyp
 
 
 @pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cupy: ModuleType) -> tuple[Program, Program]:
+def programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cupy: ModuleType
+) -> tuple[LoadedProgram, LoadedProgram]:
     """A NumPy program, and the CUDA program of the same folder."""
     monkeypatch.setattr(chainrule.codegen.targets.cuda.trainer, "plan", cuda_plans.plan)
     folder = write(generate(cuda_plans.spec(tmp_path, ADAM), {"cuda"}), tmp_path, force=True)

@@ -16,7 +16,7 @@ from chainrule.programs import scratch_program
 from chainrule.running import TrainingReport
 from chainrule.runtime.datasets.dataset import Dataset
 from chainrule.runtime.errors import RunError
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.settings import Settings
 from chainrule.spec.load import parse_spec
 
@@ -43,7 +43,7 @@ SETTINGS = Settings(epochs=200, batch_size=16, validation_split=0.25, early_stop
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[Program]:
+def program() -> Iterator[LoadedProgram]:
     with scratch_program(parse_spec(SPEC, "small.toml")) as found:
         yield found
 
@@ -56,11 +56,11 @@ def noise() -> Dataset:
     return Dataset("noise", x, t, x[:40], t[:40], "noise")
 
 
-def run(program: Program, folder: Path, settings: Settings, **options: Any) -> Any:
+def run(program: LoadedProgram, folder: Path, settings: Settings, **options: Any) -> Any:
     return quiet(program, noise(), settings, folder, **options)
 
 
-def test_the_best_parameters_are_kept_saved_and_tested(program: Program, tmp_path: Path) -> None:
+def test_the_best_parameters_are_kept_saved_and_tested(program: LoadedProgram, tmp_path: Path) -> None:
     result = run(program, tmp_path / "r", SETTINGS)
     losses = [row.validation_loss for row in result.history]
     best = result.best_epoch
@@ -77,7 +77,7 @@ def test_the_best_parameters_are_kept_saved_and_tested(program: Program, tmp_pat
 
 
 def test_a_run_that_ends_before_its_patience_has_its_best_parameters_too(
-    program: Program, tmp_path: Path
+    program: LoadedProgram, tmp_path: Path
 ) -> None:
     whole = run(program, tmp_path / "whole", SETTINGS)
     ended = run(program, tmp_path / "r", replace(SETTINGS, epochs=whole.best_epoch + 2))
@@ -86,7 +86,7 @@ def test_a_run_that_ends_before_its_patience_has_its_best_parameters_too(
 
 
 @pytest.mark.parametrize("late", [-3, 2, 9, 19, 20])
-def test_resumed_run_stops_at_the_same_epoch(program: Program, tmp_path: Path, late: int) -> None:
+def test_resumed_run_stops_at_the_same_epoch(program: LoadedProgram, tmp_path: Path, late: int) -> None:
     whole = run(program, tmp_path / "whole", SETTINGS)
     broken = cut(program, noise(), SETTINGS, tmp_path / "r", 4 * whole.best_epoch + late)
     assert broken.status == "interrupted"
@@ -94,7 +94,7 @@ def test_resumed_run_stops_at_the_same_epoch(program: Program, tmp_path: Path, l
     assert resumed.stopped_early and outcome(tmp_path / "r") == outcome(tmp_path / "whole")
 
 
-def test_patience_needs_something_to_watch(program: Program, tmp_path: Path) -> None:
+def test_patience_needs_something_to_watch(program: LoadedProgram, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="early stopping"):
         replace(SETTINGS, early_stopping=-1)
     with pytest.raises(RunError, match="there is no validation set"):

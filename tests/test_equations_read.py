@@ -20,7 +20,7 @@ from chainrule.derive.layers.layer import features
 from chainrule.derive.numbering import Book
 from chainrule.derive.probing import flaws
 from chainrule.evaluate.array_functions import FUNCTIONS
-from chainrule.evaluate.axes import Plan, operations
+from chainrule.evaluate.axes import AxisPlan, operations
 from chainrule.evaluate.reach import reached
 from chainrule.evaluate.vectorized import evaluate
 from chainrule.formula.functions import erfc, expm1, log1p, logcosh, rint, sigmoid, softplus
@@ -79,7 +79,7 @@ def test_operations_of_an_equation(right: Expr, count: int) -> None:
 
 def test_an_axis_for_every_index() -> None:
     delta = KroneckerDelta(k, j) * x[j]
-    plan = Plan(Equation(y[k], Symbol("a", positive=True) * Sum(delta + x[k], (j, K))))
+    plan = AxisPlan(Equation(y[k], Symbol("a", positive=True) * Sum(delta + x[k], (j, K))))
     assert plan.axes[k] == 0 and sorted(plan.axes.values()) == [0, 1]
     assert plan.rank == 2 + 2 and sorted(plan.points.values()) == [2, 3]
     assert plan.tensors == ("x",) and plan.reads == {"x", "a", "K"}

@@ -16,7 +16,7 @@ from chainrule.codegen.generate import generate
 from chainrule.derive.model import InlineData, Spec
 from chainrule.runtime.datasets import as_floats, load_dataset
 from chainrule.runtime.gradcheck import check_gradients
-from chainrule.runtime.program import Program, load_program
+from chainrule.runtime.program import LoadedProgram, load_program
 from chainrule.spec.load import load_spec
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +41,7 @@ def spec(name: str) -> Spec:
 
 
 @cache
-def program(name: str) -> Program:
+def program(name: str) -> LoadedProgram:
     return load_program(GENERATED / name, edited="refuse")
 
 

@@ -12,7 +12,7 @@ import pytest
 from chainrule.runtime import gradprecision
 from chainrule.runtime.differences import NUMBER
 from chainrule.runtime.gradpoint import Point
-from chainrule.runtime.gradprecision import CANCELS, EPS32, EPS64, RATIO, Agreement, Held, agreements
+from chainrule.runtime.gradprecision import CANCELS, EPS32, EPS64, RATIO, Agreement, Compared, agreements
 
 EXACT = np.array([1.0, -0.5, 0.25, 1e-3])
 Change = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
@@ -68,7 +68,7 @@ def point(seed: int = 0) -> Point:
     return Point({"W": np.ones(4)}, np.ones((2, 3)), np.zeros(2, int), "a point", seed)
 
 
-def held(program: Program, zero: bool = False) -> Held:
+def held(program: Program, zero: bool = False) -> Compared:
     return gradprecision._at(
         program,  # type: ignore[arg-type]
         point(),

@@ -17,7 +17,7 @@ from chainrule.programs import scratch_program
 from chainrule.runtime.datasets import load_dataset
 from chainrule.runtime.datasets.dataset import Dataset, as_floats
 from chainrule.runtime.health import sample, troubles
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.settings import Settings
 from chainrule.spec.load import parse_spec
 
@@ -37,7 +37,7 @@ NORM = '[[layers]]\ntype = "batch_norm"\n'
 
 
 @contextmanager
-def built(layers: str, optimizer: str, rate: float) -> Iterator[Program]:
+def built(layers: str, optimizer: str, rate: float) -> Iterator[LoadedProgram]:
     text = f'{HEAD}{layers}{TAIL}[optimizer]\ntype = "{optimizer}"\nlearning_rate = {rate}\n'
     with scratch_program(parse_spec(text, "net.toml")) as program:
         yield program
@@ -50,7 +50,7 @@ def digits(count: int = 1000) -> Dataset:
     )
 
 
-def warned(program: Program, folder: Path, epochs: int = 2) -> tuple[str, ...]:
+def warned(program: LoadedProgram, folder: Path, epochs: int = 2) -> tuple[str, ...]:
     out = io.StringIO()
     result = quiet(program, digits(), Settings(epochs, 32), folder, stream=out)
     assert all(f"warning: {text}" in out.getvalue() for text in result.warnings)

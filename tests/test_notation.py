@@ -16,7 +16,7 @@ from chainrule.lectures import TOPICS, topic
 from chainrule.present import FORMS, page_for, present
 from chainrule.present import tree as t
 from chainrule.present.letters import in_notation
-from chainrule.present.page import Entry, Page, Section, nodes
+from chainrule.present.page import Entry, Page, PageSection, nodes
 from chainrule.present.sides import Line
 from chainrule.spec import load_spec
 
@@ -62,7 +62,7 @@ def test_pages_keep_as_many_letters_as_they_had(id: str) -> None:
 def page(rule: str, *symbols: str) -> Page:
     refs = tuple((False, t.Ref(symbol)) for symbol in symbols)
     line = Line(t.Leaf("E", "E"), "=", t.Plus(refs))
-    return Page("p", "", (Section("", (Entry(1, "result", "E", line, "", (), rule),)),))
+    return Page("p", "", (PageSection("", (Entry(1, "result", "E", line, "", (), rule),)),))
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,12 @@ from work import calls
 from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.index import Equation, Inside, Max, Sum, Winner, index, size, tensor
 from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, Formula, Loss
-from chainrule.derive.model import LayerSpec, LossSpec, OptimizerSpec, Place, Spec, TrainingSpec
+from chainrule.derive.model import LayerSpec, LineColumn, LossSpec, OptimizerSpec, Spec, TrainingSpec
 from chainrule.present import FORMATS, FORMS, document, present, records
 from chainrule.present.latex import index_latex, matrix_latex
 from chainrule.present.text import index_text, matrix_text, shape_text, text
 
-PLACE = Place(1, 1)
+PLACE = LineColumn(1, 1)
 DENSE = {"bias": True, "init": "glorot_uniform", "bias_init": "zeros", "weights": None, "biases": None}
 DEBRIS = re.compile(
     r"Piecewise|KroneckerDelta|Dummy|Sum\(|Max\(|Winner|Inside|True|False|\*|_w\d|Abs|Rational|reduction"

@@ -9,7 +9,7 @@ from chainrule.present import escape, latex, text
 from chainrule.present import tree as t
 from chainrule.present.boxes import box, bracket, drawn, grid_box, unchained, worked_text
 from chainrule.present.breaking import measure, pieces, rows
-from chainrule.present.numerals import Rounded, array, is_exact, numeral, pictured, plain
+from chainrule.present.numerals import Inexact, array, is_exact, numeral, pictured, plain
 from chainrule.present.page import WorkedLines
 from chainrule.present.sides import Line
 from chainrule.present.tex import has_hangul
@@ -23,8 +23,8 @@ def plus(*terms: t.Node) -> t.Plus:
     return t.Plus(tuple((False, term) for term in terms))
 
 
-def grid(*of: str) -> t.Grid:
-    return t.Grid(tuple(tuple(map(leaf, row.split())) for row in of))
+def grid(*of: str) -> t.Matrix:
+    return t.Matrix(tuple(tuple(map(leaf, row.split())) for row in of))
 
 
 a, b, c = map(leaf, "abc")
@@ -65,7 +65,7 @@ def test_a_numeral(value: float, as_text: str, as_latex: str, exact: bool) -> No
     found = numeral(value)
     assert (text.write(found), latex.write(found), is_exact(value)) == (as_text, as_latex, exact)
     inner = found.terms[0][1] if isinstance(found, t.Plus) else found
-    assert isinstance(inner, Rounded) != exact
+    assert isinstance(inner, Inexact) != exact
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from chainrule.runtime.datasets import archive, download
 from chainrule.runtime.datasets.archive import Archive, open_archive
 from chainrule.runtime.datasets.idx_files import load_idx
-from chainrule.runtime.datasets.sources import File, Source
+from chainrule.runtime.datasets.sources import DataSource, File
 from chainrule.runtime.errors import DataError
 
 DEFLATED = zipfile.ZIP_DEFLATED
@@ -272,12 +272,12 @@ def test_sets_are_told_apart_by_what_their_names_begin_with(tmp_path: Path) -> N
 # ---- Downloads ------------------------------------------------------------------------------------------
 
 
-def source(contents: dict[str, bytes], mirrors: tuple[str, ...] = ("http://a/", "http://b/")) -> Source:
+def source(contents: dict[str, bytes], mirrors: tuple[str, ...] = ("http://a/", "http://b/")) -> DataSource:
     files = tuple(
         File(name, len(content), hashlib.sha256(content).hexdigest(), (name,), gzipped=False)
         for name, content in contents.items()
     )
-    return Source("some", ("some",), files, mirrors, None, (), "its files", (1,), 2)  # type: ignore[arg-type]
+    return DataSource("some", ("some",), files, mirrors, None, (), "its files", (1,), 2)  # type: ignore[arg-type]
 
 
 class Answered(OSError):

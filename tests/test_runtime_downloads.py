@@ -16,7 +16,7 @@ from small_sets import small_set
 
 from chainrule.runtime.datasets import download as fetching
 from chainrule.runtime.datasets import load_dataset
-from chainrule.runtime.datasets.sources import SOURCES, Source
+from chainrule.runtime.datasets.sources import SOURCES, DataSource
 from chainrule.runtime.errors import DataError
 
 
@@ -64,7 +64,7 @@ class Mirror(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def mirror() -> Iterator[tuple[str, type[Mirror], Source]]:
+def mirror() -> Iterator[tuple[str, type[Mirror], DataSource]]:
     files = small_set()
     handler = type("Handler", (Mirror,), {"files": files, "asked": [], "release": threading.Event()})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -90,7 +90,7 @@ BAD = ["html", "403", *SLOW, "other", "bomb", "cut"]
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_mirror_is_passed_over(
-    tmp_path: Path, mirror: tuple[str, type[Mirror], Source], kind: str
+    tmp_path: Path, mirror: tuple[str, type[Mirror], DataSource], kind: str
 ) -> None:
     url, _, source = mirror
     source = dataclasses.replace(source, mirrors=(f"{url}{kind}/", f"{url}good/"))
@@ -105,7 +105,7 @@ def test_bad_mirror_is_passed_over(
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("kind", BAD)
 def test_nothing_unverified_is_cached(
-    tmp_path: Path, mirror: tuple[str, type[Mirror], Source], kind: str
+    tmp_path: Path, mirror: tuple[str, type[Mirror], DataSource], kind: str
 ) -> None:
     url, _, source = mirror
     source = dataclasses.replace(source, mirrors=(f"{url}{kind}/",))
@@ -123,7 +123,7 @@ def test_nothing_unverified_is_cached(
 
 
 def test_dead_mirror_is_asked_once_and_nothing_hangs(
-    tmp_path: Path, mirror: tuple[str, type[Mirror], Source]
+    tmp_path: Path, mirror: tuple[str, type[Mirror], DataSource]
 ) -> None:
     url, _, source = mirror
     source = dataclasses.replace(source, mirrors=("http://127.0.0.1:9/", f"{url}good/"))
@@ -132,7 +132,9 @@ def test_dead_mirror_is_asked_once_and_nothing_hangs(
     assert out.getvalue().count("127.0.0.1:9/") == 2  # asked, and answered, once
 
 
-def test_what_is_there_is_not_fetched_again(tmp_path: Path, mirror: tuple[str, type[Mirror], Source]) -> None:
+def test_what_is_there_is_not_fetched_again(
+    tmp_path: Path, mirror: tuple[str, type[Mirror], DataSource]
+) -> None:
     url, handler, source = mirror
     source = dataclasses.replace(source, mirrors=(f"{url}good/",))
     fetching.download(source, tmp_path / "m", stream=io.StringIO())
@@ -143,7 +145,7 @@ def test_what_is_there_is_not_fetched_again(tmp_path: Path, mirror: tuple[str, t
 
 
 def test_downloaded_set_is_used_from_the_cache(
-    mirror: tuple[str, type[Mirror], Source], monkeypatch: pytest.MonkeyPatch
+    mirror: tuple[str, type[Mirror], DataSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, handler, source = mirror
     monkeypatch.setitem(SOURCES, "mnist", dataclasses.replace(source, mirrors=(f"{url}good/",)))

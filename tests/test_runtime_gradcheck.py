@@ -15,23 +15,23 @@ import pytest
 
 from chainrule.runtime.differences import WIDE, estimates, loss_noise
 from chainrule.runtime.gradcheck import check_gradients
-from chainrule.runtime.program import Program, load_program
+from chainrule.runtime.program import LoadedProgram, load_program
 
 PROGRAMS = Path(__file__).parent / "programs"
 Gradients = dict[str, np.ndarray]
 wide = pytest.mark.skipif(not WIDE, reason="long double is no wider than double here")
 
 
-def program(name: str) -> Program:
+def program(name: str) -> LoadedProgram:
     return load_program(PROGRAMS / name)
 
 
-def changed(original: Program, **members: Any) -> Program:
+def changed(original: LoadedProgram, **members: Any) -> LoadedProgram:
     """The program with some members of its module replaced."""
     return dataclasses.replace(original, module=SimpleNamespace(**{**vars(original.module), **members}))
 
 
-def planted(original: Program, wrong: Callable[[Gradients], Gradients]) -> Program:
+def planted(original: LoadedProgram, wrong: Callable[[Gradients], Gradients]) -> LoadedProgram:
     """The program with its gradients spoilt."""
 
     def loss_and_gradients(p: Any, x: Any, t: Any, seed: int | None = None) -> tuple[Any, Gradients]:
@@ -43,7 +43,7 @@ def planted(original: Program, wrong: Callable[[Gradients], Gradients]) -> Progr
 
 def deep(
     widths: list[int], function: Callable[[Any], Any], derivative: Callable[[Any], Any], scale: float = 1.0
-) -> Program:
+) -> LoadedProgram:
     """A multilayer network with a linear end and half squared error, built for a test."""
     last = len(widths) - 1
     shapes: dict[str, tuple[int, ...]] = {}
@@ -97,7 +97,7 @@ def deep(
         "classification": False,
         "loss": {"type": "mse"},
     }
-    return Program(Path("deep"), manifest, module)
+    return LoadedProgram(Path("deep"), manifest, module)
 
 
 def sigmoid(z: Any) -> Any:
@@ -108,7 +108,7 @@ def sigmoid_slope(z: Any) -> Any:
     return sigmoid(z) * (1 - sigmoid(z))
 
 
-def vanishing() -> Program:
+def vanishing() -> LoadedProgram:
     return deep([6, 5, 5, 5, 5, 5, 5, 3], sigmoid, sigmoid_slope)
 
 

@@ -18,7 +18,7 @@ from chainrule.runtime.datasets.dataset import Dataset
 from chainrule.runtime.errors import DataError, EditedProgramWarning, RunError, TrainingStopped
 from chainrule.runtime.metrics import correct, evaluate
 from chainrule.runtime.parameters import load_parameters, read_metadata, save_parameters
-from chainrule.runtime.program import Program, load_program
+from chainrule.runtime.program import LoadedProgram, load_program
 from chainrule.runtime.result import RunResult
 from chainrule.runtime.runfolder import claim_run_folder
 from chainrule.runtime.settings import Settings
@@ -27,11 +27,11 @@ from chainrule.runtime.training import train
 PROGRAMS = Path(__file__).parent / "programs"
 
 
-def program(name: str) -> Program:
+def program(name: str) -> LoadedProgram:
     return load_program(PROGRAMS / name)
 
 
-def data_for(p: Program, data: Any = None) -> Dataset:
+def data_for(p: LoadedProgram, data: Any = None) -> Dataset:
     return load_dataset(
         data or p.training["data"],
         input_shape=p.input_shape,
@@ -225,7 +225,7 @@ def test_run_folders_are_numbered_and_claimed(tmp_path: Path) -> None:
 # ---- A loss that becomes infinite (fault 19) ------------------------------------------------
 
 
-def exploding(p: Program, at: int, harm: str) -> Program:
+def exploding(p: LoadedProgram, at: int, harm: str) -> LoadedProgram:
     """The program whose step number `at` (from 1) makes the parameter `harm` infinite."""
 
     def train_step(parameters: Any, x: Any, t: Any, state: Any, seed: int | None = None) -> float:

@@ -25,7 +25,7 @@ from chainrule.runtime.depth import deep
 from chainrule.runtime.errors import DataError, RunError
 from chainrule.runtime.gradpoint import targets
 from chainrule.runtime.imagefiles import Refused
-from chainrule.runtime.loop import Loop
+from chainrule.runtime.loop import TrainingLoop
 from chainrule.runtime.metrics import Score, correct, evaluate
 from chainrule.runtime.preprocessing import Preprocessing
 from chainrule.runtime.program import read_manifest
@@ -126,7 +126,7 @@ def test_a_picture_of_what_is_no_brightness_is_refused(value: float) -> None:
 def test_every_step_of_a_run_draws_other_masks() -> None:
     def seed(run: int, epoch: int, number: int) -> int:
         loop = SimpleNamespace(settings=SimpleNamespace(seed=run), batches=SimpleNamespace(steps=3))
-        return Loop._step_seed(loop, epoch, number)  # type: ignore[arg-type]
+        return TrainingLoop._step_seed(loop, epoch, number)  # type: ignore[arg-type]
 
     seeds = [seed(0, epoch, number) for epoch in (1, 2, 3) for number in range(3)]
     assert seeds == list(range(9))  # a run that goes on draws as it would have: what is saved relies on it

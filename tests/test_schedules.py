@@ -20,7 +20,7 @@ from chainrule.derive.library import OPTIMIZERS, SCHEDULES
 from chainrule.present import present
 from chainrule.programs import scratch_program
 from chainrule.runtime.datasets.dataset import Dataset
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.settings import Settings
 from chainrule.runtime.training import train
 from chainrule.spec.load import parse_spec
@@ -54,7 +54,7 @@ RATE = 0.3
 
 
 @contextmanager
-def built(optimizer: str, *lines: str) -> Iterator[Program]:
+def built(optimizer: str, *lines: str) -> Iterator[LoadedProgram]:
     text = "\n".join((SPEC, f'type = "{optimizer}"', f"learning_rate = {RATE}", *lines, ""))
     with scratch_program(parse_spec(text, "small.toml")) as program:
         yield program

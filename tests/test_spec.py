@@ -15,7 +15,7 @@ from chainrule.derive.library import ACTIVATIONS, Formula, Loss
 from chainrule.spec import (
     AugmentationSpec,
     InlineData,
-    Place,
+    LineColumn,
     load_spec,
     parse_initializer,
     parse_spec,
@@ -30,8 +30,8 @@ def test_a_good_spec() -> None:
     assert [layer.type for layer in spec.layers] == ["dense", "sigmoid", "dense", "softmax"]
     assert spec.layers[0].options["units"] == 3
     assert spec.layers[0].options["bias"] is True
-    assert spec.layers[0].place == Place(8, 1)
-    assert spec.layers[1].place == Place(11, 1)
+    assert spec.layers[0].place == LineColumn(8, 1)
+    assert spec.layers[1].place == LineColumn(11, 1)
     assert (spec.loss.type, spec.loss.reduction, spec.loss.l2) == ("cross_entropy", "mean", 0.0)
     assert spec.optimizer.options == {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
     assert (spec.training.batch_size, spec.training.epochs, spec.training.seed) == (8, 3, 0)

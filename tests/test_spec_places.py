@@ -6,8 +6,8 @@ import pytest
 
 from chainrule.formula.messages import caret_lines, did_you_mean, nearest
 from chainrule.spec.positions import scan, string_offset
-from chainrule.spec.problems import Problem, Source, SpecError
-from chainrule.spec.reader import label, literal
+from chainrule.spec.problems import Problem, SpecError, SpecText
+from chainrule.spec.tables import label, literal
 
 # ---- How values and places are shown ----------------------------------------------------------------
 
@@ -77,7 +77,7 @@ def test_what_was_probably_meant() -> None:
 
 
 def test_lines_and_columns_of_a_text() -> None:
-    source = Source("ab\n\ncd", "a.toml")
+    source = SpecText("ab\n\ncd", "a.toml")
     places = [source.place(offset) for offset in (0, 2, 3, 4, 6)]
     assert [(p.line, p.column) for p in places] == [(1, 1), (1, 3), (2, 1), (3, 1), (3, 3)]
     assert [source.offset(line, 1) for line in (1, 2, 3, 9)] == [0, 3, 4, 4]
@@ -85,7 +85,7 @@ def test_lines_and_columns_of_a_text() -> None:
 
 
 def test_problems_come_in_the_order_of_the_file_each_once() -> None:
-    source = Source("ab\ncd", "a.toml")
+    source = SpecText("ab\ncd", "a.toml")
     source.refuse()
     source.report("E101", 4, "second", expected="x", hint="y")
     source.report("E102", 0, "first")
@@ -101,7 +101,7 @@ def test_problems_come_in_the_order_of_the_file_each_once() -> None:
 
 
 def test_a_list_of_problems_ends_after_a_hundred() -> None:
-    source = Source("x" * 200, "a.toml")
+    source = SpecText("x" * 200, "a.toml")
     for offset in range(99):
         source.report("E101", offset, "bad")
     with pytest.raises(SpecError) as caught:

@@ -16,8 +16,8 @@ from chainrule.spec.load import parse_spec
 from chainrule.spec.names import constant_name_problem, formula_name_problem, name_problem
 from chainrule.spec.positions import scan
 from chainrule.spec.problems import SpecError
-from chainrule.spec.reader import default_value
 from chainrule.spec.stack import Size, _label_fault, _show, _target_fault, explicit_values_fault
+from chainrule.spec.tables import default_value
 
 SHARE = Field("share", "float", "a share", minimum=0, maximum=1, exclusive=("maximum",))
 ABOVE = Field("rate", "float", "a rate", minimum=0, exclusive=("minimum",))

@@ -19,7 +19,7 @@ def is_size(symbol: Symbol) -> bool:
     return bool(symbol.is_integer and symbol.is_positive)
 
 
-class Plan:
+class AxisPlan:
     """An equation with an axis for each of its indices, and one for the points of each sum with a delta."""
 
     def __init__(self, equation: Equation) -> None:

@@ -15,7 +15,7 @@ from sympy import Add, Expr, Indexed, KroneckerDelta, Mul, Symbol
 
 from chainrule.derive.index import Inside, Max, Sum, Winner, name_of
 from chainrule.evaluate.array_functions import FUNCTIONS
-from chainrule.evaluate.axes import Plan
+from chainrule.evaluate.axes import AxisPlan
 from chainrule.formula.functions import NAMED
 
 Array = NDArray[Any]
@@ -38,7 +38,9 @@ class Compiled:
     A value has the plan's rank, an axis of extent 1 for each index that it does not depend on.
     """
 
-    def __init__(self, plan: Plan, sizes: Mapping[Symbol, int], shapes: Mapping[str, Any], real: Any) -> None:
+    def __init__(
+        self, plan: AxisPlan, sizes: Mapping[Symbol, int], shapes: Mapping[str, Any], real: Any
+    ) -> None:
         self.plan, self.sizes, self.shapes, self.real = plan, sizes, shapes, real
         self.extents = {s: int(n.xreplace(dict(sizes))) for s, n in plan.extents.items()}
         self.indices = {s: self._along(np.arange(n), plan.axes[s]) for s, n in self.extents.items()}

@@ -9,7 +9,7 @@ import numpy as np
 from sympy import Expr, Indexed, Mul
 
 from chainrule.derive.index import Equation, Reduction, Winner, name_of
-from chainrule.evaluate.axes import Plan
+from chainrule.evaluate.axes import AxisPlan
 from chainrule.evaluate.broadcasting import SELECTORS, Array, Compiled
 
 
@@ -22,7 +22,7 @@ def reached(equations: Sequence[Equation], shapes: Mapping[str, tuple[int, ...]]
     found = {name: np.zeros(shape, bool) for name, shape in shapes.items()}
     found[equations[-1].name] = np.ones(shapes[equations[-1].name], bool)
     for equation in reversed(equations):
-        plan = Plan(equation)
+        plan = AxisPlan(equation)
         arrays = {name: found[name] for name in (*plan.tensors, equation.name)}
         sizes = {
             symbol: extent

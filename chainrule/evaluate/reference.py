@@ -27,7 +27,7 @@ ROUNDING = 1 / 16  # of what float64 makes of a value: far more than wider float
 INPUT, TARGET = "x", "t"
 
 
-class Reference:
+class NumericReference:
     """The equations of a spec's network: as written, and as programs compute them where those overflow.
 
     ``zero`` names the parameters, and x, of which the gradient is 0 by derivation.
@@ -93,7 +93,9 @@ class PointReference:
     is the largest number that the loss is made of: where these cancel, it rounds as they do.
     """
 
-    def __init__(self, reference: Reference, tensors: Mapping[str, Array], given: Mapping[str, Any]) -> None:
+    def __init__(
+        self, reference: NumericReference, tensors: Mapping[str, Array], given: Mapping[str, Any]
+    ) -> None:
         self._tensors = tensors
         output, real = reference.network.output, tensors[INPUT].dtype.type
         for written in (True, False):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from chainrule.derive.index import Equation
-from chainrule.evaluate.axes import Plan, is_size
+from chainrule.evaluate.axes import AxisPlan, is_size
 from chainrule.evaluate.broadcasting import Array, Compiled, Values
 
 
@@ -25,7 +25,7 @@ class Equations:
 
     def __init__(self, equations: Iterable[Equation], dtype: DTypeLike = np.longdouble) -> None:
         self._real = np.dtype(dtype).type
-        self._plans = [Plan(equation) for equation in equations]
+        self._plans = [AxisPlan(equation) for equation in equations]
         self._compiled: dict[Any, Compiled] = {}
 
     def values(self, given: Mapping[str, Any]) -> Values:

@@ -39,7 +39,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Axis:
+class ChartAxis:
     """A scale from values to 0 … 1, with its ticks."""
 
     low: float
@@ -79,25 +79,25 @@ def chart(title: str, across: str, series: Sequence[Series], write: Callable[[fl
     return Chart(title, drawing, tuple((each.label, each.style) for each in series))
 
 
-def whole_axis(low: float, high: float) -> Axis:
+def whole_axis(low: float, high: float) -> ChartAxis:
     """Return an axis of whole numbers, a step to spare where there is but one."""
     if low == high:
         low, high = low - 1, high + 1
     step = max(1, round(nice((high - low) / 6)))
     first = math.ceil(low / step) * step
-    return Axis(low, high, tuple(float(t) for t in range(first, math.floor(high) + 1, step)))
+    return ChartAxis(low, high, tuple(float(t) for t in range(first, math.floor(high) + 1, step)))
 
 
-def value_axis(low: float, high: float) -> Axis:
+def value_axis(low: float, high: float) -> ChartAxis:
     """Return an axis from round number to round number, logarithmic where values differ by much."""
     if low > 0 and high > LOG_RANGE * low:
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-        return Axis(10.0**first, 10.0**last, tuple(10.0**p for p in range(first, last + 1)), True)
+        return ChartAxis(10.0**first, 10.0**last, tuple(10.0**p for p in range(first, last + 1)), True)
     if low == high:
         low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
     step = nice((high - low) / 4)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return Axis(first * step, last * step, tuple(place * step for place in range(first, last + 1)))
+    return ChartAxis(first * step, last * step, tuple(place * step for place in range(first, last + 1)))
 
 
 def nice(step: float) -> float:
@@ -106,15 +106,15 @@ def nice(step: float) -> float:
     return next(m * power for m in (1, 2, 5, 10) if m * power >= step * (1 - 1e-9))
 
 
-def _x(axis: Axis, value: float) -> float:
+def _x(axis: ChartAxis, value: float) -> float:
     return round(LEFT + axis.place(value) * (WIDTH - LEFT - RIGHT), 2)
 
 
-def _y(axis: Axis, value: float) -> float:
+def _y(axis: ChartAxis, value: float) -> float:
     return round(HEIGHT - BOTTOM - axis.place(value) * (HEIGHT - TOP - BOTTOM), 2)
 
 
-def _grid(across: Axis, up: Axis, write: Callable[[float], str]) -> list[Markup]:
+def _grid(across: ChartAxis, up: ChartAxis, write: Callable[[float], str]) -> list[Markup]:
     pieces = []
     for tick in up.ticks:
         y = _y(up, tick)
@@ -127,7 +127,7 @@ def _grid(across: Axis, up: Axis, write: Callable[[float], str]) -> list[Markup]
     return pieces
 
 
-def _line(series: Series, across: Axis, up: Axis) -> list[Markup]:
+def _line(series: Series, across: ChartAxis, up: ChartAxis) -> list[Markup]:
     places = [(_x(across, x), _y(up, y)) for x, y in series.points]
     path = "M" + "L".join(f"{x:g} {y:g}" for x, y in places)
     pieces = [element("path", d=path, class_=f"line {series.style}")]

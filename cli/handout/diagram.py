@@ -20,7 +20,7 @@ ROOM: Final = 30  # characters of parameters' names and shapes that fit
 
 
 @dataclass(frozen=True)
-class Box:
+class DiagramBox:
     """A layer as it is drawn: ``symbol`` is its output, ``details`` are its parameters and their shapes."""
 
     kind: str
@@ -61,21 +61,25 @@ def diagram(network: Network, letters: Mapping[str, str]) -> Markup:
     )
 
 
-def boxes_of(network: Network) -> list[Box]:
+def boxes_of(network: Network) -> list[DiagramBox]:
     """Return the input, the layers that change something, and the loss."""
     layers = list(network.shown_layers)
-    loss = Box("loss", network.spec.loss.type, "E", ())
-    return [Box("input", say(_("input")), "x", network.spec.input_shape), *map(_of_layer, layers), loss]
+    loss = DiagramBox("loss", network.spec.loss.type, "E", ())
+    return [
+        DiagramBox("input", say(_("input")), "x", network.spec.input_shape),
+        *map(_of_layer, layers),
+        loss,
+    ]
 
 
-def _of_layer(layer: Layer) -> Box:
+def _of_layer(layer: Layer) -> DiagramBox:
     count = sum(p.count for p in layer.parameters)
     details = tuple((p.name, p.shape) for p in layer.parameters)
     kind = "trained" if count else "plain"
-    return Box(kind, layer.type, layer.output, layer.output_shape, count, details)
+    return DiagramBox(kind, layer.type, layer.output, layer.output_shape, count, details)
 
 
-def spoken(boxes: list[Box]) -> str:
+def spoken(boxes: list[DiagramBox]) -> str:
     """Return the drawing in words."""
     parts = []
     for box in boxes:
@@ -90,7 +94,7 @@ def spoken(boxes: list[Box]) -> str:
     return " → ".join(parts)
 
 
-def _box(box: Box, top: int) -> Markup:
+def _box(box: DiagramBox, top: int) -> Markup:
     title = box.title if len(box.title) <= LONGEST else f"{box.title[: LONGEST - 1]}…"
     right = {"x": WIDTH - 14, "text_anchor": "end"}
     output = drawn_symbol(box.symbol, f"  {_shape(box.shape)}" if box.shape else "")

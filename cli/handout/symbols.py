@@ -33,7 +33,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Row:
+class SymbolRow:
     """Symbols of one kind, and what they mean."""
 
     meaning: str
@@ -41,7 +41,7 @@ class Row:
 
 
 @dataclass
-class Found:
+class Symbols:
     """What stands on a page, each once, in order of appearance: tensors, letters, indices."""
 
     tensors: dict[Ref, None] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Found:
     indices: dict[Leaf, None] = field(default_factory=dict)
 
 
-def rows(derivation: Derivation, page: Page, letters: Mapping[str, str]) -> tuple[Row, ...]:
+def rows(derivation: Derivation, page: Page, letters: Mapping[str, str]) -> tuple[SymbolRow, ...]:
     """Return the table for a page before its ``letters`` are exchanged for those of the reader's notation."""
     found = on_page(page)
     shapes = shapes_of(derivation)
@@ -64,14 +64,14 @@ def rows(derivation: Derivation, page: Page, letters: Mapping[str, str]) -> tupl
         members = kinds.setdefault((_letter(symbol), meaning_of(symbol, network)), [])
         if member not in members:  # a capital letter has no greater one
             members.append(member)
-    table = [Row(say(meaning), tuple(members)) for (_kind, meaning), members in kinds.items()]
+    table = [SymbolRow(say(meaning), tuple(members)) for (_kind, meaning), members in kinds.items()]
     tensors = {tensor.symbol for tensor in found.tensors} - kept
     for letter, symbol in named(found.letters):
         if symbol not in tensors:
             table.append(_constant(letter, symbol, derivation))
     if found.indices:
         indices = sorted(found.indices, key=lambda leaf: leaf.text)
-        table.append(Row(say(INDICES), tuple(Member(formula(leaf), "", "") for leaf in indices)))
+        table.append(SymbolRow(say(INDICES), tuple(Member(formula(leaf), "", "") for leaf in indices)))
     return tuple(table)
 
 
@@ -82,9 +82,9 @@ def _letter(symbol: str) -> str:
     return _LAYER.sub(r"\1", symbol)
 
 
-def on_page(page: Page) -> Found:
+def on_page(page: Page) -> Symbols:
     """Return the symbols of a page's equations, in the textbook's and in the computed form."""
-    found = Found()
+    found = Symbols()
     for entry in page.entries:
         for shown in filter(None, (entry.line, entry.computed)):
             for side in (shown.left, shown.right):
@@ -92,7 +92,7 @@ def on_page(page: Page) -> Found:
     return found
 
 
-def _collect(node: Node, found: Found) -> None:
+def _collect(node: Node, found: Symbols) -> None:
     match node:
         case Ref(symbol=symbol, subscripts=subscripts, mark=mark):
             of = differentiated(symbol)
@@ -144,11 +144,11 @@ def named(letters: Iterable[Leaf]) -> Iterator[tuple[Leaf, str]]:
         yield letter, letter.constant
 
 
-def _constant(letter: Leaf, symbol: str, derivation: Derivation) -> Row:
+def _constant(letter: Leaf, symbol: str, derivation: Derivation) -> SymbolRow:
     """Return the row of a letter that is no tensor: N, a hyper-parameter with its value."""
     from sympy import Rational
 
     value = derivation.network.spec.optimizer.options.get(symbol)
     shown = letter if value is None else Line(letter, "=", number(Rational(str(value))))
     identifier = name(symbol).identifier if symbol in FIXED else ""
-    return Row(say(constant(symbol)), (Member(formula(shown), "", identifier),))
+    return SymbolRow(say(constant(symbol)), (Member(formula(shown), "", identifier),))

@@ -39,7 +39,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownRun:
     """A run on the page."""
 
     text: str
@@ -77,7 +77,7 @@ def _object(path: Path) -> dict[str, Any]:
     return found
 
 
-def shown(run: Trained) -> Shown:
+def shown(run: Trained) -> ShownRun:
     """Return a run as it stands on the page, in the reader's language."""
     try:
         return _shown(run)
@@ -87,7 +87,7 @@ def shown(run: Trained) -> Shown:
         ) from error
 
 
-def _shown(run: Trained) -> Shown:
+def _shown(run: Trained) -> ShownRun:
     summary, evaluation = run.summary, run.evaluation
     history = summary["history"]
     charts = [
@@ -101,7 +101,7 @@ def _shown(run: Trained) -> Shown:
     title = say(CONFUSIONS.get(str(evaluation.get("part", TEST)), CONFUSIONS[TEST]))
     labels = (title, say(_("true class")), say(_("taken for")))
     missing = "" if evaluation else say(_("There are no confusions yet: `derive evaluate` counts them."))
-    return Shown(
+    return ShownRun(
         say(_text(summary, evaluation)),
         tuple(each for each in charts if each),
         confusion(counts, names, labels) if counts else None,

@@ -16,7 +16,7 @@ from sympy import Expr, KroneckerDelta, Symbol
 from chainrule.derive.fields import Field
 from chainrule.derive.index import Equation, Sum, access, index, size, tensor
 from chainrule.derive.layers.layer import Forward, LayerType, Parameter, ShapeError
-from chainrule.derive.layers.windows import PADDING, Window, window
+from chainrule.derive.layers.windows import PADDING, AxisWindow, window
 
 n, k, c, g, o = (index(name) for name in ("n", "k", "c", "g", "o"))
 N, groups = size("N"), size("groups")
@@ -43,7 +43,7 @@ class Axis:
     def kernel(self) -> Symbol:
         return size(f"kernel_{self.name}")
 
-    def place(self, window: Window, flip: bool) -> Expr:
+    def place(self, window: AxisWindow, flip: bool) -> Expr:
         """Return where an output reads its input for a kernel entry, the kernel turned around if ``flip``."""
         if flip:
             turned = window.span - 1 - self.entry * window.dilation
@@ -56,7 +56,7 @@ class Convolution:
     """The equations of a convolution along these axes, with a window for each."""
 
     axes: tuple[Axis, ...]
-    windows: tuple[Window, ...]
+    windows: tuple[AxisWindow, ...]
     bias: bool
     flip: bool
 

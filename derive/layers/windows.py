@@ -20,7 +20,7 @@ PADDING = Field(
 
 
 @dataclass(frozen=True)
-class Window:
+class AxisWindow:
     """A window on an axis: output i reads i·stride + u·dilation − before, for u = 0 … kernel − 1."""
 
     kernel: int
@@ -48,7 +48,7 @@ def window(
     dilation: int = 1,
     padding: str | int = "valid",
     key: str = "kernel",
-) -> Window:
+) -> AxisWindow:
     """Return the window of a layer on an axis of ``extent`` places: ⌊(n + 2p − m)/s⌋ + 1 outputs.
 
     m is the dilated kernel, p the padding.  Raises ShapeError, naming ``axis`` and ``key``, when m > n + 2p.
@@ -57,7 +57,7 @@ def window(
     if padding == "same":
         outputs = -(-extent // stride)
         total = max((outputs - 1) * stride + covered - extent, 0)
-        return Window(kernel, stride, dilation, total // 2, outputs)
+        return AxisWindow(kernel, stride, dilation, total // 2, outputs)
     each = {"valid": 0, "full": covered - 1}[padding] if isinstance(padding, str) else padding
     padded = extent + 2 * each
     if covered > padded:
@@ -68,4 +68,4 @@ def window(
         if key == "kernel":
             remedy += ', or padding = "same"'
         raise ShapeError(f"{key} {kernel}{dilated}, but {have}", remedy)
-    return Window(kernel, stride, dilation, each, (padded - covered) // stride + 1)
+    return AxisWindow(kernel, stride, dilation, each, (padded - covered) // stride + 1)

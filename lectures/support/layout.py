@@ -12,7 +12,7 @@ from sympy import Add, Expr, Rational
 
 from chainrule.present.build import Writer, decimal, number, textbook
 from chainrule.present.order import factors
-from chainrule.present.tree import ONE, Applied, Grid, Leaf, Node, Plus, Raised, Related, Times
+from chainrule.present.tree import ONE, Applied, Leaf, Matrix, Node, Plus, Raised, Related, Times
 
 LONGEST: Final = 8  # of more numbers in a row, the first few and the last are shown
 DOT: Final = Leaf(r"\cdot", "·")
@@ -151,11 +151,11 @@ def total(nodes: Iterable[Node]) -> Node:
     return Plus(tuple(terms)) if len(terms) > 1 or terms[0][0] else terms[0][1]
 
 
-def grid(rows: Sequence[Sequence[Node | Expr]]) -> Grid:
+def grid(rows: Sequence[Sequence[Node | Expr]]) -> Matrix:
     """Return a matrix of numbers or expressions."""
-    return Grid(tuple(tuple(shown(cell) for cell in each) for each in rows))
+    return Matrix(tuple(tuple(shown(cell) for cell in each) for each in rows))
 
 
-def column(*cells: Node | Expr) -> Grid:
+def column(*cells: Node | Expr) -> Matrix:
     """Return a vector as a column."""
     return grid([[cell] for cell in cells])

@@ -32,7 +32,7 @@ from chainrule.derive.prose import _
 from chainrule.lectures.model import Steps, TopicError
 from chainrule.present import text
 from chainrule.present.build import Writer, extremum, textbook
-from chainrule.present.tree import Applied, Grid, Leaf, Node, Over, Plus, Ref, Related, Times
+from chainrule.present.tree import Applied, Leaf, Matrix, Node, Over, Plus, Ref, Related, Times
 
 DIGITS: Final = 6
 FULLY: Final = 6  # rows of a result that are each shown with all their numbers
@@ -147,10 +147,10 @@ def relation(value: float) -> str:
     return "=" if abs(float(decimal(value)) - value) <= 1e-12 * max(1.0, abs(value)) else "≈"
 
 
-def grid(values: Any) -> Grid:
+def grid(values: Any) -> Matrix:
     """Return what is written for a matrix; a vector is one row."""
     rows = np.atleast_2d(np.asarray(values, dtype=float))
-    return Grid(tuple(tuple(figure(float(v)) for v in row) for row in rows))
+    return Matrix(tuple(tuple(figure(float(v)) for v in row) for row in rows))
 
 
 def put(steps: Steps, name: str, values: Any, rule: str) -> int:

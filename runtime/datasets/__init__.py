@@ -20,7 +20,7 @@ from chainrule.runtime.datasets.idx_files import load_idx
 from chainrule.runtime.datasets.inline import load_inline
 from chainrule.runtime.datasets.locate import DATA_VARIABLE, locate
 from chainrule.runtime.datasets.npz import load_npz
-from chainrule.runtime.datasets.sources import SOURCES, Source
+from chainrule.runtime.datasets.sources import SOURCES, DataSource
 from chainrule.runtime.errors import DataError
 
 __all__ = ["Dataset", "as_floats", "fingerprint", "load_dataset", "look_at"]
@@ -119,7 +119,9 @@ def _raw(
     raise DataError(f"{data!r}: no such data set{hint}; known are {known} and a table in the spec")
 
 
-def _named(source: Source, data_dir: Path | None, download: bool | None, say: Callable[[str], None]) -> Raw:
+def _named(
+    source: DataSource, data_dir: Path | None, download: bool | None, say: Callable[[str], None]
+) -> Raw:
     looked: list[str] = []
     found = locate(source, data_dir, looked)
     if found is not None:
@@ -141,7 +143,7 @@ def _named(source: Source, data_dir: Path | None, download: bool | None, say: Ca
     )
 
 
-def _read(source: Source, paths: tuple[Path, ...]) -> Raw:
+def _read(source: DataSource, paths: tuple[Path, ...]) -> Raw:
     found = source.read(paths)
     parts = {TRAINING: Part(found.train_x, found.train_t), TEST: Part(found.test_x, found.test_t)}
     origin = str(paths[0] if len(paths) == 1 else paths[0].parent)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
-from chainrule.runtime.datasets.sources import File, Source
+from chainrule.runtime.datasets.sources import DataSource, File
 from chainrule.runtime.errors import DataError
 from chainrule.runtime.files import write_atomically
 
@@ -24,7 +24,7 @@ class _Refused(Exception):
 
 
 def download(
-    source: Source,
+    source: DataSource,
     folder: Path,
     *,
     looked: Sequence[str] = (),
@@ -64,7 +64,7 @@ def _good(path: Path, file: File) -> bool:
 
 
 def _from_mirrors(
-    source: Source, file: File, dead: set[str], answers: list[str], timeout: float, out: TextIO
+    source: DataSource, file: File, dead: set[str], answers: list[str], timeout: float, out: TextIO
 ) -> bytes | None:
     """The verified content of one file, from the first mirror that has it; None when none has."""
     for mirror in source.mirrors:
@@ -147,7 +147,7 @@ def _first_line(error: BaseException) -> str:
     return text if len(text) <= 160 else f"{text[:157]}…"
 
 
-def _nowhere(source: Source, file: File, looked: Sequence[str], answers: Sequence[str]) -> str:
+def _nowhere(source: DataSource, file: File, looked: Sequence[str], answers: Sequence[str]) -> str:
     steps = "\n".join(f"  {number}. {line}" for number, line in enumerate((*looked, *answers), 1))
     return (
         f"{source.name}: {file.name} could not be had.  Looked for, in order:\n{steps}\n"

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chainrule.runtime.caches import cache_folder
-from chainrule.runtime.datasets.sources import SOURCES, File, Source
+from chainrule.runtime.datasets.sources import SOURCES, DataSource, File
 from chainrule.runtime.errors import DataError
 
 DATA_VARIABLE = "CHAINRULE_DATA"
 
 
 @dataclass(frozen=True)
-class Place:
+class DataPlace:
     """A folder to look in; `what` is how a message names it, files of the `cache` are checked by hash."""
 
     folder: Path
@@ -29,21 +29,21 @@ class Found:
     """The files of a source, in its order, and the place they lie in."""
 
     paths: tuple[Path, ...]
-    place: Place
+    place: DataPlace
 
 
-def places(data_dir: Path | None) -> Iterator[Place]:
+def places(data_dir: Path | None) -> Iterator[DataPlace]:
     """The folders to look in, in order.  Raises DataError when `data_dir` is no folder."""
     if data_dir is not None:
         if not data_dir.is_dir():
             raise DataError(f"{data_dir}: no such folder; --data-dir names the one that holds the data")
-        yield Place(data_dir, f"--data-dir {data_dir}")
+        yield DataPlace(data_dir, f"--data-dir {data_dir}")
     if chosen := os.environ.get(DATA_VARIABLE):
-        yield Place(Path(chosen), f"${DATA_VARIABLE} {chosen}")
-    yield Place(cache_folder(), f"the cache {cache_folder()}", cache=True)
+        yield DataPlace(Path(chosen), f"${DATA_VARIABLE} {chosen}")
+    yield DataPlace(cache_folder(), f"the cache {cache_folder()}", cache=True)
 
 
-def locate(source: Source, data_dir: Path | None, looked: list[str]) -> Found | None:
+def locate(source: DataSource, data_dir: Path | None, looked: list[str]) -> Found | None:
     """The first place with all files of `source`; a line for every place without them goes to `looked`.
 
     A file of the cache whose content is not the published one is removed, and not used.
@@ -85,7 +85,7 @@ def _file(root: Path, file: File) -> Path | None:
     return next((root / name for name in file.names if (root / name).is_file()), None)
 
 
-def _damaged(paths: list[Path], source: Source) -> list[Path]:
+def _damaged(paths: list[Path], source: DataSource) -> list[Path]:
     """The files whose unpacked content has not the published hash."""
     damaged = []
     for path, file in zip(paths, source.files, strict=True):
@@ -98,7 +98,7 @@ def _damaged(paths: list[Path], source: Source) -> list[Path]:
     return damaged
 
 
-def _other(paths: list[Path], source: Source) -> str:
+def _other(paths: list[Path], source: DataSource) -> str:
     """The name of another set whose last file this is: file names alone do not tell the sets apart."""
     try:
         digest = hashlib.sha256(source.files[-1].content(paths[-1].read_bytes())).hexdigest()

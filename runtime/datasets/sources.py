@@ -36,7 +36,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """A data set: its published files, how to read them, the shape of one image, what its classes are called.
 
     `binary` names files that hold the same, as a user may have them in a folder; nobody publishes them, and
@@ -77,7 +77,7 @@ GREY, COLOUR = (28, 28, 1), (32, 32, 3)
 SOURCES = {
     source.name: source
     for source in (
-        Source(
+        DataSource(
             "mnist",
             ("mnist",),
             _idx_files(
@@ -97,7 +97,7 @@ SOURCES = {
             GREY,
             10,
         ),
-        Source(
+        DataSource(
             "fashion_mnist",
             ("fashion-mnist", "fashion_mnist"),
             _idx_files(
@@ -127,7 +127,7 @@ SOURCES = {
             GREY,
             10,
         ),
-        Source(
+        DataSource(
             "cifar10",
             ("cifar10", CIFAR10.folder),
             (  # its official MD5 is c32a1d4ab5d03f1284b67883e8d87530
@@ -159,7 +159,7 @@ SOURCES = {
             CIFAR10.binary,
             ("cifar-10-python.tar.gz", "cifar-10-batches-py"),
         ),
-        Source(
+        DataSource(
             "cifar100",
             ("cifar100", CIFAR100.folder),
             (  # its official MD5 is 03b5dce01913d631647c71ecec9e9cb8

@@ -18,11 +18,11 @@ from random_specs import Built, build
 from chainrule.cli.commands import derive
 from chainrule.derive.invariance import ineffective
 from chainrule.derive.network import build_network
-from chainrule.evaluate.reference import Reference
+from chainrule.evaluate.reference import NumericReference
 from chainrule.runtime.differences import WIDE
 from chainrule.runtime.gradcheck import check_gradients
 from chainrule.runtime.gradreport import GradientReport
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.spec.load import parse_spec
 
 HEAD = 'spec_version = 1\nname = "one"\n[input]\nshape = {shape}\n'
@@ -63,9 +63,9 @@ def one(text: str) -> Built:
     return build(text, "one.toml")
 
 
-def report(text: str, program: Program | None = None, **options: int) -> GradientReport:
+def report(text: str, program: LoadedProgram | None = None, **options: int) -> GradientReport:
     found = one(text)
-    return check_gradients(program or found.program, reference=Reference(found.spec), **options)
+    return check_gradients(program or found.program, reference=NumericReference(found.spec), **options)
 
 
 def verdicts(found: GradientReport) -> dict[str, set[str]]:
@@ -75,7 +75,7 @@ def verdicts(found: GradientReport) -> dict[str, set[str]]:
     }
 
 
-def replaced(program: Program, **members: Any) -> Program:
+def replaced(program: LoadedProgram, **members: Any) -> LoadedProgram:
     return dataclasses.replace(program, module=SimpleNamespace(**{**vars(program.module), **members}))
 
 
@@ -152,7 +152,7 @@ def test_g2_what_the_loss_does_not_depend_on(
     parameters |= {s.name: np.ones(s.shape, np.longdouble) for s in network.statistics}
     x = rng.normal(size=(3, *shape)).astype(np.longdouble)
     t = rng.normal(size=(3, 2)).astype(np.longdouble)
-    here = Reference(spec).at(parameters, x, t, lambda number, chance, size: rng.random(size) < chance)
+    here = NumericReference(spec).at(parameters, x, t, lambda number, chance, size: rng.random(size) < chance)
     silent = ["gamma2"] if "W1" in expected else []  # of a normalization that gives 0: nothing is said of it
     for name in [p.name for p in network.parameters]:
         before = parameters[name].copy()
@@ -208,7 +208,7 @@ def test_what_no_equation_reads_is_not_asked_for() -> None:
     for text in (strided, padded):
         found = report(text)
         assert found.passed, found.to_text()
-    reached = Reference(one(strided).spec).reached("x", 1)[0, :, :, 0]
+    reached = NumericReference(one(strided).spec).reached("x", 1)[0, :, :, 0]
     np.testing.assert_array_equal(np.argwhere(reached), [(i, j) for i in (0, 3) for j in (0, 3)])
 
 
@@ -339,7 +339,7 @@ def test_random_awkward_networks_that_are_right_pass(kind: str) -> None:
 @wide
 def test_random_errors_are_caught() -> None:
     network = awkward(9)
-    reference = Reference(network.spec)
+    reference = NumericReference(network.spec)
     for plant in plants(network, 9, reference.zero)[::3]:
         found = check_gradients(planted(network.program, plant), reference=reference)
         assert not found.passed, plant

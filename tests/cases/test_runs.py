@@ -24,7 +24,7 @@ from chainrule.programs import scratch_program
 from chainrule.runtime import files
 from chainrule.runtime.arrays import pack, unpack
 from chainrule.runtime.errors import RunError
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.settings import Settings
 from chainrule.runtime.threads import computing_on, threads
 from chainrule.runtime.training import train
@@ -39,7 +39,7 @@ SETTINGS = Settings(epochs=3, batch_size=8, seed=1)
 
 
 @pytest.fixture(scope="module")
-def program() -> Iterator[Program]:
+def program() -> Iterator[LoadedProgram]:
     with scratch_program(parse_spec(SMALL, "small.toml")) as found:
         yield found
 
@@ -53,7 +53,7 @@ def edited(path: Path, change: Callable[[Any], Any]) -> None:
 
 
 @pytest.mark.parametrize("part", ["train_x", "train_t", "test_x", "test_t", "validation"])
-def test_r1_resumed_with_changed_data_is_refused(program: Program, tmp_path: Path, part: str) -> None:
+def test_r1_resumed_with_changed_data_is_refused(program: LoadedProgram, tmp_path: Path, part: str) -> None:
     runs.cut(program, small_data(), SETTINGS, tmp_path / "r", 3)
     changed = small_data()
     array = changed.validation[0] if part == "validation" else getattr(changed, part)
@@ -65,7 +65,7 @@ def test_r1_resumed_with_changed_data_is_refused(program: Program, tmp_path: Pat
     assert quiet(program, small_data(), SETTINGS, tmp_path / "r", resume=True).status == "finished"
 
 
-def test_r1_the_part_that_has_another_size_is_named(program: Program, tmp_path: Path) -> None:
+def test_r1_the_part_that_has_another_size_is_named(program: LoadedProgram, tmp_path: Path) -> None:
     runs.cut(program, small_data(), SETTINGS, tmp_path / "r", 3)
     less = small_data()
     with pytest.raises(RunError, match=r"data\.test is 20, here 19"):
@@ -116,7 +116,7 @@ def test_r2_another_number_is_refused_with_the_remedy_and_taken_when_it_is_asked
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
 @pytest.mark.parametrize("call", ["open", "read"])
 def test_r3_an_unreadable_checkpoint_is_named_and_stays(
-    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
+    program: LoadedProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
 ) -> None:
     runs.cut(program, small_data(), SETTINGS, tmp_path / "r", 7, checkpoint_every=2)
     folder, real = tmp_path / "r" / "checkpoints", getattr(os, call)
@@ -136,7 +136,7 @@ def test_r3_an_unreadable_checkpoint_is_named_and_stays(
     assert quiet(program, small_data(), SETTINGS, tmp_path / "r", resume=True).status == "finished"
 
 
-def test_r3_a_pipe_is_no_checkpoint_and_is_not_waited_for(program: Program, tmp_path: Path) -> None:
+def test_r3_a_pipe_is_no_checkpoint_and_is_not_waited_for(program: LoadedProgram, tmp_path: Path) -> None:
     runs.cut(program, small_data(), SETTINGS, tmp_path / "r", 7, checkpoint_every=2)
     os.mkfifo(tmp_path / "r" / "checkpoints" / "step-000000009.safetensors")
     assert quiet(program, small_data(), SETTINGS, tmp_path / "r", resume=True).status == "finished"
@@ -176,7 +176,7 @@ def test_r4_a_rate_that_is_planned_over_all_epochs_is_refused_with_the_reason(tm
             quiet(program, small_data(), replace(SETTINGS, epochs=5), tmp_path / "r", resume=True)
 
 
-def test_r4_fewer_epochs_than_are_done_are_refused(program: Program, tmp_path: Path) -> None:
+def test_r4_fewer_epochs_than_are_done_are_refused(program: LoadedProgram, tmp_path: Path) -> None:
     quiet(program, small_data(), SETTINGS, tmp_path / "r")
     with pytest.raises(
         RunError, match=r"3 epochs are done, more than is asked for \(2 epochs\); ask for more by --epochs"

@@ -10,7 +10,7 @@ import runs
 from runs import quiet
 
 from chainrule.runtime.datasets.dataset import Dataset
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.result import RunResult
 from chainrule.runtime.settings import Settings
 
@@ -43,10 +43,10 @@ def data(samples: int = 112) -> Dataset:
     return Dataset("synthetic", x, t, x[:40], t[:40], "synthetic")
 
 
-def run(program: Program, folder: Any, settings: Settings = SETTINGS, **options: Any) -> RunResult:
+def run(program: LoadedProgram, folder: Any, settings: Settings = SETTINGS, **options: Any) -> RunResult:
     return quiet(program, data(), settings, folder, **options)
 
 
-def cut(program: Program, folder: Path, count: int, **options: Any) -> RunResult:
+def cut(program: LoadedProgram, folder: Path, count: int, **options: Any) -> RunResult:
     """A run that gets a signal in its step number `count`."""
     return runs.cut(program, data(), SETTINGS, folder, count, **options)

@@ -23,7 +23,7 @@ from chainrule.runtime.arrays import START, Unreadable, pack, unpack
 from chainrule.runtime.checkpoints import Checkpoints, differences
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.files import write_atomically
-from chainrule.runtime.program import Program
+from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.runfolder import claim_run_folder
 from chainrule.runtime.settings import Settings
 from chainrule.runtime.snapshot import Snapshot, Standing
@@ -50,7 +50,7 @@ def test_full_disk_at_every_call_leaves_the_old_file(tmp_path: Path) -> None:
     assert full == 7 and path.read_bytes() == content, "open, three writes, fsync, rename"
 
 
-def test_full_disk_at_every_call_of_a_run(adam: Program, tmp_path: Path) -> None:
+def test_full_disk_at_every_call_of_a_run(adam: LoadedProgram, tmp_path: Path) -> None:
     settings = replace(SETTINGS, epochs=2)
     run(adam, tmp_path / "whole", settings)
     for full in range(1, 500):
@@ -99,7 +99,7 @@ def test_every_flipped_bit_is_found() -> None:
                 unpack(bytes(damaged), checksum=True)
 
 
-def test_damaged_newest_is_put_aside_and_the_one_before_is_used(adam: Program, tmp_path: Path) -> None:
+def test_damaged_newest_is_put_aside_and_the_one_before_is_used(adam: LoadedProgram, tmp_path: Path) -> None:
     run(adam, tmp_path / "whole")
     cut(adam, tmp_path / "r", 15, checkpoint_every=4)
     newest = tmp_path / "r" / "checkpoints" / "step-000000015.safetensors"
@@ -113,7 +113,7 @@ def test_damaged_newest_is_put_aside_and_the_one_before_is_used(adam: Program, t
     assert newest.with_name(f"{newest.name}.damaged").exists()
 
 
-def test_no_whole_checkpoint_is_an_error_and_nothing_is_changed(adam: Program, tmp_path: Path) -> None:
+def test_no_whole_checkpoint_is_an_error_and_nothing_is_changed(adam: LoadedProgram, tmp_path: Path) -> None:
     cut(adam, tmp_path / "r", 15, checkpoint_every=4)
     for path in (tmp_path / "r" / "checkpoints").iterdir():
         path.write_bytes(path.read_bytes()[:-1])
@@ -126,7 +126,9 @@ def test_no_whole_checkpoint_is_an_error_and_nothing_is_changed(adam: Program, t
 # ---- What is refused (fault 30) -------------------------------------------------------------
 
 
-def test_checkpoint_of_another_spec_is_refused_with_the_differences(adam: Program, tmp_path: Path) -> None:
+def test_checkpoint_of_another_spec_is_refused_with_the_differences(
+    adam: LoadedProgram, tmp_path: Path
+) -> None:
     cut(adam, tmp_path / "r", 3)
     other = SPEC.replace("OPTIMIZER", "adam").replace("units = 5", "units = 4")
     other += "learning_rate = 0.5\n"
@@ -145,13 +147,15 @@ def test_checkpoint_of_another_spec_is_refused_with_the_differences(adam: Progra
         (replace(SETTINGS, seed=4), "settings.seed is 3, here 4"),
     ],
 )
-def test_other_settings_are_refused(adam: Program, tmp_path: Path, settings: Settings, text: str) -> None:
+def test_other_settings_are_refused(
+    adam: LoadedProgram, tmp_path: Path, settings: Settings, text: str
+) -> None:
     cut(adam, tmp_path / "r", 3)
     with pytest.raises(RunError, match=text):
         run(adam, tmp_path / "r", settings, resume=True)
 
 
-def test_other_data_are_refused(adam: Program, tmp_path: Path) -> None:
+def test_other_data_are_refused(adam: LoadedProgram, tmp_path: Path) -> None:
     cut(adam, tmp_path / "r", 3)
     changed = data()
     changed.train_x[5, 2] += 1
@@ -198,7 +202,7 @@ np.save(OBJECTS, np.array([{}], dtype=object), allow_pickle=True)
     ],
 )
 def test_files_that_are_no_checkpoints_are_refused(
-    adam: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+    adam: LoadedProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     cut(adam, tmp_path / "r", 3)
     (tmp_path / "r" / "checkpoints" / "step-000000003.safetensors").write_bytes(content)
@@ -214,7 +218,7 @@ def test_checksum_stands_where_it_is_looked_for() -> None:
     assert content == pack({"a": np.zeros(1)}, {"a": "2", "z": "1"})
 
 
-def test_state_keeps_every_kind_of_value(adam: Program, tmp_path: Path) -> None:
+def test_state_keeps_every_kind_of_value(adam: LoadedProgram, tmp_path: Path) -> None:
     moment = Snapshot()
     state = {"step": 3, "rate": 0.1, "name": "x", "on": True, "none": None, "deep": {"v": np.arange(3.0)}}
     parameters = adam.init_parameters(0)

@@ -19,7 +19,7 @@ from chainrule.programs import scratch_program
 from chainrule.runtime.datasets.dataset import Dataset
 from chainrule.runtime.errors import RunError, TrainingStopped
 from chainrule.runtime.parameters import load_parameters
-from chainrule.runtime.program import Program, load_program
+from chainrule.runtime.program import LoadedProgram, load_program
 from chainrule.runtime.runfolder import claim_run_folder, recorded_settings
 from chainrule.runtime.settings import Settings
 from chainrule.runtime.training import train
@@ -35,7 +35,7 @@ def checkpoints(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 15, 24])
 def test_resumed_run_is_the_unbroken_run_for_every_optimizer(
-    program: Program, tmp_path: Path, count: int
+    program: LoadedProgram, tmp_path: Path, count: int
 ) -> None:
     run(program, tmp_path / "whole")
     broken = cut(program, tmp_path / "cut", count)
@@ -102,7 +102,7 @@ def test_everything_at_once_resumes_bit_for_bit(tmp_path: Path, count: int) -> N
         assert set(program.module.STATISTICS) <= set(saved) and program.module.STATISTICS
 
 
-def test_run_that_is_cut_many_times_is_the_unbroken_run(adam: Program, tmp_path: Path) -> None:
+def test_run_that_is_cut_many_times_is_the_unbroken_run(adam: LoadedProgram, tmp_path: Path) -> None:
     run(adam, tmp_path / "whole")
     cut(adam, tmp_path / "cut", 3)
     for count in (1, 2, 4, 6):
@@ -111,7 +111,7 @@ def test_run_that_is_cut_many_times_is_the_unbroken_run(adam: Program, tmp_path:
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
-def test_signal_during_an_evaluation_leaves_no_half_record(adam: Program, tmp_path: Path) -> None:
+def test_signal_during_an_evaluation_leaves_no_half_record(adam: LoadedProgram, tmp_path: Path) -> None:
     run(adam, tmp_path / "whole")
     calls = 0
     with signal() as fire:
@@ -129,7 +129,7 @@ def test_signal_during_an_evaluation_leaves_no_half_record(adam: Program, tmp_pa
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
-def test_finished_run_resumes_to_the_same_end(adam: Program, tmp_path: Path) -> None:
+def test_finished_run_resumes_to_the_same_end(adam: LoadedProgram, tmp_path: Path) -> None:
     run(adam, tmp_path / "r")
     before = outcome(tmp_path / "r")
     (tmp_path / "r" / "parameters.safetensors").unlink()
@@ -137,7 +137,7 @@ def test_finished_run_resumes_to_the_same_end(adam: Program, tmp_path: Path) -> 
     assert outcome(tmp_path / "r") == before
 
 
-def test_how_often_checkpoints_are_written_changes_nothing(adam: Program, tmp_path: Path) -> None:
+def test_how_often_checkpoints_are_written_changes_nothing(adam: LoadedProgram, tmp_path: Path) -> None:
     for every in (None, 1, 4, 1000):
         run(adam, tmp_path / str(every), checkpoint_every=every)
     assert outcome(tmp_path / "1") == outcome(tmp_path / "None") == outcome(tmp_path / "4")
@@ -148,7 +148,7 @@ def test_how_often_checkpoints_are_written_changes_nothing(adam: Program, tmp_pa
         run(adam, tmp_path / "0", checkpoint_every=0)
 
 
-def test_run_without_a_checkpoint_begins_again(adam: Program, tmp_path: Path) -> None:
+def test_run_without_a_checkpoint_begins_again(adam: LoadedProgram, tmp_path: Path) -> None:
     run(adam, tmp_path / "whole")
     claim_run_folder(tmp_path / "r", adam.name, settings=SETTINGS.as_dict()).release()
     assert recorded_settings(tmp_path / "r") == SETTINGS.as_dict()
@@ -174,7 +174,7 @@ def test_killed_while_training_and_the_same_bytes(tmp_path: Path) -> None:
     assert len(set(found.reached)) > 1, "the kills must come while it trains"
 
 
-def test_what_a_killed_writer_left_is_removed(adam: Program, tmp_path: Path) -> None:
+def test_what_a_killed_writer_left_is_removed(adam: LoadedProgram, tmp_path: Path) -> None:
     cut(adam, tmp_path / "r", 3)
     left = [tmp_path / "r" / ".summary.json.x.tmp", tmp_path / "r" / "checkpoints" / ".step-9.x.tmp"]
     for path in left:
@@ -186,7 +186,7 @@ def test_what_a_killed_writer_left_is_removed(adam: Program, tmp_path: Path) -> 
 # ---- Bad losses (fault 19) ------------------------------------------------------------------
 
 
-def test_bad_loss_keeps_the_last_checkpoint(adam: Program, tmp_path: Path) -> None:
+def test_bad_loss_keeps_the_last_checkpoint(adam: LoadedProgram, tmp_path: Path) -> None:
     whole = cut(adam, tmp_path / "whole", 10)
 
     def train_step(parameters: Any, x: Any, t: Any, state: Any, seed: int | None = None) -> float:

@@ -285,11 +285,11 @@ class Reader:
                 rows[-1] += self.cell()
         self.group()
         if kind == "bmatrix":
-            return t.Grid(tuple(map(tuple, rows)))
+            return t.Matrix(tuple(map(tuple, rows)))
         branches = []
         for value, *found in rows:
             branches.append((value, found[0] if found else None))
-        return t.Choice(tuple(branches))
+        return t.ByCase(tuple(branches))
 
     def cell(self) -> list[t.Node]:
         """Read a cell without its words: "if", "otherwise"."""
@@ -368,7 +368,7 @@ def _applied(called: str, arguments: tuple[t.Node, ...]) -> t.Node:
         return t.Exp(arguments[0])
     if called == r"\operatorname{where}":
         condition, value, otherwise = arguments
-        return t.Choice(((value, condition), (otherwise, None)))
+        return t.ByCase(((value, condition), (otherwise, None)))
     return t.Applied(called, called, arguments)
 
 

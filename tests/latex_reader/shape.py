@@ -57,7 +57,7 @@ def shape(node: t.Node, names: Names) -> Shape:
             return ("big", operator, over, inner)
         case t.Kronecker(left, right):
             return ("kronecker", left.latex, right.latex)
-        case t.Choice(branches):
+        case t.ByCase(branches):
             return ("choice", *((of(value), of(c) if c else None) for value, c in branches))
         case t.Rounded(body, brackets):
             return ("rounded", of(body), brackets)
@@ -65,7 +65,7 @@ def shape(node: t.Node, names: Names) -> Shape:
             return ("joined", operator, *map(of, conditions))
         case t.Related(operator, left, right):
             return ("related", operator, of(left), of(right))
-        case t.Grid(rows):
+        case t.Matrix(rows):
             return ("grid", *(tuple(map(of, row)) for row in rows))
         case t.Slope(of_, by, total, further):
             return ("slope", of(of_), tuple(map(of, (by, *further))), total)

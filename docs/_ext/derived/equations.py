@@ -11,7 +11,7 @@ from sphinx.environment import BuildEnvironment
 
 from chainrule.cli.handout.markup import element, formula, joined, raised
 from chainrule.derive.prose import say
-from chainrule.present.page import Entry, Page, Section, WorkedLines
+from chainrule.present.page import Entry, Page, PageSection, WorkedLines
 from chainrule.present.phrases import GIVEN, NOTES, WHERE, by, computed_as, note
 
 
@@ -20,7 +20,7 @@ def parts(
     key: str,
     steps: bool = True,
     own: Collection[int] = (),
-    shown: Callable[[Section], bool] | None = None,
+    shown: Callable[[PageSection], bool] | None = None,
 ) -> Iterator[tuple[str, Markup]]:
     """Yield headings and the HTML below them; ids begin with ``key``, equations in ``own`` are marked.
 

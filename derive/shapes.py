@@ -16,7 +16,7 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True)
-class Step:
+class LayerStep:
     """A layer, declared or implied, with the shapes of one sample before and after it.
 
     ``forward`` has its equations and parameters; None for an activation, which has none and keeps the shape.
@@ -32,14 +32,14 @@ class Step:
         return sum(math.prod(p.shape) for p in self.forward.parameters) if self.forward else 0
 
 
-class Walk:
+class ShapeWalk:
     """Goes through the layers in order; ``shape`` is that of one sample where it stands."""
 
     def __init__(self, input_shape: tuple[int, ...]) -> None:
         self.shape = input_shape
-        self._known: dict[tuple[object, ...], Step] = {}
+        self._known: dict[tuple[object, ...], LayerStep] = {}
 
-    def through(self, layer: LayerSpec) -> tuple[Step, ...]:
+    def through(self, layer: LayerSpec) -> tuple[LayerStep, ...]:
         """Return the steps that a layer takes: a layer of one axis has more of them flattened first.
 
         Raises ShapeError, and stays where it is.
@@ -53,21 +53,21 @@ class Walk:
         self.shape = steps[-1].after
         return tuple(steps)
 
-    def _step(self, layer: LayerSpec, shape: tuple[int, ...]) -> Step:
+    def _step(self, layer: LayerSpec, shape: tuple[int, ...]) -> LayerStep:
         """Return the step of a layer; equal layers are looked at once."""
         kind = LAYERS.get(layer.type)
         if kind is None:
-            return Step(layer, shape, shape, None)
+            return LayerStep(layer, shape, shape, None)
         options = tuple((k, id(v) if isinstance(v, tuple) else v) for k, v in layer.options.items())
         key = (layer.type, shape, options)
         known = self._known.get(key)
         if known is not None:
-            return Step(layer, shape, known.after, known.forward)
+            return LayerStep(layer, shape, known.after, known.forward)
         if kind.input_rank is not None and len(shape) != kind.input_rank:
             message = f"{layer.type} takes samples of {kind.input_rank} axes, not {len(shape)}"
             raise ShapeError(message, _REMEDIES.get(kind.input_rank, "change the input's shape"))
         forward = kind.forward(shape, layer.options)
         axes = forward.equations[-1].left.base.shape[1:]  # without the batch
         after = tuple(int(axis.xreplace(dict(forward.sizes))) for axis in axes)
-        self._known[key] = Step(layer, shape, after, forward)
+        self._known[key] = LayerStep(layer, shape, after, forward)
         return self._known[key]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.derive.fields import Field
-from chainrule.derive.model import Place
+from chainrule.derive.model import LineColumn
 from chainrule.formula.messages import did_you_mean, nearest
 from chainrule.spec.kinds import KINDS, FieldError
 from chainrule.spec.positions import Path, Positions
-from chainrule.spec.problems import Source
+from chainrule.spec.problems import SpecText
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Reader:
+class TableReader:
     """The text, where its keys stand, and whether missing keys are to be reported.
 
     They are not when a syntax error made lines be left out.
     """
 
-    source: Source
+    source: SpecText
     positions: Positions
     report_missing: bool = True
 
-    def place(self, path: Path) -> Place:
+    def place(self, path: Path) -> LineColumn:
         """Return where the key or the table of a path begins."""
         return self.source.place(self.positions.key(path))
 

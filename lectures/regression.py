@@ -16,7 +16,7 @@ from chainrule.lectures.model import Steps, Topic, partial
 from chainrule.lectures.plot import Curve, Plot, Points
 from chainrule.lectures.support import givens
 from chainrule.lectures.support.layout import chain, exact, laid, ordered, row, shown, sign_of, total
-from chainrule.lectures.support.points import Data, i, n, points
+from chainrule.lectures.support.points import GivenPoints, i, n, points
 from chainrule.lectures.support.spoken import primed
 from chainrule.present.tree import Leaf, Node, Over, Raised, Related, Slope, Times
 
@@ -208,7 +208,7 @@ def _centre(steps: Steps, closed: Expr, number: int) -> Expr:
 
 
 def with_numbers(
-    steps: Steps, data: Data, intercept: Expr, centred: Expr, closed: Expr | None = None
+    steps: Steps, data: GivenPoints, intercept: Expr, centred: Expr, closed: Expr | None = None
 ) -> tuple[Rational, Rational]:
     """Put points into α̂ and β̂ (in both forms where ``closed`` is given); return their values."""
     whole = data.count <= SHOWN_WHOLE
@@ -276,14 +276,14 @@ def _product(body: Expr, known: Mapping[Expr, Expr], a: Rational, b: Rational) -
     return Times(tuple(exact(factor.xreplace(values)) for factor in Mul.make_args(body)))
 
 
-def _inserted(formula: Expr, data: Data, known: Mapping[Expr, Expr]) -> Node:
+def _inserted(formula: Expr, data: GivenPoints, known: Mapping[Expr, Expr]) -> Node:
     """Return a formula with numbers for its sums and letters, not yet worked out."""
     fixed = {part: exact(data.value(part, known)) for part in formula.atoms(Sum)}
     fixed |= {letter: exact(value) for letter, value in known.items()} | {n: exact(Integer(data.count))}
     return laid(formula, fixed)
 
 
-def _picture(data: Data, intercept: Rational, slope: Rational) -> Plot:
+def _picture(data: GivenPoints, intercept: Rational, slope: Rational) -> Plot:
     at = Symbol("x", real=True)
     low, high = float(min(data.x)), float(max(data.x))
     margin = (high - low) / 10

@@ -30,7 +30,7 @@ from chainrule.lectures.regression import (
 )
 from chainrule.lectures.support import givens
 from chainrule.lectures.support.layout import chain, column, exact, grid, in_words, laid, rounded, shown
-from chainrule.lectures.support.points import Data, i, n, points
+from chainrule.lectures.support.points import GivenPoints, i, n, points
 from chainrule.lectures.support.walk import Place, Walk, walk
 from chainrule.present.tree import Applied, Dot, Leaf, Node, Plus, Related, Times
 
@@ -130,7 +130,7 @@ def _task(given: Mapping[str, str], greatest: float) -> _Task:
 
 def _with_numbers(
     steps: Steps,
-    data: Data,
+    data: GivenPoints,
     slopes: tuple[Expr, Expr],
     bent: list[list[Expr]],
     goal: tuple[Rational, Rational],
@@ -158,7 +158,9 @@ def _with_numbers(
     steps.plots.append(_picture(data, path, goal, task))
 
 
-def _walked(data: Data, slopes: tuple[Expr, Expr], goal: tuple[Rational, Rational], task: _Task) -> Walk:
+def _walked(
+    data: GivenPoints, slopes: tuple[Expr, Expr], goal: tuple[Rational, Rational], task: _Task
+) -> Walk:
     """Walk along the slopes with the points put in; done where both parameters are near the closed form."""
     linear = [sympy.expand(data.value(split_sums(slope.xreplace({error[i]: RESIDUAL})))) for slope in slopes]
     zero = {alpha: sympy.S.Zero, beta: sympy.S.Zero}
@@ -199,7 +201,7 @@ def _pair(place: Place) -> Node:
     return Applied("", "", tuple(rounded(value) for value in place))
 
 
-def _picture(data: Data, path: Walk, goal: tuple[Rational, Rational], task: _Task) -> Plot:
+def _picture(data: GivenPoints, path: Walk, goal: tuple[Rational, Rational], task: _Task) -> Plot:
     """The level lines of the cost over α and β, and the way to its minimum."""
     a, b = Symbol("alpha", real=True), Symbol("beta", real=True)
     surface = data.value(Sum(RESIDUAL**2, (i, n)), {alpha: a, beta: b})

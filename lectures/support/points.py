@@ -19,7 +19,7 @@ LETTERS: Final = ("x", "y")
 
 
 @dataclass(frozen=True)
-class Data:
+class GivenPoints:
     """The points of a worked example, as fractions."""
 
     x: tuple[Rational, ...]
@@ -49,7 +49,7 @@ class Data:
         }
 
 
-def points(given: Mapping[str, str], y_usual: str = EXAMPLE, x_usual: str = EXAMPLE) -> Data:
+def points(given: Mapping[str, str], y_usual: str = EXAMPLE, x_usual: str = EXAMPLE) -> GivenPoints:
     """Return the points of --given x=… and y=….  Raises TopicError for what no line goes through."""
     if ("x" in given) != ("y" in given):
         raise TopicError("give x and y, one value for each point")
@@ -60,4 +60,4 @@ def points(given: Mapping[str, str], y_usual: str = EXAMPLE, x_usual: str = EXAM
         raise TopicError("one point is not enough: a line needs at least two")
     if len(set(x)) == 1:
         raise TopicError(f"all x are {x[0]}: no line y = α + βx goes through them, Σ(x_i − x̄)² is 0")
-    return Data(tuple(x), tuple(y))
+    return GivenPoints(tuple(x), tuple(y))

@@ -14,16 +14,17 @@ from chainrule.present import present
 from chainrule.spec import load_spec
 
 ROOT = Path(__file__).parent.parent
-SIZE = (1330, 985)
+SIZE = (1330, 945)
 STYLE = """
 body { margin: 0; font: 15px/1.45 'DejaVu Sans', sans-serif; display: flex; gap: 28px; padding: 18px 24px; }
 .derivation { width: 430px; flex: none; }
 .derivation > p { margin: 0; color: #666; font-size: 12px; }
+.preface { display: none; }
 h2 { margin: 0 0 2px; font-size: 19px; }
 h3 { margin: 12px 0 2px; font-size: 14px; color: #666; }
 .equation { display: flex !important; justify-content: space-between; gap: 1em !important;
             padding: 3px 0; font-size: 16px; }
-.number { color: #06c; }
+.number { color: #06c; font-size: 13px; }
 pre { margin: 34px 0 0; font: 11.2px/1.62 'DejaVu Sans Mono', monospace; }
 .c { color: #777; }
 b { color: #06c; font-weight: normal; }

@@ -14,7 +14,7 @@
     math.replaceWith(...set.childNodes);
   }
   // What is wider than its box can be reached, and so scrolled, by keyboard.
-  Promise.all([...document.fonts].map((font) => font.load())).then(() => {
+  document.fonts.ready.then(() => {
     for (const box of document.querySelectorAll(".lines, .numbers, .reason, .computed, .where, .highlight pre")) {
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
     }

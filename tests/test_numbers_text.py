@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pytest
-from worked_numbers import run, small_spec, worked
+from worked_numbers import run, worked
 
 from chainrule.present import FORMATS, FORMS, present
 from chainrule.present.boxes import drawn
@@ -97,7 +97,7 @@ def lines_of(page: Page) -> Iterator[tuple[str, Line]]:
 
 @pytest.mark.parametrize("seed", [1, 5, 6])
 def test_every_printed_line_of_numbers_holds_as_it_is_read(seed: int) -> None:
-    found, _ = worked(small_spec(seed), 1 + seed % 2, seed)
+    found, _ = worked(seed, 1 + seed % 2)
     checked = 0
     for _symbol, line in lines_of(page_of_numbers(found)):
         match line.right:
@@ -140,7 +140,7 @@ def test_results_in_the_text_are_the_json_rounded(name: str) -> None:
 @pytest.mark.parametrize("seed", range(0, 9, 2))
 @pytest.mark.parametrize("form", FORMS)
 def test_katex_accepts_the_numbers(seed: int, form: str, katex: Callable[[Iterable[str]], list[str]]) -> None:
-    found, _ = worked(small_spec(seed), 1 + seed % 2, seed)
+    found, _ = worked(seed, 1 + seed % 2)
     page = page_of_numbers(found, form, True)
     markdown = present(page, format="markdown", steps=True)
     displays = re.findall(r"\$\$\n(.*?)\n\$\$", markdown, re.DOTALL)
@@ -150,7 +150,7 @@ def test_katex_accepts_the_numbers(seed: int, form: str, katex: Callable[[Iterab
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_format_has_every_result(form: str) -> None:
-    found, _ = worked(small_spec(0), 1, 0)
+    found, _ = worked(0, 1)
     page = page_of_numbers(found, form)
     loss = found.rows[[row.numbered.name for row in found.rows].index("E")].value.item()
     digits = f"{loss:#.4g}"
@@ -162,7 +162,7 @@ def test_every_format_has_every_result(form: str) -> None:
 
 
 def test_matrices_stand_level_in_text() -> None:
-    found, _ = worked(small_spec(3), 2, 3)
+    found, _ = worked(3, 2)
     for _symbol, line in lines_of(page_of_numbers(found, "matrix")):
         rows = drawn(line)
         assert len({width(row) for row in rows}) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,10 @@ def given_for(spec: Spec, program: Any, count: int, seed: int) -> Given:
     return Given(parameters, x, t, masks)
 
 
-def worked(spec: Spec, count: int, seed: int) -> tuple[Worked, Any]:
-    """Return a worked pass, and what the program gives on the same samples."""
+@cache
+def worked(seed: int, count: int) -> tuple[Worked, Any]:
+    """Return a worked pass through the network of a seed, and what its program gives on the same samples."""
+    spec = small_spec(seed)
     with scratch_program(spec) as program:
         given = given_for(spec, program, count, seed)
         found = work(derive_network(spec), given)

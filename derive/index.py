@@ -6,12 +6,12 @@ A right side is a SymPy expression over ``Indexed`` accesses with affine subscri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import sympy
-from sympy import Expr, Symbol, Tuple
+from sympy import Basic, Expr, Symbol, Tuple
 
 from chainrule.derive.tensors import Indexed, IndexedBase
 
@@ -288,27 +288,18 @@ def canonical_sums(
     """
     pool = list(names)
 
-    def visit(node: Expr, used: frozenset[str]) -> Expr:
-        if isinstance(node, Reduction | Winner):
-            inner = set(used)
-            found = []
-            names = [symbol.name for symbol, _ in node.axes]
-            kin = dict(zip(names, KIN.get(" ".join(names), "").split(), strict=False))
-            for symbol, _ in node.axes:
-                own = [symbol.name, *([kin[symbol.name]] if symbol.name in kin else [])]
-                wanted = [*own, *pool] if keep else pool
-                found.append(index(next(n for n in _endless(wanted) if n not in inner)))
-                inner.add(found[-1].name)
-            node = _bound_by(node, found)
-            used = frozenset(inner)
-        if not node.args or isinstance(node, Indexed):
-            return node
-        arguments = [visit(a, used) for a in node.args]
-        return (
-            node if all(a is b for a, b in zip(arguments, node.args, strict=True)) else node.func(*arguments)
-        )
+    def named(node: Expr, used: frozenset[str]) -> dict[Symbol, Symbol]:
+        inner, mapping = set(used), {}
+        names = [symbol.name for symbol, _ in node.axes]
+        kin = dict(zip(names, KIN.get(" ".join(names), "").split(), strict=False))
+        for symbol, _ in node.axes:
+            own = [symbol.name, *([kin[symbol.name]] if symbol.name in kin else [])]
+            wanted = [*own, *pool] if keep else pool
+            mapping[symbol] = index(next(n for n in _endless(wanted) if n not in inner))
+            inner.add(mapping[symbol].name)
+        return mapping
 
-    return visit(expression, frozenset(s.name for s in taken))
+    return _bound_anew(expression, named, frozenset(s.name for s in taken))
 
 
 def same_up_to_names(expression: Expr) -> Expr:
@@ -316,32 +307,36 @@ def same_up_to_names(expression: Expr) -> Expr:
     return canonical_sums(expression, ("#",), (), keep=False)
 
 
-def apart(node: Expr) -> Expr:
+def apart(expression: Expr) -> Expr:
     """Return the expression with every bound index fresh, so that no renaming can capture one."""
-    if not node.args or isinstance(node, Indexed) or not node.has(Reduction, Winner):
-        return node
-    node = node.func(*(apart(a) for a in node.args))
-    if isinstance(node, Reduction | Winner):
-        return _rebind(node, {symbol: fresh_index(symbol) for symbol, _ in node.axes})
-    return node
+    if not expression.has(Reduction, Winner):
+        return expression
+    return _bound_anew(expression, lambda node, _used: {s: fresh_index(s) for s, _n in node.axes})
 
 
-def _bound_by(node: Reduction | Winner, symbols: Iterable[Symbol]) -> Expr:
-    """Return the node with these bound indices; all are made fresh only where one of them stands in it."""
-    mapping = {old: new for (old, _), new in zip(node.axes, symbols, strict=True) if old != new}
-    if not mapping:
-        return node
-    if node.body.atoms(Symbol).intersection(mapping.values()):
-        node = apart(node)
-        mapping = {old: new for (old, _), new in zip(node.axes, symbols, strict=True)}
-    return _rebind(node, mapping)
+def _bound_anew(
+    expression: Expr,
+    choose: Callable[[Expr, frozenset[str]], Mapping[Symbol, Symbol]],
+    taken: frozenset[str] = frozenset(),
+) -> Expr:
+    """Return the expression with the indices of every reduction as ``choose`` says.
 
+    It is given the reduction and the names that are taken around it.
+    """
 
-def _rebind(node: Expr, mapping: Mapping[Symbol, Symbol]) -> Expr:
-    if isinstance(node, Winner):  # `at` stands outside the binding
-        axes = [Tuple(mapping.get(s, s), n) for s, n in node.axes]
-        return Winner(node.body.xreplace(mapping), node.at, *axes)
-    return node.xreplace(mapping)
+    def visit(node: Basic, bound: Mapping[Symbol, Symbol], used: frozenset[str]) -> Basic:
+        if not node.args or isinstance(node, IndexedBase):
+            return bound.get(node, node)
+        inside = bound, used
+        if isinstance(node, Reduction | Winner):
+            own = choose(node, used)
+            inside = {**bound, **own}, used | {symbol.name for symbol in own.values()}
+        parts = [visit(a, *inside) for a in node.args]
+        if isinstance(node, Winner):  # `at` stands outside the binding
+            parts[1] = visit(node.args[1], bound, used)
+        return node if all(a is b for a, b in zip(parts, node.args, strict=True)) else node.func(*parts)
+
+    return visit(expression, {}, taken)
 
 
 def _endless(names: list[str]) -> Iterator[str]:

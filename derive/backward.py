@@ -138,15 +138,14 @@ class Backward:
 
     def _shorten(self, layer: Layer, compact: Compact, later: Mapping[str, int]) -> None:
         """Go on with the compact form of what a layer gives its input, beside what ``later`` layers gave."""
-        bases = {base: b for instance in layer.instances for base, b in instance.bases.items()}
-        whole = Instance(compact.equation, bases, layer.instances[0].sizes)
+        names = {local: name for instance in layer.instances for local, name in instance.names.items()}
+        whole = Instance(compact.equation, names, layer.instances[0].sizes)
         equation = self._instantiate(compact.equation, whole)
         name = str(primal(equation.name))
         parts = self.parts.get(name, [])
         own = parts[later.get(name, 0) :]
         if own:
-            names = {name_of(base): name_of(b) for base, b in bases.items()}
-            names |= {cotangent(base): cotangent(b) for base, b in names.items()}
+            names |= _cotangents(names)
             used = (*compact.identities, *compact.replaced)
             numbers = (
                 self.book.number_of.get(names[each]) for each in used
@@ -212,7 +211,7 @@ class Backward:
         try:
             return adjoint(instance.template, local)
         except NoGradient:
-            why = flat(name_of(instance.bases[instance.template.reads()[local]]))
+            why = flat(instance.names[local])
             error: CannotDifferentiate = NoGradient(why)
         except CannotDifferentiate as found:
             error = found
@@ -225,13 +224,7 @@ class Backward:
         self.parts.setdefault(name, []).append(part)
 
     def _instantiate(self, equation: Equation, instance: Instance) -> Equation:
-        bases = dict(instance.bases)
-        by_name = {name_of(base): target for base, target in instance.bases.items()}
-        for base in (equation.left.base, *equation.reads().values()):
-            of = primal(name_of(base))
-            if of is not None:
-                bases[base] = tensor(cotangent(name_of(by_name[of])), *by_name[of].shape)
-        return instantiated(equation, bases, instance.sizes)
+        return instantiated(equation, {**instance.names, **_cotangents(instance.names)}, instance.sizes)
 
     def _merge(self, whole: Cotangent, instance: Instance, local: str) -> Cotangent | None:
         """Put a cotangent's equation into the adjoint that alone reads it; None where that does not pay."""
@@ -281,6 +274,10 @@ class Backward:
         number = self._add(_total([part.long or part for part in parts]), shown_only=True)
         del self.book.number_of[cotangent(name)]  # what reads it reads the compact form
         return Cotangent(found.equation, found.rule, (number, *found.of))
+
+
+def _cotangents(names: Mapping[str, str]) -> dict[str, str]:
+    return {cotangent(local): cotangent(name) for local, name in names.items()}
 
 
 @cache

@@ -101,7 +101,7 @@ def _formulas(
         template, (form, used) = instance.template, computed(instance.template)
         equation, reason = instance.equation, listed(rule, *used)
         _require_defined(network, book, equation)
-        runs = equation if form is template else instantiated(form, instance.bases, instance.sizes)
+        runs = equation if form is template else instantiated(form, instance.names, instance.sizes)
         book.add(role, equation, runs, book.reads(equation, mode), reason, mode)
 
 

@@ -123,7 +123,7 @@ class Forward:
             numbers = (met.setdefault(instance.names[t], len(met)) for t in instance.template.tensors)
             key = way, instance.template, tuple(instance.sizes.items()), tuple(numbers)
             if key not in self.effects:
-                changes = changes or _marked(name, passed[0])
+                changes = changes or _marked(name, passed[0].equation)
                 found = [_put_in(each, changes) for each in passed]
                 passed.clear()
                 self.effects[key] = found[-1], len(self.effects) + 1
@@ -139,9 +139,9 @@ class Forward:
         return ends
 
 
-def _marked(name: str, reader: Instance) -> dict[str, Change]:
-    """Return the change of a tensor by whatever is added to it, as an equation reads it."""
-    mark = tensor(CHANGE, *next(base for base in reader.bases.values() if name_of(base) == name).shape)
+def _marked(name: str, reader: Equation) -> dict[str, Change]:
+    """Return the change of a tensor that an equation reads by whatever is added to it."""
+    mark = tensor(CHANGE, *reader.reads()[name].shape)
     free = tuple(index(f"c{axis}") for axis in range(len(mark.shape)))
     return {name: Change(free, access(mark, *free))}
 
@@ -162,8 +162,8 @@ def _amount_in(instance: Instance, changes: Mapping[str, Change]) -> Expr:
 
     It is found once for all instances of a template that are alike.
     """
-    reads = {name_of(instance.bases[base]): base for base in instance.template.reads().values()}
-    own = {name_of(base): changes[name] for name, base in reads.items() if name in changes}
+    bases = {instance.names[local]: base for local, base in instance.template.reads().items()}
+    own = {name_of(base): changes[name] for name, base in bases.items() if name in changes}
     read = {base for change in own.values() for base in change.amount.atoms(IndexedBase)}
     foreign = sorted((base for base in read if name_of(base) != CHANGE), key=str)
     apart = {base: tensor(f"foreign {i}", *base.shape) for i, base in enumerate(foreign)}
@@ -171,7 +171,8 @@ def _amount_in(instance: Instance, changes: Mapping[str, Change]) -> Expr:
         (name, replace(change, amount=change.amount.xreplace(apart))) for name, change in sorted(own.items())
     )
     amount = _amount(instance.template, frozenset(instance.sizes.items()), local)
-    tensors = {base.xreplace(instance.sizes): instance.bases[base] for base in reads.values()}
+    reads = instance.equation.reads()
+    tensors = {base.xreplace(instance.sizes): reads[name] for name, base in bases.items()}
     return amount.xreplace(tensors | {stand_in: base for base, stand_in in apart.items()})
 
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 import sympy
 from sympy import Expr, IndexedBase, KroneckerDelta, Rational, Symbol
@@ -28,21 +28,16 @@ _OUTPUT = re.compile(r"[za]\d+(_\d+)?")
 
 @dataclass(frozen=True)
 class Instance:
-    """A template equation and what its tensors and sizes are in the network."""
+    """A template equation, what the network calls its tensors, and its sizes."""
 
     template: Equation
-    bases: Mapping[IndexedBase, IndexedBase]
+    names: Mapping[str, str]
     sizes: Mapping[Symbol, Expr] = field(default_factory=dict)
-
-    @cached_property
-    def names(self) -> dict[str, str]:
-        """What the template calls a tensor, and what the network does."""
-        return {name_of(local): name_of(base) for local, base in self.bases.items()}
 
     @cached_property
     def equation(self) -> Equation:
         """The equation of the network."""
-        return instantiated(self.template, self.bases, self.sizes)
+        return instantiated(self.template, self.names, self.sizes)
 
     @property
     def output(self) -> str:
@@ -172,10 +167,12 @@ def _scalar_formula(text: str, constants: tuple[tuple[str, object], ...], names:
     return formula_expression(Formula(text, dict(constants)), symbols, {})  # type: ignore[arg-type]
 
 
-def activation_forward(formula: Formula, options: Mapping[str, object], shape: tuple[int, ...]) -> Forward:
-    """Return y[…] = f(x[…]) for samples of any shape."""
-    constants = tuple((c, options.get(c, default)) for c, default in formula.constants.items())
-    scalar = _scalar_formula(formula.text, constants, ("x",))
+@lru_cache(maxsize=256)
+def activation_forward(
+    text: str, constants: tuple[tuple[str, object], ...], shape: tuple[int, ...]
+) -> Forward:
+    """Return y[…] = f(x[…]) for samples of any shape, of a formula with these constants."""
+    scalar = _scalar_formula(text, constants, ("x",))
     indices, sizes = features(len(shape))
     x, y = tensor("x", N, *sizes), tensor("y", N, *sizes)
     read = access(x, n, *indices)
@@ -188,7 +185,8 @@ def step_forward(step: LayerStep, spec: Spec) -> Forward:
     if step.forward is not None:
         return step.forward
     formula = spec.activations.get(step.layer.type) or ACTIVATIONS[step.layer.type]
-    return activation_forward(formula, step.layer.options, step.before)
+    constants = tuple((c, step.layer.options.get(c, default)) for c, default in formula.constants.items())
+    return activation_forward(formula.text, constants, step.before)
 
 
 def steps_of(spec: Spec) -> list[LayerStep]:
@@ -208,7 +206,7 @@ def build_network(spec: Spec) -> Network:
     of the first layer with parameters, a1 of the layer after it, then a1_2, a1_3 until the next layer with
     parameters, z2.
     """
-    shape, current = spec.input_shape, tensor("x", N, *spec.input_shape)
+    shape, current = spec.input_shape, "x"
     layers: list[Layer] = []
     number, outputs = 0, 0
     taken = {"x", "t", "T", "E"}
@@ -217,16 +215,15 @@ def build_network(spec: Spec) -> Network:
         number, outputs = (number + 1, 0) if forward.parameters else (number, outputs + 1)
         name = f"z{number}" if outputs == 0 else f"a{number}" if outputs == 1 else f"a{number}_{outputs}"
         layers.append(_instantiate(step.layer.type, forward, current, shape, name, number, taken))
-        shape = layers[-1].output_shape
-        current = tensor(name, N, *shape)
+        shape, current = layers[-1].output_shape, name
     losses, definitions, labels = _losses(spec, current, shape, [p for x in layers for p in x.parameters])
-    return Network(spec, tuple(layers), name_of(current), shape, labels, definitions, losses)
+    return Network(spec, tuple(layers), current, shape, labels, definitions, losses)
 
 
 def _instantiate(
     kind: str,
     forward: Forward,
-    x: IndexedBase,
+    x: str,
     shape: tuple[int, ...],
     name: str,
     number: int,
@@ -245,7 +242,7 @@ def _instantiate(
             )
         _require_name(kept.name)
     local = {p.name: f"{p.name}{number}" for p in (*forward.parameters, *forward.statistics)}
-    local |= {"x": name_of(x), name_of(last): name}
+    local |= {"x": x, name_of(last): name}
     taken |= set(local.values())
     inner = [name_of(m.base) for m in forward.noise]
     inner += [e.name for e in (*forward.equations, *(forward.evaluation or ()))]
@@ -256,11 +253,9 @@ def _instantiate(
     def instances(equations: tuple[Equation, ...]) -> tuple[Instance, ...]:
         found = []
         for equation in equations:
-            read = [equation.left.base, *equation.reads().values()]
-            for unknown in {name_of(b) for b in read} - local.keys():
+            for unknown in {*equation.tensors} - local.keys():
                 raise ValueError(f"layer {kind}: {equation} reads {unknown}, which is no tensor of the layer")
-            bases = {b: tensor(local[name_of(b)], *(s.xreplace(sizes) for s in b.shape)) for b in read}
-            found.append(Instance(equation, bases, sizes))
+            found.append(Instance(equation, {name: local[name] for name in equation.tensors}, sizes))
         return tuple(found)
 
     def shape_of(base: IndexedBase) -> tuple[int, ...]:
@@ -311,7 +306,7 @@ def _require_name(name: str) -> None:
 
 
 def _losses(
-    spec: Spec, y: IndexedBase, shape: tuple[int, ...], parameters: list[KeptTensor]
+    spec: Spec, y: str, shape: tuple[int, ...], parameters: list[KeptTensor]
 ) -> tuple[tuple[Instance, ...], tuple[Instance, ...], bool]:
     """Return the terms of the loss, the definitions they need, and whether targets are integer labels."""
     formula = spec.objective
@@ -329,7 +324,7 @@ def _losses(
     values = {s: sympy.Integer(v) for s, v in zip(sizes, shape, strict=True)}
     smoothing = exact(spec.loss.label_smoothing)
     t = tensor("T" if labels or smoothing else "t", N, *shape)
-    loss = Instance(template, {local_y: y, local_t: t, error.base: error.base}, values)
+    loss = Instance(template, {"y": y, "t": name_of(t), "E": "E"}, values)
     given = one_hot_definition(t) if labels else _targets(t)
     definitions = (_smoothed(given, smoothing),) if labels or smoothing else ()
     penalty = Rational(str(spec.loss.l2))
@@ -341,14 +336,15 @@ def one_hot_definition(one_hot: IndexedBase) -> Instance:
     """Return T[n,k] = 1 where k is the label t[n], else 0."""
     k, labels = index("k"), tensor("t", N)
     equation = Equation(one_hot[n, k], KroneckerDelta(k, labels[n]))
-    return Instance(equation, {one_hot: one_hot, labels: labels})
+    return Instance(equation, {name: name for name in equation.tensors})
 
 
 def _targets(t: IndexedBase) -> Instance:
     """Return T[n,…] = t[n,…]."""
     given = tensor("t", *t.shape)
     point = (n, *features(len(t.shape) - 1)[0])
-    return Instance(Equation(access(t, *point), access(given, *point)), {t: t, given: given})
+    equation = Equation(access(t, *point), access(given, *point))
+    return Instance(equation, {name: name for name in equation.tensors})
 
 
 def _smoothed(targets: Instance, share: Rational) -> Instance:
@@ -362,11 +358,16 @@ def _smoothed(targets: Instance, share: Rational) -> Instance:
 
 def _penalty(parameter: KeptTensor, weight: Rational) -> Instance:
     """Return the weight decay λ Σ W² of one weight tensor."""
-    names = {3: ("k", "u", "c"), 4: ("k", "u", "v", "c")}.get(len(parameter.shape), ("k", "j"))
-    indices = tuple(index(name) for name in names[: len(parameter.shape)])
-    sizes = tuple(size(f"D{d}") for d in range(1, len(parameter.shape) + 1))
-    local, error = tensor("W", *sizes), access(tensor("E"))
-    equation = Equation(error, weight * Sum(access(local, *indices) ** 2, *zip(indices, sizes, strict=True)))
+    equation, sizes = _square_sum(len(parameter.shape), weight)
     values = {s: sympy.Integer(v) for s, v in zip(sizes, parameter.shape, strict=True)}
-    base = tensor(parameter.name, *parameter.shape)
-    return Instance(equation, {local: base, error.base: error.base}, values)
+    return Instance(equation, {"W": parameter.name, "E": "E"}, values)
+
+
+@cache
+def _square_sum(rank: int, weight: Rational) -> tuple[Equation, tuple[Symbol, ...]]:
+    """Return E = λ Σ W² for a tensor of that rank, and the symbols of its sizes."""
+    names = {3: ("k", "u", "c"), 4: ("k", "u", "v", "c")}.get(rank, ("k", "j"))
+    indices = tuple(index(name) for name in names[:rank])
+    sizes = tuple(size(f"D{d}") for d in range(1, rank + 1))
+    total = Sum(access(tensor("W", *sizes), *indices) ** 2, *zip(indices, sizes, strict=True))
+    return Equation(access(tensor("E")), weight * total), sizes

@@ -118,15 +118,16 @@ def _place(*_key: object) -> list[Equation]:
     return []
 
 
-def instantiated(
-    template: Equation, bases: Mapping[IndexedBase, IndexedBase], sizes: Mapping[Symbol, Expr]
-) -> Equation:
-    """Return a template's equation with these tensors and these sizes."""
-    local = {name_of(base): name_of(target) for base, target in bases.items()}
-    own = tuple(local[name] for name in template.tensors)
+def instantiated(template: Equation, names: Mapping[str, str], sizes: Mapping[Symbol, Expr]) -> Equation:
+    """Return a template's equation with its tensors under these names and with these sizes."""
+    own = tuple(names[name] for name in template.tensors)
     place = _place(template, tuple(sizes.items()), order(own))
     if not place:
-        place += Equation.replace(template, {**sizes, **bases}), Renamed(template, own)
+        tensors = {
+            base: tensor(names[name_of(base)], *(n.xreplace(sizes) for n in base.shape))
+            for base in (template.left.base, *template.reads().values())
+        }
+        place += template.replace({**sizes, **tensors}), Renamed(template, own)
     pattern, first = place
     return under(pattern, dict(zip(first.tensors, own, strict=True)))
 

@@ -35,7 +35,7 @@ from chainrule.derive.backward import Backward
 from chainrule.derive.compact import compact_gradient, cotangents
 from chainrule.derive.deriving import Derivation, derive_network
 from chainrule.derive.differentiate import CannotDifferentiate
-from chainrule.derive.index import Equation, Sum, cotangent, name_of, tensor
+from chainrule.derive.index import Equation, Sum, cotangent, tensor
 from chainrule.derive.interpret import evaluate
 from chainrule.derive.layers.layer import Forward, Parameter
 from chainrule.derive.network import Instance, Network, build_network
@@ -94,21 +94,17 @@ def added(network: Network, place: int, other: str) -> Network:
     old = network.layers[place].instances[0]
     widths = tuple(old.template.left.base.shape[1:])
     x, x1, y = (tensor(name, N, *widths) for name in ("x", "x1", "y"))
-    bases = {name_of(local): base for local, base in old.bases.items()}
-    new = tensor(other, *bases["x"].shape)
     template = Equation(y[n, k], x[n, k] + x1[n, k])
-    instance = Instance(template, {x: bases["x"], x1: new, y: bases["y"]}, old.sizes)
+    instance = Instance(template, {**old.names, "x1": other}, old.sizes)
     return _with(network, place, (instance,))
 
 
 def rerouted(network: Network, place: int, new: str) -> Network:
     """Return a network whose layer at a place takes another input."""
     layer = network.layers[place]
-    old = layer.instances[0].bases
-    (x,) = (base for local, base in old.items() if name_of(local) == "x")
-    change = {x: tensor(new, *x.shape)}
+    old = layer.instances[0].names["x"]
     instances = tuple(
-        replace(i, bases={local: change.get(base, base) for local, base in i.bases.items()})
+        replace(i, names={local: new if name == old else name for local, name in i.names.items()})
         for i in layer.instances
     )
     return _with(network, place, instances)

@@ -324,9 +324,10 @@ def _bound_anew(
     It is given the reduction and the names that are taken around it.
     """
 
-    def visit(node: Basic, bound: Mapping[Symbol, Symbol], used: frozenset[str]) -> Basic:
+    def visit(node: Basic, bound: Mapping[Symbol, Symbol], used: frozenset[str]) -> tuple[Basic, bool]:
+        """Return the node, and whether it is made anew: where something in it is bound."""
         if not node.args or isinstance(node, IndexedBase):
-            return bound.get(node, node)
+            return bound.get(node, node), node in bound
         inside = bound, used
         if isinstance(node, Reduction | Winner):
             own = choose(node, used)
@@ -334,9 +335,11 @@ def _bound_anew(
         parts = [visit(a, *inside) for a in node.args]
         if isinstance(node, Winner):  # `at` stands outside the binding
             parts[1] = visit(node.args[1], bound, used)
-        return node if all(a is b for a, b in zip(parts, node.args, strict=True)) else node.func(*parts)
+        if not any(anew for _, anew in parts):
+            return node, False
+        return node.func(*(part for part, _ in parts)), True
 
-    return visit(expression, {}, taken)
+    return visit(expression, {}, taken)[0]
 
 
 def _endless(names: list[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""No circle among our files; none of them, and not derive/, has grown too long.
+"""No circle among our files, and no class of two meanings.
 
 What counts as an import: every one that a file writes, at its top, inside a function, under TYPE_CHECKING or
 by importlib.  Not that importing a.b runs a/__init__.py first, which nobody writes down.
@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from import_graph import OURS, Import, circles, graph_of, imports, sources
 
-LINES = 400  # of a file
-MATHEMATICS = 6000  # of derive/
 # Names of the mathematics that the generator has for its own forms of the same things.
 TWO = {"Buffer", "Formula", "Forward", "Line", "Products", "Reduction", "Step", "Steps"}
 
@@ -73,16 +70,6 @@ def read(files: dict[str, str]) -> Iterator[tuple[str, Iterator[Import]]]:
     for module, source in files.items():
         inside = module if module.startswith("chainrule") else f"chainrule.{module}"
         yield module, imports(inside, source)
-
-
-def test_files_are_short() -> None:
-    counts = {source.path: _lines(source.path) for source in sources(*OURS)}
-    assert {path.name: lines for path, lines in counts.items() if lines > LINES} == {}
-    assert sum(_lines(source.path) for source in sources("derive")) < MATHEMATICS
-
-
-def _lines(path: Path) -> int:
-    return len(path.read_text(encoding="utf-8").splitlines())
 
 
 def test_a_name_of_a_class_stands_for_one_thing() -> None:

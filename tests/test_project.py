@@ -32,7 +32,13 @@ WRITTEN_ON = {  # what is filled while something is read or planned; all that go
         "codegen/lower/known.py",
         "codegen/passes/pieces.py",
     ),
-    *("codegen/ir/liveness.py", "derive/numbering.py", "derive/scaling.py", "spec/positions.py"),
+    *(
+        "codegen/ir/liveness.py",
+        "derive/numbering.py",
+        "derive/scaling.py",
+        "present/page.py",
+        "spec/positions.py",
+    ),
     "runtime/snapshot.py",
 }
 

@@ -26,20 +26,16 @@ def matches(pattern: re.Pattern[str], files: Iterable[tuple[str, str]]) -> list[
 
 
 WRITTEN_ON = {  # what is filled while something is read or planned; all that goes between stages is frozen
-    *(
-        "cli/handout/symbols.py",
-        "codegen/kernels/work.py",
-        "codegen/lower/known.py",
-        "codegen/passes/pieces.py",
-    ),
-    *(
-        "codegen/ir/liveness.py",
-        "derive/numbering.py",
-        "derive/scaling.py",
-        "present/page.py",
-        "spec/positions.py",
-    ),
+    "cli/handout/symbols.py",
+    "codegen/ir/liveness.py",
+    "codegen/kernels/work.py",
+    "codegen/lower/known.py",
+    "codegen/passes/pieces.py",
+    "derive/numbering.py",
+    "derive/scaling.py",
+    "present/page.py",
     "runtime/snapshot.py",
+    "spec/positions.py",
 }
 
 

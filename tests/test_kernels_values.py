@@ -25,7 +25,7 @@ from chainrule.codegen.ir.program import (
 )
 from chainrule.codegen.kernels.fusion import Fusion
 from chainrule.codegen.kernels.views import Place, Views
-from chainrule.codegen.kernels.work import Drawing, Elements, Guarded, Product, Reduction, Samples
+from chainrule.codegen.kernels.work import Drawing, Elements, GroupReduction, Guarded, Product, Samples
 from chainrule.codegen.lower.emitter import LoweringError
 from chainrule.codegen.targets.cuda.machine import MACHINE
 from chainrule.derive.index import Inside, Winner
@@ -120,7 +120,7 @@ def test_steps_over_the_same_axes_join() -> None:
     other = works(DENSE, Map("large", (n, j, k), 2, 2 * read("img", n, j, k)))
     assert len(other) == 2
     total = works(Reduce("b", (i,), 1, "sum", read("y", n, i), (n,)), Map("b", (i,), 2, 2 * read("b", i)))
-    assert len(total) == 1 and isinstance(total[0], Reduction)
+    assert len(total) == 1 and isinstance(total[0], GroupReduction)
 
 
 def test_small_elements_of_a_sample_are_one_work() -> None:
@@ -139,8 +139,8 @@ def test_small_elements_of_a_sample_are_one_work() -> None:
     ("statement", "kind"),
     [
         (Reduce("b", (i,), 1, "sum", read("W", i, j), (j,)), Elements),
-        (Reduce("b", (i,), 1, "sum", read("y", n, i), (n,)), Reduction),
-        (Reduce("s", (), 1, "sum", read("W", i, j), (i, j)), Reduction),
+        (Reduce("b", (i,), 1, "sum", read("y", n, i), (n,)), GroupReduction),
+        (Reduce("s", (), 1, "sum", read("W", i, j), (i, j)), GroupReduction),
         (Draw("z", (n, i), 1, Symbol("rate"), 0), Drawing),
     ],
 )

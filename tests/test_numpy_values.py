@@ -32,7 +32,7 @@ from chainrule.codegen.ir.program import (
 from chainrule.codegen.ir.scalar import CannotPrint
 from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter, number
 from chainrule.codegen.targets.numpy.helpers import HELPERS
-from chainrule.codegen.targets.numpy.statements import Line, StatementPrinter, listed, wrapped
+from chainrule.codegen.targets.numpy.statements import ProgramLine, StatementPrinter, listed, wrapped
 
 SAMPLES = 2
 Array = Any
@@ -176,7 +176,7 @@ def test_what_a_statement_computes(name: str, kept: bool) -> None:
 
 
 def test_lines_know_their_equations() -> None:
-    assert Line("x = 1", 3, None, (5, 7)).label == "(3, 5, 7)"
+    assert ProgramLine("x = 1", 3, None, (5, 7)).label == "(3, 5, 7)"
     draw = Draw("z", (n, i), 4, Rational(1, 4), 0)
     (line,) = printer(("z",), (draw,)).lines(draw)
     assert line.remark == "z ∼ Bernoulli(0.25)".ljust(30) + " (N, 3)" and line.equation == 4

@@ -18,14 +18,14 @@ def extent_of(size: Expr) -> Extent:
     return int(size) if size.is_Integer else BATCH
 
 
-def size(extent: Extent) -> Expr:
+def size_of(extent: Extent) -> Expr:
     """Return an extent as an expression."""
     return N if extent == BATCH else sympy.Integer(int(extent))
 
 
 def element(name: str, shape: Shape, subscripts: Iterable[object]) -> Indexed:
     """Return the element of a value of that shape at subscripts."""
-    return access(tensor(name, *map(size, shape)), *subscripts)
+    return access(tensor(name, *map(size_of, shape)), *subscripts)
 
 
 def bounds(expression: Expr, extents: Extents) -> tuple[int, int] | None:

@@ -49,17 +49,17 @@ class Form:
 
 
 @dataclass(frozen=True, eq=False)
-class Formula:
+class NamedForm:
     """A form with its tensors, in its order, under the names of a statement."""
 
     form: Form
     names: tuple[str, ...]
 
     @staticmethod
-    def of(expression: Expr) -> Formula:
+    def of(expression: Expr) -> NamedForm:
         """Return an expression as a form of its own."""
         form = Form(expression)
-        return Formula(form, form.tensors)
+        return NamedForm(form, form.tensors)
 
     @cached_property
     def expression(self) -> Expr:
@@ -72,17 +72,17 @@ class Formula:
         """The distinct accesses: the name of what is read, and the subscripts."""
         return ((self.names[place], subscripts) for place, subscripts in self.form.accesses)
 
-    def called(self, instead: Mapping[str, str]) -> Formula:
+    def called(self, instead: Mapping[str, str]) -> NamedForm:
         """Return the formula with tensors called otherwise: of the same form if their order stays."""
         names = tuple(instead.get(name, name) for name in self.names)
         if names == self.names:
             return self
         if len({*names}) == len(names) and order(names) == self.form.order:
-            return Formula(self.form, names)
-        return Formula.of(self.form.called(names))
+            return NamedForm(self.form, names)
+        return NamedForm.of(self.form.called(names))
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Formula):
+        if not isinstance(other, NamedForm):
             return NotImplemented
         if self.form is other.form:
             return self.names == other.names

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from sympy import Expr, Indexed, Symbol
 
-from chainrule.codegen.ir.formula import Formula
+from chainrule.codegen.ir.formula import NamedForm
 from chainrule.codegen.ir.section import Section
 
 Extent = int | str  # a number, or "N" for the batch
@@ -63,11 +63,11 @@ class Contract(Statement):
 class Calculation(Statement):
     """A statement that computes a formula, which may be given as an expression."""
 
-    formula: Formula
+    formula: NamedForm
 
     def __post_init__(self) -> None:
         if isinstance(self.formula, Expr):
-            object.__setattr__(self, "formula", Formula.of(self.formula))
+            object.__setattr__(self, "formula", NamedForm.of(self.formula))
 
     @property
     def expression(self) -> Expr:
@@ -83,7 +83,7 @@ class Calculation(Statement):
 class Map(Calculation):
     """out[indices] = expression, whose accesses all have plain subscripts out of the indices."""
 
-    formula: Formula
+    formula: NamedForm
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Reduce(Calculation):
     """out[indices] = ``operation`` ("sum" or "max") of the expression over ``over``."""
 
     operation: str
-    formula: Formula
+    formula: NamedForm
     over: tuple[Symbol, ...]
 
 
@@ -158,7 +158,7 @@ class Grid(Calculation):
     ``extents`` gives the range of every index.
     """
 
-    formula: Formula
+    formula: NamedForm
     over: tuple[Symbol, ...]
     extents: tuple[tuple[Symbol, Extent], ...]
 

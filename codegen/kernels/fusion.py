@@ -36,18 +36,18 @@ from chainrule.codegen.ir.program import (
 from chainrule.codegen.ir.section import Section
 from chainrule.codegen.kernels.views import Views, guarded
 from chainrule.codegen.kernels.work import (
+    Assignment,
     Axes,
     Drawing,
     Elements,
+    GroupReduction,
     Guarded,
     Product,
     Quotient,
-    Reduction,
     Samples,
-    Step,
     Work,
 )
-from chainrule.codegen.lower.affine import volume
+from chainrule.codegen.lower.affine import nominal_volume
 from chainrule.codegen.lower.emitter import LoweringError
 from chainrule.derive.index import Winner, fresh_index, name_of
 
@@ -153,13 +153,13 @@ class Fusion:
 
     def _elements(self, s: Statement, body: Expr) -> Elements:
         body = self._with_scalars(body)
-        return Elements(self._axes(s), [Step(s.out, self.views.resolved(body), s.equation)])
+        return Elements(self._axes(s), [Assignment(s.out, self.views.resolved(body), s.equation)])
 
     def _first(self, s: First) -> Elements:
         over = tuple((i, e) for i, e in self._axes(s) if i in s.over)
         best = self.views.resolved(self._read(s.best.name, s.best.indices))
         body = self.views.resolved(self._read(s.source.name, s.source.indices))
-        return Elements(self._axes(s), [Step(s.out, body, s.equation, "first", over, best=best)])
+        return Elements(self._axes(s), [Assignment(s.out, body, s.equation, "first", over, best=best)])
 
     def _scatter(self, s: Scatter) -> Elements:
         """Gather what is added to a place: of each subscript one index is solved for, and the others run."""
@@ -178,7 +178,7 @@ class Fusion:
             if not terms:  # all of it is known: the place must be that
                 quotients.append(Quotient(fresh_index(place), (place - subscript).xreplace(known), 1, 1))
                 continue
-            slope, solved = max(terms, key=lambda t: (abs(t[0]), volume(t[1:], extents)))
+            slope, solved = max(terms, key=lambda t: (abs(t[0]), nominal_volume(t[1:], extents)))
             over += [(i, extents[i]) for _, i in terms if i != solved]
             if subscript == solved and extents[solved] == extent:
                 known[solved] = place
@@ -186,7 +186,7 @@ class Fusion:
             rest = sympy.expand(place - (subscript - slope * solved)).xreplace(known)
             quotients.append(Quotient(solved, rest if slope > 0 else -rest, abs(slope), extents[solved]))
         body = self.views.resolved(self._read(s.source.name, s.source.indices)).xreplace(known)
-        step = Step(s.out, body, s.equation, "sum", tuple(over), tuple(quotients))
+        step = Assignment(s.out, body, s.equation, "sum", tuple(over), tuple(quotients))
         return Elements(axes, [_apart(step)])
 
     def _grid(self, s: Grid) -> Elements:
@@ -195,7 +195,9 @@ class Fusion:
         extents = dict(s.extents)
         body = s.expression.xreplace({r: self._inside(r, extents) for r in s.expression.atoms(Indexed)})
         over = tuple((i, extents[i]) for i in s.over)
-        return Elements(self._axes(s), [_apart(Step(s.out, body, s.equation, "sum" if over else "", over))])
+        return Elements(
+            self._axes(s), [_apart(Assignment(s.out, body, s.equation, "sum" if over else "", over))]
+        )
 
     def _inside(self, read: Indexed, extents: dict[Symbol, Extent]) -> Expr:
         """Return an access to memory that is zero outside the box of what it reads and what that shows."""
@@ -212,9 +214,9 @@ class Fusion:
         body = self.views.resolved(self._with_scalars(s.expression))
         terms = _volume(over)
         if terms <= self.machine.alone and s.indices and all(e != BATCH for _, e in over):
-            return Elements(self._axes(s), [_apart(Step(s.out, body, s.equation, s.operation, over))])
+            return Elements(self._axes(s), [_apart(Assignment(s.out, body, s.equation, s.operation, over))])
         parts = self._parts(_volume(self._axes(s)), terms) if s.operation == "sum" else 1
-        return Reduction(self._axes(s), s.out, s.operation, over, body, s.equation, parts=parts)
+        return GroupReduction(self._axes(s), s.out, s.operation, over, body, s.equation, parts=parts)
 
     def _read_extents(self, read: Indexed) -> list[tuple[Symbol, Extent]]:
         shape = self.program.values[name_of(read.base)].shape
@@ -227,7 +229,7 @@ class Fusion:
         units = {i for i, n in extents.items() if n == 1}
         found = blocks(s.indices, s.left.indices, s.right.indices, units)
         rows, columns, terms, batch = (
-            volume(b, extents) for b in (found.rows, found.columns, found.summed, found.batch)
+            nominal_volume(b, extents) for b in (found.rows, found.columns, found.summed, found.batch)
         )
         tiles = -(-rows // 64) * -(-columns // 64) * batch
         parts = self._parts(tiles, terms)
@@ -269,11 +271,11 @@ class Fusion:
         return self.views.memory(name_of(read.base))
 
     def _read_apart(
-        self, work: Elements | Reduction | Product, name: str, indices: tuple[Symbol, ...]
+        self, work: Elements | GroupReduction | Product, name: str, indices: tuple[Symbol, ...]
     ) -> bool:
         """Whether work reads a tensor elsewhere than at its own element, which a later step would write."""
         bodies = [step.body for step in work.steps]
-        if isinstance(work, Reduction):
+        if isinstance(work, GroupReduction):
             bodies.append(work.body)
         if isinstance(work, Product) and name in {
             self.views.memory(self.views.place(self._read(load.name, load.indices)).buffer)
@@ -285,7 +287,7 @@ class Fusion:
         )
 
 
-def _reads(step: Step) -> list[Indexed]:
+def _reads(step: Assignment) -> list[Indexed]:
     parts = [step.body, *([step.best] if step.best is not None else [])]
     return [read for part in parts for read in sorted(part.atoms(Indexed), key=str)]
 
@@ -297,7 +299,7 @@ def _of_sample(work: Elements, sample: Symbol) -> Elements:
     return Elements(axes, [_renamed(step, names) for step in work.steps])
 
 
-def _apart(step: Step) -> Step:
+def _apart(step: Assignment) -> Assignment:
     """Return a step whose bound indices are no other step's."""
     fresh = {i: fresh_index(i) for i in (*(i for i, _ in step.over), *(q.index for q in step.quotients))}
     return replace(
@@ -310,7 +312,7 @@ def _apart(step: Step) -> Step:
     )
 
 
-def _renamed(step: Step, names: dict[Symbol, Symbol]) -> Step:
+def _renamed(step: Assignment, names: dict[Symbol, Symbol]) -> Assignment:
     return replace(
         step,
         body=step.body.xreplace(names),
@@ -321,4 +323,4 @@ def _renamed(step: Step, names: dict[Symbol, Symbol]) -> Step:
 
 
 def _volume(axes: Axes) -> int:
-    return volume((i for i, _ in axes), dict(axes))
+    return nominal_volume((i for i, _ in axes), dict(axes))

@@ -15,7 +15,16 @@ from chainrule.codegen.ir.program import GIVEN, Program, Value
 from chainrule.codegen.ir.section import EVALUATION, FORWARDS, ON_BATCH, Section
 from chainrule.codegen.kernels.fusion import Fusion
 from chainrule.codegen.kernels.views import Views
-from chainrule.codegen.kernels.work import Elements, Product, Reduction, Step, Work, expressions, made, parts
+from chainrule.codegen.kernels.work import (
+    Assignment,
+    Elements,
+    GroupReduction,
+    Product,
+    Work,
+    expressions,
+    made,
+    parts,
+)
 
 LOSS = "E"
 
@@ -41,7 +50,7 @@ class WorkPlan:
         for work in (work for works in self.works.values() for work in works):
             for part in parts(work):
                 found |= self._reads(part) - {*made(part)}
-            found |= {work.out} if isinstance(work, Product | Reduction) and work.parts > 1 else set()
+            found |= {work.out} if isinstance(work, Product | GroupReduction) and work.parts > 1 else set()
         return frozenset(found)
 
     @cached_property
@@ -109,7 +118,7 @@ def planned(program: Program, machine: Machine) -> WorkPlan:
 
 def _divided(program: Program, work: Work) -> list[Work]:
     """Return work whose terms are shared by groups as two: the sums of the groups, then their sum."""
-    if not isinstance(work, Product | Reduction) or work.parts == 1:
+    if not isinstance(work, Product | GroupReduction) or work.parts == 1:
         return [work]
     identifier = program.values[work.out].identifier
     shape = (work.parts, *(e for _, e in work.axes))
@@ -117,7 +126,7 @@ def _divided(program: Program, work: Work) -> list[Work]:
     program.values[name] = Value(name, shape, "local", f"{identifier}_parts")
     part = Symbol("part", integer=True)
     partial = element(name, shape, (part, *(i for i, _ in work.axes)))
-    total = Step(work.out, partial, work.equation, "sum", ((part, work.parts),))
+    total = Assignment(work.out, partial, work.equation, "sum", ((part, work.parts),))
     steps, work.steps = [total, *work.steps], []
     work.out = name
     return [work, Elements(work.axes, steps)]

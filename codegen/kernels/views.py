@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sympy import Expr, Indexed, Symbol
 
-from chainrule.codegen.ir.box import bounds, element, size
+from chainrule.codegen.ir.box import bounds, element, size_of
 from chainrule.codegen.ir.program import (
     BATCH,
     Extent,
@@ -83,7 +83,7 @@ class Views:
                     subscripts = tuple(e - b for e, b in zip(subscripts, before, strict=True))
                     sizes = self.program.values[source].shape
                     guards += [
-                        Inside(e, size(n))
+                        Inside(e, size_of(n))
                         for e, n, b, a in zip(subscripts, sizes, before, after, strict=True)
                         if b or a
                     ]
@@ -126,7 +126,7 @@ def guarded(read: Indexed, extents: dict[Symbol, Extent], value: Value) -> Expr:
             continue
         found = None if extent == BATCH else bounds(subscript, extents)
         if found is None or found[0] < 0 or found[1] >= int(extent):
-            guards.append(Inside(subscript, size(extent)))
+            guards.append(Inside(subscript, size_of(extent)))
     return Guarded(read, *guards) if guards else read
 
 

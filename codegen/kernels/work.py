@@ -40,7 +40,7 @@ class Quotient:
 
 
 @dataclass(frozen=True)
-class Step:
+class Assignment:
     """``out`` at the kernel's axes = ``operation`` of body over ``over`` ("" for no reduction).
 
     Operations are sum, max and first; ``first`` is whether body is the first along ``over`` that equals
@@ -61,7 +61,7 @@ class Elements:
     """One thread computes one element, step after step."""
 
     axes: Axes
-    steps: list[Step]
+    steps: list[Assignment]
 
 
 @dataclass
@@ -72,12 +72,12 @@ class Samples:
     works: list[Elements]
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[Assignment]:
         return [step for work in self.works for step in work.steps]
 
 
 @dataclass
-class Reduction:
+class GroupReduction:
     """A group of threads reduces ``body`` over ``over`` for one element; one of them takes the steps.
 
     ``parts`` is how many groups share the terms where one would take too long (1: no sharing).
@@ -89,7 +89,7 @@ class Reduction:
     over: Axes
     body: Expr
     equation: int
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Assignment] = field(default_factory=list)
     parts: int = 1
 
 
@@ -104,7 +104,7 @@ class Product:
     blocks: Blocks
     extents: dict[Symbol, Extent]
     equation: int
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Assignment] = field(default_factory=list)
     parts: int = 1
 
 
@@ -118,7 +118,7 @@ class Drawing:
     equation: int
 
 
-Work = Elements | Samples | Reduction | Product | Drawing
+Work = Elements | Samples | GroupReduction | Product | Drawing
 
 
 def parts(work: Work) -> Sequence[Work]:
@@ -137,7 +137,7 @@ def expressions(work: Work) -> list[Expr]:
     if isinstance(work, Drawing):
         return []
     bodies = [step.body for step in work.steps] + [s.best for s in work.steps if s.best is not None]
-    return [*bodies, work.body] if isinstance(work, Reduction) else bodies
+    return [*bodies, work.body] if isinstance(work, GroupReduction) else bodies
 
 
 def operations(work: Work) -> int:

@@ -94,7 +94,7 @@ def slopes(expression: Expr) -> list[tuple[int, Symbol]]:
     return [(abs(int(slope)), index) for slope, index in terms]
 
 
-def volume(indices: Iterable[Symbol], extents: Extents) -> int:
+def nominal_volume(indices: Iterable[Symbol], extents: Extents) -> int:
     """Return the number of points of some indices, for a batch of nominal size."""
     sizes = (extents[i] for i in indices)
     return math.prod(NOMINAL_BATCH if e == BATCH else int(e) for e in sizes)
@@ -292,7 +292,7 @@ def _reflections(body: Expr, indices: tuple[Symbol, ...], extents: Extents) -> d
     windows = [r for r in body.atoms(Indexed) if not is_plain(r, extents)]
     if not windows or body.has(Winner):
         return {}
-    largest = max(windows, key=lambda r: (volume(r.free_symbols & extents.keys(), extents), str(r)))
+    largest = max(windows, key=lambda r: (nominal_volume(r.free_symbols & extents.keys(), extents), str(r)))
     return {
         i: sympy.Integer(int(extents[i]) - 1) - i
         for e in largest.indices
@@ -303,12 +303,12 @@ def _reflections(body: Expr, indices: tuple[Symbol, ...], extents: Extents) -> d
 
 def _cost(form: Plain, free: tuple[Symbol, ...], costs: Costs, copied: Set[WindowKey]) -> float:
     """Return what is read in windows, added to places and multiplied, in copies of a value."""
-    total = costs.product * volume(form.body.free_symbols & form.extents.keys(), form.extents)
+    total = costs.product * nominal_volume(form.body.free_symbols & form.extents.keys(), form.extents)
     for read in form.body.atoms(Indexed):
         if not is_plain(read, form.extents) and window_key(read, form.extents) not in copied:
-            total += costs.window * volume(read.free_symbols & form.extents.keys(), form.extents)
+            total += costs.window * nominal_volume(read.free_symbols & form.extents.keys(), form.extents)
     if form.places:
-        total += costs.place * volume(place_indices(form, free), form.extents)
+        total += costs.place * nominal_volume(place_indices(form, free), form.extents)
     return total
 
 

@@ -31,9 +31,9 @@ from chainrule.codegen.lower.affine import (
     factors,
     is_plain,
     mixed_radix,
+    nominal_volume,
     place_indices,
     slopes,
-    volume,
     windows,
 )
 from chainrule.codegen.lower.emitter import extent
@@ -317,7 +317,7 @@ class EquationLowering(Products):
         sizes = self.shape(free)
         before, after = self.overhang(subscripts, sizes)
         overlaps = not all(distinct(slopes(e), self.extents) for e in subscripts)
-        filled = not overlaps and volume(inner, self.extents) == volume(free, self.extents)
+        filled = not overlaps and nominal_volume(inner, self.extents) == nominal_volume(free, self.extents)
         load = Load(name_of(source.base), tuple(source.indices))
         if not any((*before, *after)):
             ranges = self._ranges(held if set(held) == set(inner) else inner)

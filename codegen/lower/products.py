@@ -7,7 +7,7 @@ from sympy import Expr, Indexed, Mul, Symbol
 
 from chainrule.codegen.ir.contraction import arranged
 from chainrule.codegen.ir.program import BATCH, Load
-from chainrule.codegen.lower.affine import factors, is_plain, volume
+from chainrule.codegen.lower.affine import factors, is_plain, nominal_volume
 from chainrule.codegen.lower.emitter import Emitter
 from chainrule.derive.index import name_of
 
@@ -88,7 +88,9 @@ class Products(Emitter):
             return tuple(i for i in indices if i in summed)
 
         return order(
-            max((one, other), key=lambda e: volume(e.free_symbols & self.extents.keys(), self.extents))
+            max(
+                (one, other), key=lambda e: nominal_volume(e.free_symbols & self.extents.keys(), self.extents)
+            )
         )
 
     def _operand(self, factor: Expr, blocks: tuple[tuple[Symbol, ...], ...]) -> Load:

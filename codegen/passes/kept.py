@@ -10,7 +10,7 @@ import sympy
 from sympy import Expr, Symbol
 
 from chainrule.codegen.ir.box import element
-from chainrule.codegen.ir.formula import Form, Formula
+from chainrule.codegen.ir.formula import Form, NamedForm
 from chainrule.codegen.ir.program import Map, Program, Statement, Value
 from chainrule.codegen.ir.section import BACKWARDS, FORWARDS, Section
 
@@ -78,4 +78,4 @@ def _value(statement: Statement, call: Expr, values: dict[str, Value]) -> Value:
 def _reading(statement: Map, call: Expr, value: Value) -> Map:
     """Return a map with a value in the place of a call."""
     read = element(value.name, value.shape, statement.indices)
-    return replace(statement, formula=Formula.of(statement.expression.xreplace({call: read})))
+    return replace(statement, formula=NamedForm.of(statement.expression.xreplace({call: read})))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import sympy
 from sympy import Expr, Indexed, Symbol
 
-from chainrule.codegen.ir.box import size
+from chainrule.codegen.ir.box import size_of
 from chainrule.codegen.ir.program import Extent, Program, Shape
 from chainrule.codegen.ir.scalar import Text
 from chainrule.codegen.kernels.places import N, offset
@@ -205,7 +205,7 @@ def _slopes(
             if slope == 0 or sympy.expand(slope - base * step) != 0:
                 return None
         found.append((slope, index))
-        step *= size(extents[index])
+        step *= size_of(extents[index])
     return (base, found) if base is not None else None
 
 

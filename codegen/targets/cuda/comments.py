@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.codegen.ir.program import BATCH, Program
 from chainrule.codegen.kernels.places import volume
-from chainrule.codegen.kernels.work import Axes, Drawing, Elements, Product, Reduction, Samples, Work
+from chainrule.codegen.kernels.work import Axes, Drawing, Elements, GroupReduction, Product, Samples, Work
 from chainrule.codegen.targets.cuda.addresses import count_text
 
 
@@ -34,7 +34,7 @@ def _who(work: Work) -> list[str]:
             return [f"One thread an element of {_shape(axes)}."]
         case Samples():
             return ["One thread a sample."]
-        case Reduction(axes=axes, over=over, parts=parts, operation=operation):
+        case GroupReduction(axes=axes, over=over, parts=parts, operation=operation):
             shared = f", shared by {parts} groups" if parts > 1 else ""
             kind = {"sum": "terms", "max": "candidates"}[operation]
             return [f"One group of threads an element of {_shape(axes)}: {_shape(over)} {kind}{shared}."]

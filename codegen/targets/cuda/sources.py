@@ -14,11 +14,11 @@ from chainrule.codegen.ir.box import element
 from chainrule.codegen.ir.program import BATCH, Program
 from chainrule.codegen.kernels.places import N, volume
 from chainrule.codegen.kernels.views import Views
-from chainrule.codegen.kernels.work import Axes, Drawing, Elements, Product, Reduction, Samples, Work
+from chainrule.codegen.kernels.work import Axes, Drawing, Elements, GroupReduction, Product, Samples, Work
 from chainrule.codegen.lower.affine import NOMINAL_BATCH
 from chainrule.codegen.targets.cuda.addresses import TABLE, count_text, element_of
+from chainrule.codegen.targets.cuda.assignments import Assignments
 from chainrule.codegen.targets.cuda.comments import comment, equations
-from chainrule.codegen.targets.cuda.steps import Steps
 
 THREADS = 256
 TILES = ((128, 128), (64, 64), (64, 32), (32, 64), (32, 32), (64, 16), (16, 64), (16, 16))
@@ -62,14 +62,14 @@ class KernelSource:
 
     def kernel(self, work: Work) -> Kernel:
         """Return a kernel, not yet named; no name in it is an argument's: a first pass finds those."""
-        first = _Writer(self, work, ())
+        first = _KernelWriter(self, work, ())
         kernel = first.kernel()
         values = self.program.values
         taken = {values[name].identifier for name in kernel.arguments if name in values}
-        return _Writer(self, work, taken).kernel() if taken & first.own_names() else kernel
+        return _KernelWriter(self, work, taken).kernel() if taken & first.own_names() else kernel
 
 
-class _Writer(Steps):
+class _KernelWriter(Assignments):
     """Prints the kernel of one piece of work."""
 
     def __init__(self, source: KernelSource, work: Work, taken: Iterable[str]) -> None:
@@ -83,7 +83,7 @@ class _Writer(Steps):
                 body, blocks, shared = self._elements(self.work)
             case Samples():
                 body, blocks, shared = self._samples(self.work)
-            case Reduction():
+            case GroupReduction():
                 body, blocks, shared = self._reduction(self.work)
             case Product():
                 body, blocks, shared = self._product(self.work)
@@ -140,7 +140,7 @@ class _Writer(Steps):
             body += [" " * depth + "}" for depth in range(len(indent) - 4, 0, -4)]
         return [*body, "}"], _ceiling(N, THREADS), 0
 
-    def _reduction(self, work: Reduction) -> tuple[list[str], str, int]:
+    def _reduction(self, work: GroupReduction) -> tuple[list[str], str, int]:
         groups, terms = volume(e for _, e in work.axes), volume(e for _, e in work.over)
         across = self._runs_fastest(work.body, work.axes, work.over)
         lanes = 256 if groups == 1 else 8 if across else 32

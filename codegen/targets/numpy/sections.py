@@ -40,7 +40,7 @@ from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter
 from chainrule.codegen.targets.numpy.grid import GridPrinter
 from chainrule.codegen.targets.numpy.helpers import HELPERS
 from chainrule.codegen.targets.numpy.machine import MACHINE, shares_update
-from chainrule.codegen.targets.numpy.statements import Line, StatementPrinter
+from chainrule.codegen.targets.numpy.statements import ProgramLine, StatementPrinter
 
 TRAINING = (*IN_WORKSPACE, Section.INPUT_GRADIENT)  # all but the update
 BRANCHES = "branches"  # a function beside those of sections
@@ -49,7 +49,7 @@ TEXT_WIDTH, SHAPE_WIDTH = 30, 12
 
 
 @dataclass(frozen=True)
-class Buffer:
+class Allocation:
     """A line of the workspace: a value, its memory or another value's, and its shape."""
 
     name: str
@@ -253,9 +253,9 @@ class Sections:
                 lines[statement.out] = [line.text for line in printer.lines(statement)]
         return [line for found in lines.values() for line in found]
 
-    def buffers(self, *sections: Section, after: tuple[Section, ...] = ()) -> list[Buffer]:
+    def buffers(self, *sections: Section, after: tuple[Section, ...] = ()) -> list[Allocation]:
         """Return the workspace's lines for the local values of sections ``after`` others, in their order."""
-        result: list[Buffer] = []
+        result: list[Allocation] = []
         done = {s.out for s in self.program.statements(*after)}
         for statement in self.program.statements(*sections):
             value = self.program.values[statement.out]
@@ -280,19 +280,19 @@ class Sections:
             else:
                 options = ", fill=np.zeros" if value.zeroed else ", dtype=bool" if value.truth else ""
                 text = f'room("{value.identifier}", {shape.rstrip(",")}{options})'
-            result.append(Buffer(value.identifier, text, f"({shape})"))
+            result.append(Allocation(value.identifier, text, f"({shape})"))
         return result
 
-    def ones(self) -> list[Buffer]:
+    def ones(self) -> list[Allocation]:
         """Return the workspace's vectors of ones: for a sum over samples, and for one over their places."""
         wanted = [
             f"{'N' if not piece else f'piece({piece})'} * {places}" for piece, places in sorted(self.sums)
         ]
-        samples = Buffer("ones", 'room("ones", N, fill=np.ones)', "(N,)")
+        samples = Allocation("ones", 'room("ones", N, fill=np.ones)', "(N,)")
         wanted = [w for w in wanted if w != "N * 1"]
         many = f"max({', '.join(wanted)})" if len(wanted) > 1 else "".join(wanted)
         found = [samples] if (0, 1) in self.sums else []
-        return found + ([Buffer("places", f'room("places", {many}, fill=np.ones)', "")] if wanted else [])
+        return found + ([Allocation("places", f'room("places", {many}, fill=np.ones)', "")] if wanted else [])
 
     def _find_branches(self) -> None:
         """Find the conditions on which the derivatives depend, as texts, one for each kind of kink."""
@@ -376,7 +376,7 @@ def _at_source(
     return condition.xreplace({read: element(name, shape, axes)}), axes
 
 
-def annotated(lines: list[Line], note: EquationNote, again: bool) -> list[str]:
+def annotated(lines: list[ProgramLine], note: EquationNote, again: bool) -> list[str]:
     """Return an equation's lines with its text, shape and number: beside them, or above if they are long.
 
     Where the equation stood before (``again``), or goes on, its number is enough.
@@ -389,6 +389,6 @@ def annotated(lines: list[Line], note: EquationNote, again: bool) -> list[str]:
     return [*above, commented(lines[0], first), *(commented(line, "") for line in lines[1:])]
 
 
-def commented(line: Line, text: str) -> str:
+def commented(line: ProgramLine, text: str) -> str:
     """Return a line with a comment that ends with its number."""
     return f"{line.text:<{COMMENT_COLUMN}}  # {f'{text} ' if text else ''}{line.label}"

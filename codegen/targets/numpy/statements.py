@@ -24,17 +24,17 @@ from chainrule.codegen.ir.program import (
     viewed,
 )
 from chainrule.codegen.ir.scalar import arrays_first, extremum, quotient
+from chainrule.codegen.targets.numpy.contractions import Contractions
 from chainrule.codegen.targets.numpy.expressions import FUNCTIONS
 from chainrule.codegen.targets.numpy.gathering import Gathering
 from chainrule.codegen.targets.numpy.grid import GridPrinter
-from chainrule.codegen.targets.numpy.products import Products
 from chainrule.codegen.targets.numpy.reductions import Reductions
 from chainrule.codegen.targets.numpy.scalars import ScalarPrinter
 from chainrule.codegen.targets.numpy.scratch import steps
 
 
 @dataclass(frozen=True)
-class Line:
+class ProgramLine:
     """A line of the generated program and the number of the equation that it implements.
 
     ``remark`` stands in its comment for the equation's own text; ``others`` are served by the line, too.
@@ -51,10 +51,10 @@ class Line:
         return f"({', '.join(map(str, (self.equation, *self.others)))})"
 
 
-class StatementPrinter(Products, Gathering, Reductions):
+class StatementPrinter(Contractions, Gathering, Reductions):
     """Prints every kind of statement of one function, or of a loop in it."""
 
-    def lines(self, statement: Statement) -> list[Line]:
+    def lines(self, statement: Statement) -> list[ProgramLine]:
         """Return the lines of a statement, in order."""
         remark = None
         if isinstance(statement, Draw):
@@ -64,7 +64,7 @@ class StatementPrinter(Products, Gathering, Reductions):
                 f"{value.identifier} ∼ Bernoulli({float(statement.probability):g})".ljust(30) + f" ({shape})"
             )
         others = self.program.shared.get(statement.out, ())
-        return [Line(text, statement.equation, remark, others) for text in self._lines(statement)]
+        return [ProgramLine(text, statement.equation, remark, others) for text in self._lines(statement)]
 
     def _lines(self, statement: Statement) -> list[str]:
         match statement:

@@ -13,7 +13,7 @@ from chainrule.codegen.ir.verify import VerificationError
 from chainrule.codegen.targets.numpy.lines import Lines
 
 
-class Products(Lines):
+class Contractions(Lines):
     """Prints contractions."""
 
     def _contract(self, s: Contract) -> str:

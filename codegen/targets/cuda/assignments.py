@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from sympy import Indexed, Symbol
 
 from chainrule.codegen.ir.scalar import COMPARE, CannotPrint
-from chainrule.codegen.kernels.work import Product, Reduction, Step
+from chainrule.codegen.kernels.work import Assignment, GroupReduction, Product
 from chainrule.codegen.targets.c_family.expressions import ScalarCPrinter
 from chainrule.codegen.targets.cuda.addresses import Addresses, c_type
 
 
-class Steps(Addresses):
+class Assignments(Addresses):
     """Prints steps."""
 
-    def _store(self, work: Reduction | Product, part: str | None) -> list[str]:
+    def _store(self, work: GroupReduction | Product, part: str | None) -> list[str]:
         """Return the lines that take a group's sum: to memory, and into the steps that follow."""
         value = self.program.values[work.out]
         lines: list[str] = []
@@ -38,10 +38,10 @@ class Steps(Addresses):
         lines += self._steps(work.steps)
         return [*self._decode(), *lines]
 
-    def _later_reads(self, steps: Sequence[Step]) -> set[str]:
+    def _later_reads(self, steps: Sequence[Assignment]) -> set[str]:
         return {self._memory(r) for s in steps for r in s.body.atoms(Indexed)}
 
-    def _steps(self, steps: Sequence[Step]) -> list[str]:
+    def _steps(self, steps: Sequence[Assignment]) -> list[str]:
         lines: list[str] = []
         last = {step.out: position for position, step in enumerate(steps)}
         for position, step in enumerate(steps):
@@ -66,7 +66,7 @@ class Steps(Addresses):
                 lines.append(f"{value.identifier}[{self._place(step.out, indices)}] = {text};{number}")
         return lines
 
-    def _value(self, step: Step) -> tuple[str, list[str]]:
+    def _value(self, step: Assignment) -> tuple[str, list[str]]:
         """Return the text of a step's value, and the lines that compute it before."""
         if not step.operation and not step.body.has(Indexed) and not self.program.values[step.out].shape:
             self._text(step.body)
@@ -103,7 +103,7 @@ class Steps(Addresses):
         lines.append(f"{indent}{joined}")
         return name, lines
 
-    def _first(self, step: Step) -> tuple[str, list[str]]:
+    def _first(self, step: Assignment) -> tuple[str, list[str]]:
         """Whether the entry is the greatest and none before it in the window is."""
         if step.best is None:
             raise CannotPrint(f"{step.out}: the greatest of what?")

@@ -19,7 +19,6 @@ from sympy import Expr, Piecewise
 MAX_CHOICES: Final = 64
 MOST_BOXES: Final = 40
 TOO_MANY: Final = "too many choices inside one another (max, min, relu, where)"
-Decide = Callable[[Expr, Expr], bool]  # whether a condition on constants holds
 
 
 class TooManyChoices(ValueError):

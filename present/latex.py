@@ -5,16 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import Final
 
-from sympy import Expr
-
-from chainrule.derive.index import Equation
 from chainrule.derive.prose import _, say
 from chainrule.present import escape
 from chainrule.present import tree as t
 from chainrule.present.alike import written
-from chainrule.present.build import Writer, textbook
 from chainrule.present.notation import differentiated, parts
-from chainrule.present.sides import Line, line
+from chainrule.present.sides import Line
 
 RELATION, PLUS, HADAMARD, TIMES, DOT, POWER, ATOM, ABOVE = range(8)  # ABOVE: in parentheses whatever it is
 RELATIONS: Final = {
@@ -31,25 +27,6 @@ BRACKETS: Final = {"⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉"
 OTHERWISE: Final = _("otherwise")
 IF: Final = _("if {condition}")
 TALL: Final = (r"\frac", r"\sum", r"\begin", r"\max_", r"\sqrt")
-
-
-def latex(expression: Expr, own: str = "", exact: bool = False, limits: bool = False) -> str:
-    """Return an expression in index form; ``exact`` keeps the functions of the computed form."""
-    return write(Writer(own, limits).tree(expression if exact else textbook(expression)))
-
-
-def index_latex(equation: Equation, exact: bool = False, sides: str = "both", limits: bool = False) -> str:
-    """Return an equation in index form; ``sides`` is "both" or "right"."""
-    return _sides(line(equation, "index", exact, limits), sides)
-
-
-def matrix_latex(equation: Equation, exact: bool = False, sides: str = "both", limits: bool = False) -> str:
-    """Return an equation in matrix form, an example's vectors as columns; in index form where it has none."""
-    return _sides(line(equation, "matrix", exact, limits), sides)
-
-
-def _sides(shown: Line, sides: str) -> str:
-    return write(shown.right) if sides == "right" else write_line(shown)
 
 
 def write_line(shown: Line, align: str = "") -> str:

@@ -33,7 +33,7 @@ def load_parameters(path: Path | str, program: LoadedProgram | None = None) -> P
         if program is not None and (found := _differences(header, program)):
             raise RunError(f"{path}: does not fit {program.name}: {'; '.join(found)}")
 
-    parameters, _ = _read(Path(path), accept)
+    parameters = _read(Path(path), accept)
     for name, value in parameters.items():
         if bad := not_finite(value):
             raise RunError(f"{path}: {name} has {bad}: nothing can be computed with it; use another run's")
@@ -42,14 +42,9 @@ def load_parameters(path: Path | str, program: LoadedProgram | None = None) -> P
     return {name: parameters[name] for name in (*program.module.PARAMETERS, *program.module.STATISTICS)}
 
 
-def read_metadata(path: Path | str) -> dict[str, str]:
-    """The metadata of a file of parameters: the program's name, its spec's hash.  Raises RunError."""
-    return _read(Path(path), lambda header, size: None)[1]
-
-
-def _read(file: Path, accept: Callable[[Header, int], None]) -> tuple[Parameters, dict[str, str]]:
+def _read(file: Path, accept: Callable[[Header, int], None]) -> Parameters:
     try:
-        return read_arrays(file, accept)
+        return read_arrays(file, accept)[0]
     except FileNotFoundError as error:
         raise RunError(f"{file}: not found; a run writes parameters.safetensors into its folder") from error
     except OSError as error:

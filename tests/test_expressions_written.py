@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sympy
+from as_latex import latex as written
 from sympy import Expr, KroneckerDelta, Piecewise, Rational, Symbol, exp, log, pi, sqrt
 
 from chainrule.derive.index import Inside, Max, Sum, Winner, index, size, tensor
@@ -201,7 +202,7 @@ rate, lam = Symbol("learning_rate", positive=True), Symbol("lambda", positive=Tr
 )
 def test_an_expression(expression: Expr, as_text: str, as_latex: str) -> None:
     assert text.text(expression) == as_text
-    assert latex.latex(expression) == as_latex
+    assert written(expression) == as_latex
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_what_stands_on_the_left_comes_first_on_the_right(
     own: str, expression: Expr, as_text: str, as_latex: str
 ) -> None:
     assert text.text(expression, own) == as_text
-    assert latex.latex(expression, own) == as_latex
+    assert written(expression, own) == as_latex
 
 
 @pytest.mark.parametrize(

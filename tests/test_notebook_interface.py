@@ -98,6 +98,24 @@ def test_sections_of_a_page_display_themselves() -> None:
     assert "chain rule" in str(page) and "chain rule" not in str(derivation(XOR).page("matrix"))
 
 
+def test_what_was_obtained_without_the_facade_displays_itself() -> None:
+    """An equation from anywhere: nothing but the module that makes it has been imported."""
+    code = f"""if True:
+        import sys
+        from chainrule.spec.load import load_spec
+        from chainrule.derive.deriving import derive_network
+        found = derive_network(load_spec({str(XOR)!r}))
+        assert "chainrule.present" not in sys.modules
+        print(found.equation(2), found.equation(2)._repr_latex_(), len(found._repr_html_()) > 999, sep="\\n")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", timeout=60
+    )
+    text, latex, html = done.stdout.splitlines()
+    assert text == str(derivation(XOR).equation(2)) and latex == derivation(XOR).equation(2)._repr_latex_()
+    assert html == "True" and done.stderr == ""
+
+
 def test_a_spec_may_be_a_path_or_a_text() -> None:
     text = XOR.read_text(encoding="utf-8")
     assert str(derivation(text)) == str(derivation(XOR)) == str(derivation(str(XOR)))

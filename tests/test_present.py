@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import sympy
+from as_latex import index_latex, matrix_latex
 from recorded_pages import PRINTED, derived, difference, network_pages
 from shipped import NETWORKS
 from work import calls
@@ -18,7 +19,6 @@ from chainrule.derive.index import Equation, Inside, Max, Sum, Winner, index, si
 from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, Formula, Loss
 from chainrule.derive.model import LayerSpec, LineColumn, LossSpec, OptimizerSpec, Spec, TrainingSpec
 from chainrule.present import FORMATS, FORMS, document, present, records
-from chainrule.present.latex import index_latex, matrix_latex
 from chainrule.present.text import index_text, matrix_text, shape_text, text
 
 PLACE = LineColumn(1, 1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sympy
+from as_latex import matrix_latex
 from sympy import Piecewise, Symbol, exp
 
 from chainrule.derive.index import Equation, Sum, access, index, tensor
 from chainrule.lectures.support.numbers import ZERO, _numbers
 from chainrule.present import latex as tex
 from chainrule.present import tree as t
-from chainrule.present.latex import matrix_latex
 from chainrule.present.order import _bracket, content, output_first
 from chainrule.present.text import matrix_text
 

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chainrule.runtime.arrays import read_arrays
 from chainrule.runtime.batches import Batches, split
 from chainrule.runtime.datasets import as_floats, load_dataset
 from chainrule.runtime.datasets.dataset import Dataset
 from chainrule.runtime.errors import DataError, EditedProgramWarning, RunError, TrainingStopped
 from chainrule.runtime.metrics import correct, evaluate
-from chainrule.runtime.parameters import load_parameters, read_metadata, save_parameters
+from chainrule.runtime.parameters import load_parameters, save_parameters
 from chainrule.runtime.program import LoadedProgram, load_program
 from chainrule.runtime.result import RunResult
 from chainrule.runtime.runfolder import claim_run_folder
@@ -281,7 +282,7 @@ def test_parameters_are_saved_with_their_metadata(tmp_path: Path) -> None:
     path = tmp_path / "p.safetensors"
     save_parameters(path, {"W1": np.eye(3, dtype=np.float32)[:, :2]}, {"name": "a", "spec_sha256": "b"})
     assert (load_parameters(path)["W1"] == np.eye(3)[:, :2]).all()
-    assert read_metadata(path) == {"name": "a", "spec_sha256": "b"}
+    assert read_arrays(path, lambda header, size: None)[1] == {"name": "a", "spec_sha256": "b"}
 
 
 def test_parameters_of_another_network_are_refused_with_the_differences(tmp_path: Path) -> None:

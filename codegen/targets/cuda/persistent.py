@@ -117,4 +117,4 @@ def _memory(buffers: Mapping[str, Buffer], name: str) -> set[str]:
     while buffers[name].slot:
         name = buffers[name].slot
     kind = {"theta": "parameter", "g": "gradient"}.get(name)
-    return {name, *(b.name for b in buffers.values() if b.kind == kind)}
+    return {name, *(b.name for b in buffers.values() if b.kind == kind)} if kind else {name}

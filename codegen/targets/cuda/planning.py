@@ -13,6 +13,7 @@ from chainrule.codegen.kernels.plan import LOSS, planned
 from chainrule.codegen.kernels.work import Work, made, operations
 from chainrule.codegen.rendering import fill
 from chainrule.codegen.targets.cuda.addresses import TABLE, element_of
+from chainrule.codegen.targets.cuda.alike import AlikeKernels
 from chainrule.codegen.targets.cuda.machine import MACHINE
 from chainrule.codegen.targets.cuda.persistent import memory, persistent
 from chainrule.codegen.targets.cuda.plan import Buffer, Launch, Launches, Plan
@@ -32,11 +33,14 @@ class _Planning:
         self.work = planned(program, MACHINE)
         self.program = self.work.program
         self.kernels: dict[Kernel, Kernel] = {}  # with their names, by what they are without
+        self.names: set[str] = set()
         self.order: dict[Section, list[Kernel]] = {section: [] for section in Section}
 
     def plan(self) -> Plan:
         work = self.work
-        source = KernelSource(self.program, work.views, work.kept, self.frame.tensor_cores != "none")
+        source = AlikeKernels(
+            KernelSource(self.program, work.views, work.kept, self.frame.tensor_cores != "none")
+        )
         launches = {
             section: tuple(self._launches(section, works, source)) for section, works in work.works.items()
         }
@@ -67,7 +71,7 @@ class _Planning:
 
     # ---- Launches --------------------------------------------------------------------------------
 
-    def _launches(self, section: Section, works: Iterable[Work], source: KernelSource) -> Iterator[Launch]:
+    def _launches(self, section: Section, works: Iterable[Work], source: AlikeKernels) -> Iterator[Launch]:
         """Give the launches of work; what writes nothing, as nobody reads it, has none."""
         for work in works:
             kernel = source.kernel(work)
@@ -77,12 +81,12 @@ class _Planning:
     def _launch(self, section: Section, work: Work, form: Kernel) -> Launch:
         wanted = f"{section}_{self.program.values[made(work)[-1]].identifier}"
         name, count = wanted, 1
-        names = {kernel.name for kernel in self.kernels.values()}
-        while name in names:
+        while name in self.names:
             count += 1
             name = f"{wanted}_{count}"
         if form not in self.kernels:
             self.kernels[form] = replace(form, name=name)
+            self.names.add(name)
             self.order[section].append(self.kernels[form])
         kernel = self.kernels[form]
         text = "; ".join(self.program.notes[n].text for n in kernel.equations if n in self.program.notes)

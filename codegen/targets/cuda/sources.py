@@ -60,13 +60,18 @@ class KernelSource:
         self.kept = kept
         self.tensor_cores = tensor_cores
 
-    def kernel(self, work: Work) -> Kernel:
-        """Return a kernel, not yet named; no name in it is an argument's: a first pass finds those."""
+    def kernel(self, work: Work) -> tuple[Kernel, frozenset[str] | None]:
+        """Return a kernel, not yet named; no name in it is an argument's: a first pass finds those.
+
+        With it come the names that indices and variables have in it, None where they made way for arguments'.
+        """
         first = _KernelWriter(self, work, ())
         kernel = first.kernel()
         values = self.program.values
         taken = {values[name].identifier for name in kernel.arguments if name in values}
-        return _KernelWriter(self, work, taken).kernel() if taken & first.own_names() else kernel
+        if taken & first.own_names():
+            return _KernelWriter(self, work, taken).kernel(), None
+        return kernel, frozenset(first.own_names())
 
 
 class _KernelWriter(Assignments):

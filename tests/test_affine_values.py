@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import math
 from dataclasses import replace
 from functools import cache
@@ -13,6 +14,7 @@ import pytest
 import sympy
 from sympy import Expr, Indexed, Integer, KroneckerDelta, Symbol
 
+import chainrule.codegen.lower.affine as affine
 from chainrule.codegen.ir.box import finite_beyond
 from chainrule.codegen.ir.program import BATCH, Extent
 from chainrule.codegen.lower.affine import (
@@ -21,15 +23,17 @@ from chainrule.codegen.lower.affine import (
     Plain,
     _reflections,
     _unit_indices_dropped,
+    place_indices,
+    plain_forms,
+    windows,
+)
+from chainrule.codegen.lower.subscripts import (
     affine_parts,
     is_plain,
     mixed_radix,
     nominal_volume,
-    place_indices,
-    plain_forms,
     slopes,
     window_key,
-    windows,
 )
 from chainrule.derive.index import Inside, Winner, anonymous, index, name_of, size, tensor
 
@@ -327,3 +331,8 @@ def test_the_cheapest_form_is_chosen(name: str, costs: Costs, copied: tuple[Any,
     anybody, tensors = anonymous(body)
     form = plain_forms(anybody, free, over, frozenset(extents.items()))[chosen]
     assert found == replace(form, body=form.body.xreplace(tensors))
+
+
+def test_the_worked_page_holds() -> None:
+    found = doctest.testmod(affine)
+    assert found.attempted > 15 and not found.failed

@@ -47,8 +47,8 @@ from chainrule.codegen.kernels.work import (
     Samples,
     Work,
 )
-from chainrule.codegen.lower.affine import nominal_volume
 from chainrule.codegen.lower.emitter import LoweringError
+from chainrule.codegen.lower.subscripts import nominal_volume
 from chainrule.derive.index import Winner, fresh_index, name_of
 
 

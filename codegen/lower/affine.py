@@ -1,23 +1,92 @@
 """Sums with affine subscripts, brought to plain ones: what is read as windows, and what is added to places.
 
-A body such as W[o, u, c] a[n, 2i + u − 1, c] has one access that is not plain.  Read as a *window*
-a[n, i, u, c], it leaves an ordinary product.  The adjoint, Σ_{i,o} W[o, p − 2i + 1, c] δ[n, i, o] for
-da[n, p, c], can be written with a new index u = p − 2i + 1 instead of p: then every access is plain, and the
-sum goes *to* the places p = 2i + u − 1 of the output.  And Σ_{n,i} δ[n, i, o] a[n, i + u − 1, c] can run over
-p = i + u − 1 instead of i, so that a is plain and δ[n, p − u + 1, o] the window: tensors are zero outside
-their boxes.  All are exact; the smaller tensor of windows decides, and one that another equation copies
-anyway costs nothing.
+A convolution of 5 numbers with a kernel of 3, at stride 2 and with a zero on each side, has 3 outputs:
+
+    z[n, i] = Σ_u W[u] a[n, 2i + u − 1]          a = 1 2 3 4 5,  W = 10 20 30:  z = 80 200 140
+
+It reads a at an *affine* subscript.  Matrix products, maps and reductions read tensors at *plain* ones: an
+index for each axis, over the whole of it.  Three ways lead there, all of them exact, as every tensor is 0
+outside its box.
+
+**Window.**  Call what is read w[n, i, u] = a[n, 2i + u − 1], a tensor of its own.  What is left is a product:
+
+    w = 0 1 2        z[n, i] = Σ_u W[u] w[n, i, u]        200 = 10·2 + 20·3 + 30·4
+        2 3 4
+        4 5 0
+
+**Exchange.**  Let the sum run over the place in a, q = 2i + u − 1, instead of u = q − 2i + 1.  No term is
+lost: where q leaves 0 … 4, a is 0.  And none is new: where u leaves 0 … 2, W is 0.  Now a is plain, and the
+windows are those of W:
+
+    v = 20 30  0  0  0        z[n, i] = Σ_q v[i, q] a[n, q]        v[i, q] = W[q − 2i + 1]
+         0 10 20 30  0
+         0  0  0 10 20
+
+**Place.**  The way back, from d = ∂E/∂z, is da[n, q] = Σ_i W[q − 2i + 1] d[n, i]: for d = 1 2 3 it gives
+da = 20 50 40 90 60.  v would do again, read downwards.  But q belongs to no sum, it says where a result goes;
+exchanged for u, each term W[u] d[n, i] is *added to the place* q = 2i + u − 1 (−1 and 5 are cut off):
+
+    10 20 30        for i = 0, added at q = −1 0 1
+    20 40 60        for i = 1, added at q =  1 2 3
+    30 60 90        for i = 2, added at q =  3 4 5
+
+What the interpreter of equations says:
+
+    >>> from chainrule.derive.index import Equation, Sum, index, tensor
+    >>> from chainrule.derive.interpret import evaluate
+    >>> from chainrule.derive.network import N
+    >>> n, i, u, q = map(index, "niuq")
+    >>> a, da, W = tensor("a", N, 5), tensor("da", N, 5), tensor("W", 3)
+    >>> z, d = tensor("z", N, 3), tensor("d", N, 3)
+    >>> numbers = {"a": [[1, 2, 3, 4, 5]], "W": [10, 20, 30], "d": [[1, 2, 3]]}
+    >>> forward, backward = W[u] * a[n, 2 * i + u - 1], W[q - 2 * i + 1] * d[n, i]
+    >>> evaluate(Equation(z[n, i], Sum(forward, (u, 3))), numbers)
+    array([[ 80., 200., 140.]])
+    >>> evaluate(Equation(z[n, i], Sum(W[q - 2 * i + 1] * a[n, q], (q, 5))), numbers)
+    array([[ 80., 200., 140.]])
+    >>> evaluate(Equation(da[n, q], Sum(backward, (i, 3))), numbers)
+    array([[20., 50., 40., 90., 60.]])
+
+``plain_forms`` finds these ways.  Each is a ``Plain``: a body, what it is summed over, and the places of free
+indices.  ``_u`` is q, an index in the place of u; i is counted backwards, 2 − i, for the larger window to run
+forwards.
+
+    >>> extents = {n: "N", i: 3, u: 3, q: 5}
+    >>> def show(body, free, over):
+    ...     for form in plain_forms(body, free, over, frozenset(extents.items())):
+    ...         print(form.kind or "as it is", form.body, form.over, form.places, sep=";  ")
+    >>> show(forward, free=(n, i), over=(u,))
+    as it is;  W[u]*a[n, 2*i + u - 1];  (u,);  {}
+    exchanged;  W[_u + 2*i - 3]*a[n, _u];  (_u,);  {i: 2 - i}
+    >>> show(backward, free=(n, q), over=(i,))
+    as it is;  W[2*i + q - 3]*d[n, 2 - i];  (i,);  {}
+    as it is;  W[_q]*d[n, i];  (i, _q);  {q: _q + 2*i - 1}
+
+Which is best depends on who computes: ``Costs`` says what a value costs in a window, at a place and in a
+product, and a ``Choice`` takes the form that costs least.  Where windows are copied, those of W are fewer, 15
+values for a whole batch against 9 for each sample.  Where a product reads windows where they lie, they cost
+nothing.  And windows of a that another equation copies anyway, as dW[u] = Σ_ni d[n, i] a[n, 2i + u − 1] may,
+are not copied again.
+
+    >>> def chosen(choice):
+    ...     return choice.form(forward, (n, i), (u,), extents).body
+    >>> chosen(Choice(COPIED))
+    W[_u + 2*i - 3]*a[n, _u]
+    >>> chosen(Choice(IN_PLACE))
+    W[u]*a[n, 2*i + u - 1]
+    >>> chosen(Choice(COPIED, copied={window_key(a[n, 2 * i + u - 1], extents)}))
+    W[u]*a[n, 2*i + u - 1]
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import sympy
-from sympy import Expr, Indexed, KroneckerDelta, Mul, Symbol
+from sympy import Expr, Indexed, KroneckerDelta, Symbol
 
 from chainrule.codegen.ir.box import (
     Extents,
@@ -31,9 +100,9 @@ from chainrule.codegen.ir.box import (
 )
 from chainrule.codegen.ir.program import BATCH, Extent
 from chainrule.codegen.lower.copies import WindowKey
-from chainrule.derive.index import Inside, Winner, access, anonymous, fresh_index, name_of
+from chainrule.codegen.lower.subscripts import affine_parts, is_plain, nominal_volume, window_key
+from chainrule.derive.index import Inside, Winner, access, anonymous, fresh_index
 
-NOMINAL_BATCH = 64  # for comparing sizes only
 MOST_SUBSETS = 6  # free indices that are tried as places
 
 
@@ -69,35 +138,6 @@ class Plain:
     places: dict[Symbol, Expr]
     extents: dict[Symbol, Extent]
     kind: str = ""
-
-
-def window_key(read: Indexed, extents: Extents) -> WindowKey:
-    """Return what two windows of a tensor share that hold the same values under other names."""
-    axes = []
-    for subscript in read.indices:
-        constant, terms = subscript.as_coeff_add()
-        pairs = (term.as_coeff_Mul() for term in terms)
-        axes.append((int(constant), *sorted((int(slope), str(extents.get(i))) for slope, i in pairs)))
-    return name_of(read.base), *axes
-
-
-def is_plain(read: Indexed, extents: Extents) -> bool:
-    """Whether an access has distinct subscripts that run over just the axes they read."""
-    pairs = zip(read.indices, read.base.shape, strict=True)
-    whole = all(isinstance(i, Symbol) and extents.get(i) == extent_of(n) for i, n in pairs)
-    return whole and len(set(read.indices)) == len(read.indices)
-
-
-def slopes(expression: Expr) -> list[tuple[int, Symbol]]:
-    """Return the terms of an affine expression as (|slope|, index)."""
-    terms = (term.as_coeff_Mul() for term in expression.as_coeff_add()[1])
-    return [(abs(int(slope)), index) for slope, index in terms]
-
-
-def nominal_volume(indices: Iterable[Symbol], extents: Extents) -> int:
-    """Return the number of points of some indices, for a batch of nominal size."""
-    sizes = (extents[i] for i in indices)
-    return math.prod(NOMINAL_BATCH if e == BATCH else int(e) for e in sizes)
 
 
 @dataclass(frozen=True)
@@ -146,12 +186,6 @@ def _subsets(symbols: Sequence[Symbol]) -> list[tuple[Symbol, ...]]:
     for symbol in symbols:
         found += [(*subset, symbol) for subset in found]
     return sorted(found, key=len)
-
-
-def affine_parts(body: Expr) -> Iterator[tuple[Expr, Extent]]:
-    """Give every expression that stands as a subscript, guard or winner's place, with its extent."""
-    for node in sympy.preorder_traversal(body):
-        yield from placed(node)
 
 
 def _stands_in_affine(index: Symbol, body: Expr) -> bool:
@@ -332,22 +366,3 @@ def _stride(form: Plain, index: Symbol, symbol: Symbol) -> tuple[object, ...]:
     """Positions come before the places in a window: the wider stride, the larger extent."""
     slope = int(form.places[index].coeff(symbol))
     return -abs(slope), -int(form.extents[symbol]), symbol.name
-
-
-def mixed_radix(expression: Expr, extents: Extents) -> tuple[Symbol, ...] | None:
-    """Return the indices (i, j, …) of (i·J + j)·… : a position in row-major order; None if it is none."""
-    terms = [t.as_coeff_Mul() for t in sympy.Add.make_args(sympy.expand(expression))]
-    if any(not isinstance(s, Symbol) or s not in extents or extents[s] == BATCH for _, s in terms):
-        return None
-    ordered = sorted(terms, key=lambda t: (-int(t[0]), -int(extents[t[1]])))
-    step = 1
-    for slope, symbol in reversed(ordered):
-        if slope != step:
-            return None
-        step *= int(extents[symbol])
-    return tuple(s for _, s in ordered)
-
-
-def factors(body: Expr) -> tuple[Expr, ...]:
-    """Return the factors of a product."""
-    return tuple(Mul.make_args(body))

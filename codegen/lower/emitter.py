@@ -10,8 +10,8 @@ from sympy import Expr, Indexed, Symbol
 
 from chainrule.codegen.ir.box import bounds, element
 from chainrule.codegen.ir.program import BATCH, Extent, Map, Pad, Shape, Statement, Window, padded_shape
-from chainrule.codegen.lower.affine import is_plain, window_key
 from chainrule.codegen.lower.copies import WindowKey
+from chainrule.codegen.lower.subscripts import is_plain, window_key
 from chainrule.derive.index import access, name_of
 from chainrule.derive.network import N
 

@@ -24,22 +24,12 @@ from chainrule.codegen.ir.program import (
     Window,
     padded_shape,
 )
-from chainrule.codegen.lower.affine import (
-    Choice,
-    Plain,
-    decided,
-    factors,
-    is_plain,
-    mixed_radix,
-    nominal_volume,
-    place_indices,
-    slopes,
-    windows,
-)
+from chainrule.codegen.lower.affine import Choice, Plain, decided, place_indices, windows
 from chainrule.codegen.lower.emitter import extent
 from chainrule.codegen.lower.known import Known
 from chainrule.codegen.lower.positions import without_positions
 from chainrule.codegen.lower.products import Products
+from chainrule.codegen.lower.subscripts import factors, is_plain, mixed_radix, nominal_volume, slopes
 from chainrule.derive.index import (
     Equation,
     Inside,

@@ -27,12 +27,13 @@ from chainrule.codegen.ir.program import (
 )
 from chainrule.codegen.ir.section import Section
 from chainrule.codegen.ir.verify import verify
-from chainrule.codegen.lower.affine import COPIED, Choice, Costs, is_plain
+from chainrule.codegen.lower.affine import COPIED, Choice, Costs
 from chainrule.codegen.lower.copies import Copies, WindowKey
 from chainrule.codegen.lower.emitter import LoweringError, extent
 from chainrule.codegen.lower.equation import EquationLowering
 from chainrule.codegen.lower.known import Fact, Facts, Held, Known
 from chainrule.codegen.lower.patterns import Pattern
+from chainrule.codegen.lower.subscripts import is_plain
 from chainrule.derive.deriving import Derivation, NumberedEquation
 from chainrule.derive.index import Equation, Inside, Reduction, accesses, cotangent, primal
 from chainrule.present import notation

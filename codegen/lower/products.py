@@ -7,8 +7,8 @@ from sympy import Expr, Indexed, Mul, Symbol
 
 from chainrule.codegen.ir.contraction import arranged
 from chainrule.codegen.ir.program import BATCH, Load
-from chainrule.codegen.lower.affine import factors, is_plain, nominal_volume
 from chainrule.codegen.lower.emitter import Emitter
+from chainrule.codegen.lower.subscripts import factors, is_plain, nominal_volume
 from chainrule.derive.index import name_of
 
 

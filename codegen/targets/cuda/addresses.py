@@ -14,7 +14,7 @@ from chainrule.codegen.ir.scalar import Text
 from chainrule.codegen.kernels.places import N, offset
 from chainrule.codegen.kernels.views import Views
 from chainrule.codegen.kernels.work import Axes, Drawing, Guarded, Samples, Work
-from chainrule.codegen.lower.affine import NOMINAL_BATCH
+from chainrule.codegen.lower.subscripts import NOMINAL_BATCH
 from chainrule.codegen.targets.c_family.expressions import CONDITION, CPrinter
 from chainrule.codegen.targets.c_family.places import Names, decoded, horner
 

@@ -15,7 +15,7 @@ from chainrule.codegen.ir.program import BATCH, Program
 from chainrule.codegen.kernels.places import N, volume
 from chainrule.codegen.kernels.views import Views
 from chainrule.codegen.kernels.work import Axes, Drawing, Elements, GroupReduction, Product, Samples, Work
-from chainrule.codegen.lower.affine import NOMINAL_BATCH
+from chainrule.codegen.lower.subscripts import NOMINAL_BATCH
 from chainrule.codegen.targets.cuda.addresses import TABLE, count_text, element_of
 from chainrule.codegen.targets.cuda.assignments import Assignments
 from chainrule.codegen.targets.cuda.comments import comment, equations

@@ -9,7 +9,7 @@ from sympy import Expr, Indexed, Integer, Symbol, expand
 
 from chainrule.codegen.ir.program import Grid, Program
 from chainrule.codegen.ir.scalar import ADD, COMPARE
-from chainrule.codegen.lower.affine import is_plain
+from chainrule.codegen.lower.subscripts import is_plain
 from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter
 
 

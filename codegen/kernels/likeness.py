@@ -10,13 +10,13 @@ from sympy import Basic, Dummy, IndexedBase
 from chainrule.codegen.ir.program import Program
 from chainrule.codegen.kernels.views import Views
 from chainrule.codegen.kernels.work import (
+    Assignment,
     Drawing,
     Elements,
+    GroupReduction,
     Product,
     Quotient,
-    Reduction,
     Samples,
-    Step,
     Work,
 )
 from chainrule.codegen.lower.patterns import Pattern
@@ -70,19 +70,19 @@ class Likeness:
     def _work(self, work: Work) -> Hashable:
         match work:
             case Elements(axes=axes, steps=steps):
-                return Elements, self._of(axes), tuple(map(self._step, steps))
+                return Elements, self._of(axes), tuple(map(self._assignment, steps))
             case Samples(sample=sample, works=works):
                 return Samples, self._of(sample), tuple(map(self._work, works))
-            case Reduction(axes=axes, over=over, body=body, operation=operation, parts=parts):
+            case GroupReduction(axes=axes, over=over, body=body, operation=operation, parts=parts):
                 head = self._name(work.out), self._number(work.equation)
                 rest = map(self._of, (axes, over, body))
-                return Reduction, head, operation, parts, *rest, tuple(map(self._step, work.steps))
+                return GroupReduction, head, operation, parts, *rest, tuple(map(self._assignment, work.steps))
             case Product(axes=axes, left=left, right=right, blocks=blocks, extents=extents, parts=parts):
                 head = self._name(work.out), self._number(work.equation)
                 loads = tuple((self._shown(x.name), self._of(x.indices)) for x in (left, right))
                 runs = (blocks.batch, blocks.rows, blocks.summed, blocks.columns)
                 rest = map(self._of, (axes, runs, tuple(extents.items())))
-                return Product, head, parts, loads, *rest, tuple(map(self._step, work.steps))
+                return Product, head, parts, loads, *rest, tuple(map(self._assignment, work.steps))
             case Drawing():
                 return (
                     Drawing,
@@ -92,7 +92,7 @@ class Likeness:
                     work.stream,
                 )
 
-    def _step(self, step: Step) -> Hashable:
+    def _assignment(self, step: Assignment) -> Hashable:
         parts = map(self._of, (step.body, step.over, step.quotients, step.best))
         return self._name(step.out), self._number(step.equation), step.operation, *parts
 

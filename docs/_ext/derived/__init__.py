@@ -17,7 +17,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         ("excerpt", examples.Excerpt),
         ("console", examples.Console),
         ("python", examples.Python),
-        ("equations", examples.Equations),
+        ("equations", engine.Equations),
         ("picture", examples.Picture),
         ("opened", examples.Opened),
         ("fields", fields.Fields),

@@ -1,26 +1,65 @@
-"""Directives for the pages of layers and topics: what they show is derived while the page is read."""
+"""Directives of what the engine derives while a page is read: a network, a layer, a topic."""
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
+from chainrule import derivation
 from chainrule.cli.handout.markup import element
 from chainrule.cli.plotting import draw
 from chainrule.derive.deriving import Derivation
 from chainrule.derive.index import primal
 from chainrule.derive.layers import LAYERS
 from chainrule.derive.prose import say
+from chainrule.derive.reader import Reader, reading
 from chainrule.lectures import TOPICS, topic
 from chainrule.lectures.model import Topic
-from chainrule.present import page_for
+from chainrule.present import FORMS, page_for
 
 from . import equations, specimen
-from .examples import captioned
+from .examples import Example, captioned
 from .fields import Documented, content, documented, table
+
+
+class Equations(Example):
+    """``{equations} SPEC``: the derivation of a spec, or of the content; the sections of ``roles`` alone."""
+
+    optional_arguments = 1
+    option_spec: ClassVar[dict[str, Any]] = {
+        "form": lambda text: directives.choice(text, FORMS),
+        "steps": directives.flag,
+        "roles": directives.unchanged_required,
+        "lang": directives.unchanged_required,
+        "notation": directives.unchanged_required,
+        "batch": directives.unchanged_required,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        source: Any = "\n".join([*self.content, ""])
+        if self.arguments:
+            source = self.place.folder / self.arguments[0]
+        try:
+            return self._shown(source)
+        except Exception:
+            return self.failed(traceback.format_exc())
+
+    def _shown(self, source: Any) -> list[nodes.Node]:
+        options, steps = self.options, "steps" in self.options
+        usual = {"lang": "en", "notation": "common", "batch": "example"}
+        with reading(Reader(*(options.get(key, default) for key, default in usual.items()))):
+            page = page_for(derivation(source), options.get("form", "index"), steps)
+            if "roles" in options:
+                roles = options["roles"].split()
+                sections = tuple(each for each in page.sections if each.entries[0].role in roles)
+                page = replace(page, sections=sections, preface=(), where=(), notes=())
+            key = f"e{self.env.new_serialno('equations')}"
+            return equations.in_line(equations.parts(page, key, steps))
 
 
 class TopicPage(SphinxDirective):
@@ -55,8 +94,6 @@ class LayerPage(SphinxDirective):
     LAST: ClassVar = ("update",)  # what optimizers do is on a page of its own
 
     def run(self) -> list[nodes.Node]:
-        from chainrule import derivation
-
         layer = LAYERS[self.arguments[0]]
         text = specimen.text(layer)
         found = derivation(text)

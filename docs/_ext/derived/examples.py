@@ -24,8 +24,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from chainrule.cli.handout.markup import element
 from chainrule.derive.deriving import Derivation
-from chainrule.derive.reader import Reader, reading
 from chainrule.lectures.model import Topic
+from chainrule.present import page_for
 from chainrule.present.page import Page
 
 from . import equations
@@ -185,7 +185,7 @@ class Python(Example):
         if value is None:
             return []
         if isinstance(value, Derivation | Topic | Page):
-            page = value if isinstance(value, Page) else value.page(steps=isinstance(value, Topic))
+            page = value if isinstance(value, Page) else page_for(value, steps=isinstance(value, Topic))
             key = f"e{self.env.new_serialno('equations')}"
             return equations.in_line(equations.parts(page, key, page.steps))
         if hasattr(value, "_repr_html_"):
@@ -231,51 +231,6 @@ class Opened(Result):
         except OSError as error:
             return self.failed(f"{self.arguments[0]}: {error}")
         return [equations.raw(link, "opened")]
-
-
-class Equations(Example):
-    """``{equations} SPEC``: the derivation of a spec, or of the content, as the command would print it."""
-
-    optional_arguments = 1
-    option_spec: ClassVar[dict[str, Any]] = {
-        "form": lambda text: directives.choice(text, ("index", "matrix", "both")),
-        "steps": directives.flag,
-        "only": directives.unchanged_required,
-        "roles": directives.unchanged_required,
-        "lang": directives.unchanged_required,
-        "notation": directives.unchanged_required,
-        "batch": directives.unchanged_required,
-    }
-
-    def run(self) -> list[nodes.Node]:
-        from dataclasses import replace
-
-        from chainrule import derivation
-        from chainrule.present import page_for
-
-        source: Any = (
-            self.place.folder / self.arguments[0] if self.arguments else "\n".join(self.content) + "\n"
-        )
-        options = self.options
-        who = Reader(
-            *(options.get(k, d) for k, d in (("lang", "en"), ("notation", "common"), ("batch", "example")))
-        )
-        only = {int(number) for number in options.get("only", "").split()}
-        roles = options.get("roles", "").split()
-        try:
-            with reading(who):
-                page = page_for(derivation(source), options.get("form", "index"), "steps" in options)
-                sections = [
-                    replace(s, entries=tuple(e for e in s.entries if not only or e.number in only))
-                    for s in page.sections
-                    if not roles or s.entries[0].role in roles
-                ]
-                page = replace(page, sections=tuple(s for s in sections if s.entries))
-                page = replace(page, preface=(), where=(), notes=()) if only or roles else page
-                key = f"e{self.env.new_serialno('equations')}"
-                return equations.in_line(list(equations.parts(page, key, "steps" in options)))
-        except Exception:
-            return self.failed(traceback.format_exc())
 
 
 def docstring(_app: Sphinx, _what: str, name: str, _of: Any, _options: Any, lines: list[str]) -> None:

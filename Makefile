@@ -8,6 +8,7 @@
 # make docs     build the documentation into build/docs/html; what does not hold in it is an error
 # make linkcheck  ask whether what its pages link to outside is there; needs a network
 # make coexist  install beside packages of the index that have our folders' names; minutes
+# make pythons  install, generate, check and train with every other Python that is found
 # make lock     pin the requirements again, with hashes
 PYTHON ?= python3
 VENV   := .venv
@@ -15,7 +16,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DELETE_ON_ERROR:
-.PHONY: train test judge lint generated-check mutants pages messages docs linkcheck katex coexist lock clean
+.PHONY: train test judge lint generated-check mutants pages messages docs linkcheck katex coexist pythons lock clean
 
 train: $(VENV)/run.stamp
 	$(BIN)/derive train examples/mnist_wide.toml --data mnist_embedded
@@ -55,6 +56,9 @@ linkcheck: $(VENV)/docs.stamp
 
 coexist:
 	$(PYTHON) tools/coexist.py
+
+pythons:
+	$(PYTHON) tools/pythons.py
 
 # ---- Environment: one folder, made once, brought up to date when a file it depends on changes ----
 

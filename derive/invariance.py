@@ -56,7 +56,7 @@ class Change:
 
 def ineffective(network: Network) -> tuple[Ineffective, ...]:
     """Return the parameters on which the loss in training does not depend, as far as can be proved."""
-    forward = Forward((*network.forward, *network.losses))
+    forward = Followed((*network.forward, *network.losses))
     layers = {i.output: layer for layer in network.layers for i in layer.instances}
     found = []
     for layer in network.layers:
@@ -72,7 +72,7 @@ def without_gradient(network: Network) -> frozenset[str]:
 
     The loss does not depend on it, or in steps alone: no path to the loss has a derivative that is not 0.
     """
-    forward = Forward((*network.forward, *network.losses))
+    forward = Followed((*network.forward, *network.losses))
     slopes = {forward.instances[-1].output}
     for instance in reversed(forward.instances):
         if instance.output in slopes:
@@ -93,7 +93,7 @@ class Effect(Enum):
     NONE, CHANGE, LOST = range(3)
 
 
-class Forward:
+class Followed:
     """The equations forward, by what reads what.
 
     ``effects`` tells what a change does that has come a way through equations like these, tensors numbered as

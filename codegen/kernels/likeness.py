@@ -23,7 +23,7 @@ from chainrule.codegen.lower.patterns import Pattern
 from chainrule.derive.index import name_of
 
 
-class Likeness:
+class WorkLikeness:
     """Work, taken apart: ``key`` is equal for work that is alike, ``names`` and ``numbers`` are its own."""
 
     def __init__(self, work: Work, program: Program, views: Views, kept: Set[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from chainrule.codegen.kernels.likeness import Likeness
+from chainrule.codegen.kernels.likeness import WorkLikeness
 from chainrule.codegen.kernels.work import Work
 from chainrule.codegen.targets.cuda.comments import comment, equations
 from chainrule.codegen.targets.cuda.sources import Kernel, KernelSource
@@ -40,7 +40,7 @@ class AlikeKernels:
     def kernel(self, work: Work) -> Kernel:
         """Return the kernel of work, not yet named."""
         source = self.source
-        found = Likeness(work, source.program, source.views, source.kept)
+        found = WorkLikeness(work, source.program, source.views, source.kept)
         like = self.written.get(found.key)
         if like is None:
             kernel, own = source.kernel(work)
@@ -52,7 +52,7 @@ class AlikeKernels:
             return source.kernel(work)[0]
         return self._renamed(like, found, work)
 
-    def _renamed(self, like: _Written, found: Likeness, work: Work) -> Kernel:
+    def _renamed(self, like: _Written, found: WorkLikeness, work: Work) -> Kernel:
         values = self.source.program.values
         names = dict(zip(like.names, found.names, strict=True))
         words = {values[old].identifier: values[new].identifier for old, new in names.items()}

@@ -90,8 +90,8 @@ def check(specs: tuple[Path, ...], as_json: bool) -> None:
 @click.option(
     "--target",
     type=click.Choice([*TARGETS, "all"]),
-    help="cuda (or all): the CUDA program too. The NumPy program is always written, and so is each target "
-    "that the folder's manifest lists already.",
+    help="This target's program, too, or all of them. The NumPy program is always written, and so is each "
+    "target that the folder's manifest lists already.",
 )
 @click.option(
     "--output",
@@ -112,9 +112,8 @@ def generate(
 ) -> None:
     """Write the training programs and equations of specs to OUTPUT/NAME.
 
-    numpy_trainer.py, equations.tex and manifest.json; for CUDA, cuda/trainer.py and cuda/kernels.cu beside
-    them. A folder keeps the targets it has: without --target, a folder that has a CUDA program gets it anew,
-    and --check checks it.
+    numpy_trainer.py, equations.tex and manifest.json; another target's files beside them. A folder keeps the
+    targets it has: without --target, it gets their programs anew, and --check checks them.
     """
     from chainrule.cli.specs import over
     from chainrule.codegen.folder import recorded_targets, stale, write

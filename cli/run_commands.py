@@ -10,7 +10,9 @@ import click
 from chainrule.cli.options import CACHE, DATA_DIR, DOWNLOAD, JSON
 from chainrule.cli.parameters import DATA, DATA_SETS, RUN, SPEC
 from chainrule.cli.writing import echo_json
-from chainrule.codegen.targets import TARGETS
+from chainrule.codegen.targets import DEFAULT, TARGETS
+
+NEEDS = [f"{name} needs {row.needs}" for name, row in TARGETS.items() if row.needs]
 
 
 @click.command()
@@ -18,8 +20,8 @@ from chainrule.codegen.targets import TARGETS
 @click.option(
     "--target",
     type=click.Choice([*TARGETS]),
-    show_default="numpy",
-    help="The program that trains; cuda needs CuPy and an NVIDIA GPU.",
+    show_default=DEFAULT,
+    help=f"The program that trains; {'; '.join(NEEDS)}.",
 )
 @click.option(
     "--data",

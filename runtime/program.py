@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike
 
 from chainrule.runtime.errors import EditedProgramWarning, RunError
 from chainrule.runtime.files import NotRead, read_json
+from chainrule.runtime.settings import NUMPY
 from chainrule.runtime.threads import threads
 from chainrule.runtime.trainer import FUNCTIONS, TABLES, Parameters, Trainer
 
@@ -36,7 +37,7 @@ class LoadedProgram:
     directory: Path
     manifest: Mapping[str, Any]
     module: Trainer
-    target: str = "numpy"
+    target: str = NUMPY
     on_device: bool = False  # whether it computes on a GPU
 
     @property
@@ -118,7 +119,7 @@ class LoadedProgram:
         return place(batches) if place is not None else batches
 
 
-def load_program(directory: Path | str, *, edited: str = "warn", target: str = "numpy") -> LoadedProgram:
+def load_program(directory: Path | str, *, edited: str = "warn", target: str = NUMPY) -> LoadedProgram:
     """The program in a generated folder.
 
     `edited` says what to do when a file differs from its recorded hash: "warn" (an EditedProgramWarning),
@@ -139,10 +140,10 @@ def load_program(directory: Path | str, *, edited: str = "warn", target: str = "
         warnings.warn(text, EditedProgramWarning, stacklevel=2)
     if target not in manifest["targets"]:
         raise RunError(f"{folder}: no program for {target}; `derive generate --target {target}` writes one")
-    path = folder / str(manifest["targets"]["numpy"])
+    path = folder / str(manifest["targets"][NUMPY])
     module = _checked(_import(path), manifest, path)
     on_device = False
-    if target != "numpy":
+    if target != NUMPY:
         path = folder / str(manifest["targets"][target])
         other: Any = _import(path)
         on_device = hasattr(other, "step_on_device")
@@ -178,7 +179,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             and all(isinstance(manifest[key], dict) for key in ("spec", "files", "loss", "training"))
             and all(isinstance(key, str) for key in (manifest["name"], manifest["spec"]["sha256"]))
             and all(isinstance(row["name"], str) and tuple(row["shape"]) for row in manifest["parameters"])
-            and "numpy" in manifest["targets"]
+            and NUMPY in manifest["targets"]
             and not any(name.is_absolute() or ".." in name.parts for name in targets)
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.typed import require_types
+
+NUMPY: Final = "numpy"  # the target that every folder has a program for
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Settings:
     data: str | None = None
     standardize: str = "none"
     augmentation: Mapping[str, Any] = field(default_factory=dict)
-    target: str = "numpy"
+    target: str = NUMPY
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -47,5 +49,5 @@ class Settings:
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON values; the target only where it is not NumPy, threads where known."""
         values = asdict(self)
-        usual = {"target": "numpy", "threads": None}
+        usual = {"target": NUMPY, "threads": None}
         return {key: value for key, value in values.items() if key not in usual or value != usual[key]}

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """What is known of a target that is not loaded: whether its programs need a device, and CuPy for it."""
+    """What is known of a target that is not loaded: what it ``needs``, and whether that is a GPU."""
 
+    needs: str = ""
     on_device: bool = False
 
 
-TARGETS: Final = {"numpy": Row(), "cuda": Row(on_device=True)}
+TARGETS: Final = {
+    "numpy": Row(),
+    "cuda": Row(needs="CuPy and an NVIDIA GPU", on_device=True),
+}
 DEFAULT: Final = "numpy"  # written for every spec: the others are held against it
 
 

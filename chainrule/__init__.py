@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from chainrule.checking import Summary
     from chainrule.codegen.folder import Generated
-    from chainrule.derive.deriving import Derivation
+    from chainrule.derive.derivation import Derivation
     from chainrule.lectures.model import Topic
     from chainrule.present.page import Page
     from chainrule.running import TrainingReport

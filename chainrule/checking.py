@@ -22,7 +22,8 @@ from chainrule.codegen.targets.numpy import TARGET
 from chainrule.codegen.targets.numpy.memory import training_memory
 from chainrule.codegen.targets.numpy.threads import THREADS
 from chainrule.derive.accurate import overflows
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.invariance import Ineffective, ineffective
 from chainrule.derive.layers import LAYERS
 from chainrule.derive.model import Spec

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.model import Spec
 from chainrule.spec import load_spec, parse_spec
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.derive.prose import _
 
 if TYPE_CHECKING:
-    from chainrule.derive.deriving import Derivation
+    from chainrule.derive.derivation import Derivation
     from chainrule.present.page import Page
     from chainrule.runtime.program import LoadedProgram
 

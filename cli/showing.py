@@ -14,7 +14,7 @@ from chainrule.cli.writing import FORMATS, FORMS, format_for, require_new, write
 
 if TYPE_CHECKING:
     from chainrule.cli.specs import SpecFile
-    from chainrule.derive.deriving import Derivation
+    from chainrule.derive.derivation import Derivation
     from chainrule.lectures.model import Topic
     from chainrule.present.page import Page
 

@@ -9,7 +9,7 @@ from sympy import Symbol
 
 from chainrule.codegen.ir.program import Map, Program
 from chainrule.codegen.ir.section import Section
-from chainrule.derive.deriving import Derivation
+from chainrule.derive.derivation import Derivation
 from chainrule.derive.library import ONE_HOT, VALUES
 from chainrule.derive.model import Spec
 from chainrule.derive.network import KeptTensor

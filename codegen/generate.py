@@ -11,7 +11,8 @@ from chainrule.codegen.frame import Frame, frame
 from chainrule.codegen.ir.program import Program
 from chainrule.codegen.target import Target
 from chainrule.codegen.targets import DEFAULT, TARGETS, target
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.model import InlineData, Spec
 from chainrule.derive.reader import Reader, reading
 from chainrule.present import document, records

@@ -11,7 +11,7 @@ from chainrule.codegen.ir.program import Program
 from chainrule.codegen.lower.affine import Costs
 from chainrule.codegen.lower.lowering import lower
 from chainrule.codegen.passes.optimize import Pass, optimize
-from chainrule.derive.deriving import Derivation
+from chainrule.derive.derivation import Derivation
 
 
 @dataclass(frozen=True)

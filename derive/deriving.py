@@ -3,67 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sympy import Add
 
 from chainrule.derive.accurate import accurate
-from chainrule.derive.adjoint import adjoint, computed, named
+from chainrule.derive.adjoint import computed, named
 from chainrule.derive.backward import Backward
+from chainrule.derive.derivation import Derivation
 from chainrule.derive.differentiate import CannotDifferentiate
 from chainrule.derive.index import Equation, cotangent
 from chainrule.derive.model import Spec
 from chainrule.derive.network import Instance, Network, build_network
-from chainrule.derive.numbering import Book, NumberedEquation
+from chainrule.derive.numbering import Book
 from chainrule.derive.output import Output
 from chainrule.derive.patterns import instantiated
 from chainrule.derive.prose import _, listed
-from chainrule.derive.shown import LaidOut, ShownPage, display
 from chainrule.derive.simplify import tidy
 from chainrule.derive.updates import update_equations
-
-
-@dataclass(frozen=True)
-class Derivation(ShownPage):
-    """All equations that training a network needs, in the order in which they are computed.
-
-    >>> from chainrule import derivation
-    >>> gate = derivation("examples/or.toml")
-    >>> print(gate.equation(5).text("matrix"))
-    δ1 = (a1 − t) ⊙ a1 ⊙ (1 − a1)/N
-    >>> [e.name for e in gate.role("forward")]
-    ['a0', 'z1', 'a1']
-    >>> gate.page(form="matrix", steps=True).notes
-    ()
-
-    In a notebook a derivation shows all of its equations.
-    """
-
-    network: Network
-    equations: tuple[NumberedEquation, ...]
-
-    def role(self, *roles: str) -> tuple[NumberedEquation, ...]:
-        return tuple(e for e in self.equations if e.role in roles)
-
-    def forward(self, mode: str) -> tuple[NumberedEquation, ...]:
-        """Return the forward equations that are computed in a mode, training or evaluation, in order."""
-        return tuple(e for e in self.role("forward") if e.mode in ("both", mode))
-
-    def equation(self, number: int) -> NumberedEquation:
-        """Return the equation of that number, from 1.  Raises IndexError for a number that none has."""
-        if not 1 <= number <= len(self.equations):
-            raise IndexError(f"no equation ({number}): they are numbered 1 to {len(self.equations)}")
-        return self.equations[number - 1]
-
-    def page(self, form: str = "index", steps: bool = False) -> LaidOut:
-        """Return the equations laid out, in a form: index or matrix; with ``steps`` each has its reason.
-
-        The page displays itself, in the language and notation of whoever reads it then.
-        """
-        return display().page_of(self, form, steps)
-
-    def __repr__(self) -> str:
-        return f"<derivation of {self.network.spec.name}: {len(self.equations)} equations>"
 
 
 def derive_forward(network: Network) -> Derivation:
@@ -140,13 +96,3 @@ def _update(network: Network, book: Book) -> None:
         if "g" in names and "kappa" not in names:
             because |= gradients
         book.add("update", equation, equation, sorted(because), update.rule)
-
-
-__all__ = [
-    "Derivation",
-    "NumberedEquation",
-    "adjoint",
-    "computed",
-    "derive_forward",
-    "derive_network",
-]

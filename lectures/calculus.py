@@ -8,7 +8,7 @@ from itertools import pairwise
 import sympy
 from sympy import Expr, Mul, Symbol, exp
 
-from chainrule.derive.deriving import adjoint
+from chainrule.derive.adjoint import adjoint
 from chainrule.derive.differentiate import local_terms, vjp
 from chainrule.derive.index import Equation, access, cotangent, tensor
 from chainrule.derive.prose import _

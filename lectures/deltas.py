@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 from sympy import Expr, Integer, KroneckerDelta, Symbol, exp
 
-from chainrule.derive.deriving import adjoint
+from chainrule.derive.adjoint import adjoint
 from chainrule.derive.differentiate import contract, vjp
 from chainrule.derive.index import Equation, Sum, access, cotangent, index, size, tensor
 from chainrule.derive.prose import _

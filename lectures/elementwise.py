@@ -10,7 +10,7 @@ import numpy as np
 import sympy
 from sympy import Expr, Indexed, Piecewise, Rational, Symbol
 
-from chainrule.derive.deriving import adjoint
+from chainrule.derive.adjoint import adjoint
 from chainrule.derive.differentiate import CannotDifferentiate, local_terms
 from chainrule.derive.index import Equation, access, cotangent, index, size, tensor
 from chainrule.derive.library import ACTIVATIONS

@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.differentiate import vjp
 from chainrule.derive.index import Equation, accesses, cotangent, tensor
 from chainrule.derive.network import N, n

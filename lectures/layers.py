@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 from sympy import Integer, Symbol, exp
 
-from chainrule.derive.deriving import adjoint
+from chainrule.derive.adjoint import adjoint
 from chainrule.derive.differentiate import vjp
 from chainrule.derive.index import (
     Equation,

@@ -10,7 +10,7 @@ import numpy as np
 import sympy
 from sympy import Expr, Symbol, exp, log
 
-from chainrule.derive.deriving import adjoint
+from chainrule.derive.adjoint import adjoint
 from chainrule.derive.differentiate import vjp
 from chainrule.derive.index import (
     Equation,

@@ -10,7 +10,7 @@ from typing import Final
 import sympy
 from sympy import Expr, Rational, Symbol
 
-from chainrule.derive.deriving import adjoint
+from chainrule.derive.adjoint import adjoint
 from chainrule.derive.differentiate import vjp
 from chainrule.derive.index import Equation, access, cotangent, index, size, tensor
 from chainrule.derive.interpret import function_of

@@ -12,7 +12,7 @@ from chainrule.derive.reader import Reader, reading
 from chainrule.derive.reader import reader as current
 
 if TYPE_CHECKING:
-    from chainrule.derive.deriving import Derivation
+    from chainrule.derive.derivation import Derivation
     from chainrule.present.display import Paged
     from chainrule.present.page import Page
 
@@ -64,7 +64,7 @@ def page_for(subject: Derivation | Paged | Page, form: str = "index", steps: boo
 
     Its prose is in English still, or in the reader's language: ``chainrule.derive.prose.say`` takes both.
     """
-    from chainrule.derive.deriving import Derivation
+    from chainrule.derive.derivation import Derivation
     from chainrule.present.letters import in_notation
     from chainrule.present.page import Page, page_of
 

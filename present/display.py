@@ -11,7 +11,7 @@ from typing import Protocol
 
 import sympy
 
-from chainrule.derive.deriving import Derivation
+from chainrule.derive.derivation import Derivation
 from chainrule.derive.differentiate import CannotDifferentiate
 from chainrule.derive.numbering import NumberedEquation
 from chainrule.present import escape, mathml

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Symbol
 
-from chainrule.derive.deriving import Derivation, NumberedEquation
+from chainrule.derive.derivation import Derivation
 from chainrule.derive.index import Equation, cotangent
 from chainrule.derive.interpret import evaluate
 from chainrule.derive.library import OPTIMIZERS
 from chainrule.derive.network import KeptTensor
+from chainrule.derive.numbering import NumberedEquation
 from chainrule.present.notation import name
 from chainrule.present.order import BATCH
 

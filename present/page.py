@@ -42,9 +42,10 @@ from chainrule.present.tree import (
 )
 
 if TYPE_CHECKING:
-    from chainrule.derive.deriving import Derivation, NumberedEquation
+    from chainrule.derive.derivation import Derivation
     from chainrule.derive.index import Equation
     from chainrule.derive.network import NoiseTensor
+    from chainrule.derive.numbering import NumberedEquation
 
 HEADINGS = {
     "definition": _("Definitions"),

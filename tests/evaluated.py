@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from equations import Arrays, spec
 
-from chainrule.derive.deriving import Derivation, NumberedEquation
+from chainrule.derive.derivation import Derivation
 from chainrule.derive.differentiate import cotangent
 from chainrule.derive.interpret import evaluate
 from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, Formula, Loss
 from chainrule.derive.model import Spec
+from chainrule.derive.numbering import NumberedEquation
 
 BATCH = 3
 ROLES = ("definition", "forward", "loss", "backward", "update")

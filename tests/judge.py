@@ -34,7 +34,7 @@ from chainrule.codegen.targets.cuda import planning
 from chainrule.codegen.targets.cuda.plan import Plan
 from chainrule.codegen.targets.numpy.helpers import HELPERS
 from chainrule.codegen.targets.numpy.sections import Sections
-from chainrule.derive.deriving import Derivation
+from chainrule.derive.derivation import Derivation
 from chainrule.derive.differentiate import CannotDifferentiate, cotangent, vjp
 from chainrule.derive.index import Equation, access, index, tensor
 from chainrule.derive.interpret import evaluate

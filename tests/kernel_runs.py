@@ -17,7 +17,8 @@ from chainrule.codegen.targets.cuda import TARGET as CUDA
 from chainrule.codegen.targets.cuda.plan import Plan
 from chainrule.codegen.targets.cuda.planning import plan
 from chainrule.codegen.targets.numpy import TARGET as NUMPY
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.model import Spec
 from chainrule.spec.load import parse_spec
 

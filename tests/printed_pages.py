@@ -16,7 +16,8 @@ import sympy
 from formula_values import IndexValues
 from latex_reader.names import Names, Triple, triple
 
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Reduction, name_of
 from chainrule.derive.interpret import value_at
 from chainrule.formula.functions import elementary

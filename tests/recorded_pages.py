@@ -12,7 +12,8 @@ from pathlib import Path
 
 from shipped import NETWORKS
 
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.prose import say
 from chainrule.derive.reader import Reader
 from chainrule.lectures import TOPICS, topic

@@ -10,7 +10,8 @@ import pytest
 from page_values import Values
 from random_specs import random_spec
 
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.interpret import evaluate
 from chainrule.derive.reader import BATCHES, Reader
 from chainrule.present import present

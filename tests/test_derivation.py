@@ -24,7 +24,9 @@ from evaluated import (
     run,
 )
 
-from chainrule.derive.deriving import Derivation, adjoint, derive_network
+from chainrule.derive.adjoint import adjoint
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.differentiate import CannotDifferentiate, vjp
 from chainrule.derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS, Formula
 

@@ -8,7 +8,7 @@ from equations import check_vjp
 from plain_layers import O_, C, K, M, N, P, Q, U, V, c, conv2d, draws, i, j, k, n, normalized, o, u, v
 from sympy import Expr, KroneckerDelta, Piecewise, exp, log
 
-from chainrule.derive.deriving import adjoint
+from chainrule.derive.adjoint import adjoint
 from chainrule.derive.differentiate import CannotDifferentiate, contract, local_terms, vjp
 from chainrule.derive.index import (
     Equation,

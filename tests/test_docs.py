@@ -53,7 +53,7 @@ def test_every_layer_and_every_topic_has_a_page(derived: ModuleType) -> None:
 
 def test_what_the_functions_of_the_package_return_is_documented(derived: ModuleType) -> None:
     text = derived.pages.stubs()["python/returned"]
-    for name in ("derive.deriving.Derivation", "lectures.model.Topic", "present.page.Page"):
+    for name in ("derive.derivation.Derivation", "lectures.model.Topic", "present.page.Page"):
         assert f".. autoclass:: chainrule.{name}()" in text
 
 

@@ -12,7 +12,8 @@ from sympy import Add, Basic, Mul, exp
 
 from chainrule.derive import backward, invariance, network, patterns, replay
 from chainrule.derive.backward import Backward
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Inside, Sum, Winner, index, size, tensor
 from chainrule.derive.patterns import Renamed, order, renamed, under
 from chainrule.spec import parse_spec

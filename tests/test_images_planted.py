@@ -28,7 +28,8 @@ from right_sides import Change, negate, on_nodes, on_reads, renamed, times, with
 from sympy import Indexed, Rational
 
 import chainrule.codegen.generate
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Sum, Winner, access, index
 from chainrule.derive.network import N
 from chainrule.spec.load import parse_spec

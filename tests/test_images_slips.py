@@ -24,7 +24,7 @@ from chainrule.codegen.lower import affine
 from chainrule.codegen.lower.affine import Costs
 from chainrule.codegen.lower.emitter import LoweringError
 from chainrule.codegen.passes.optimize import Pass
-from chainrule.derive.deriving import Derivation
+from chainrule.derive.derivation import Derivation
 
 
 @dataclass(frozen=True)

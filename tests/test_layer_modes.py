@@ -16,7 +16,8 @@ from sympy import Rational, Symbol, sqrt
 
 from chainrule.derive.adjoint import adjoint_equation
 from chainrule.derive.compact import compact_gradient
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Sum, index, size, tensor
 from chainrule.present import present
 from chainrule.present.text import index_text, matrix_text

@@ -14,7 +14,8 @@ from sympy import exp, sqrt, tanh
 import chainrule.derive.layers
 import chainrule.derive.library
 import chainrule.derive.network
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Max, Sum, index, size, tensor
 from chainrule.derive.layers import Forward, LayerType, Parameter
 from chainrule.derive.library import Formula, Loss

@@ -39,7 +39,8 @@ import chainrule.codegen.target as target
 from chainrule.codegen.ir.program import Contract, Map, Program, Reduce
 from chainrule.codegen.ir.verify import VerificationError
 from chainrule.codegen.lower.affine import Costs
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Inside, Sum, access, index, size, tensor
 from chainrule.derive.layers import LAYERS
 from chainrule.derive.network import N

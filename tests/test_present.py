@@ -14,7 +14,8 @@ from recorded_pages import PRINTED, derived, difference, network_pages
 from shipped import NETWORKS
 from work import calls
 
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Inside, Max, Sum, Winner, index, size, tensor
 from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, Formula, Loss
 from chainrule.derive.model import LayerSpec, LineColumn, LossSpec, OptimizerSpec, Spec, TrainingSpec

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sympy import Expr, Symbol, cosh, erf, exp, log, tanh
 
-from chainrule.derive.deriving import adjoint, computed, derive_network
+from chainrule.derive.adjoint import adjoint, computed
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Max, Sum, index, size, tensor
 from chainrule.derive.layers.softmax import SOFTMAX
 from chainrule.derive.rewrites import ONE_HOT, REWRITES, STABLE, Rewrite, one_hot_sums, rewrite, stable, u

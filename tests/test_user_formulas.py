@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from random_specs import Built, build
 from torch_reference import Reference, relative_error
 
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.differentiate import CannotDifferentiate
 from chainrule.present import records
 from chainrule.runtime.gradcheck import check_gradients

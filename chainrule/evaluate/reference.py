@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.derive.deriving import Derivation, derive_forward
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_forward
 from chainrule.derive.index import Equation, name_of
 from chainrule.derive.invariance import without_gradient
 from chainrule.derive.model import Spec

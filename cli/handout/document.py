@@ -20,7 +20,8 @@ from chainrule.cli.handout.words import words
 from chainrule.codegen.folder import MANIFEST, Generated
 from chainrule.codegen.generate import generate
 from chainrule.codegen.targets.numpy import TARGET
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.model import Spec
 from chainrule.derive.prose import _, say
 from chainrule.derive.reader import reader

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from chainrule.cli.handout.markup import formula
 from chainrule.cli.handout.meanings import INDICES, constant, meaning_of
-from chainrule.derive.deriving import Derivation
+from chainrule.derive.derivation import Derivation
 from chainrule.derive.index import primal
 from chainrule.derive.prose import Prose, say
 from chainrule.derive.reader import reader

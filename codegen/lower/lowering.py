@@ -34,8 +34,9 @@ from chainrule.codegen.lower.equation import EquationLowering
 from chainrule.codegen.lower.known import Fact, Facts, Held, Known
 from chainrule.codegen.lower.patterns import Pattern
 from chainrule.codegen.lower.subscripts import is_plain
-from chainrule.derive.deriving import Derivation, NumberedEquation
+from chainrule.derive.derivation import Derivation
 from chainrule.derive.index import Equation, Inside, Reduction, accesses, cotangent, primal
+from chainrule.derive.numbering import NumberedEquation
 from chainrule.present import notation
 from chainrule.present.text import matrix_text, shape_text
 

@@ -11,7 +11,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Expr, Indexed, Symbol
 
-from chainrule.derive.deriving import Derivation
+from chainrule.derive.derivation import Derivation
 from chainrule.derive.index import Equation, Reduction, Sum, apart, cotangent, name_of, tensor
 from chainrule.derive.library import ONE_HOT
 from chainrule.derive.numbering import NumberedEquation

@@ -14,7 +14,7 @@ import pytest
 import chainrule.derive.layers
 from chainrule.codegen.folder import write
 from chainrule.codegen.generate import generate
-from chainrule.derive.deriving import Derivation
+from chainrule.derive.derivation import Derivation
 from chainrule.derive.index import index, size
 from chainrule.derive.interpret import evaluate
 from chainrule.derive.layers.layer import Forward, LayerType

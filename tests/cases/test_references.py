@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from chainrule import topic
-from chainrule.derive.deriving import NumberedEquation, derive_network
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import cotangent, primal
+from chainrule.derive.numbering import NumberedEquation
 from chainrule.lectures import TOPICS
 from chainrule.present.page import Entry, children
 from chainrule.present.text import write

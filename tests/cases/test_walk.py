@@ -33,7 +33,8 @@ from sympy import Expr, exp, tanh
 from chainrule.derive.adjoint import adjoint_equation
 from chainrule.derive.backward import Backward
 from chainrule.derive.compact import compact_gradient, cotangents
-from chainrule.derive.deriving import Derivation, derive_network
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_network
 from chainrule.derive.differentiate import CannotDifferentiate
 from chainrule.derive.index import Equation, Sum, cotangent, tensor
 from chainrule.derive.interpret import evaluate

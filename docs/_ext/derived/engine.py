@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 from chainrule import derivation
 from chainrule.cli.handout.markup import element
 from chainrule.cli.plotting import draw
-from chainrule.derive.deriving import Derivation
+from chainrule.derive.derivation import Derivation
 from chainrule.derive.index import primal
 from chainrule.derive.layers import LAYERS
 from chainrule.derive.prose import say

@@ -23,7 +23,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from chainrule.cli.handout.markup import element
-from chainrule.derive.deriving import Derivation
+from chainrule.derive.derivation import Derivation
 from chainrule.lectures.model import Topic
 from chainrule.present import page_for
 from chainrule.present.page import Page

@@ -10,7 +10,8 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from chainrule import derivation
-from chainrule.derive.deriving import Derivation, derive_forward
+from chainrule.derive.derivation import Derivation
+from chainrule.derive.deriving import derive_forward
 from chainrule.derive.differentiate import CannotDifferentiate
 from chainrule.derive.library import ACTIVATIONS, LOSSES, OPTIMIZERS, Formula
 from chainrule.derive.network import build_network

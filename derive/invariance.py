@@ -15,7 +15,7 @@ from functools import cache
 from heapq import heappop, heappush
 
 import sympy
-from sympy import Add, Expr, Indexed, IndexedBase, Integer, Mul, Symbol, exp
+from sympy import Add, Expr, Indexed, IndexedBase, Integer, Mul, Pow, Symbol, exp
 
 from chainrule.derive.differentiate import local_terms
 from chainrule.derive.index import (
@@ -24,6 +24,7 @@ from chainrule.derive.index import (
     Max,
     Reduction,
     Sum,
+    Winner,
     access,
     accesses,
     apart,
@@ -123,10 +124,13 @@ class Followed:
             numbers = (met.setdefault(instance.names[t], len(met)) for t in instance.template.tensors)
             key = way, instance.template, tuple(instance.sizes.items()), tuple(numbers)
             if key not in self.effects:
-                changes = changes or _marked(name, passed[0].equation)
-                found = [_put_in(each, changes) for each in passed]
-                passed.clear()
-                self.effects[key] = found[-1], len(self.effects) + 1
+                read = [t for t in instance.template.read if instance.names[t] in changed]
+                effect = _alone(instance.template, read[0]) if len(read) == 1 else None
+                if effect is None:
+                    changes = changes or _marked(name, passed[0].equation)
+                    effect = [_put_in(each, changes) for each in passed][-1]
+                    passed.clear()
+                self.effects[key] = effect, len(self.effects) + 1
             effect, way = self.effects[key]
             if effect is Effect.LOST:
                 return None
@@ -137,6 +141,28 @@ class Followed:
                 for reader in self.readers.get(instance.output, ()):
                     heappush(waiting, reader)
         return ends
+
+
+@cache
+def _alone(template: Equation, name: str) -> Effect | None:
+    """Return the effect of one tensor that alone changes, None where the change has to be put in to tell.
+
+    It goes on through what is linear in the tensor, and is lost in what bends it.
+    """
+
+    def bends(node: Expr) -> bool | None:
+        if isinstance(node, Indexed):
+            return False
+        if isinstance(node, Add | Mul | Sum):
+            parts = [a for a in node.args if base in a.atoms(IndexedBase)]
+            return bends(parts[0]) if len(parts) == 1 else None
+        return None if node.has(Reduction, Winner) else True
+
+    base = template.reads()[name]
+    found = bends(template.right)
+    if found is None:
+        return None
+    return Effect.LOST if found or not template.free else Effect.CHANGE
 
 
 def _marked(name: str, reader: Equation) -> dict[str, Change]:
@@ -193,6 +219,12 @@ def _amount(
         if change is not None:
             amount = change.amount.xreplace(dict(zip(change.free, read.indices, strict=True)))
             moved[read] = read + Mul(amount, *_guards(read, extents))
+    for power in sorted(right.atoms(Pow), key=sympy.default_sort_key):
+        if power.has(exp) or moved.keys().isdisjoint(power.atoms(Indexed)):
+            continue  # factors of exponentials may cancel
+        if any(sympy.expand(_spread(part.xreplace(moved)) - part) != 0 for part in power.args):
+            return power.xreplace(moved) - power  # it bends what changes
+        moved[power] = power
     return sympy.expand(_spread(right.xreplace(moved)) - right)
 
 

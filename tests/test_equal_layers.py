@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from chainrule.derive.backward import Backward
 from chainrule.derive.derivation import Derivation
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Equation, Inside, Sum, Winner, index, size, tensor
+from chainrule.derive.layers import LAYERS, Forward, LayerType, Parameter
 from chainrule.derive.patterns import Renamed, order, renamed, under
 from chainrule.spec import parse_spec
 
@@ -172,3 +173,21 @@ def test_what_changes_nothing_is_proved_once_for_equal_layers(monkeypatch: pytes
         ]
         assert invariance.without_gradient(whole) == {one.name for one in found}
     assert taken[0] == taken[1] < 64
+
+
+def test_what_is_the_same_for_all_outputs_changes_no_softmax(monkeypatch: pytest.MonkeyPatch) -> None:
+    n, k, j = map(index, "nkj")
+    N, K, J = map(size, "NKJ")
+    x, y, W, c = tensor("x", N, J), tensor("y", N, K), tensor("W", K, J), tensor("c", J)
+
+    def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
+        right = Sum(W[k, j] * x[n, j], (j, J)) + Sum(c[j] * x[n, j] ** 2, (j, J))
+        own = [
+            Parameter("W", (2, *shape), "weight", 1, 1, "zeros"),
+            Parameter("c", shape, "bias", 1, 1, "zeros"),
+        ]
+        return Forward((Equation(y[n, k], right),), {J: shape[0], K: 2}, tuple(own))
+
+    monkeypatch.setitem(LAYERS, "own", LayerType("own", "own", forward, input_rank=1))
+    shifted = derived([WIDE, 'type = "own"', 'type = "softmax"', DENSE]).network
+    assert [one.name for one in invariance.ineffective(shifted)] == ["c2"]

@@ -13,7 +13,7 @@ from random_specs import build, random_spec
 from sympy import Indexed, Symbol
 
 import chainrule.codegen.targets.numpy as numpy_target
-from chainrule.codegen.ir.program import Contract, Grid, Load, Map, Program, Reduce, Reshape, reads
+from chainrule.codegen.ir.program import Contract, Grid, Load, Map, Program, Reduce, Reshape
 from chainrule.codegen.ir.verify import VerificationError, verify
 from chainrule.codegen.lower.lowering import LoweringError, extent, lower
 from chainrule.codegen.passes.absorb import absorb_temporaries
@@ -155,12 +155,12 @@ def clobbers(program: Program, order: list[Any]) -> bool:
     held: dict[str, object] = {}
     content: dict[str, object] = {}
     for position, statement in enumerate(order):
-        for name in reads(statement):
+        for name in statement.reads:
             if program.values[name].kind == "local" and held.get(root(name)) is not content.get(name):
                 return True
         if program.values[statement.out].kind != "local":
             continue
-        (source,) = [*reads(statement), None][:1] if shows(program, statement) else (None,)
+        (source,) = [*statement.reads, None][:1] if shows(program, statement) else (None,)
         if source is not None:
             content[statement.out] = content.get(source)
             if program.values[source].kind != "local":
@@ -174,7 +174,7 @@ def clobbers(program: Program, order: list[Any]) -> bool:
 def shows(program: Program, statement: Any) -> bool:
     """Whether a statement only names the memory of what it reads again."""
     copy = isinstance(statement, Map) and isinstance(statement.expression, Indexed)
-    return (isinstance(statement, Reshape) or copy) and reads(statement) == {
+    return (isinstance(statement, Reshape) or copy) and statement.reads == {
         program.values[statement.out].slot
     }
 

@@ -14,7 +14,7 @@ from machine_sizes import SMALL_PIECES, numpy_with
 import chainrule.codegen.passes.slots as slots_pass
 import chainrule.derive.layers
 from chainrule.codegen.ir.liveness import Access, verify_accesses
-from chainrule.codegen.ir.program import Loop, Program, reads
+from chainrule.codegen.ir.program import Loop, Program
 from chainrule.codegen.ir.section import ON_BATCH
 from chainrule.codegen.ir.verify import VerificationError, verify
 from chainrule.codegen.kernels.plan import WorkPlan
@@ -67,13 +67,13 @@ def until_last_read(program: Program) -> dict[str, int]:
     """Return where each value is used last, as if every loop ran once."""
     found: dict[str, int] = {}
     for position, statement in enumerate(program.statements(*ON_BATCH)):
-        found |= dict.fromkeys((*reads(statement), statement.out), position)
+        found |= dict.fromkeys((*statement.reads, statement.out), position)
     return found
 
 
 def test_what_a_loop_reads_outlives_it(scaled: Program) -> None:
     (loop,) = (e for e in SMALL.optimize(scaled).sections["backward"] if isinstance(e, Loop))
-    order = [(s.out, reads(s)) for s in loop.statements]
+    order = [(s.out, s.reads) for s in loop.statements]
     last = max(position for position, (_, read) in enumerate(order) if "h3" in read)
     assert "d h2" in loop.sums and last < [name for name, _ in order].index("d h2")
     with (

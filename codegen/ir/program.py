@@ -255,11 +255,6 @@ def statements_of(entry: Statement | Loop) -> tuple[Statement, ...]:
     return entry.statements if isinstance(entry, Loop) else (entry,)
 
 
-def reads(statement: Statement) -> frozenset[str]:
-    """Return the names of the values that a statement reads."""
-    return statement.reads
-
-
 def _told(statement: Statement) -> tuple[tuple[object, ...], tuple[str, ...]]:
     """Return what a statement says beside its output: without names, and the names."""
     match statement:

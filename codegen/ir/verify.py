@@ -29,7 +29,6 @@ from chainrule.codegen.ir.program import (
     Statement,
     Window,
     padded_shape,
-    reads,
     statements_of,
     viewed,
 )
@@ -58,7 +57,7 @@ def _check_order(program: Program, order: tuple[Section, ...], after: str) -> No
                     memory.write(name)
             for statement in statements_of(entry):
                 where = _Place(after, section, statement)
-                read = reads(statement)
+                read = statement.reads
                 if not read <= defined:
                     own = {statement.out} if section in (Section.UPDATE, Section.STATISTICS) else set()
                     missing = read - defined - own
@@ -104,7 +103,7 @@ def _check_pieces(program: Program, loop: Loop, memory: Contents, after: str, se
         here = _Place(after, section, statement, ", in the next piece")
         if not batched(statement.out) and statement.out not in loop.sums:
             raise VerificationError(f"{here}: is made anew by every piece, and is no sum of them")
-        _check_memory(program, statement, {n for n in reads(statement) if not batched(n)}, memory, here)
+        _check_memory(program, statement, {n for n in statement.reads if not batched(n)}, memory, here)
 
 
 def _check_equations(program: Program, after: str) -> None:

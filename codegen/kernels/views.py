@@ -19,7 +19,6 @@ from chainrule.codegen.ir.program import (
     Value,
     Window,
     copied,
-    reads,
 )
 from chainrule.codegen.kernels.work import Guarded
 from chainrule.derive.index import Inside, name_of
@@ -50,7 +49,7 @@ class Views:
             writers.setdefault(statement.out, []).append(statement)
         reshaped = {s.source for s in statements if isinstance(s, Reshape)}
         for statement in reversed(statements):
-            reshaped |= reads(statement) if _only_copies(statement) and statement.out in reshaped else set()
+            reshaped |= statement.reads if _only_copies(statement) and statement.out in reshaped else set()
         found: dict[str, Statement] = {}
         for name, written in writers.items():
             first = written[0]
@@ -65,7 +64,7 @@ class Views:
     def memory(self, name: str) -> str:
         """Return the buffer whose memory a reshaped or copied value has."""
         while isinstance(self.shown.get(name), Reshape | Map):
-            (name,) = reads(self.shown[name])
+            (name,) = self.shown[name].reads
         return name
 
     def place(self, read: Indexed) -> Place:
@@ -89,7 +88,7 @@ class Views:
                     ]
                     name = source
                 case Map():
-                    (name,) = reads(statement)
+                    (name,) = statement.reads
                 case _:
                     shape = self.program.values[name].shape
                     return Place(self.memory(name), shape, subscripts, tuple(guards))
@@ -114,7 +113,7 @@ class Views:
         """Return the reshaped value at which the way of an access to memory ends."""
         name = name_of(read.base)
         while name in self.shown and not isinstance(self.shown[name], Reshape):
-            (name,) = reads(self.shown[name])
+            (name,) = self.shown[name].reads
         return name
 
 

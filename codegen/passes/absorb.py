@@ -12,7 +12,6 @@ from chainrule.codegen.ir.program import (
     Statement,
     Value,
     copied,
-    reads,
     renamed,
 )
 from chainrule.codegen.ir.section import Section
@@ -28,13 +27,13 @@ def absorb_temporaries(program: Program) -> Program:
     readers: dict[str, int] = {}
     for statements in sections.values():
         for statement in statements:
-            for name in reads(statement):
+            for name in statement.reads:
                 readers[name] = readers.get(name, 0) + 1
     for statements in sections.values():
         kept: list[Statement] = []
         made: dict[str, int] = {}  # where a value was made last
         for statement in statements:
-            makers = {name: kept[made[name]] for name in reads(statement) & made.keys()}
+            makers = {name: kept[made[name]] for name in statement.reads & made.keys()}
             source = _absorbable(statement, makers, values, readers)
             if source is not None:
                 start = made.pop(source)
@@ -61,7 +60,7 @@ def _absorbable(
     statement: Statement, makers: dict[str, Statement], values: dict[str, Value], readers: dict[str, int]
 ) -> str | None:
     """Return a temporary of the same equation and shape that this map alone reads, at its own indices."""
-    if not isinstance(statement, Map) or statement.out in reads(statement) or not statement.indices:
+    if not isinstance(statement, Map) or statement.out in statement.reads or not statement.indices:
         return None
     found = []
     at = [name for name, _ in statement.formula.reads]

@@ -33,7 +33,6 @@ from chainrule.codegen.ir.program import (
     Value,
     Window,
     count,
-    reads,
     statements_of,
     views,
 )
@@ -87,7 +86,7 @@ class _Runs:
         return (*self.out, *rest)
 
     def _place(self, statement: Statement) -> None:
-        read = reads(statement)
+        read = statement.reads
         if isinstance(statement, Draw):
             self.draws.append(statement)
             return
@@ -131,7 +130,7 @@ class _Runs:
         self.out += [*run.after, *shown]
 
     def _emit(self, run: _Run) -> None:
-        touched = {name for s in run.inside for name in (*reads(s), s.out) if self._batched(name)}
+        touched = {name for s in run.inside for name in (*s.reads, s.out) if self._batched(name)}
         largest = max((count(self.program.values[name].shape) for name in touched), default=0)
         first = run.inside[0] if run.inside else None
         lone = len(run.inside) == 1 and not (
@@ -235,7 +234,7 @@ def _only_shown(statements: list[Statement]) -> list[Statement]:
         if view and statement.out not in read:
             found.insert(0, statement)
         else:
-            read |= reads(statement)
+            read |= statement.reads
     return found
 
 

@@ -14,7 +14,6 @@ from chainrule.codegen.ir.program import (
     Statement,
     Value,
     Window,
-    reads,
     renamed,
 )
 from chainrule.codegen.ir.section import Section
@@ -49,7 +48,7 @@ class _Sharing:
 
     def kept(self, statements: Iterable[Statement]) -> Iterator[Statement]:
         for statement in statements:
-            for name in reads(statement) & self.instead.keys():
+            for name in statement.reads & self.instead.keys():
                 statement = renamed(statement, {name: self.instead[name]})
             shown = self._shown(statement)
             if shown is None or shown not in self.copies:

@@ -28,7 +28,6 @@ from chainrule.codegen.ir.program import (
     Statement,
     Value,
     Window,
-    reads,
     statements_of,
     viewed,
     views,
@@ -75,7 +74,7 @@ class Sections:
         self.preambles: dict[str, list[str]] = {}
         self._find_branches()
         for name, texts in self.texts.items():
-            self._preamble(name, {n for s in program.statements(name) for n in reads(s)}, texts)
+            self._preamble(name, {n for s in program.statements(name) for n in s.reads}, texts)
 
     def _printer(self, section: Section, loop: Loop | None = None) -> StatementPrinter:
         """Return the printer of a function's statements, or of those of a loop in it."""
@@ -128,7 +127,7 @@ class Sections:
         self, loop: Loop, names: dict[str, str], stored: dict[str, str], shown_windows: set[str]
     ) -> list[Value]:
         """Give what a loop takes of the workspace names of its own; the input is read sample by sample."""
-        used = dict.fromkeys(n for s in loop.statements for n in (*sorted(reads(s)), s.out))
+        used = dict.fromkeys(n for s in loop.statements for n in (*sorted(s.reads), s.out))
         made = {s.out for s in loop.statements}
         named_by_loop = {s.out for s in loop.statements if isinstance(s, Reshape)}
         bound = []
@@ -172,7 +171,7 @@ class Sections:
     def _shared_numbers(self) -> set[str]:
         """Return the values without axes that more functions than one have to do with."""
         touched = [
-            {n for s in self.program.statements(section) for n in (s.out, *reads(s))} for section in TRAINING
+            {n for s in self.program.statements(section) for n in (s.out, *s.reads)} for section in TRAINING
         ]
         numbers = (v.name for v in self.program.values.values() if v.kind == "local" and not v.shape)
         return {name for name in numbers if sum(name in names for names in touched) > 1}
@@ -226,7 +225,7 @@ class Sections:
 
     def _on_threads(self, shared: tuple[Statement, ...], lines: list[str]) -> list[str]:
         """Return the lines of the statements that threads share in a function of a part of the vectors."""
-        read = dict.fromkeys(n for s in shared for n in (*sorted(reads(s)), s.out))
+        read = dict.fromkeys(n for s in shared for n in (*sorted(s.reads), s.out))
         names = ", ".join(self.program.values[n].identifier for n in read if self.program.values[n].shape)
         own = []
         if _uses_scratch([line.split("  # ")[0] for line in lines]):
@@ -310,7 +309,7 @@ class Sections:
             on_the_way_back = position < len(back)
             if isinstance(statement, First) and on_the_way_back:
                 window = made.get(statement.source.name)
-                source = statement.source.name if window is None else next(iter(reads(window)))
+                source = statement.source.name if window is None else next(iter(window.reads))
                 if late & {source, statement.best.name}:
                     continue
                 found[printer.winners(statement, window)] = None

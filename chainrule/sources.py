@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import numbers
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,20 +57,27 @@ def toml_of(table: Mapping[str, Any]) -> str:
 
     Raises TypeError for a value that TOML does not have.
     """
-    return "".join(f"{json.dumps(str(key))} = {_value(value)}\n" for key, value in table.items())
+    return "".join(f"{_text(str(key))} = {_value(value)}\n" for key, value in table.items())
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", r"\u007f")
 
 
 def _value(value: Any) -> str:
     match value:
         case bool():
             return "true" if value else "false"
-        case int() | float():
-            return repr(value)
+        case numbers.Integral():
+            return str(int(value))
+        case numbers.Real():
+            return repr(float(value))
         case str():
-            return json.dumps(value)
+            return _text(value)
         case Mapping():
-            rows = (f"{json.dumps(str(key))} = {_value(each)}" for key, each in value.items())
-            return f"{{{', '.join(rows)}}}"
+            return f"{{{', '.join(f'{_text(str(key))} = {_value(each)}' for key, each in value.items())}}}"
         case Sequence():
             return f"[{', '.join(map(_value, value))}]"
+        case _ if hasattr(value, "tolist"):  # an array
+            return _value(value.tolist())
     raise TypeError(f"{value!r}: a spec holds texts, numbers, true and false, lists and mappings")

@@ -19,6 +19,7 @@ from chainrule.present import latex as tex
 from chainrule.present import text as plain
 from chainrule.present.build import CannotPresent
 from chainrule.present.formats import as_html, as_markdown, as_text
+from chainrule.present.letters import in_notation
 from chainrule.present.page import Page, PageSection
 from chainrule.present.page import page_of as laid_out
 from chainrule.present.sides import FORMS, Line, line
@@ -59,16 +60,17 @@ def markdown_of(subject: Derivation | PageSection | Page | Paged) -> str:
 
 
 def shown_page(subject: Derivation | PageSection | Page | Paged) -> Page:
-    """Return the page that something shows: a topic with its steps, a section by itself."""
+    """Return the page that something shows, in the reader's notation: a topic with its steps."""
     match subject:
         case Page():
-            return subject
+            page = subject
         case PageSection():
-            return Page("", "", (subject,))
+            page = Page("", "", (subject,))
         case Derivation():
-            return laid_out(subject)
+            page = laid_out(subject)
         case _:
-            return subject.page(steps=True)
+            page = subject.page(steps=True)
+    return page if page.letters else in_notation(page)
 
 
 def latex_of(numbered: NumberedEquation) -> str:

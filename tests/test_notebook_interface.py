@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 import chainrule
-import chainrule.derive.deriving
+import chainrule.derive.derivation
 import chainrule.derive.numbering
 from chainrule import Reader, derivation, reading, topic
+from chainrule.present import page_for
 from chainrule.present.mathml import write_line
 from chainrule.spec import SpecError
 
@@ -26,7 +27,7 @@ XOR = ROOT / "examples" / "xor_backprop.toml"
 
 
 @pytest.mark.parametrize(
-    "module", ["chainrule", "chainrule.sources", "chainrule.derive.deriving", "chainrule.derive.numbering"]
+    "module", ["chainrule", "chainrule.sources", "chainrule.derive.derivation", "chainrule.derive.numbering"]
 )
 def test_examples_in_docstrings_run(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
@@ -137,6 +138,15 @@ def test_mistakes_have_the_messages_of_the_command(tmp_path: Path) -> None:
         topic("sigmod")
     with pytest.raises(ValueError):
         topic("mse-minimum", given={"z": "1"})
+
+
+def test_a_reader_chooses_the_notation_of_what_is_shown_inside() -> None:
+    page = derivation(XOR).page("matrix")
+    with reading(Reader(notation="lectures")):
+        assert "x1 = W1 a0" in str(page) and "x1 = W1 a0" in str(page.sections[0])
+        assert str(page_for(page)) == str(page) == str(page_for(derivation(XOR), "matrix"))
+        assert "x1[n,k]" in str(derivation(XOR)) and "y the target" in page._repr_markdown_()
+    assert "z1 = W1 a0" in str(page)
 
 
 def test_a_reader_chooses_the_language_of_what_is_shown_inside() -> None:

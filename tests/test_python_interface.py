@@ -41,6 +41,11 @@ def test_a_mapping_is_the_spec_that_its_text_is() -> None:
     assert isinstance(again, Spec) and again.sha256 == spec.sha256
     with pytest.raises(SpecError, match=r"^spec.toml:5:42: E104 layers"):
         network({**GATE, "layers": [{"type": "dense", "units": -1}]})
+    rows = {"inputs": np.eye(2, dtype=np.float32), "targets": np.array([[0], [1]])}
+    arrays = {**GATE, "description": "\x7f \U0001f600", "training": {"data": rows, "epochs": np.int64(2)}}
+    found = spec_of(arrays)
+    assert found.training.data.inputs == ((1.0, 0.0), (0.0, 1.0)) and found.training.epochs == 2  # type: ignore[union-attr]
+    assert found.description == "\x7f \U0001f600"
     with pytest.raises(TypeError, match="None: a spec holds texts"):
         network({**GATE, "name": None})
     with pytest.raises(TypeError, match="a list is no network: give a path"):

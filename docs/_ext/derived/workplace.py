@@ -62,20 +62,15 @@ class Workplace:
         return cls(folder)
 
     def run(self, line: str) -> Ran:
-        """Run a line of the shell."""
+        """Run a line of the shell; one of several commands fails where any of them does."""
         words = shlex.split(line)
         if words[0] == "derive" and not set(words) & {"|", ">", "<", "&&", ";"}:
             return self._derive(words[1:])
         environment = {key: value for key, value in os.environ.items() if key not in UNSET} | SHELL
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-        done = subprocess.run(  # noqa: S602  the lines are those of our own pages
-            line,
-            shell=True,
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
+        command = ["bash", "-o", "pipefail", "-c", line]
+        done = subprocess.run(  # noqa: S603
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 

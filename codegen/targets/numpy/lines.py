@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
 
 import sympy
 from sympy import Expr, Symbol
@@ -29,7 +30,9 @@ class Lines:
         loop: Loop | None = None,
         bound: Sequence[Value] = (),
         totals: Mapping[str, str] | None = None,
+        printed: dict[Hashable, Any] | None = None,
     ) -> None:
+        self.printed = {} if printed is None else printed  # lines, by what statements share
         self.scratch = scratch
         self.program = program
         self.truths, self.views = program.truths, program.window_views

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sympy
 from sympy import Expr, Indexed, Symbol
@@ -67,6 +69,7 @@ class Sections:
         self.scratch = ""  # the shape of the update's own memory
         self.shared_numbers = self._shared_numbers()
         self.given_views = self._given_views()
+        self.printed: dict[Hashable, Any] = {}
         self.named: dict[Section, tuple[dict[str, str], dict[str, str], set[str]]] = {}
         self.texts = {section: self._section(section) for section in Section}
         self.output = self._printer(Section.FORWARD).names[program.output]
@@ -83,13 +86,13 @@ class Sections:
         names, stored, shown_windows = self.named[section]
         scratch = "s" if section == Section.UPDATE else ""
         if loop is None:
-            return StatementPrinter(self.program, names, stored.get, scratch)
+            return StatementPrinter(self.program, names, stored.get, scratch, printed=self.printed)
         names, stored = dict(names), dict(stored)
         totals = {s.out: stored[s.out] for s in loop.statements if s.out in loop.sums}
         for name in totals:
             names[name] = stored[name] = self.program.values[name].identifier
         bound = self._bind_pieces(loop, names, stored, shown_windows)
-        return StatementPrinter(self.program, names, stored.get, scratch, loop, bound, totals)
+        return StatementPrinter(self.program, names, stored.get, scratch, loop, bound, totals, self.printed)
 
     def _named(self, section: Section) -> tuple[dict[str, str], dict[str, str], set[str]]:
         """Return what a function calls values, where their memory is found, and which show windows."""

@@ -24,6 +24,7 @@ from chainrule.codegen.ir.program import (
     viewed,
 )
 from chainrule.codegen.ir.scalar import arrays_first, extremum, quotient
+from chainrule.codegen.targets.numpy.alike import printed
 from chainrule.codegen.targets.numpy.contractions import Contractions
 from chainrule.codegen.targets.numpy.expressions import FUNCTIONS
 from chainrule.codegen.targets.numpy.gathering import Gathering
@@ -64,7 +65,8 @@ class StatementPrinter(Contractions, Gathering, Reductions):
                 f"{value.identifier} ∼ Bernoulli({float(statement.probability):g})".ljust(30) + f" ({shape})"
             )
         others = self.program.shared.get(statement.out, ())
-        return [ProgramLine(text, statement.equation, remark, others) for text in self._lines(statement)]
+        texts = printed(self, statement, self._lines)
+        return [ProgramLine(text, statement.equation, remark, others) for text in texts]
 
     def _lines(self, statement: Statement) -> list[str]:
         match statement:

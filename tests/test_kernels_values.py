@@ -10,6 +10,7 @@ from small_programs import i, j, k, load, n, program, read, u, v
 from sympy import Integer, Symbol
 
 from chainrule.codegen.ir.box import element
+from chainrule.codegen.ir.machine import Machine
 from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
@@ -23,12 +24,14 @@ from chainrule.codegen.ir.program import (
     Statement,
     Window,
 )
+from chainrule.codegen.ir.section import Section
 from chainrule.codegen.kernels.fusion import Fusion
+from chainrule.codegen.kernels.plan import planned
 from chainrule.codegen.kernels.views import Place, Views
 from chainrule.codegen.kernels.work import Drawing, Elements, GroupReduction, Guarded, Product, Samples
 from chainrule.codegen.lower.emitter import LoweringError
 from chainrule.codegen.targets.cuda.machine import MACHINE
-from chainrule.derive.index import Inside, Winner
+from chainrule.derive.index import Inside, Winner, tensor
 
 p = Symbol("p", integer=True)
 DENSE = Contract("y", (n, i), 1, load("x", n, j), load("W", i, j))
@@ -66,6 +69,19 @@ TANH = Map("z", (n, i), 2, sympy.tanh(read("y", n, i)))
 )
 def test_a_long_sum_is_shared_until_enough_groups_have_work(groups: int, terms: int, parts: int) -> None:
     assert Fusion(program(), MACHINE)._parts(groups, terms) == parts
+
+
+@pytest.mark.parametrize(("groups", "parts"), [(1, 1), (2, 2), (256, 4)])
+def test_what_groups_share_is_summed_again_in_memory_of_its_own(groups: int, parts: int) -> None:
+    """A sum of 2,048 terms, for machines that so many groups keep busy, each with 512 terms or more."""
+    shapes = {"v": ((2048,), "local"), "s": ((), "local")}
+    total = Reduce("s", (), 1, "sum", tensor("v", 2048)[i], (i,))
+    plan = planned(program([total], shapes=shapes), Machine(groups=groups, alone=64, shared=512))
+    made_of = [work.out for work in plan.works[Section.FORWARD] if isinstance(work, GroupReduction)]
+    assert made_of == (["s"] if parts == 1 else ["s_parts"])
+    assert len(plan.works[Section.FORWARD]) == (1 if parts == 1 else 2)
+    assert ("s_parts" in plan.kept) == (parts > 1) and "v" in plan.kept
+    assert parts == 1 or plan.program.values["s_parts"].shape == (parts,)
 
 
 def works(*statements: Statement, **said: Any) -> list[Any]:

@@ -130,7 +130,7 @@ def test_a_plan_that_frees_memory_too_early_is_refused(monkeypatch: pytest.Monke
 
     def slots(self: Any) -> dict[str, str]:
         local = [n for s in ON_BATCH for work in self.works[s] for n in made(work)]
-        local = [n for n in dict.fromkeys(local) if n in self.kept and self._is_local(n)]
+        local = [n for n in dict.fromkeys(local) if n in self.kept and self.program.values[n].kind == "local"]
         return {n: first for n in local if (first := greedy.setdefault(self._form(n), n)) != n}
 
     monkeypatch.setattr(WorkPlan, "slots", property(slots))

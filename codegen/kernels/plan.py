@@ -59,9 +59,9 @@ class WorkPlan:
         order = [work for section in ON_BATCH for work in self.works[section]]
         last = {name: at[-1] for name, at in places({*made(w), *self._reads(w)} for w in order).items()}
         early = {n for section in (*FORWARDS, Section.LOSS) for w in self.works[section] for n in made(w)}
-        stored = [n for n in sorted(last) if n in self.kept and self._is_local(n)]
+        stored = {n for n in last if n in self.kept and self.program.values[n].kind == "local"}
         ended: dict[int, list[str]] = {}
-        for name in stored:
+        for name in sorted(stored):
             ended.setdefault(last[name], []).append(name)
         free: dict[tuple[object, ...], list[str]] = {}
         owner: dict[str, str] = {}
@@ -83,7 +83,7 @@ class WorkPlan:
         given = {n for n in touched if n not in values or values[n].kind in (*GIVEN, "state")}
         orders: list[tuple[tuple[Section, ...], frozenset[str]]] = [(ON_BATCH, self.results)]
         if accesses[Section.EVALUATION]:
-            orders.append((EVALUATION, self.results & {LOSS, self.views.memory(self.program.output)}))
+            orders.append((EVALUATION, frozenset(map(self.views.memory, (self.program.output, LOSS)))))
         for order, results in orders:
             run = (access for section in order for access in accesses[section])
             verify_accesses(run, self.slots, given, results & touched)
@@ -95,9 +95,6 @@ class WorkPlan:
                 shape = self.program.values[load.name].shape
                 bodies.append(self.views.resolved(element(load.name, shape, load.indices)))
         return {self.views.memory(read.base.label.name) for body in bodies for read in body.atoms(Indexed)}
-
-    def _is_local(self, name: str) -> bool:
-        return self.program.values[name].kind == "local"
 
     def _form(self, name: str) -> tuple[object, ...]:
         """Return what two values must share to share memory."""

@@ -11,15 +11,16 @@ import itertools
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import sympy
-from numpy.typing import NDArray
 from sympy import Expr, Indexed, IndexedBase, KroneckerDelta, Symbol
 
 from chainrule.derive.index import Equation, Inside, Max, Sum, Winner, name_of
 from chainrule.formula.functions import elementary, maximum, rint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Number = Any  # float or complex
 Bindings = dict[Symbol, Any]  # an index or a size to an int, a constant to a number
@@ -58,6 +59,8 @@ def evaluate(equation: Equation, tensors: Mapping[str, Any]) -> NDArray[Any]:
     delta that does not hold, makes its product 0 whatever the other factors are, a division by 0 included.
     Raises KeyError for a missing tensor, ValueError for shapes that contradict each other.
     """
+    import numpy as np  # not for ``function_of``
+
     arrays = {name: np.asarray(value) for name, value in tensors.items()}
     right = elementary(equation.right)
     sizes = _sizes([equation.left.base, *equation.reads().values()], arrays)

@@ -6,8 +6,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import numpy as np
-
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.prose import _
 from chainrule.lectures.model import Erratum, Steps, Topic, TopicError
@@ -23,7 +21,7 @@ MOST_UNITS: Final = 100_000
 def mnist_mlp(given: Mapping[str, str]) -> Topic:
     """Derive the equations of 784-16-16-10 (or other widths) and count its parameters."""
     found = taken("mnist-mlp", given, layers=1)
-    widths = [whole("layers", value, 1) for value in found.get("layers", np.array([784, 16, 16, 10]))]
+    widths = [whole("layers", value, 1) for value in found.get("layers", (784, 16, 16, 10))]
     if not 2 <= len(widths) <= MOST_LAYERS or max(widths) > MOST_UNITS or widths[-1] < 2:
         raise TopicError(
             f"mnist-mlp: layers are 2 to {MOST_LAYERS} widths of at most {MOST_UNITS:,} units, the last "

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from chainrule.formula import FormulaError, parse_formula
 from chainrule.lectures.model import TopicError
 from chainrule.lectures.support.givens import allow
 
-Array = NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Array: TypeAlias = "NDArray[np.float64]"
 MOST: Final = 64  # numbers in one given tensor
 
 
@@ -35,6 +36,8 @@ def needed(id: str, found: Mapping[str, Array], names: Iterable[str]) -> None:
 
 def tensor_of(name: str, written: str, rank: int) -> Array:
     """Return the numbers of a text as an array of ``rank`` axes.  Raises TopicError."""
+    import numpy as np  # where numbers are given
+
     nested = _nested(name, written if written.lstrip().startswith("[") or rank == 0 else f"[{written}]")
     try:
         found = np.array(nested, dtype=np.float64)

@@ -1,0 +1,145 @@
+"""How long commands take beside `import sympy`, derived anew and from the cache, and beside another checkout.
+
+    python -m bench.startup [--before CHECKOUT] [--rounds 5] [--topics] [--large]
+
+Every time is the processor's (user and system) of a fresh process, the least of the rounds; rounds of all contenders
+are interleaved, so that what else the machine does meets all of them.  The unit is `python -c "import sympy"`.
+CHECKOUT is the root of another checkout with its own `.venv`.  `--large` adds `check` and `generate` of 50 blocks of
+convolution and batch norm on 32 × 32 × 3, and of VGG-16 on 224 × 224 × 3; `--topics` every topic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bench.programs import RESULTS, machine
+
+ROOT: Final = Path(__file__).parent.parent
+END: Final = '[loss]\ntype = "cross_entropy"\n[optimizer]\ntype = "{}"\nlearning_rate = 0.01\n'
+VGG: Final = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # filters, and how often between two poolings
+
+
+def layer(kind: str, **options: int | float | str) -> str:
+    """Return a layer's table of a spec."""
+    return "\n".join(
+        ["[[layers]]", f'type = "{kind}"', *(f"{k} = {json.dumps(v)}" for k, v in options.items())]
+    )
+
+
+def deep(blocks: int) -> str:
+    """Return the spec of blocks of a convolution and batch norm."""
+    block = [layer("conv2d", filters=16, kernel=3, padding=1), layer("batch_norm")]
+    layers = [*block * blocks, layer("flatten"), layer("dense", units=10, activation="softmax")]
+    return _spec(f"deep{blocks}", [32, 32, 3], layers, "sgd")
+
+
+def vgg16() -> str:
+    """Return the spec of VGG-16."""
+    layers = []
+    for filters, times in VGG:
+        layers += [layer("conv2d", filters=filters, kernel=3, padding=1, activation="relu")] * times
+        layers.append(layer("max_pool2d", size=2))
+    layers += [layer("dense", units=4096, activation="relu"), layer("dropout", rate=0.5)] * 2
+    return _spec(
+        "vgg16", [224, 224, 3], [*layers, layer("dense", units=1000, activation="softmax")], "momentum"
+    )
+
+
+def _spec(name: str, shape: Sequence[int], layers: Sequence[str], optimizer: str) -> str:
+    head = f'spec_version = 1\nname = "{name}"\n[input]\nshape = {json.dumps(shape)}'
+    return "\n".join([head, *layers, END.format(optimizer)])
+
+
+def seconds(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> float:
+    """Return the processor's time of a command that must succeed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, capture_output=True, env=environment, cwd=folder)  # noqa: S603  our own command
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: {done.stderr.decode(errors='replace')}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+class Contenders:
+    """This checkout without its cache and with it, and the one before, each in a folder of its own."""
+
+    def __init__(self, before: Path | None, scratch: Path) -> None:
+        ours = str(Path(sys.executable).parent / "derive")
+        alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "CHAINRULE_CACHE": str(scratch / "cache")}
+        self.unit = [sys.executable, "-c", "import sympy"], alone, ROOT
+        self.commands = {
+            "anew": (ours, {**alone, "CHAINRULE_NO_CACHE": "1"}, scratch / "anew"),
+            "cached": (ours, alone, scratch / "cached"),
+        }
+        if before is not None:
+            self.commands["before"] = (str(before / ".venv/bin/derive"), alone, scratch / "before")
+        for _, _, folder in self.commands.values():
+            folder.mkdir()
+
+    def least(self, arguments: Sequence[str], rounds: int) -> dict[str, float]:
+        """Return the least time of each contender, and of the unit; the cache is filled before."""
+        derive, environment, folder = self.commands["cached"]
+        seconds([derive, *arguments], environment, folder)
+        times: dict[str, list[float]] = {}
+        for _ in range(rounds):
+            times.setdefault("unit", []).append(seconds(*self.unit))
+            for name, (derive, environment, folder) in self.commands.items():
+                times.setdefault(name, []).append(seconds([derive, *arguments], environment, folder))
+        return {name: min(each) for name, each in times.items()}
+
+
+def table(contenders: Contenders, commands: Sequence[Sequence[str]], rounds: int) -> list[dict[str, Any]]:
+    """Measure commands, print a row for each, and return them."""
+    names = list(contenders.commands)
+    faster = [f"before ÷ {name}" for name in names[:-1]] if "before" in names else []
+    print("\n| derive | unit s | " + " | ".join([*(f"{name} s | × unit" for name in names), *faster]) + " |")
+    print("|---|" + "--:|" * (1 + 2 * len(names) + len(faster)))
+    rows = []
+    for arguments in commands:
+        found = contenders.least(arguments, rounds)
+        shown = " ".join(Path(a).name if a.endswith(".toml") else a for a in arguments)
+        cells = [f"{found[name]:.3f} | {found[name] / found['unit']:.2f}" for name in names]
+        cells += [f"{found['before'] / found[name]:.1f}" for name in names[:-1]] if faster else []
+        print(f"| {shown} | {found['unit']:.3f} | " + " | ".join(cells) + " |", flush=True)
+        rows.append({"command": shown, **found})
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--before", type=Path, help="the root of another checkout")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--topics", action="store_true", help="every topic")
+    parser.add_argument("--large", action="store_true", help="deep networks, too")
+    parser.add_argument("--output", type=Path, default=RESULTS / "startup.json")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        commands: list[list[str]] = [["--help"], [str(ROOT / "examples/mnist_mlp.toml")]]
+        if arguments.large:
+            for name, text in (("deep50", deep(50)), ("vgg16", vgg16())):
+                path = scratch / f"{name}.toml"
+                path.write_text(text, encoding="utf-8")
+                commands += [["check", str(path)], ["generate", "--force", str(path)]]
+        if arguments.topics:
+            from chainrule.lectures import TOPICS
+
+            commands += [[name] for name in TOPICS]
+        contenders = Contenders(arguments.before and arguments.before.resolve(), scratch)
+        rows = table(contenders, commands, arguments.rounds)
+    result = {"machine": machine(), "commands": rows}
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

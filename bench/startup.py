@@ -2,9 +2,9 @@
 
     python -m bench.startup [--before CHECKOUT] [--rounds 5] [--topics] [--large]
 
-Every time is the processor's (user and system) of a fresh process, the least of the rounds; rounds of all contenders
-are interleaved, so that what else the machine does meets all of them.  The unit is `python -c "import sympy"`.
-CHECKOUT is the root of another checkout with its own `.venv`.  `--large` adds `check` and `generate` of 50 blocks of
+Every time is the processor's (user and system) of a fresh process, the least of the rounds; contenders take
+turns, so that what else the machine does meets each.  The unit is `python -c "import sympy"`.  CHECKOUT
+is the root of another checkout with its own `.venv`.  `--large` adds `check` and `generate` of 50 blocks of
 convolution and batch norm on 32 × 32 × 3, and of VGG-16 on 224 × 224 × 3; `--topics` every topic.
 """
 

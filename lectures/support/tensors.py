@@ -78,7 +78,7 @@ def _parts(name: str, written: str) -> list[str]:
     return found
 
 
-def whole(name: str, value: Array, least: int) -> int:
+def whole(name: str, value: Any, least: int) -> int:
     """Return a given number as an integer.  Raises TopicError."""
     if value != int(value) or value < least:
         raise TopicError(f"{name} is a whole number of at least {least} (given: {float(value):g})")

@@ -5,6 +5,7 @@ Nothing but the standard library is imported before `main` runs, so that Ctrl-C 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import gc
@@ -34,6 +35,7 @@ FAULTS: Final = {
 def main() -> NoReturn:
     """Run the command; a user's mistake is one message and an exit code, never a traceback."""
     gc.set_threshold(MANY)
+    atexit.register(gc.freeze)  # nor is there anything to look for at the end
     try:
         code = _open_streams() or _run()
         sys.stdout.flush()

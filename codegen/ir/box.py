@@ -23,6 +23,11 @@ def size_of(extent: Extent) -> Expr:
     return N if extent == BATCH else sympy.Integer(int(extent))
 
 
+def axes(rank: int) -> tuple[Symbol, ...]:
+    """Return an index for each axis of a tensor, whatever equations call them."""
+    return tuple(Symbol(f"axis{d}", integer=True) for d in range(rank))
+
+
 def element(name: str, shape: Shape, subscripts: Iterable[object]) -> Indexed:
     """Return the element of a value of that shape at subscripts."""
     return access(tensor(name, *map(size_of, shape)), *subscripts)

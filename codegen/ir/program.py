@@ -238,6 +238,17 @@ class Program:
         return frozenset(v.name for v in self.values.values() if v.truth)
 
     @cached_property
+    def has_loops(self) -> bool:
+        """Whether anything runs in pieces of the batch, which threads share."""
+        return any(isinstance(entry, Loop) for section in self.sections.values() for entry in section)
+
+    def memory(self, name: str) -> str:
+        """Return the value in whose memory a value lives."""
+        while self.values[name].slot:
+            name = self.values[name].slot
+        return name
+
+    @cached_property
     def window_views(self) -> frozenset[str]:
         """The values that show windows of others, in whose memory they lie."""
         statements = self.statements(*self.sections)

@@ -8,7 +8,7 @@ from functools import partial
 import sympy
 from sympy import Expr, Indexed, Symbol
 
-from chainrule.codegen.ir.box import bounds, element
+from chainrule.codegen.ir.box import axes, bounds, element
 from chainrule.codegen.ir.program import BATCH, Extent, Map, Pad, Shape, Statement, Window, padded_shape
 from chainrule.codegen.lower.copies import WindowKey
 from chainrule.codegen.lower.subscripts import is_plain, window_key
@@ -86,8 +86,7 @@ class Emitter:
         if not any((*before, *after)):
             return source, tuple(read.indices)
         name = self.fresh(source, "padded", padded_shape(sizes, before, after), zeroed=True)
-        axes = tuple(Symbol(f"axis{d}", integer=True) for d in range(len(sizes)))
-        self.out.append(Pad(name, axes, self.number, source, before, after))
+        self.out.append(Pad(name, axes(len(sizes)), self.number, source, before, after))
         return name, tuple(i + b for i, b in zip(read.indices, before, strict=True))
 
     def _sizes(self, read: Indexed) -> Shape:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Symbol
 
-from chainrule.codegen.ir.box import element
+from chainrule.codegen.ir.box import axes, element
 from chainrule.codegen.ir.contraction import distinct
 from chainrule.codegen.ir.program import (
     BATCH,
@@ -88,7 +88,7 @@ class EquationLowering(Products):
 
     def _position(self, index: Symbol, size: Expr) -> Indexed:
         """Return the access at an index to the places of its axis, 0 1 2 …"""
-        axis = Symbol("axis0", integer=True)
+        (axis,) = axes(1)
         if size not in self.positions:
             self.extents[axis] = extent(size)
             self.positions[size] = self.temporary(self.name, "places", (axis,))
@@ -315,8 +315,8 @@ class EquationLowering(Products):
             return
         wider = self.fresh(name, "padded", padded_shape(sizes, before, after))
         moved = tuple(e + b for e, b in zip(subscripts, before, strict=True))
-        axes = tuple(Symbol(f"axis{d}", integer=True) for d in range(len(free)))
-        self.out.append(Scatter(wider, axes, self.number, load, moved, self._ranges(inner), True, overlaps))
+        ranges = self._ranges(inner)
+        self.out.append(Scatter(wider, axes(len(free)), self.number, load, moved, ranges, True, overlaps))
         cropped = tuple(i + b for i, b in zip(free, before, strict=True))
         self.out.append(Window(name, free, self.number, wider, cropped, copy=True))
 

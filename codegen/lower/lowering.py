@@ -12,8 +12,9 @@ from collections.abc import Hashable, Iterable, Set
 from dataclasses import dataclass, replace
 from functools import partial
 
-from sympy import KroneckerDelta, Symbol
+from sympy import KroneckerDelta
 
+from chainrule.codegen.ir.box import axes
 from chainrule.codegen.ir.program import (
     BATCH,
     Draw,
@@ -256,9 +257,8 @@ class _Lowering:
         for noise in self.derivation.network.noise:
             if noise.name in numbered.computed.reads():
                 stream = sum(isinstance(s, Draw) for s in self.sections[Section.FORWARD])
-                indices = tuple(Symbol(f"axis{d}", integer=True) for d in range(len(noise.shape) + 1))
                 self.sections[Section.FORWARD].append(
-                    Draw(noise.name, indices, numbered.number, noise.probability, stream)
+                    Draw(noise.name, axes(len(noise.shape) + 1), numbered.number, noise.probability, stream)
                 )
 
     def _needed(self) -> set[str]:

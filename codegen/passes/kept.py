@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import cast
 
 import sympy
-from sympy import Expr, Symbol
+from sympy import Expr
 
-from chainrule.codegen.ir.box import element
+from chainrule.codegen.ir.box import axes, element
 from chainrule.codegen.ir.formula import Form, NamedForm
 from chainrule.codegen.ir.program import Map, Program, Statement, Value
 from chainrule.codegen.ir.section import BACKWARDS, FORWARDS, Section
@@ -51,7 +51,7 @@ def _calls(statement: Statement) -> dict[Expr, Expr]:
     """Return the calls that a map makes for each value, with their form, whatever its indices are called."""
     if not isinstance(statement, Map) or not _costs(statement.formula.form):
         return {}
-    places = {i: Symbol(f"axis{d}", integer=True) for d, i in enumerate(statement.indices)}
+    places = dict(zip(statement.indices, axes(len(statement.indices)), strict=True))
     return {
         node: node.xreplace(places)
         for node in sympy.preorder_traversal(statement.expression)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from sympy import Symbol
-
+from chainrule.codegen.ir.box import axes
 from chainrule.codegen.ir.program import (
     Loop,
     Pad,
@@ -64,7 +63,7 @@ class _Sharing:
             case Pad(source=source, before=before, after=after):
                 return source, before, after
             case Window(source=source, subscripts=subscripts, copy=True):
-                axes = {i: Symbol(f"axis{d}", integer=True) for d, i in enumerate(statement.indices)}
+                at = dict(zip(statement.indices, axes(len(statement.indices)), strict=True))
                 shape = self.values[statement.out].shape
-                return source, shape, *(e.xreplace(axes) for e in subscripts)
+                return source, shape, *(e.xreplace(at) for e in subscripts)
         return None

@@ -41,7 +41,7 @@ class Lines:
         self.helpers: set[str] = set()
         self.needs_real = False
         self.loop = loop
-        self.threaded = any(isinstance(e, Loop) for s in program.sections.values() for e in s)
+        self.threaded = program.has_loops
         self.bound = bound  # what a loop names anew for every piece
         self.totals = totals or {}  # what a loop adds up, and where its sums go
         self.batch = "N" if loop is None else "m"

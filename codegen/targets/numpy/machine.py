@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chainrule.codegen.ir.machine import Machine
-from chainrule.codegen.ir.program import Loop, Program, count
+from chainrule.codegen.ir.program import Program, count
 from chainrule.codegen.targets.numpy.temporaries import temporaries
 
 MACHINE = Machine(held=temporaries)
@@ -11,5 +11,4 @@ MACHINE = Machine(held=temporaries)
 
 def shares_update(program: Program) -> bool:
     """Whether threads share the update: the program has threads, and many parameters."""
-    looped = any(isinstance(entry, Loop) for section in program.sections.values() for entry in section)
-    return looped and count(program.values["theta"].shape) >= MACHINE.vector
+    return program.has_loops and count(program.values["theta"].shape) >= MACHINE.vector

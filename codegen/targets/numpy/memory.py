@@ -45,7 +45,7 @@ def training_memory(program: Program, batch: int, parameters: int, threads: int)
     updated = (threads * MACHINE.vector if shares_update(program) else parameters) * BYTES
     held = [v for v in program.values.values() if v.kind in ("state", "statistic")]
     made = {statement.out for statement, _ in _with_samples(program, batch, threads, STEP)}
-    own = [program.values[n] for n in sorted({_memory_of(program, n) for n in made})]
+    own = [program.values[n] for n in sorted({program.memory(n) for n in made})]
     given = [v for v in program.values.values() if v.kind in ("input", "target")]
     return {
         "parameters": parameters * BYTES,
@@ -55,13 +55,6 @@ def training_memory(program: Program, batch: int, parameters: int, threads: int)
         "batch": sum(_bytes_of(v, batch, threads) for v in given),
         "scratch": largest(STEP) + min(largest((Section.UPDATE,)), updated),
     }
-
-
-def _memory_of(program: Program, name: str) -> str:
-    """Return the value in whose memory a value lives."""
-    while program.values[name].slot:
-        name = program.values[name].slot
-    return name
 
 
 def _bytes_of(value: Value, batch: int, threads: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import sympy
 from sympy import Expr, Indexed, Symbol
 
-from chainrule.codegen.ir.box import element
+from chainrule.codegen.ir.box import axes, element
 from chainrule.codegen.ir.program import (
     BATCH,
     GIVEN,
@@ -374,8 +374,8 @@ def _at_source(
     while isinstance(shown := made.get(name), Window | Pad):
         name = shown.source
     shape = values[name].shape
-    axes = tuple(Symbol(f"axis{d}", integer=True) for d in range(len(shape)))
-    return condition.xreplace({read: element(name, shape, axes)}), axes
+    at = axes(len(shape))
+    return condition.xreplace({read: element(name, shape, at)}), at
 
 
 def annotated(lines: list[ProgramLine], note: EquationNote, again: bool) -> list[str]:

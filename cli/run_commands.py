@@ -30,9 +30,15 @@ NEEDS = [f"{name} needs {row.needs}" for name, row in TARGETS.items() if row.nee
 )
 @DATA_DIR
 @DOWNLOAD
-@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Passes over the data, not the spec's.")
-@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Samples of a step, not the spec's.")
-@click.option("--seed", type=click.IntRange(0), metavar="N", help="Draws all that is random, not the spec's.")
+@click.option(
+    "--epochs", type=click.IntRange(1), metavar="N", show_default="the spec's", help="Passes over the data."
+)
+@click.option(
+    "--batch-size", type=click.IntRange(1), metavar="N", show_default="the spec's", help="Samples of a step."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), metavar="N", show_default="the spec's", help="Draws all that is random."
+)
 @click.option(
     "--run-dir",
     type=click.Path(path_type=Path),

@@ -219,6 +219,7 @@ def new(name: str, like: str, force: bool) -> None:
     """
     from chainrule.spec import starter
 
+    name = name.removesuffix(".toml")
     path = Path(f"{name}.toml")
     try:
         text = starter(name, like)

@@ -104,7 +104,7 @@ def network_pages(name: str, found: Derivation) -> Iterator[tuple[str, str]]:
     yield f"{name}.tex", present(found, "matrix", "latex")
     yield f"{name}-lectures.txt", present(found, "matrix", "text", reader=LECTURES)
     if name in SMALL:
-        yield f"{name}-numbers.txt", present(worked_page(found, (1, 2), 1, "both", True), format="text")
+        yield f"{name}-numbers.txt", present(worked_page(found, (1, 2), 2, "both", True), format="text")
     if name in MATHML:
         yield f"{name}.html", present(found, "both", "html", steps=True)
 

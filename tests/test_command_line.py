@@ -45,6 +45,7 @@ OR, AND = str(EXAMPLES / "or.toml"), str(EXAMPLES / "and.toml")
         ("--versoin", "--version"),
         ("-x softmax", "No such option '-x'"),
         ("new mine", "mine.toml exists"),
+        ("new mine.toml", "mine.toml exists"),
         ("new xor", "xor_net can"),
         ("new a-b", "cannot be the name"),
         ("check - -", "name it once"),

@@ -26,6 +26,7 @@ ROOMS = {  # what the rooms of codegen may import of it; targets may import all 
     "kernels": ("ir", "lower", "passes", "kernels"),
 }
 ALL = (*OURS, "tests", "tools", "docs", "bench")
+MAIN = "chainrule.__main__"  # is the command
 LEAVES = ("runtime.files",)  # import the standard library alone, and may be imported by all of ours
 HEAVY = ("sympy", "numpy", "matplotlib", "jinja2", "pooch", "pygments", "safetensors", "torch", "jax", "cupy")
 
@@ -85,6 +86,11 @@ RULES = {
         lambda module, i: (
             i.top in set(OURS) - {module.split(".")[0], *BELOW[module.split(".")[0]]} and not is_leaf(i)
         ),
+    ),
+    "facade-cli": Rule(
+        "what joins the rooms stands below the command: of cli it takes the handout alone",
+        inside("chainrule"),
+        lambda module, i: i.top == "cli" and not i.name.startswith("cli.handout.") and module != MAIN,
     ),
     "leaves": Rule(
         "what everyone may import imports the standard library alone",
@@ -175,6 +181,8 @@ PLANTED = [
     ("layers", "runtime.train", "import importlib\nimportlib.import_module('codegen.lower.lowering')"),
     ("layers", "runtime.train", "from importlib import import_module\nimport_module(f'derive.{x}')"),
     ("layers", "codegen.lower.lowering", "from runtime.files_elsewhere import write"),
+    ("facade-cli", "chainrule.running", "from chainrule.cli.specs import generated_for"),
+    ("facade-cli", "chainrule", "def f():\n    import chainrule.cli.main"),
     ("leaves", "runtime.files", "import numpy"),
     ("leaves", "runtime.files", "from runtime.errors import RunError"),
     ("rooms", "codegen.ir.program", "from codegen.lower.affine import slopes"),

@@ -11,6 +11,7 @@ from string import Formatter
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
+from import_graph import OURS, ROOT
 
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.library import ACTIVATIONS, OPTIMIZERS, SCHEDULES
@@ -44,6 +45,11 @@ def catalog(language: str) -> tuple[Path, Catalog]:
 
 def fields(text: str) -> list[str]:
     return sorted(name for _text, name, _spec, _how in Formatter().parse(text) if name)
+
+
+def test_every_room_that_marks_messages_is_looked_at() -> None:
+    rooms = {room for room in OURS for path in (ROOT / room).rglob("*.py") if list(messages.marked(path))}
+    assert rooms <= set(messages.SOURCES) <= set(OURS) and "chainrule" in rooms
 
 
 @pytest.mark.parametrize("language", TRANSLATED)

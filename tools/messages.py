@@ -19,7 +19,7 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT: Final = Path(__file__).parent.parent
 LOCALE: Final = ROOT / "derive" / "locale"
-SOURCES: Final = ("derive", "formula", "spec", "present", "lectures", "cli", "codegen")
+SOURCES: Final = ("chainrule", "derive", "formula", "spec", "present", "lectures", "cli", "codegen")
 DOMAIN: Final = "chainrule"
 
 

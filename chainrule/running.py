@@ -146,7 +146,8 @@ def train_spec(
     if recorded and settings.target != before:
         raise RunError(f"{where}: began with --target {before}; go on with that, or train anew")
     if settings.target not in TARGETS:
-        raise RunError(f"{where}: target {settings.target!r}, where there are {', '.join(TARGETS)}")
+        told = f"target {settings.target!r}: use one of {', '.join(TARGETS)}"
+        raise RunError(f"{where / SUMMARY}: {told}" if where else told)
     on_device = TARGETS[settings.target].on_device
     if settings.threads is None and not on_device:
         settings = replace(settings, threads=available())

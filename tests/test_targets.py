@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -94,14 +95,21 @@ def test_a_pass_that_leaves_a_program_wrong_is_named() -> None:
         broken.program(generating.derive_network(parse_spec(SPEC, "tiny.toml")))
 
 
-def test_a_run_of_an_unknown_target_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a later version may have written it."""
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_run_of_an_unknown_target_does_not_begin(
+    recorded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later version may have recorded it; nor is it asked for by another's name."""
     monkeypatch.setattr(running, "recorded_settings", lambda where: {"target": "opencl"})
-    monkeypatch.setattr(running, "_resumed", lambda *_: tmp_path)
-    spec = parse_spec(SPEC, "tiny.toml")
-    asked = dict.fromkeys(
-        ("data", "epochs", "batch_size", "seed", "target", "threads", "download", "data_dir")
-    )
-    more = {"epochs": 1, "run_dir": None, "resume": "", "quiet": True, "checkpoint_every": None}
-    with pytest.raises(RunError, match="target 'opencl', where there are numpy, cuda"):
-        running.train_spec(spec, tmp_path / "tiny.toml", **asked | more)
+    monkeypatch.setattr(running, "_resumed", lambda *_: tmp_path if recorded else None)
+    asked: dict[str, Any] = dict.fromkeys(("data", "batch_size", "seed", "threads", "download", "data_dir"))
+    asked |= {"epochs": 1, "run_dir": None, "resume": "", "quiet": True, "checkpoint_every": None}
+    with pytest.raises(RunError) as refused:
+        running.train_spec(
+            parse_spec(SPEC, "tiny.toml"),
+            tmp_path / "tiny.toml",
+            target=None if recorded else "opencl",
+            **asked,
+        )
+    place = f"{tmp_path / 'summary.json'}: " if recorded else ""
+    assert str(refused.value) == f"{place}target 'opencl': use one of numpy, cuda"

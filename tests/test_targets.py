@@ -23,6 +23,7 @@ from chainrule.codegen.targets import DEFAULT, TARGETS, Row, target
 from chainrule.codegen.targets.numpy import TARGET as NUMPY
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.program import load_program
+from chainrule.runtime.settings import NUMPY as NUMPY_ALONE
 from chainrule.spec import parse_spec
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +58,9 @@ def test_each_package_is_a_row() -> None:
     folder = ROOT / "codegen" / "targets"
     packages = {path.parent.name for path in folder.glob("*/__init__.py")}
     assert {name for name in packages if not name.endswith("_family")} == set(TARGETS)
-    assert [target(name).name for name in TARGETS] == [*TARGETS] and next(iter(TARGETS)) == DEFAULT
+    assert [target(name).name for name in TARGETS] == [*TARGETS] and next(
+        iter(TARGETS)
+    ) == DEFAULT == NUMPY_ALONE
     with pytest.raises(ValueError, match="no target 'c': numpy, cuda"):
         target("c")
 

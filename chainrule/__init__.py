@@ -136,7 +136,7 @@ def network(source: Source) -> Summary:
 
 def generate(
     source: Source,
-    targets: Iterable[str] = ("numpy",),
+    targets: str | Iterable[str] = "numpy",
     output: str | PathLike[str] | None = None,
     force: bool = False,
 ) -> Generated:
@@ -159,7 +159,7 @@ def generate(
     from chainrule.codegen.targets import TARGETS
     from chainrule.sources import spec_of
 
-    spec, asked = spec_of(source), set(targets)
+    spec, asked = spec_of(source), {targets} if isinstance(targets, str) else set(targets)
     if asked - set(TARGETS):
         unknown = ", ".join(sorted(map(repr, asked - set(TARGETS))))
         raise ValueError(f"{unknown}: a target is one of {', '.join(TARGETS)}")
@@ -237,7 +237,7 @@ def gradcheck(
     >>> gradcheck("examples/or.toml", samples=4).passed
     True
 
-    Raises SpecError, CannotDifferentiate, LoweringError.
+    Raises SpecError, CannotDifferentiate, LoweringError; ValueError for fewer than 2 samples, 1 of the batch.
     """
     from chainrule.running import gradient_report
     from chainrule.sources import spec_of

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chainrule.codegen.folder import MANIFEST, Generated, write
 from chainrule.codegen.targets import DEFAULT, TARGETS
@@ -44,9 +44,17 @@ from chainrule.runtime.threads import threads as available
 from chainrule.runtime.training import check_fit, train
 from chainrule.same_spec import other_epochs, spec_differences
 
+LEAST: Final = {"seed": 0, "steps": 0, "samples": 2, "batch": 1}  # of the options of a gradient check
+
 
 def gradient_report(spec: Spec, generate: Generator = generated_anew, **options: int) -> GradientReport:
-    """Return the check of every gradient of a spec's program against its network's equations."""
+    """Return the check of every gradient of a spec's program against its network's equations.
+
+    Raises ValueError for an option below what the check needs.
+    """
+    for name, least in LEAST.items():
+        if options.get(name, least) < least:
+            raise ValueError(f"{name} = {options[name]}: it is at least {least}")
     with scratch_program(spec, generate) as program:
         return check_gradients(program, reference=NumericReference(spec), **options)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.derive.prose import _
+from chainrule.derive.reader import reader
 
 if TYPE_CHECKING:
     from chainrule.derive.derivation import Derivation
@@ -38,10 +39,14 @@ def worked_page(
     """
     import numpy as np
 
-    from chainrule.present.numbers import Given, require_readable, work
+    from chainrule.present.numbers import Given, NumbersError, require_readable, work
     from chainrule.present.worked import page_of_numbers
     from chainrule.programs import scratch_program
 
+    if reader().batch != "example":
+        raise NumbersError("numbers are shown of each example by itself: leave the reader's batch out")
+    if not samples or min(samples) < 1:
+        raise NumbersError(f"samples {list(samples)}: give at least one, counted from 1")
     require_readable(derivation, len(samples))
     spec = derivation.network.spec
     seed = spec.training.seed if seed is None else seed

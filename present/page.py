@@ -19,7 +19,7 @@ from chainrule.present.counting import origin_of, sentences
 from chainrule.present.lettering import Lettering, letters_of
 from chainrule.present.notation import name, parts
 from chainrule.present.order import per_example
-from chainrule.present.sides import Line, line
+from chainrule.present.sides import FORMS, Line, line
 from chainrule.present.text import shape_text
 from chainrule.present.tree import (
     ONES,
@@ -158,6 +158,8 @@ class Page(LaidOut):
 
 def page_of(derivation: Derivation, form: str = "index", steps: bool = False) -> Page:
     """Return the page of a derivation; with ``steps`` sums carry their ranges and functions are explained."""
+    if form not in (*FORMS, "both"):
+        raise ValueError(f"form is one of {', '.join(FORMS)}, both, not {form!r}")
     spec = derivation.network.spec
     groups: dict[str, list[Entry]] = {role: [] for role in HEADINGS}
     equations = [numbered.equation for numbered in derivation.equations]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import chainrule
-from chainrule import derivation, generate, gradcheck, handout, network, numbers, train
+from chainrule import Reader, derivation, generate, gradcheck, handout, network, numbers, reading, train
 from chainrule.codegen.folder import OutputRefused
 from chainrule.derive.model import Spec
+from chainrule.present.numbers import NumbersError
 from chainrule.runtime.errors import RunError
 from chainrule.sources import spec_of, toml_of
 from chainrule.spec import SpecError
@@ -62,7 +64,7 @@ def test_a_network_is_what_check_shows() -> None:
 
 def test_a_program_is_returned_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = generate(GATE, targets=["cuda"], output="programs")
+    found = generate(GATE, targets="cuda", output="programs")
     assert {"numpy_trainer.py", "cuda/kernels.cu"} < found.files.keys() and "\n" not in repr(found)
     written = tmp_path / "programs" / "gate" / "numpy_trainer.py"
     assert written.read_text(encoding="utf-8") == found.files["numpy_trainer.py"]
@@ -94,8 +96,32 @@ def test_gradients_numbers_and_a_handout() -> None:
     assert report.passed and str(report) == report.to_text() and "\n" not in repr(report)
     page = numbers(GATE, [2], form="matrix")
     assert "number 2 of the spec's data" in str(page) and page.sections[0]._repr_html_()
-    text = handout(derivation(GATE), gradcheck=False)
+    text = handout(GATE, gradcheck=False)
     assert text.startswith("<!doctype html>") and "gate" in text
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: numbers(GATE, []), r"samples \[\]: give at least one"),
+        (lambda: numbers(GATE, [0]), r"samples \[0\]: .*counted from 1"),
+        (lambda: numbers(GATE, [5]), "the spec's data have 4 samples"),
+        (lambda: numbers(GATE, form="rows"), "form is one of index, matrix, both, not 'rows'"),
+        (lambda: derivation(GATE).page("rows"), "form is one of index, matrix, both, not 'rows'"),
+        (lambda: gradcheck(GATE, samples=1), "samples = 1: it is at least 2"),
+        (lambda: gradcheck(GATE, batch=0), "batch = 0: it is at least 1"),
+        (lambda: train(GATE, epochs=0), "epochs 0"),
+        (lambda: train(GATE, target="js"), "target 'js': use one of numpy, cuda"),
+    ],
+)
+def test_what_cannot_be_is_refused(call: Callable[[], object], said: str) -> None:
+    with pytest.raises((ValueError, RunError), match=said):
+        call()
+
+
+def test_numbers_are_of_each_example() -> None:
+    with reading(Reader(batch="rows")), pytest.raises(NumbersError, match="of each example by itself"):
+        numbers(GATE)
 
 
 def test_the_notebook_imports_nothing_but_the_interface() -> None:

@@ -33,6 +33,8 @@ class DefaultGroup(click.Group):
     def _require_subject(self, ctx: click.Context, args: list[str]) -> None:
         """Raise click.UsageError where arguments are neither a subject nor an option of showing one."""
         first, *rest = args
+        if first == "--":
+            return
         if first.startswith("-") and first != "-":
             option = first.split("=")[0] if first.startswith("--") else first[:2]
             known = [*_options(self.commands[SHOW], ctx), *_options(self, ctx)]

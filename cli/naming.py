@@ -49,7 +49,9 @@ def require_subject(subject: str) -> None:
         return
     context = click.get_current_context().find_root()
     commands = context.command.list_commands(context) if isinstance(context.command, click.Group) else []
-    if Path(subject).is_dir():
+    if subject in commands:
+        raise click.UsageError(f"{subject!r} is a command: it stands first, before the options.", context)
+    if subject and Path(subject).is_dir():
         near = specs(f"{subject.rstrip('/')}/")[:3]
     else:
         near = close(subject, {**{name: name for name in (*commands, *TOPICS)}, **dict(_short(specs()))})

@@ -43,6 +43,7 @@ OR, AND = str(EXAMPLES / "or.toml"), str(EXAMPLES / "and.toml")
         ("--fom matrix softmax", "--form"),
         ("--fom=matrix softmax", "--form"),
         ("--versoin", "--version"),
+        ("--json list", "'list' is a command: it stands first"),
         ("-x softmax", "No such option '-x'"),
         ("new mine", "mine.toml exists"),
         ("new mine.toml", "mine.toml exists"),

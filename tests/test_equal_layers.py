@@ -1,193 +1,178 @@
-"""Equal layers: derived once, written under other names, and what stands there is what was derived."""
+"""Equal layers are lowered, laid out and printed once, and come out as if each had been by itself."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import sympy
-from sympy import Add, Basic, Mul, exp
+from new_layers import stack
+from sympy import Symbol, exp
 
-from chainrule.derive import backward, invariance, network, patterns, replay
-from chainrule.derive.backward import Backward
-from chainrule.derive.derivation import Derivation
-from chainrule.derive.deriving import derive_network
-from chainrule.derive.index import Equation, Inside, Sum, Winner, index, size, tensor
-from chainrule.derive.layers import LAYERS, Forward, LayerType, Parameter
-from chainrule.derive.patterns import Renamed, order, renamed, under
-from chainrule.spec import parse_spec
+from chainrule.codegen.generate import generate
+from chainrule.codegen.ir.formula import NamedForm
+from chainrule.codegen.ir.program import Contract, Load, Map, renamed
+from chainrule.codegen.lower.copies import Copies
+from chainrule.codegen.lower.equation import EquationLowering
+from chainrule.codegen.lower.lowering import _Lowering
+from chainrule.codegen.lower.patterns import Pattern
+from chainrule.codegen.targets.cuda.alike import AlikeKernels
+from chainrule.codegen.targets.cuda.sources import _KernelWriter
+from chainrule.codegen.targets.numpy import statements
+from chainrule.codegen.targets.numpy.statements import StatementPrinter
+from chainrule.derive.index import access, index, tensor
+from chainrule.present import alike
+from chainrule.present.page import _Layout
+from chainrule.spec.load import parse_spec
 
-BARE = 'type = "conv2d"\nfilters = 2\nkernel = 3\npadding = 1'
-CONV = f'{BARE}\nactivation = "sigmoid"'
-NORM, DROP = 'type = "batch_norm"', 'type = "dropout"\nrate = 0.25'
-WIDE, DENSE = 'type = "dense"\nunits = 3\nactivation = "tanh"', 'type = "dense"\nunits = 2'
-POOL = 'type = "max_pool2d"\nsize = 1'
-FRAME = """
-spec_version = 1
-name = "equal"
-[input]
-shape = {shape}
-{layers}
-[loss]
-type = "mse"
-l2 = 0.01
-[optimizer]
-type = "sgd"
-learning_rate = 0.1
-"""
-
-
-def derived(layers: Iterable[str], shape: str = "[4]") -> Derivation:
-    text = "\n".join(f"[[layers]]\n{layer}" for layer in layers)
-    return derive_network(parse_spec(FRAME.format(shape=shape, layers=text), "equal.toml"))
+CONVOLUTION = [
+    'type = "conv2d"\nfilters = 3\nkernel = 3\npadding = "same"\nactivation = "relu"', 'type = "batch_norm"',
+    'type = "dropout"\nrate = 0.2',
+]  # fmt: skip
+DENSE = ['type = "dense"\nunits = 4\nactivation = "gelu"', 'type = "layer_norm"', 'type = "softmax"']
+LAST = 'type = "dense"\nunits = 3\nactivation = "softmax"'
+NETWORKS = {
+    "convolutions": ([4, 4, 3], CONVOLUTION),
+    "dense": ([4], DENSE),
+}
 
 
-def tree(node: Basic) -> str:
-    """An expression with the order of its arguments, which == does not see."""
-    return f"{type(node).__name__}({', '.join(map(tree, node.args))})" if node.args else str(node)
+def written(name: str, count: int, l2: str = "0.01") -> dict[str, str]:
+    """The files of a network with so many equal blocks."""
+    shape, block = NETWORKS[name]
+    text = stack(shape, *(layer for _ in range(count) for layer in block), LAST, loss="cross_entropy")
+    text = text.replace("l2 = 0.01", f"l2 = {l2}")
+    return generate(parse_spec(text, "spec.toml"), ("numpy", "cuda")).files
 
 
-def sides(equation: Equation) -> tuple[str, str]:
-    return tree(equation.left), tree(equation.right)
+class Forgetful(dict[Any, Any]):
+    """Keeps nothing, but for who stores it and asks at once."""
+
+    def __contains__(self, key: object) -> bool:
+        return False
+
+    def get(self, key: object, default: object = None) -> Any:
+        return default
 
 
-def written(derivation: Derivation) -> list[tuple[Any, ...]]:
-    return [
-        (
-            e.number,
-            e.role,
-            e.because,
-            str(e.rule),
-            e.mode,
-            e.shown_only,
-            *sides(e.equation),
-            *sides(e.computed),
-        )
-        for e in derivation.equations
-    ]
+@pytest.fixture
+def each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that was found for one equation is taken over for another."""
+
+    def forgetting(kind: type, attribute: str) -> None:
+        before = kind.__init__
+
+        def made(self: object, *arguments: Any) -> None:
+            before(self, *arguments)
+            setattr(self, attribute, Forgetful())
+
+        monkeypatch.setattr(kind, "__init__", made)
+
+    forgetting(_Lowering, "lowered")
+    forgetting(_Layout, "laid")
+    forgetting(AlikeKernels, "written")
+    monkeypatch.setattr(alike, "_place", lambda *_: [])
+    monkeypatch.setattr(alike.Likeness, "fits", False)
+    monkeypatch.setattr(statements, "printed", lambda _printer, statement, lines: lines(statement))
 
 
-@pytest.mark.parametrize(
-    ("layers", "shape"),
-    [
-        ([WIDE, DENSE] * 6, "[4]"),
-        ([CONV, NORM] * 6 + [DENSE], "[3, 3, 2]"),
-        ([CONV, POOL, NORM, DROP] * 3 + [WIDE, NORM, WIDE, NORM], "[3, 3, 2]"),
-    ],
-    ids=("dense", "normalized", "mixed"),
-)
-def test_equal_layers_are_written_as_they_were_derived(
-    layers: Sequence[str], shape: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = derived(layers, shape)
-    assert any(isinstance(e.computed, Renamed) for e in found.role("backward"))
-    monkeypatch.setattr(replay.Replay, "step", lambda self, instances, take: take())
-    monkeypatch.setattr(patterns, "_place", lambda *key: [])
-    assert written(found) == written(derived(layers, shape))
+@pytest.mark.parametrize("name", NETWORKS)
+def test_equal_layers_come_out_as_each_by_itself(name: str, request: pytest.FixtureRequest) -> None:
+    count = 4  # blocks of three layers with numbers: from one digit to two
+    found = written(name, count)
+    request.getfixturevalue("each_by_itself")
+    assert written(name, count) == found
 
 
-def work(layers: Sequence[str], monkeypatch: pytest.MonkeyPatch, shape: str = "[4]") -> Counter[str]:
-    """How often a derivation walks a layer, and makes an equation's sides."""
-    counts: Counter[str] = Counter()
-
-    def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            counts[name] += 1
-            return function(*arguments)
-
-        return call
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Backward, "_layer", counted("layers", Backward._layer))
-        patch.setattr(Equation, "replace", counted("replaced", Equation.replace))
-        for function in ("tidy", "accurate"):
-            patch.setattr(backward, function, counted(function, getattr(backward, function)))
-        counts["equations"] = len(derived(layers, shape).equations)
-    return counts
+WORK: dict[str, tuple[type, str]] = {
+    "lowered": (EquationLowering, "statements"),
+    "laid out": (_Layout, "_laid"),
+    "kernels written": (_KernelWriter, "kernel"),
+    "statements printed": (StatementPrinter, "_lines"),
+}
 
 
-def test_more_equal_layers_are_no_more_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    for block, shape in (([WIDE], "[4]"), ([CONV, NORM], "[3, 3, 2]")):
-        derived([*block * 16, DENSE], shape)  # what templates are is found once for all networks
-        few, many = (work([*block * count, DENSE], monkeypatch, shape) for count in (16, 32))
-        assert many["equations"] > few["equations"] + 16
-        for done in ("layers", "replaced", "tidy", "accurate"):
-            assert few[done] == many[done]
+def test_the_work_does_not_grow_with_equal_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = dict.fromkeys(WORK, 0)
+
+    def counting(kind: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(self: object, *arguments: Any) -> Any:
+            done[kind] += 1
+            return method(self, *arguments)
+
+        return counted
+
+    for kind, (owner, name) in WORK.items():
+        monkeypatch.setattr(owner, name, counting(kind, getattr(owner, name)))
+
+    def work(count: int) -> dict[str, int]:
+        alike._place.cache_clear()
+        done.update(dict.fromkeys(WORK, 0))
+        written("dense", count, l2="0.0")  # weight decay adds a term to the loss for each layer
+        return dict(done)
+
+    few, many = work(3), work(4)  # at most nine layers with numbers: of one digit
+    assert few == many and all(few.values())
 
 
-def test_names_sort_alone_and_before_subscripts() -> None:
-    assert order(["a9", "W9", "b9"]) == order(["a8", "W8", "b8"])
-    assert order(["a9", "a10"]) != order(["a8", "a9"])  # a10 before a9
-    assert order(["a1", "a12"]) != order(["a1", "b2"])  # a12[n] before a1[n]
-    assert order(["a", "a"]) != order(["a", "b"])
+# ---- What is alike ---------------------------------------------------------------------------------
+
+n, k = index("n"), index("k")
 
 
-def test_trees_keep_their_shape_under_other_names() -> None:
-    i, j, n = index("i"), index("j"), size("N")
-    x, y = tensor("x1", n, n), tensor("y1", n, n)
-    held = Mul(2, Add(x[i, j], y[i, j], evaluate=False), evaluate=False)
-    body = Sum(held * exp(-x[i, j]) * Inside(i + 1, n), (j, n)) + Winner(x[i, j], (i,), (j, n))
-    branches = sympy.Piecewise((y[i, j] ** 2, x[i, j] > 0), (sympy.Abs(y[i, j]), True))
-    at = sympy.KroneckerDelta(i, y[i, j])
-    for side in (held, body, branches, at, x[i, j]):
-        names = {"x1": "x2", "y1": "y2"}
-        moved = renamed(side, names)
-        assert tree(moved) == tree(side).replace("x1", "x2").replace("y1", "y2")
-        assert renamed(moved, {"x2": "x1", "y2": "y1"}) == side
-        assert renamed(side, {}) == side
+def test_names_are_alike_that_sort_alike_with_what_is_named_after_them() -> None:
+    def likeness(*names: str) -> object:
+        return Pattern((), names).likeness
+
+    assert likeness("z1", "W1", "a0") == likeness("z12", "W12", "a11")
+    assert likeness("z1", "a0") != likeness("z1", "y0")  # another letter
+    assert likeness("a9", "a10") != likeness("a10", "a11")  # sorted otherwise
+    assert likeness("z1", "z1_max") == likeness("z7", "z7_max")
+    assert likeness("z1", "z1_max") != likeness("z1", "z7_max")
+    assert likeness("z1", "z10") != likeness("z2", "z30")  # z1_x < z10_x, but z2_x < z30_x by another letter
 
 
-def test_an_equation_under_other_names_tells_what_it_is_before_it_is_made() -> None:
-    i, n = index("i"), size("N")
-    pattern = Equation(tensor("y1", n)[i], tensor("x1", n)[i] + tensor("w1", n)[i])
-    found = under(pattern, {"y1": "y2", "x1": "x2", "w1": "w2"})
-    assert (found.name, found.tensors, found.read) == ("y2", ("y2", "w2", "x2"), ("w2", "x2"))
-    assert found.pattern is pattern and found.free == (i,) and found.axes == pattern.axes
-    assert not {"left", "right"} & vars(found).keys()
-    plain = Equation(tensor("y2", n)[i], tensor("x2", n)[i] + tensor("w2", n)[i])
-    assert found == plain and hash(found) == hash(plain) and found.reads() == plain.reads()
-    assert found != pattern and under(pattern, {name: name for name in pattern.tensors}) is pattern
-    again = under(found, {"y2": "y1", "x2": "x1", "w2": "w1"})
-    assert again == pattern and str(again) == str(pattern)
+def test_lines_are_alike_whose_numbers_have_as_many_digits() -> None:
+    assert alike.likeness(("z1", "a0")) == alike.likeness(("z9", "a8"))
+    assert alike.likeness(("z9", "a8")) != alike.likeness(("z10", "a9"))
+    assert alike.likeness(("a9", "a10")) != alike.likeness(("a9", "b10"))
+    assert alike.likeness(("a1", "a1")) != alike.likeness(("a1", "a2"))
 
 
-def test_what_changes_nothing_is_proved_once_for_equal_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps: list[str] = []
-    put_in = invariance._put_in
-
-    def counted(instance: network.Instance, changes: dict[str, invariance.Change]) -> invariance.Effect:
-        steps.append(instance.output)
-        return put_in(instance, changes)
-
-    monkeypatch.setattr(invariance, "_put_in", counted)
-    taken = []
-    for count in (16, 32):
-        whole = derived([BARE, NORM] * count + [DENSE], "[3, 3, 2]").network
-        steps.clear()
-        found = invariance.ineffective(whole)
-        taken.append(len(steps))
-        assert [(one.name, one.ends.output) for one in found] == [
-            (f"b{k}", f"z{k + 1}") for k in range(1, 2 * count, 2)
-        ]
-        assert invariance.without_gradient(whole) == {one.name for one in found}
-    assert taken[0] == taken[1] < 64
+def test_a_formula_keeps_its_form_under_names_that_sort_alike() -> None:
+    a, b = (access(tensor(name), n) for name in ("a1", "b1"))
+    formula = NamedForm.of(exp(a) * b)
+    other = formula.called({"a1": "a7", "b1": "b7"})
+    assert other.form is formula.form
+    assert other.expression == exp(access(tensor("a7"), n)) * access(tensor("b7"), n)
+    turned = formula.called({"a1": "c1"})
+    assert turned.form is not formula.form and turned == NamedForm.of(exp(access(tensor("c1"), n)) * b)
+    one = formula.called({"a1": "b1"})
+    assert one == NamedForm.of(exp(b) * b) and one.names == ("b1",)
 
 
-def test_what_is_the_same_for_all_outputs_changes_no_softmax(monkeypatch: pytest.MonkeyPatch) -> None:
-    n, k, j = map(index, "nkj")
-    N, K, J = map(size, "NKJ")
-    x, y, W, c = tensor("x", N, J), tensor("y", N, K), tensor("W", K, J), tensor("c", J)
+def test_statements_differ_in_names_and_in_which_of_them_are_one() -> None:
+    def product(out: str, left: str, right: str) -> Contract:
+        return Contract(out, (n, k), 1, Load(left, (n,)), Load(right, (k,)))
 
-    def forward(shape: tuple[int, ...], options: Mapping[str, Any]) -> Forward:
-        right = Sum(W[k, j] * x[n, j], (j, J)) + Sum(c[j] * x[n, j] ** 2, (j, J))
-        own = [
-            Parameter("W", (2, *shape), "weight", 1, 1, "zeros"),
-            Parameter("c", shape, "bias", 1, 1, "zeros"),
-        ]
-        return Forward((Equation(y[n, k], right),), {J: shape[0], K: 2}, tuple(own))
+    first, second = product("z1", "a0", "W1"), product("z2", "a1", "W2")
+    assert first.pattern[0] == second.pattern[0] != product("z1", "a0", "a0").pattern[0]
+    assert renamed(first, {"z1": "z2", "a0": "a1", "W1": "W2"}, 1) == second
+    own = Map("y", (n,), 3, access(tensor("y"), n) + 1)
+    assert own.pattern[0] != Map("y", (n,), 3, access(tensor("x"), n) + 1).pattern[0]
 
-    monkeypatch.setitem(LAYERS, "own", LayerType("own", "own", forward, input_rank=1))
-    shifted = derived([WIDE, 'type = "own"', 'type = "softmax"', DENSE]).network
-    assert [one.name for one in invariance.ineffective(shifted)] == ["c2"]
+
+def test_what_an_equation_copies_itself_is_no_copy_of_others() -> None:
+    copies = Copies()
+    copies.put(1, frozenset({("a", (0,)), ("b", (0,))}))
+    copies.put(2, frozenset({("a", (1,))}))
+    assert copies.by_others(2, ["a"]) == {("a", (0,))}
+    assert copies.by_others(3, ["a", "b"]) == {("a", (0,)), ("a", (1,)), ("b", (0,))}
+    copies.put(1, frozenset({("a", (2,))}))
+    assert copies.by_others(3, ["a", "b"]) == {("a", (2,)), ("a", (1,))}
+
+
+def test_marks_stand_in_no_text_of_a_page() -> None:
+    assert all(mark.isdecimal() and not mark.isascii() for mark in alike.MARKS)
+    assert len({*alike.MARKS}) == len(alike.MARKS) == 60
+    assert Symbol("z" + alike.MARKS[0]).name.isidentifier()

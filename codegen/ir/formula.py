@@ -5,12 +5,12 @@ Fifty equal layers give fifty statements and one form; what is found out about a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import sympy
-from sympy import Expr, Indexed, IndexedBase
+from sympy import Basic, Expr, Indexed, IndexedBase
 
 from chainrule.derive.index import name_of, tensor
 from chainrule.derive.patterns import Order, order, renamed
@@ -48,6 +48,25 @@ class Form:
         return self.expression.xreplace({b: tensor(instead[name_of(b)], *b.shape) for b in self.bases})
 
 
+@lru_cache(maxsize=4096)
+def _place(*_key: Hashable) -> list[Form]:
+    """Return where the form of that key stands, once it is made."""
+    return []
+
+
+def structure(expression: Basic) -> tuple[Hashable, tuple[str, ...]]:
+    """Return an expression without the names of its tensors, and these, in order of appearance."""
+    names: dict[str, int] = {}
+
+    def of(node: Basic) -> Hashable:
+        if isinstance(node, IndexedBase):
+            return names.setdefault(name_of(node), len(names)), node.args[1:]
+        return (type(node), *map(of, node.args)) if node.args else node
+
+    found = of(expression)
+    return found, tuple(names)
+
+
 @dataclass(frozen=True, eq=False)
 class NamedForm:
     """A form with its tensors, in its order, under the names of a statement."""
@@ -58,8 +77,11 @@ class NamedForm:
     @staticmethod
     def of(expression: Expr) -> NamedForm:
         """Return an expression as a form of its own."""
-        form = Form(expression)
-        return NamedForm(form, form.tensors)
+        shared, names = structure(expression)
+        place = _place(shared, order(names))
+        if not place:
+            place.append(Form(expression))
+        return NamedForm(place[0], tuple(sorted(names)))
 
     @cached_property
     def expression(self) -> Expr:

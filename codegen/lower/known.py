@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from sympy import Indexed, Symbol, Tuple
 
 from chainrule.codegen.ir.box import Extents
-from chainrule.codegen.ir.formula import Form
+from chainrule.codegen.ir.formula import Form, structure
 from chainrule.derive.index import Max, Reduction, name_of, same_up_to_names
 
 
@@ -37,6 +37,12 @@ class Fact:
         return Form(Tuple(self.reduction, self.value, *([self.candidates] if self.candidates else [])))
 
     @cached_property
+    def structure(self) -> tuple[Hashable, tuple[int, ...]]:
+        """What it shares with facts of other tensors; and which of the form's tensors these are, in order."""
+        found, names = structure(self.form.expression)
+        return (found, tuple(self.extents.items())), tuple(map(self.form.tensors.index, names))
+
+    @cached_property
     def reduced(self) -> tuple[int, ...]:
         """Which of the form's tensors the reduction reads."""
         names = Form(self.reduction).tensors
@@ -53,6 +59,11 @@ class Held:
     @cached_property
     def reads(self) -> frozenset[str]:
         return frozenset(self.names[place] for place in self.fact.reduced)
+
+    def pattern(self, place: Mapping[str, int]) -> tuple[Hashable, ...]:
+        """Return the fact without names, and the places that its tensors have in an equation's."""
+        shared, order = self.fact.structure
+        return shared, *(place[self.names[position]] for position in order)
 
     def told(self) -> Fact:
         """Return the fact in these names."""

@@ -202,7 +202,7 @@ class _Lowering:
         names, held = self.facts.about(equation.tensors)
         copied = self.copies.by_others(number, names) if section == Section.BACKWARD else set()
         place = {name: position for position, name in enumerate(names)}
-        known = tuple((each.fact, *(place[name] for name in each.names)) for each in held)
+        known = tuple(each.pattern(place) for each in held)
         windows = frozenset((place[str(key[0])], *key[1:]) for key in copied)
         alike = Pattern((equation.pattern, known, windows), names)
         key = alike.form, alike.likeness

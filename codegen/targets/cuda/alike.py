@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,11 +13,7 @@ from chainrule.codegen.targets.cuda.comments import comment, equations
 from chainrule.codegen.targets.cuda.sources import Kernel, KernelSource
 
 _WORD: Final = re.compile(r"// \(\d+\)|[A-Za-z_]\w*")
-
-
-def _numbered(name: str) -> str:
-    """Return what a variable of that name would have been called, had that been free: z1 for z1_2."""
-    return re.sub(r"_\d+$", "", name) if re.search(r"_\d+$", name) else ""
+_NUMBERED: Final = re.compile(r"(\w+)(_\d+)")  # a variable after a tensor whose own name is taken: z1_2
 
 
 @dataclass(frozen=True)
@@ -44,20 +40,26 @@ class AlikeKernels:
         like = self.written.get(found.key)
         if like is None:
             kernel, own = source.kernel(work)
-            identifiers = self._identifiers(found.names)
-            if own is not None and not any(_numbered(name) in identifiers for name in own):
-                self.written[found.key] = _Written(kernel, own - identifiers, found.names, found.numbers)
+            own -= self._identifiers(found.names)
+            self.written[found.key] = _Written(kernel, own, found.names, found.numbers)
             return kernel
-        if like.own & self._identifiers(found.names):
+        words = self._words(like, found)
+        if {words.get(name, name) for name in like.own} & self._identifiers(found.names):
             return source.kernel(work)[0]
-        return self._renamed(like, found, work)
+        return self._renamed(like, found, work, words)
 
-    def _renamed(self, like: _Written, found: WorkLikeness, work: Work) -> Kernel:
+    def _words(self, like: _Written, found: WorkLikeness) -> dict[str, str]:
+        """Return what stands in a kernel for the words of one like it, variables after tensors among them."""
         values = self.source.program.values
-        names = dict(zip(like.names, found.names, strict=True))
-        words = {values[old].identifier: values[new].identifier for old, new in names.items()}
+        pairs = zip(like.names, found.names, strict=True)
+        words = {values[old].identifier: values[new].identifier for old, new in pairs}
+        numbered = [(name, _NUMBERED.fullmatch(name)) for name in like.own]
+        words |= {name: words[m[1]] + m[2] for name, m in numbered if m is not None and m[1] in words}
         numbers = zip(like.numbers, found.numbers, strict=True)
-        words |= {f"// ({old})": f"// ({new})" for old, new in numbers}
+        return words | {f"// ({old})": f"// ({new})" for old, new in numbers}
+
+    def _renamed(self, like: _Written, found: WorkLikeness, work: Work, words: Mapping[str, str]) -> Kernel:
+        names = dict(zip(like.names, found.names, strict=True))
 
         def text(lines: Iterable[str]) -> tuple[str, ...]:
             return tuple(_WORD.sub(lambda word: words.get(word[0], word[0]), line) for line in lines)

@@ -60,18 +60,19 @@ class KernelSource:
         self.kept = kept
         self.tensor_cores = tensor_cores
 
-    def kernel(self, work: Work) -> tuple[Kernel, frozenset[str] | None]:
-        """Return a kernel, not yet named; no name in it is an argument's: a first pass finds those.
+    def kernel(self, work: Work) -> tuple[Kernel, frozenset[str]]:
+        """Return a kernel, not yet named, with the names that indices and variables have in it.
 
-        With it come the names that indices and variables have in it, None where they made way for arguments'.
+        None of these is an argument's: a first pass finds those.
         """
-        first = _KernelWriter(self, work, ())
-        kernel = first.kernel()
+        writer = _KernelWriter(self, work, ())
+        kernel = writer.kernel()
         values = self.program.values
         taken = {values[name].identifier for name in kernel.arguments if name in values}
-        if taken & first.own_names():
-            return _KernelWriter(self, work, taken).kernel(), None
-        return kernel, frozenset(first.own_names())
+        if taken & writer.own_names():
+            writer = _KernelWriter(self, work, taken)
+            kernel = writer.kernel()
+        return kernel, frozenset(writer.own_names())
 
 
 class _KernelWriter(Assignments):

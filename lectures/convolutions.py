@@ -117,10 +117,10 @@ def _sizes(steps: Steps) -> None:
     """From the last window that fits to the size of the output."""
     steps.heading(_("The size of the output"))
     o = Symbol("o", integer=True, positive=True)
-    reach = s * (o - 1) + m
-    (most,) = sympy.solve(sympy.Eq(reach, n + 2 * p), o)
+    left_over = n + 2 * p - (s * (o - 1) + m)  # linear in o: 0 at the greatest o that fits
+    most = left_over.xreplace({o: sympy.S.Zero}) / -sympy.diff(left_over, o)
     quotient = (n + 2 * p - m) / s
-    if sympy.simplify(most - quotient - 1) != 0:
+    if sympy.cancel(most - quotient - 1) != 0 or sympy.cancel(left_over.xreplace({o: most})) != 0:
         raise AssertionError(f"o is at most {most}")
     places = _plus("n", "2p")
     rule = _("the last of o windows begins s(o − 1) places after the first and must end within n + 2p places")

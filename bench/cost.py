@@ -19,7 +19,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bench.programs import RESULTS, Network, machine
+from bench.programs import RESULTS, Perceptron, machine
 
 ROOT = Path(__file__).parent.parent
 DEPTHS, WIDTHS = (2, 10, 50, 200), (16, 512, 4096)  # layers with parameters; units of the hidden ones
@@ -60,7 +60,7 @@ def worker() -> None:
     print(json.dumps({"import": imported, "cold": stages(text), "warm": stages(text)}))
 
 
-def measure(network: Network, repeats: int) -> dict[str, Any]:
+def measure(network: Perceptron, repeats: int) -> dict[str, Any]:
     """Return a network's medians over fresh processes."""
     runs = []
     for _ in range(repeats):
@@ -109,7 +109,7 @@ def series(what: str, sizes: tuple[int, ...], repeats: int) -> dict[str, Any]:
     print("|--:" * (len(STAGES) + 2) + "|")
     for size in sizes:
         widths = (16,) * (size - 1) if what == "depth" else (size,) * 2
-        row = measure(Network(widths, "sigmoid", 32), repeats)
+        row = measure(Perceptron(widths, "sigmoid", 32), repeats)
         rows.append({what: size, **row})
         cells = [f"{row['cold'][stage]:.3f}" for stage in STAGES] + [f"{row['warm']['generate']:.3f}"]
         print(f"| {size} | " + " | ".join(cells) + " |", flush=True)

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from bench.image_contenders import torch_modules
-from bench.programs import RESULTS, Network, machine
+from bench.programs import RESULTS, Perceptron, machine
 
 ROOT = Path(__file__).parent.parent
 TARGETS = {"without a graph": 5.0, "with a graph": 2.0, "cifar10_cnn_74": 1.0}  # times PyTorch's speed
@@ -54,7 +54,7 @@ def cases() -> list[Case]:
     found = []
     for widths in ((128,), (512, 512)):
         for size in (64, 128, 256, 512):
-            network = Network(widths, "relu", size)
+            network = Perceptron(widths, "relu", size)
             found.append(Case(network.name, size, network.spec_text("adam")))
     cifar = (ROOT / "examples" / "cifar10_cnn_74.toml").read_text(encoding="utf-8")
     return [*found, Case("cifar10_cnn_74", 128, cifar.replace("batch_size = 32", "batch_size = 128"))]

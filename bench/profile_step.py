@@ -27,7 +27,7 @@ from bench.programs import (
     RESULTS,
     THREAD_VARIABLES,
     THREADS,
-    Network,
+    Perceptron,
     bind_to_cores,
     machine,
     write_program,
@@ -136,7 +136,7 @@ def _quartile(values: list[float]) -> float:
     return statistics.quantiles(values, n=4)[0]
 
 
-def report(network: Network, optimizer: str, steps: int, top: int) -> dict[str, Any]:
+def report(network: Perceptron, optimizer: str, steps: int, top: int) -> dict[str, Any]:
     """Profile one network with one optimizer and print its lines, the dearest marked."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = write_program(network.spec_text(optimizer), Path(scratch))

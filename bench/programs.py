@@ -16,7 +16,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
-class Network:
+class Perceptron:
     """A multi-layer perceptron on inputs of 28 × 28 × 1 with softmax and cross-entropy at its end."""
 
     widths: tuple[int, ...]  # of the hidden layers
@@ -49,9 +49,9 @@ class Network:
 
 
 NETWORKS = (
-    Network((16, 16), "sigmoid", 32),
-    Network((128,), "relu", 64),
-    Network((512, 512), "relu", 128),
+    Perceptron((16, 16), "sigmoid", 32),
+    Perceptron((128,), "relu", 64),
+    Perceptron((512, 512), "relu", 128),
 )
 
 

@@ -29,7 +29,7 @@ from bench.programs import (
     NETWORKS,
     OPTIMIZERS,
     RESULTS,
-    Network,
+    Perceptron,
     machine,
     thread_environment,
     write_program,
@@ -88,7 +88,7 @@ class Worker:
         self.process.wait()
 
 
-def write_case(network: Network, optimizer: str, folder: Path) -> Path:
+def write_case(network: Perceptron, optimizer: str, folder: Path) -> Path:
     """Write the program, weights and batches of a case; return the path of the .npz file."""
     from chainrule.runtime.program import load_program
 
@@ -110,7 +110,7 @@ def write_case(network: Network, optimizer: str, folder: Path) -> Path:
     return path
 
 
-def compare(network: Network, optimizer: str, rounds: int, seconds: float) -> dict[str, Any]:
+def compare(network: Perceptron, optimizer: str, rounds: int, seconds: float) -> dict[str, Any]:
     """Measure one network with one optimizer.  Raises AssertionError where losses disagree."""
     with tempfile.TemporaryDirectory() as scratch:
         case = write_case(network, optimizer, Path(scratch))

@@ -25,7 +25,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("derive", "formula", "spec", "present", "lectures", "codegen", "runtime")
+PACKAGES = ("chainrule", "derive", "formula", "spec", "present", "lectures", "codegen", "runtime")
 LONGEST = 120  # seconds of tests a mutant, as they took without it
 READERS = ("tests/test_frozen.py",)  # tests that read the source and run none of it
 SLOWER = 4  # a mutant whose tests take this many times as long, and a minute, hangs: killed

@@ -1,11 +1,12 @@
 """How long commands take beside `import sympy`, derived anew and from the cache, and beside another checkout.
 
-    python -m bench.startup [--before CHECKOUT] [--rounds 5] [--topics] [--large]
+    python -m bench.startup [--before CHECKOUT] [--rounds 5] [--topics [NAME ...]] [--large]
 
 Every time is the processor's (user and system) of a fresh process, the least of the rounds; contenders take
-turns, so that what else the machine does meets each.  The unit is `python -c "import sympy"`.  CHECKOUT
-is the root of another checkout with its own `.venv`.  `--large` adds `check` and `generate` of 50 blocks of
-convolution and batch norm on 32 × 32 × 3, and of VGG-16 on 224 × 224 × 3; `--topics` every topic.
+turns, so that what else the machine does meets each, and ratios are medians over rounds.  The unit is
+`python -c "import sympy"`.  CHECKOUT is the root of another checkout with its own `.venv`.  `--large` adds
+`check` and `generate` of 50 blocks of convolution and batch norm on 32 × 32 × 3, and of VGG-16 on
+224 × 224 × 3; `--topics` every topic, or those named.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -85,8 +87,8 @@ class Contenders:
         for _, _, folder in self.commands.values():
             folder.mkdir()
 
-    def least(self, arguments: Sequence[str], rounds: int) -> dict[str, float]:
-        """Return the least time of each contender, and of the unit; the cache is filled before."""
+    def times(self, arguments: Sequence[str], rounds: int) -> dict[str, list[float]]:
+        """Return the times of each contender, and of the unit, by rounds; the cache is filled before."""
         derive, environment, folder = self.commands["cached"]
         seconds([derive, *arguments], environment, folder)
         times: dict[str, list[float]] = {}
@@ -94,7 +96,12 @@ class Contenders:
             times.setdefault("unit", []).append(seconds(*self.unit))
             for name, (derive, environment, folder) in self.commands.items():
                 times.setdefault(name, []).append(seconds([derive, *arguments], environment, folder))
-        return {name: min(each) for name, each in times.items()}
+        return times
+
+
+def ratio(times: Mapping[str, Sequence[float]], one: str, other: str) -> float:
+    """Return how many times as long one took as the other, the median of the rounds."""
+    return statistics.median(a / b for a, b in zip(times[one], times[other], strict=True))
 
 
 def table(contenders: Contenders, commands: Sequence[Sequence[str]], rounds: int) -> list[dict[str, Any]]:
@@ -105,11 +112,11 @@ def table(contenders: Contenders, commands: Sequence[Sequence[str]], rounds: int
     print("|---|" + "--:|" * (1 + 2 * len(names) + len(faster)))
     rows = []
     for arguments in commands:
-        found = contenders.least(arguments, rounds)
+        found = contenders.times(arguments, rounds)
         shown = " ".join(Path(a).name if a.endswith(".toml") else a for a in arguments)
-        cells = [f"{found[name]:.3f} | {found[name] / found['unit']:.2f}" for name in names]
-        cells += [f"{found['before'] / found[name]:.1f}" for name in names[:-1]] if faster else []
-        print(f"| {shown} | {found['unit']:.3f} | " + " | ".join(cells) + " |", flush=True)
+        cells = [f"{min(found[name]):.3f} | {ratio(found, name, 'unit'):.2f}" for name in names]
+        cells += [f"{ratio(found, 'before', name):.1f}" for name in names[:-1]] if faster else []
+        print(f"| {shown} | {min(found['unit']):.3f} | " + " | ".join(cells) + " |", flush=True)
         rows.append({"command": shown, **found})
     return rows
 
@@ -118,7 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--before", type=Path, help="the root of another checkout")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--topics", action="store_true", help="every topic")
+    parser.add_argument("--topics", nargs="*", metavar="NAME", help="every topic, or those named")
     parser.add_argument("--large", action="store_true", help="deep networks, too")
     parser.add_argument("--output", type=Path, default=RESULTS / "startup.json")
     arguments = parser.parse_args()
@@ -130,10 +137,10 @@ def main() -> None:
                 path = scratch / f"{name}.toml"
                 path.write_text(text, encoding="utf-8")
                 commands += [["check", str(path)], ["generate", "--force", str(path)]]
-        if arguments.topics:
+        if arguments.topics is not None:
             from chainrule.lectures import TOPICS
 
-            commands += [[name] for name in TOPICS]
+            commands += [[name] for name in arguments.topics or TOPICS]
         contenders = Contenders(arguments.before and arguments.before.resolve(), scratch)
         rows = table(contenders, commands, arguments.rounds)
     result = {"machine": machine(), "commands": rows}

@@ -129,7 +129,7 @@ def test_functions_of_floats_are_those_of_numpy(name: str, kind: str) -> None:
         (sigmoid(x), lambda u, _: 1 / (1 + np.exp(-u))),
         (x**2 * y / (1 + x), lambda u, v: u**2 * v / (1 + u)),
     ],
-    ids=str,
+    ids=lambda given: str(given) if isinstance(given, sympy.Expr) else "numpy",
 )
 def test_operations_are_those_of_ieee_754(form: sympy.Expr, by: Callable[..., np.ndarray], kind: str) -> None:
     pairs = np.array([(u, v) for u in EDGES for v in EDGES], kind)

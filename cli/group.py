@@ -11,10 +11,21 @@ if TYPE_CHECKING:
 
 SHOW = "show"  # the command that a topic or a spec alone stands for
 USAGE = "TOPIC | SPEC [OPTIONS]"
+WHOLE = 1000  # characters: no sentence about a command is cut
+
+
+class Unnamed(click.Context):
+    """What a command that needs no name is called by: its group's name."""
+
+    @property
+    def command_path(self) -> str:
+        return self.parent.command_path if self.parent else super().command_path
 
 
 class Showing(click.Command):
     """The command that needs no name: its usage is that of ``derive``."""
+
+    context_class = Unnamed
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage("derive", USAGE)
@@ -63,6 +74,14 @@ class DefaultGroup(click.Group):
             formatter.write_dl([row for each in shown if (row := each.get_help_record(ctx))])
         self.format_commands(ctx, formatter)
         click.Command.format_options(self, ctx, formatter)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each command with its whole first sentence."""
+        commands = {name: self.commands[name] for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(WHOLE)) for name, each in commands.items() if not each.hidden]
+            )
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return commands, topics and specs, or the options of all of them, that begin so."""

@@ -20,7 +20,7 @@ from chainrule.derive.model import (
     Spec,
     TrainingSpec,
 )
-from chainrule.formula.messages import did_you_mean
+from chainrule.formula.messages import nearest
 from chainrule.spec.field_names import remedy
 from chainrule.spec.formulas import formula_fault, read_formulas
 from chainrule.spec.names import name_problem
@@ -97,8 +97,10 @@ def _read(path: FilePath) -> bytes:
             return file.read(MOST_BYTES + 1)
     except OSError as error:
         message = f"cannot read {path}: {error.strerror or error}"
-        near = did_you_mean(str(path.with_suffix(".toml")), map(str, path.parent.glob("*.toml")))
-        raise _refusal(path.name, "E001", message, "", hint=near) from None
+        there = {each.stem: each for each in path.parent.glob("*.toml")}
+        near = nearest(path.stem, there)
+        hint = f"did you mean {there[near]}?" if near else ""
+        raise _refusal(path.name, "E001", message, "", hint=hint) from None
 
 
 def _text(content: bytes, filename: str) -> str:

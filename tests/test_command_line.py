@@ -63,6 +63,15 @@ def test_what_is_near_is_suggested(derive, tmp_path, arguments, message):
     assert message in err
 
 
+def test_what_is_not_near_is_not_suggested(derive, tmp_path):
+    (tmp_path / "mine.toml").write_text(starter("mine"))
+    assert "did you mean" not in derive("check", "nope.toml")[2]  # the ending is not what they have in common
+
+
+def test_a_topic_is_shown_by_derive_itself(derive):
+    assert "Try 'derive --help' for help." in derive("softmax", "--format", "txt")[2]
+
+
 def test_options_may_stand_before_a_topic(derive):
     assert derive("--format", "text", "relu") == derive("relu", "--format", "text")
 
@@ -170,6 +179,7 @@ def test_help_shows_the_options_of_showing(derive):
     assert all(each.opts[0] in out for each in shown if isinstance(each, click.Option))
     assert "_DERIVE_COMPLETE=bash_source" in out
     assert "\n  show " not in out, "it needs no name"
+    assert "..." not in out, "no sentence is cut"
     assert derive("softmax", "--help")[1].startswith("Usage: derive TOPIC | SPEC [OPTIONS]\n")
 
 

@@ -1,4 +1,4 @@
-"""The import rules of the four packages and of generated programs, each rule tested on planted violations."""
+"""The import rules of the rooms and of generated programs, each rule tested on planted violations."""
 
 import subprocess
 import sys

@@ -135,12 +135,15 @@ def own(found: Derivation) -> set[int]:
 
 
 def shapes(name: str) -> nodes.table:
-    """Return what a layer makes of some shapes."""
+    """Return what a layer makes of some shapes, and of what its fields change in them."""
+    variants = specimen.variants(LAYERS[name])
+    heads = ["fields", "one sample in", "out", "parameters"]
     rows = [
         [f"`{v.changed}`" if v.changed else "", _shape(v.before), _shape(v.after), f"{v.parameters:,}"]
-        for v in specimen.variants(LAYERS[name])
+        for v in variants
     ]
-    return table(["changed", "one sample in", "out", "parameters"], rows, "shapes")
+    first = 0 if any(v.changed for v in variants) else 1
+    return table(heads[first:], [row[first:] for row in rows], "shapes")
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -28,7 +28,13 @@ nor NumPy; the first call does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+# Python takes a package in the current folder for the one that is installed. In the repository that is this
+# folder, and its subpackages lie beside it.
+__path__ = __path__ if find_spec("chainrule.derive") else [*__path__, str(Path(__file__).parents[1])]
 
 from chainrule.derive.reader import Reader, reading
 from chainrule.derive.shown import Display, shown_by

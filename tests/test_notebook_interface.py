@@ -42,6 +42,20 @@ def test_importing_the_package_is_light() -> None:
     assert done.stdout.split() == ["derivation"], done.stderr
 
 
+def test_in_the_repository_its_folders_are_the_package() -> None:
+    """Python finds chainrule/ in the current folder first, and nothing there but what joins the rooms."""
+    code = """
+import sys
+sys.meta_path[:] = [each for each in sys.meta_path if not each.__module__.startswith("__editable__")]
+from chainrule import derivation
+from chainrule.cli.commands import derive
+import chainrule.codegen.targets.numpy
+print(chainrule.codegen.targets.numpy.__file__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == [str(ROOT / "codegen" / "targets" / "numpy" / "__init__.py")], done.stderr
+
+
 def test_the_functions_stay_what_they_are_when_everything_is_imported() -> None:
     """No submodule has the name of a function of the package, which importing it would replace."""
     modules = {module.name for module in pkgutil.iter_modules(chainrule.__path__)} | set(PARTS)

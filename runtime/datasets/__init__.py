@@ -113,7 +113,7 @@ def _raw(
             return load_idx(_path(path, base_dir))
         if scheme == "folder":
             return load_folder(_path(path, base_dir), wanted)
-    known = ", ".join((*SOURCES, "embedded", "folder:PATH", "npz:PATH", "idx:PATH"))
+    known = ", ".join((*SOURCES, EMBEDDED[-1], "folder:PATH", "npz:PATH", "idx:PATH"))
     meant = get_close_matches(data.lower().replace("-", "_"), (*SOURCES, *EMBEDDED), 1)
     hint = f" (is it {meant[0]}?)" if meant else ""
     raise DataError(f"{data!r}: no such data set{hint}; known are {known} and a table in the spec")
@@ -130,7 +130,7 @@ def _named(
         return _read(source, fetch(source, cache_folder() / source.folders[0], looked=looked))
     if source.name == "mnist" and download is None:
         say(
-            f"mnist: using the {EMBEDDED[0]} 5,000 + 1,000 digits; looked in {'; '.join(looked)}.  "
+            f"mnist: using the embedded 5,000 + 1,000 digits; looked in {'; '.join(looked)}.  "
             "For all 70,000: --download, or --data-dir"
         )
         return load_embedded()

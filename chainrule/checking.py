@@ -28,6 +28,7 @@ from chainrule.derive.invariance import Ineffective, ineffective
 from chainrule.derive.layers import LAYERS
 from chainrule.derive.model import Spec
 from chainrule.derive.network import Network
+from chainrule.derive.turns import in_turn
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def totals(spec: Spec) -> dict[str, Any]:
     return totals_of(derive_network(spec))
 
 
+@in_turn
 def totals_of(derivation: Derivation) -> dict[str, Any]:
     """Return the totals of the network of a derivation."""
     spec = derivation.network.spec

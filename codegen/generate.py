@@ -15,6 +15,7 @@ from chainrule.derive.derivation import Derivation
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.model import InlineData, Spec
 from chainrule.derive.reader import Reader, reading
+from chainrule.derive.turns import in_turn
 from chainrule.present import document, records
 
 EQUATIONS = "equations.tex"
@@ -22,6 +23,7 @@ FORMAT = 1
 CLASS_DATA = ("mnist", "fashion_mnist", "cifar10", "cifar100", "mnist_embedded", "folder", "idx")
 
 
+@in_turn
 def generate(spec: Spec, targets: Iterable[str] = ()) -> Generated:
     """Return everything that is generated for a spec: the NumPy program always, others if they are asked for.
 

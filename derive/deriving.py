@@ -19,9 +19,11 @@ from chainrule.derive.output import Output
 from chainrule.derive.patterns import instantiated
 from chainrule.derive.prose import _, listed
 from chainrule.derive.simplify import tidy
+from chainrule.derive.turns import in_turn
 from chainrule.derive.updates import update_equations
 
 
+@in_turn
 def derive_forward(network: Network) -> Derivation:
     """Return the derivation as far as the loss: nothing is differentiated."""
     book = Book()
@@ -30,6 +32,7 @@ def derive_forward(network: Network) -> Derivation:
     return Derivation(network, tuple(book.equations))
 
 
+@in_turn
 def derive_network(spec: Spec) -> Derivation:
     """Return the derivation of the network that a spec declares.  Raises CannotDifferentiate."""
     network = build_network(spec)

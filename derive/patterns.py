@@ -113,8 +113,11 @@ def _rebuilt(node: Basic, arguments: Sequence[Basic]) -> Basic:
 
 
 @lru_cache(maxsize=MOST)
-def _place(*_key: object) -> list[Equation]:
-    """Return where the pattern of that key stands, the template or the equation itself before it."""
+def _place(*_key: object) -> list[tuple[Equation, Equation]]:
+    """Return where the pattern of that key stands, with the equation that it was made of.
+
+    Another thread may put there the same at the same time: the first is taken.
+    """
     return []
 
 
@@ -127,8 +130,8 @@ def instantiated(template: Equation, names: Mapping[str, str], sizes: Mapping[Sy
             base: tensor(names[name_of(base)], *(n.xreplace(sizes) for n in base.shape))
             for base in (template.left.base, *template.reads().values())
         }
-        place += template.replace({**sizes, **tensors}), Renamed(template, own)
-    pattern, first = place
+        place.append((template.replace({**sizes, **tensors}), Renamed(template, own)))
+    pattern, first = place[0]
     return under(pattern, dict(zip(first.tensors, own, strict=True)))
 
 
@@ -138,6 +141,6 @@ def shared(equation: Equation) -> Equation:
     sides = (renamed(side, numbers) for side in (equation.left, equation.right))
     place = _place(*sides, order(equation.tensors))
     if not place:
-        place.append(equation.pattern)
-    (pattern,) = place
+        place.append((equation.pattern, equation))
+    pattern, _first = place[0]
     return equation if equation.pattern is pattern else Renamed(pattern, equation.tensors)

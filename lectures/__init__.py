@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chainrule.derive.prose import _
+from chainrule.derive.turns import in_turn
 
 if TYPE_CHECKING:
     from chainrule.lectures.model import Topic
@@ -125,6 +126,7 @@ TOPICS: dict[str, str] = {
 }
 
 
+@in_turn
 def topic(id: str, given: Sequence[str] = ()) -> Topic:
     """Return the derivation of a topic; ``given`` replaces its example: "y=0.1*w, 0.5*w", "t=0, 1".
 

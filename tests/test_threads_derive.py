@@ -1,0 +1,136 @@
+"""Threads that derive at once get what one gets."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+from sympy import Symbol, exp
+
+import chainrule
+from chainrule.derive import patterns
+from chainrule.derive.index import Equation, access, index, size, tensor
+from chainrule.derive.turns import in_turn
+
+TEXT = """
+spec_version = 1
+name = "net"
+[input]
+shape = [3]
+[[layers]]
+type = "dense"
+units = 3
+[[layers]]
+type = "{own}"
+[[layers]]
+type = "dense"
+units = 3
+activation = "{own}"
+[loss]
+type = "mse"
+[optimizer]
+type = "sgd"
+[activations.{own}]
+formula = "log({number} + exp(x))"
+"""
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads change places as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def at_once(work: Callable[[], object], count: int = 3) -> list[object]:
+    """What threads get that start together; a fault is what such a thread gets."""
+    start, found = threading.Barrier(count), []
+
+    def one() -> None:
+        start.wait()
+        try:
+            found.append(work())
+        except Exception as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+@pytest.mark.usefixtures("restless")
+def test_networks_derived_at_once_are_those_derived_alone() -> None:
+    def files() -> dict[str, str]:
+        return chainrule.generate(TEXT.format(own="own", number=3), ("numpy", "cuda")).files
+
+    found = at_once(files)
+    assert found == [files()] * 3
+
+
+def test_one_thread_at_a_time_takes_a_turn_and_may_take_another_within() -> None:
+    inside, most = [0], [0]
+    pause = threading.Event()
+
+    @in_turn
+    def outer() -> int:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        pause.wait(0.01)
+        found = inner()
+        inside[0] -= 1
+        return found
+
+    @in_turn
+    def inner() -> int:
+        return 7
+
+    assert at_once(outer) == [7, 7, 7]
+    assert most == [1]
+
+
+@pytest.mark.parametrize("name", ["instantiated", "shared"])
+def test_a_pattern_that_another_thread_makes_meanwhile_is_one(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    n, N = index("n"), size("N")
+    x, y = tensor("x", N), tensor("y", N)
+    template = Equation(access(y, n), exp(access(x, n)) + len(name))
+    place, inside = patterns._place, [False]
+
+    def make() -> Equation:
+        names = {"x": "z1", "y": "a1"}
+        if name == "shared":
+            return patterns.shared(template)
+        return patterns.instantiated(template, names, sizes)
+
+    class Interrupted(list[tuple[Equation, Equation]]):
+        """A place that looks empty until another thread was there."""
+
+        def __init__(self, found: list[tuple[Equation, Equation]]) -> None:
+            super().__init__(found)
+            self.found = found
+
+        def append(self, pair: tuple[Equation, Equation]) -> None:
+            if not inside[0]:
+                inside[0] = True
+                others.append(make())
+            self.found.append(pair)
+            self[:] = self.found
+
+    def interrupted(*key: object) -> list[tuple[Equation, Equation]]:
+        return Interrupted(place(*key))
+
+    sizes: Mapping[Symbol, Symbol] = {N: size("M")}
+    others: list[Equation] = []
+    monkeypatch.setattr(patterns, "_place", interrupted)
+    found = make()
+    assert inside[0]
+    assert found == others[0] == make()
+    assert found.pattern is others[0].pattern

@@ -305,9 +305,9 @@ def explanations(page: Page) -> list[Line]:
 
 
 def free_letters(page: Page) -> list[str]:
-    """Return two letters that nothing of a page is called by."""
+    """Return two letters that nothing of a page is called by: small ones while there are any."""
     taken = {mark for node in nodes(page, alike=True) for mark in _letters(node)}
-    return [letter for letter in "uvyqfhabcdgijkrswzlmnop" if letter not in taken][:2]
+    return [letter for letter in "uvyqfhabcdgijkrswzlmnopUVQFRSGJ" if letter not in taken][:2]
 
 
 def _letters(node: Node) -> Iterator[str]:

@@ -25,7 +25,7 @@ from chainrule.derive.index import (
 )
 from chainrule.derive.numbering import Book
 from chainrule.derive.prose import say
-from chainrule.present import latex, text
+from chainrule.present import latex, page, text
 from chainrule.present import tree as t
 from chainrule.present.lettering import Lettering, base, letters_of
 
@@ -146,3 +146,10 @@ def test_an_equation_at_other_subscripts() -> None:
     assert same_up_to_names(moved) == same_up_to_names(x[j] + Sum(x[i], (i, K)))
     assert list(map(tuple, equation.axes)) == [(k, K)]
     assert str(equation.replace({K: J})) == "y[k] = x[k] + sum_j(x[j])"
+
+
+@pytest.mark.parametrize(("kept", "free"), [("uf", "uf"), ("p", "pU"), ("", "UV")])
+def test_two_letters_are_always_free(monkeypatch: pytest.MonkeyPatch, kept: str, free: str) -> None:
+    taken = [leaf(letter) for letter in "uvyqfhabcdgijkrswzlmnop" if letter not in kept]
+    monkeypatch.setattr(page, "nodes", lambda _page, alike: taken)
+    assert page.free_letters(page.Page("", "", ())) == list(free)

@@ -46,7 +46,9 @@ def reader() -> Reader:
 
 @contextmanager
 def reading(who: Reader) -> Iterator[Reader]:
-    """Write for a reader inside of the block."""
+    """Write for a reader inside of the block.  Raises TypeError for what is no Reader."""
+    if not isinstance(who, Reader):
+        raise TypeError(f'{who!r} is no Reader; write reading(Reader(language="ko"))')
     token = _READER.set(who)
     try:
         yield who

@@ -95,8 +95,10 @@ def _read(path: FilePath) -> bytes:
             raise _refusal(path.name, "E001", "this is not a file", "a TOML file")
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1)
-    except OSError as error:
-        message = f"cannot read {path}: {error.strerror or error}"
+    except SpecError:
+        raise
+    except (OSError, ValueError) as error:  # the latter for a name that no file can have
+        message = f"cannot read {path}: {getattr(error, 'strerror', None) or error}"
         there = {each.stem: each for each in path.parent.glob("*.toml")}
         near = nearest(path.stem, there)
         hint = f"did you mean {there[near]}?" if near else ""

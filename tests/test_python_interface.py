@@ -119,6 +119,16 @@ def test_what_cannot_be_is_refused(call: Callable[[], object], said: str) -> Non
         call()
 
 
+def test_a_name_that_no_file_can_have_is_refused_as_a_spec() -> None:
+    with pytest.raises(SpecError, match=r"E001 cannot read .*null"):
+        derivation("gate\0.toml")
+
+
+def test_a_reader_is_one() -> None:
+    with pytest.raises(TypeError, match="'ko' is no Reader"), reading("ko"):  # type: ignore[arg-type]
+        pass
+
+
 def test_numbers_are_of_each_example() -> None:
     with reading(Reader(batch="rows")), pytest.raises(NumbersError, match="of each example by itself"):
         numbers(GATE)

@@ -13,10 +13,25 @@ def by_conjugate(node: Add) -> Expr:
         return node
     term, rest, alike = found
     try:
-        apart = sympy.sign(rest) * sympy.cancel(rest**2 - term**2) / (Abs(rest) + Abs(term))
+        apart = sympy.sign(rest) * _difference(rest**2, term**2) / (Abs(rest) + Abs(term))
     except sympy.PolynomialError:
         return node
     return apart if alike.is_negative else Piecewise((node, alike >= 0), (apart, True))
+
+
+def _difference(one: Expr, other: Expr) -> Expr:
+    """Return a difference of squares with the powers of sums in it kept, where that is as short.
+
+    (y − t)² is exact where y and t are near each other, y² − 2yt + t² is not.
+    """
+    powers = sorted((one - other).atoms(Pow), key=sympy.default_sort_key)
+    kept = {p: sympy.Dummy() for p in powers if isinstance(p.base, Add) and p.exp.is_Integer}
+    expanded = sympy.cancel(one - other)
+    if not kept:
+        return expanded
+    back = {symbol: power for power, symbol in kept.items()}
+    apart = sympy.cancel((one - other).xreplace(kept)).xreplace(back)
+    return min(apart, expanded, key=sympy.count_ops)
 
 
 def has_conjugate(expression: Expr) -> bool:

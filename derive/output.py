@@ -18,6 +18,7 @@ class Output:
     def __init__(self, network: Network) -> None:
         self.equation = network.forward[-1].equation
         self.acts_alone = not self.equation.right.has(Sum, Max) and self.equation.right.has(*GROWING)
+        self.noisy = any(noise.name in self.equation.reads() for noise in network.noise)
         self.targets = network.definitions[0].equation.left.base if network.labels else None
 
     def one_hot(self, expression: Expr) -> Expr:
@@ -25,7 +26,12 @@ class Output:
         return expression if self.targets is None else one_hot_sums(expression, self.targets)
 
     def stable(self, expression: Expr) -> tuple[Expr, tuple[str, ...]]:
-        """Write logarithms of the network's output in what the output is made from, where that is stabler."""
+        """Write logarithms of the network's output in what the output is made from, where that is stabler.
+
+        Noise is drawn where the output is computed, and stands in no loss.
+        """
+        if self.noisy:
+            return stable(expression)
         base = self.equation.left.base
         formula = self.equation
         used: list[str] = []

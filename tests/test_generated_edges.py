@@ -139,6 +139,30 @@ def test_nothing_overflows_into_what_is_not_a_number(last: str, formula: str, dt
     assert all(np.isfinite(value).all() for value in (*found.values(), *parameters.values()))
 
 
+@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+def test_a_square_of_a_difference_is_not_expanded(dtype: Any) -> None:
+    """√(1 + (y − t)²) − 1 by its conjugate, where y and t are large and near each other."""
+    formula = "sqrt(1 + (y - t)**2) - 1"
+    module = build_edge("identity", "near", f'\n[losses.near]\nformula = "{formula}"\n').program.module
+    parameters = module.init_parameters(0, dtype)
+    x, t = np.array([[10000.5, 3.0, 0.0]], dtype), np.array([[10000.0, 3.0, 2.0**-10]], dtype)
+    wanted = mpmath.sqrt(mp("1.25")) - 1 + mpmath.sqrt(1 + mp(2) ** -20) - 1
+    assert module.loss(parameters, x, t) == pytest.approx(float(wanted), rel=1e-6)
+
+
+def test_the_loss_after_dropout_reads_no_mask() -> None:
+    """A loss that is written in what the output is made from, and an output that is made with a mask."""
+    tail = '\n[losses.log_cosh]\nformula = "log(cosh(y - t))"\n'
+    layer = '\n[[layers]]\ntype = "dropout"\nrate = 0.5\n\n[loss]'
+    module = build(edge_spec("identity", "log_cosh", tail).replace("\n[loss]", layer)).program.module
+    parameters = module.init_parameters(0, np.float64)
+    x = np.array([[1.0, -2.0, 300.0]])
+    found = float(module.loss_and_gradients(parameters, x, np.zeros_like(x), seed=3)[0])
+    kept = [found == pytest.approx(sum(np.logaddexp(y, -y) - np.log(2) for y in 2 * x[0] * mask))
+            for mask in np.ndindex(2, 2, 2)]  # fmt: skip
+    assert any(kept)
+
+
 _edges: dict[tuple[str, ...], Built] = {}
 
 

@@ -13,7 +13,18 @@ from random_specs import build, random_spec
 from sympy import Indexed, Symbol
 
 import chainrule.codegen.targets.numpy as numpy_target
-from chainrule.codegen.ir.program import Contract, Grid, Load, Map, Program, Reduce, Reshape
+from chainrule.codegen.ir.box import element
+from chainrule.codegen.ir.program import (
+    Contract,
+    Grid,
+    Load,
+    Map,
+    Program,
+    Reduce,
+    Reshape,
+    copied,
+    views,
+)
 from chainrule.codegen.ir.verify import VerificationError, verify
 from chainrule.codegen.lower.lowering import LoweringError, extent, lower
 from chainrule.codegen.passes.absorb import absorb_temporaries
@@ -232,3 +243,13 @@ def test_grids_need_extents() -> None:
         "q",
         "no extent",
     )
+
+
+def test_what_a_value_gives_itself_shows_no_other() -> None:
+    """Else whoever looks for the memory behind a view would look for ever."""
+    program = finished()
+    place, step = find(program, "forward", Map)
+    itself = replace(step, formula=element(step.out, program.values[step.out].shape, step.indices))
+    assert copied(replace(itself, out="another")) == step.out
+    assert copied(itself) is None
+    assert step.out not in views(changed(program, "forward", place, itself))

@@ -333,11 +333,11 @@ def viewed(statement: Statement) -> str | None:
 
 
 def copied(statement: Statement) -> str | None:
-    """Return the value that a map gives as it is, at its own indices, or None."""
+    """Return the other value that a map gives as it is, at its own indices, or None."""
     if not isinstance(statement, Map) or not isinstance(statement.formula.form.expression, Indexed):
         return None
     ((name, indices),) = statement.formula.reads
-    return name if indices == statement.indices else None
+    return name if indices == statement.indices and name != statement.out else None
 
 
 def views(program: Program) -> dict[str, str]:

@@ -44,6 +44,7 @@ class AxisPlan:
         free = {s for e in (*self.extents.values(), self.right) for s in e.free_symbols}
         labels = {base.label for base in equation.reads().values()}
         self.symbols = sorted((s for s in free - labels - self.axes.keys() if type(s) is Symbol), key=str)
+        self.given_sizes = [s.name for s in self.symbols if is_size(s)]
         self.reads = {*self.tensors, *(s.name for s in self.symbols)}
 
     def sizes(self, arrays: Mapping[str, Array]) -> dict[Symbol, int]:

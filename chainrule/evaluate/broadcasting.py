@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import reduce
+from dataclasses import dataclass
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -46,12 +47,14 @@ class Compiled:
         self.indices = {s: self._along(np.arange(n), plan.axes[s]) for s, n in self.extents.items()}
         self.at_points: tuple[Symbol, ...] = ()  # indices that run over the points of a delta
         self.value = self.compile(plan.right)
+        self.shape = tuple(self.extents[s] for s in plan.equation.free)
+        self.over_axes = (*self.shape, *(1,) * (plan.rank - len(self.shape)))
 
     def __call__(self, arrays: Values) -> Array:
-        free = self.plan.equation.free
-        shape = tuple(self.extents[s] for s in free)
-        value = np.broadcast_to(self.value(arrays), (*shape, *(1,) * (self.plan.rank - len(free))))
-        return np.array(value.reshape(shape), self.real)
+        value = self.value(arrays)
+        if value.shape != self.over_axes:
+            value = np.broadcast_to(value, self.over_axes)
+        return np.array(value.reshape(self.shape), self.real)
 
     def compile(self, node: Any) -> Function:
         """Return the value of an expression as a function of arrays."""
@@ -346,14 +349,33 @@ def _negated(truth: Function) -> Function:
     return lambda arrays: ~truth(arrays)
 
 
-def _einsum(operands: Sequence[Array], over: Sequence[int], real: Any) -> Array:
+def _einsum(operands: Sequence[Array], over: tuple[int, ...], real: Any) -> Array:
     """Return the product of arrays summed over axes, which stay with extent 1."""
+    layout = _layout(tuple(operand.shape for operand in operands), over)
     arguments: list[Any] = []
+    for operand, (shape, axes) in zip(operands, layout.operands, strict=True):
+        arguments += [operand.reshape(shape).astype(real, copy=False), axes]
+    return np.asarray(np.einsum(*arguments, layout.kept)).reshape(layout.shape)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What a sum of products reads: the extents of each operand above 1 and their axes; what it gives."""
+
+    operands: tuple[tuple[tuple[int, ...], list[int]], ...]
+    kept: list[int]
+    shape: tuple[int, ...]
+
+
+@lru_cache(maxsize=1024)
+def _layout(shapes: tuple[tuple[int, ...], ...], over: tuple[int, ...]) -> _Layout:
+    operands = []
     extents: dict[int, int] = {}
-    for operand in operands:
-        axes = [axis for axis, n in enumerate(operand.shape) if n > 1]
-        extents |= {axis: operand.shape[axis] for axis in axes}
-        arguments += [operand.reshape([operand.shape[a] for a in axes]).astype(real, copy=False), axes]
+    for shape in shapes:
+        found = {axis: n for axis, n in enumerate(shape) if n > 1}
+        extents |= found
+        operands.append((tuple(found.values()), [*found]))
     kept = sorted(extents.keys() - set(over))
-    shape = [extents[axis] if axis in kept else 1 for axis in range(operands[0].ndim)]
-    return np.asarray(np.einsum(*arguments, kept)).reshape(shape)
+    return _Layout(
+        tuple(operands), kept, tuple(extents[a] if a in kept else 1 for a in range(len(shapes[0])))
+    )

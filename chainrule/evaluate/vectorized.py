@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from chainrule.derive.index import Equation
-from chainrule.evaluate.axes import AxisPlan, is_size
+from chainrule.evaluate.axes import AxisPlan
 from chainrule.evaluate.broadcasting import Array, Compiled, Values
 
 
@@ -27,6 +27,7 @@ class Equations:
         self._real = np.dtype(dtype).type
         self._plans = [AxisPlan(equation) for equation in equations]
         self._compiled: dict[Any, Compiled] = {}
+        self._following: dict[frozenset[str], list[int]] = {}
 
     def values(self, given: Mapping[str, Any]) -> Values:
         """Return every tensor by name, the given ones too; scalars among these are sizes and constants."""
@@ -36,19 +37,32 @@ class Equations:
 
     def again(self, before: Values, changed: Mapping[str, Array]) -> Values:
         """Return the values once some tensors have changed: only what depends on these is computed."""
-        found, dirty = {**before, **changed}, set(changed)
+        found = {**before, **changed}
         with np.errstate(all="ignore"):
-            for number, plan in enumerate(self._plans):
-                if dirty.isdisjoint(plan.reads):
-                    continue
-                shapes = {name: found[name].shape for name in plan.tensors}
-                given = (int(found[s.name]) for s in plan.symbols if is_size(s) and s.name in found)
-                key = (number, *shapes.values(), *given)
-                if key not in self._compiled:
-                    self._compiled[key] = Compiled(plan, plan.sizes(found), shapes, self._real)
-                found[plan.name] = self._compiled[key](found)
-                dirty.add(plan.name)
+            for number in self._after(frozenset(changed)):
+                found[self._plans[number].name] = self._at(number, found)(found)
         return found
+
+    def _after(self, changed: frozenset[str]) -> list[int]:
+        """Return which equations depend on some tensors, in order."""
+        if changed not in self._following:
+            dirty = {*changed}
+            numbers = self._following.setdefault(changed, [])
+            for number, plan in enumerate(self._plans):
+                if not dirty.isdisjoint(plan.reads):
+                    numbers.append(number)
+                    dirty.add(plan.name)
+        return self._following[changed]
+
+    def _at(self, number: int, found: Values) -> Compiled:
+        """Return an equation as a function of arrays of the shapes and sizes that are there."""
+        plan = self._plans[number]
+        given = (int(found[s]) for s in plan.given_sizes if s in found)
+        key = (number, *(found[name].shape for name in plan.tensors), *given)
+        if key not in self._compiled:
+            shapes = {name: found[name].shape for name in plan.tensors}
+            self._compiled[key] = Compiled(plan, plan.sizes(found), shapes, self._real)
+        return self._compiled[key]
 
 
 def evaluate(

@@ -97,7 +97,7 @@ def derivation(source: Source) -> Derivation:
 def topic(id: str, given: Mapping[str, str] | Sequence[str] = ()) -> Topic:
     """Return what the lectures derive under a name; ``chainrule.lectures.TOPICS`` has all.
 
-    ``given`` replaces the numbers of a worked example, as ``--given`` does.
+    ``given`` replaces the numbers of a worked example, as ``--given`` does: by name, or as "name=numbers".
 
     >>> topic("mse-minimum", given={"y": "2*w, w", "t": "1, 0"}).results["w"]
     '2/5'
@@ -111,13 +111,16 @@ def topic(id: str, given: Mapping[str, str] | Sequence[str] = ()) -> Topic:
     from chainrule.lectures import TOPICS
     from chainrule.lectures import topic as derived
 
+    if not isinstance(id, str):
+        raise TypeError(f"{id!r} is no topic: give the name of one, a text")
     if id not in TOPICS:
         import difflib
 
         near = ", ".join(difflib.get_close_matches(id, TOPICS, n=3))
         raise ValueError(f"{id!r} is no topic." + (f" Did you mean {near}?" if near else ""))
-    items = [f"{name}={text}" for name, text in given.items()] if isinstance(given, Mapping) else given
-    return derived(id, items)
+    if isinstance(given, Mapping):
+        return derived(id, [f"{name}={text}" for name, text in given.items()])
+    return derived(id, [given] if isinstance(given, str) else [str(each) for each in given])
 
 
 def network(source: Source) -> Summary:
@@ -243,7 +246,8 @@ def gradcheck(
     >>> gradcheck("examples/or.toml", samples=4).passed
     True
 
-    Raises SpecError, CannotDifferentiate, LoweringError; ValueError for fewer than 2 samples, 1 of the batch.
+    Raises SpecError, CannotDifferentiate, LoweringError; ValueError for fewer than 2 samples, 1 of the batch;
+    TypeError for what is no whole number.
     """
     from chainrule.running import gradient_report
     from chainrule.sources import spec_of
@@ -268,7 +272,8 @@ def numbers(
     >>> page.notes[0]
     "N = 2 samples: numbers 2, 3 of the spec's data."
 
-    Raises NumbersError for samples that are not there and for a network that is too large to be read.
+    Raises NumbersError for samples that are not there and for a network that is too large to be read,
+    TypeError for what is no whole number, ValueError for a seed below 0.
     """
     from chainrule.sources import derivation_of
     from chainrule.worked_pass import worked_page

@@ -11,6 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
+from chainrule.arguments import whole
 from chainrule.codegen.folder import MANIFEST, Generated, write
 from chainrule.codegen.targets import DEFAULT, TARGETS
 from chainrule.derive.library import ONE_HOT
@@ -50,13 +51,11 @@ LEAST: Final = {"seed": 0, "steps": 0, "samples": 2, "batch": 1}  # of the optio
 def gradient_report(spec: Spec, generate: Generator = generated_anew, **options: int) -> GradientReport:
     """Return the check of every gradient of a spec's program against its network's equations.
 
-    Raises ValueError for an option below what the check needs.
+    Raises TypeError for an option that is no whole number, ValueError for one below what the check needs.
     """
-    for name, least in LEAST.items():
-        if options.get(name, least) < least:
-            raise ValueError(f"{name} = {options[name]}: it is at least {least}")
+    given = {name: whole(name, value, LEAST[name]) for name, value in options.items()}
     with scratch_program(spec, generate) as program:
-        return check_gradients(program, reference=NumericReference(spec), **options)
+        return check_gradients(program, reference=NumericReference(spec), **given)
 
 
 @dataclass(frozen=True)
@@ -137,6 +136,8 @@ def train_spec(
 
     Raises the faults of runtime.
     """
+    if checkpoint_every is not None:
+        whole("checkpoint_every", checkpoint_every)
     asked = {
         "epochs": epochs,
         "batch_size": batch_size,

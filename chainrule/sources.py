@@ -27,10 +27,11 @@ def spec_of(source: Source) -> Spec:
         return source.network.spec
     if isinstance(source, Mapping):
         return parse_spec(toml_of(source), TEXT)
-    if isinstance(source, str) and "\n" in source:
+    file = _file(source)
+    if file is not None:
+        return load_spec(file)
+    if isinstance(source, str):
         return parse_spec(source, TEXT)
-    if isinstance(source, str | os.PathLike):
-        return load_spec(Path(source))
     raise TypeError(
         f"a {type(source).__name__} is no network: give a path, a spec's text, a mapping or a derivation"
     )
@@ -43,8 +44,14 @@ def derivation_of(source: Source) -> Derivation:
 
 def path_of(source: Source) -> Path:
     """Return the file of a source, from whose folder its paths start; else one in the current folder."""
-    is_file = isinstance(source, os.PathLike) or (isinstance(source, str) and "\n" not in source)
-    return Path(source) if is_file else Path(TEXT)  # type: ignore[arg-type]
+    return _file(source) or Path(TEXT)
+
+
+def _file(source: Source) -> Path | None:
+    """Return the file that a source names, None for one that is in none."""
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and "\n" not in source):
+        return Path(source)
+    return None
 
 
 def toml_of(table: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,21 +35,26 @@ def worked_page(
 
     ``samples`` counts from 1 into the data of the spec; a spec whose data stand elsewhere gets as many at
     random.  ``seed`` (else the spec's) draws parameters, masks and samples, as the generated program does.
-    Raises NumbersError for samples that are not there and for a network that is too large to be read.
+    Raises NumbersError for samples that are not there and for a network that is too large to be read,
+    TypeError for what is no whole number, ValueError for a seed below 0.
     """
     import numpy as np
 
+    from chainrule.arguments import whole
     from chainrule.present.numbers import Given, NumbersError, require_readable, work
     from chainrule.present.worked import page_of_numbers
     from chainrule.programs import scratch_program
 
     if reader().batch != "example":
         raise NumbersError("numbers are shown of each example by itself: leave the reader's batch out")
+    if not isinstance(samples, Iterable):
+        raise TypeError(f"samples = {samples!r}: they are a list, as in [1, 2]")
+    samples = [whole("a sample", each) for each in samples]
     if not samples or min(samples) < 1:
-        raise NumbersError(f"samples {list(samples)}: give at least one, counted from 1")
+        raise NumbersError(f"samples {samples}: give at least one, counted from 1")
     require_readable(derivation, len(samples))
     spec = derivation.network.spec
-    seed = spec.training.seed if seed is None else seed
+    seed = spec.training.seed if seed is None else whole("seed", seed, least=0)
     with scratch_program(spec) as program:
         chosen = chosen_samples(derivation, program, samples, seed)
         given = Given(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 from chainrule.derive.shown import LaidOut, ShownPage, display
 
@@ -39,7 +39,12 @@ class Derivation(ShownPage):
         return tuple(e for e in self.role("forward") if e.mode in ("both", mode))
 
     def equation(self, number: int) -> NumberedEquation:
-        """Return the equation of that number, from 1.  Raises IndexError for a number that none has."""
+        """Return the equation of that number, from 1.
+
+        Raises IndexError for a number that none has, TypeError for what is no number.
+        """
+        if not isinstance(number, SupportsIndex):
+            raise TypeError(f"no equation ({number!r}): they are numbered 1 to {len(self.equations)}")
         if not 1 <= number <= len(self.equations):
             raise IndexError(f"no equation ({number}): they are numbered 1 to {len(self.equations)}")
         return self.equations[number - 1]

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-OURS = ("chainrule", "formula", "derive", "spec", "present", "lectures", "codegen", "runtime", "cli")
+from tracked_files import PACKAGES as OURS
+from tracked_files import ROOT
+
 Graph = Mapping[str, Iterable[str]]
 
 

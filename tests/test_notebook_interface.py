@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from tracked_files import PACKAGES, ROOT
 
 import chainrule
 import chainrule.derive.derivation
@@ -21,8 +22,6 @@ from chainrule.present import page_for
 from chainrule.present.mathml import write_line
 from chainrule.spec import SpecError
 
-ROOT = Path(__file__).parent.parent
-PARTS = ("formula", "derive", "spec", "present", "lectures", "codegen", "runtime", "cli")
 XOR = ROOT / "examples" / "xor_backprop.toml"
 
 
@@ -58,7 +57,7 @@ print(chainrule.codegen.targets.numpy.__file__)
 
 def test_the_functions_stay_what_they_are_when_everything_is_imported() -> None:
     """No submodule has the name of a function of the package, which importing it would replace."""
-    modules = {module.name for module in pkgutil.iter_modules(chainrule.__path__)} | set(PARTS)
+    modules = {module.name for module in pkgutil.iter_modules(chainrule.__path__)} | {*PACKAGES[1:]}
     assert not modules & set(chainrule.__all__)
 
 

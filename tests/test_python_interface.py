@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 
 import chainrule
-from chainrule import Reader, derivation, generate, gradcheck, handout, network, numbers, reading, train
+from chainrule import (
+    Reader,
+    derivation,
+    generate,
+    gradcheck,
+    handout,
+    network,
+    numbers,
+    reading,
+    topic,
+    train,
+)
 from chainrule.codegen.folder import OutputRefused
 from chainrule.derive.model import Spec
 from chainrule.present.numbers import NumbersError
@@ -112,11 +123,36 @@ def test_gradients_numbers_and_a_handout() -> None:
         (lambda: gradcheck(GATE, batch=0), "batch = 0: it is at least 1"),
         (lambda: train(GATE, epochs=0), "epochs 0"),
         (lambda: train(GATE, target="js"), "target 'js': use one of numpy, cuda"),
+        (lambda: numbers(GATE, seed=-1), "seed = -1: it is at least 0"),
     ],
 )
 def test_what_cannot_be_is_refused(call: Callable[[], object], said: str) -> None:
     with pytest.raises((ValueError, RunError), match=said):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: derivation(GATE).equation("1"), r"no equation \('1'\): they are numbered 1 to 9"),
+        (lambda: topic(None), "None is no topic: give the name of one"),
+        (lambda: numbers(GATE, [1.5]), r"a sample = 1\.5: it is a whole number"),
+        (lambda: numbers(GATE, 1), r"samples = 1: they are a list"),
+        (lambda: numbers(GATE, seed="a"), "seed = 'a': it is a whole number"),
+        (lambda: gradcheck(GATE, steps=None), "steps = None: it is a whole number"),
+        (lambda: train(GATE, checkpoint_every="1"), "checkpoint_every = '1': it is a whole number"),
+    ],
+)
+def test_what_is_of_another_type_is_refused_by_name(call: Callable[[], object], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        call()
+
+
+def test_givens_are_a_text_or_a_mapping_and_numbers_those_of_numpy_too() -> None:
+    given = topic("mse-minimum", "t=1, 0, 2")
+    assert given.results == topic("mse-minimum", {"t": "1, 0, 2"}).results != topic("mse-minimum").results
+    assert numbers(GATE, np.array([1, 2])).notes == numbers(GATE, [1, 2]).notes
+    assert derivation(GATE).equation(np.int64(2)).number == 2
 
 
 def test_a_name_that_no_file_can_have_is_refused_as_a_spec() -> None:

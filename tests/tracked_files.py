@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+# The folders of the package: what tests hold every other list of them against.
 PACKAGES = ("chainrule", "formula", "derive", "spec", "present", "lectures", "codegen", "runtime", "cli")
 
 

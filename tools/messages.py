@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import io
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,8 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT: Final = Path(__file__).parent.parent
 LOCALE: Final = ROOT / "derive" / "locale"
-SOURCES: Final = ("chainrule", "derive", "formula", "spec", "present", "lectures", "cli", "codegen")
+PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SOURCES: Final = tuple(PROJECT["tool"]["setuptools"]["package-dir"].values())
 DOMAIN: Final = "chainrule"
 
 

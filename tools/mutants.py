@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -25,7 +26,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("chainrule", "derive", "formula", "spec", "present", "lectures", "codegen", "runtime")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PACKAGES = tuple(sorted({*PROJECT["tool"]["setuptools"]["package-dir"].values()} - {"cli"}))
 LONGEST = 120  # seconds of tests a mutant, as they took without it
 READERS = ("tests/test_frozen.py",)  # tests that read the source and run none of it
 SLOWER = 4  # a mutant whose tests take this many times as long, and a minute, hangs: killed

@@ -70,8 +70,8 @@ class Example(SphinxDirective):
         if "before" in self.options:
             last = self._found(lines, self.options["before"], first + 1)
             last -= sum(1 for _blank in itertools.takewhile(lambda line: not line, reversed(lines[:last])))
-        indent = re.match(" *", lines[first])[0] if lines[first:] else ""  # type: ignore[index]
-        rest = indent + comment + CUT
+        indent = len(lines[first]) - len(lines[first].lstrip(" "))
+        rest = " " * indent + comment + CUT
         before = [rest] if first else []
         return "\n".join([*before, *lines[first:last], *([rest] if last < len(lines) else [])])
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 from chainrule.spec import field_documentation
@@ -39,7 +41,7 @@ def _read(text: str) -> Documented:
 class Fields(SphinxDirective):
     """``{fields}``: every table of a spec in a section; ``no-layers`` leaves those to their own pages."""
 
-    option_spec = {"no-layers": lambda _argument: True}  # noqa: RUF012
+    option_spec: ClassVar[dict[str, Any]] = {"no-layers": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import ClassVar
@@ -29,7 +30,7 @@ HEAD = 'spec_version = 1\nname = "example"\n[input]\nshape = [3]\n'
 DENSE = '[[layers]]\ntype = "dense"\nunits = {units}\n'
 
 
-class Library(SphinxDirective):
+class Library(SphinxDirective, ABC):
     """A section for each name, with what is derived for it."""
 
     names: ClassVar[Iterable[str]] = ()
@@ -40,8 +41,9 @@ class Library(SphinxDirective):
             for name in self.names
         ]
 
+    @abstractmethod
     def about(self, name: str) -> Iterator[nodes.Node]:
-        raise NotImplementedError
+        """Yield what stands below a name."""
 
     def shown(
         self, found: Derivation, wanted: Callable[[Entry], bool], steps: bool = True

@@ -1,6 +1,10 @@
 """Where the examples of a page are run: a folder and a Python of its own, made anew each time it is read.
 
 The command is run in a child of this process, which has imported SymPy already; all else in a shell.
+
+What is run is what stands in the pages of docs/, which are code of this repository as its tests are: the
+package neither holds nor imports this module, and nothing that a user gives (a spec, a formula, data) is
+run by it, but read by the commands that a page calls.
 """
 
 from __future__ import annotations

@@ -81,6 +81,7 @@ $(VENV)/docs.stamp: requirements/docs.txt $(VENV)/run.stamp
 
 # The folders as the one package that they are, for tools that read no code to find it.
 $(VENV)/src/chainrule: chainrule
+	rm -rf $@
 	mkdir -p $@
 	for part in formula derive spec present lectures codegen runtime cli; do ln -sfn ../../../$$part $@/$$part; done
 	for file in chainrule/*; do ln -sf ../../../$$file $@/; done

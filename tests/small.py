@@ -1,4 +1,4 @@
-"""A small network of pictures and its data, for tests of runs."""
+"""Small networks for tests of runs: one of pictures, with its data, and one of dense layers."""
 
 from __future__ import annotations
 
@@ -24,6 +24,22 @@ data = "npz:data.npz"
 batch_size = 8
 epochs = 3
 """
+DENSE = """
+spec_version = 1
+name = "small"
+[input]
+shape = [6]
+[[layers]]
+type = "dense"
+units = 5
+activation = "tanh"
+[[layers]]
+type = "dense"
+units = 3
+activation = "softmax"
+[loss]
+type = "cross_entropy"
+"""  # what follows is its optimizer
 
 
 def small_data(samples: int = 40) -> Dataset:

@@ -26,7 +26,14 @@ XOR = ROOT / "examples" / "xor_backprop.toml"
 
 
 @pytest.mark.parametrize(
-    "module", ["chainrule", "chainrule.sources", "chainrule.derive.derivation", "chainrule.derive.numbering"]
+    "module",
+    [
+        "chainrule",
+        "chainrule.arguments",
+        "chainrule.sources",
+        "chainrule.derive.derivation",
+        "chainrule.derive.numbering",
+    ],
 )
 def test_examples_in_docstrings_run(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)

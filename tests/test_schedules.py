@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small import DENSE
 
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.differentiate import CannotDifferentiate
@@ -25,26 +26,7 @@ from chainrule.runtime.settings import Settings
 from chainrule.runtime.training import train
 from chainrule.spec.load import parse_spec
 
-SPEC = """
-spec_version = 1
-name = "small"
-[input]
-shape = [6]
-[[layers]]
-type = "dense"
-units = 5
-activation = "tanh"
-[[layers]]
-type = "dense"
-units = 3
-activation = "softmax"
-[loss]
-type = "cross_entropy"
-[training]
-batch_size = 10
-epochs = 4
-[optimizer]
-"""
+SPEC = f"{DENSE}[training]\nbatch_size = 10\nepochs = 4\n[optimizer]\n"
 SCHEDULED = {
     "constant": 'schedule = "constant"',
     "step": 'schedule = "step"\ndecay_factor = 0.5\ndecay_every = 3',

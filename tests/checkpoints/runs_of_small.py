@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import runs
 from runs import quiet
+from small import DENSE
 
 from chainrule.runtime.datasets.dataset import Dataset
 from chainrule.runtime.program import LoadedProgram
@@ -16,24 +17,7 @@ from chainrule.runtime.settings import Settings
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 SETTINGS = Settings(epochs=4, batch_size=16, seed=3, validation_split=0.2)  # 6 steps an epoch, the last of 10
-SPEC = """
-spec_version = 1
-name = "small"
-[input]
-shape = [6]
-[[layers]]
-type = "dense"
-units = 5
-activation = "tanh"
-[[layers]]
-type = "dense"
-units = 3
-activation = "softmax"
-[loss]
-type = "cross_entropy"
-[optimizer]
-type = "OPTIMIZER"
-"""
+SPEC = f'{DENSE}[optimizer]\ntype = "OPTIMIZER"\n'
 
 
 def data(samples: int = 112) -> Dataset:

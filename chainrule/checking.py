@@ -28,7 +28,7 @@ from chainrule.derive.invariance import Ineffective, ineffective
 from chainrule.derive.layers import LAYERS
 from chainrule.derive.model import Spec
 from chainrule.derive.network import Network
-from chainrule.derive.turns import in_turn
+from chainrule.formula.turns import in_turn
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from chainrule.derive.derivation import Derivation
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.model import InlineData, Spec
 from chainrule.derive.reader import Reader, reading
-from chainrule.derive.turns import in_turn
+from chainrule.formula.turns import in_turn
 from chainrule.present import document, records
 
 EQUATIONS = "equations.tex"

@@ -17,10 +17,10 @@ from sympy import Add, Expr, Indexed, Mul, Pow, Symbol, cosh, exp, log, sinh
 
 from chainrule.derive.conjugate import has_conjugate
 from chainrule.derive.index import Equation, Inside, Reduction, Sum, Winner, accesses, name_of
-from chainrule.derive.probing import Flaws, flaws
 from chainrule.derive.rewrites import CONJUGATE, HYPERBOLIC, LOG_SUM, SCALED, TANH, rewrite, stable
 from chainrule.derive.scaling import gathered, near_one, scaled, scaled_terms
 from chainrule.formula.functions import expm1, softplus
+from chainrule.formula.probing import Flaws, flaws
 
 _OPAQUE = (Reduction, Winner, Inside, sympy.KroneckerDelta)
 _EXPLODING = (exp, sinh, cosh, expm1)

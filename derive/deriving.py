@@ -19,8 +19,8 @@ from chainrule.derive.output import Output
 from chainrule.derive.patterns import instantiated
 from chainrule.derive.prose import _, listed
 from chainrule.derive.simplify import tidy
-from chainrule.derive.turns import in_turn
 from chainrule.derive.updates import update_equations
+from chainrule.formula.turns import in_turn
 
 
 @in_turn

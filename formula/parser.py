@@ -19,6 +19,7 @@ import sympy
 from chainrule.formula.choices import FormulaValueError
 from chainrule.formula.messages import caret_lines, did_you_mean
 from chainrule.formula.operations import FUNCTIONS, Bounds, Operand, compare, operate
+from chainrule.formula.turns import in_turn
 
 MAX_CHARACTERS: Final = 2_000
 MAX_NODES: Final = 500
@@ -56,6 +57,7 @@ class _Token(NamedTuple):
     position: int
 
 
+@in_turn
 def parse_formula(text: str, names: Mapping[str, sympy.Expr]) -> sympy.Expr:
     """Return the expression of ``text``, each name standing for the expression that ``names`` gives it.
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chainrule.derive.prose import _
-from chainrule.derive.turns import in_turn
+from chainrule.formula.turns import in_turn
 
 if TYPE_CHECKING:
     from chainrule.lectures.model import Topic

@@ -14,16 +14,16 @@ from sympy import Expr, KroneckerDelta, Symbol, cosh, exp, log, sqrt, tanh
 
 from chainrule.derive.accurate import MOST_NODES, accurate, improved, is_sound, overflows
 from chainrule.derive.compact import standardized
-from chainrule.derive.floating import computed
 from chainrule.derive.index import Equation, Inside, Max, Sum, access, index, size, tensor
 from chainrule.derive.layers.layer import features
 from chainrule.derive.numbering import Book
-from chainrule.derive.probing import flaws
 from chainrule.evaluate.array_functions import FUNCTIONS
 from chainrule.evaluate.axes import AxisPlan, operations
 from chainrule.evaluate.reach import reached
 from chainrule.evaluate.vectorized import evaluate
+from chainrule.formula.floating import computed
 from chainrule.formula.functions import erfc, expm1, log1p, logcosh, rint, sigmoid, softplus
+from chainrule.formula.probing import flaws
 
 n, i, j, k, u = map(index, "nijku")
 N, J, K = map(size, "NJK")

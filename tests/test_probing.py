@@ -11,11 +11,11 @@ import pytest
 import sympy
 from sympy import Piecewise, Symbol
 
-from chainrule.derive.floating import computed
-from chainrule.derive.probing import _true as true
-from chainrule.derive.probing import flaws
 from chainrule.formula import parse_formula
+from chainrule.formula.floating import computed
 from chainrule.formula.functions import expm1, log1p, maximum, rint, sigmoid, softplus
+from chainrule.formula.probing import _true as true
+from chainrule.formula.probing import flaws
 
 x, y = Symbol("x", real=True), Symbol("y", real=True)
 RELATIONS = {

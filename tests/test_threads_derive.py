@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
-from sympy import Symbol, exp
+from sympy import Expr, Symbol, exp
 
 import chainrule
 from chainrule.derive import patterns
 from chainrule.derive.index import Equation, access, index, size, tensor
-from chainrule.derive.turns import in_turn
+from chainrule.formula import parse_formula
+from chainrule.formula.turns import in_turn
 
 TEXT = """
 spec_version = 1
@@ -93,6 +94,22 @@ def test_one_thread_at_a_time_takes_a_turn_and_may_take_another_within() -> None
 
     assert at_once(outer) == [7, 7, 7]
     assert most == [1]
+
+
+def test_a_formula_is_read_by_one_thread_at_a_time_too() -> None:
+    """SymPy compares the constants of a choice with a precision that all threads share."""
+    read: list[Expr] = []
+    reader = threading.Thread(target=lambda: read.append(parse_formula("where(erf(1) > 0, 1, 2)", {})))
+
+    @in_turn
+    def meanwhile() -> list[Expr]:
+        reader.start()
+        reader.join(0.2)
+        return [*read]
+
+    assert meanwhile() == []
+    reader.join()
+    assert read == [1]
 
 
 @pytest.mark.parametrize("name", ["instantiated", "shared"])

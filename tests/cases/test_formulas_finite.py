@@ -15,8 +15,8 @@ from chainrule.checked import table
 from chainrule.checking import totals
 from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import Sum
-from chainrule.derive.probing import flaws
 from chainrule.formula import parse_formula
+from chainrule.formula.probing import flaws
 from chainrule.present import records
 from chainrule.spec import SpecError, load_spec, parse_spec
 

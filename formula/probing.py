@@ -18,7 +18,7 @@ import mpmath
 import sympy
 from sympy import Expr, Piecewise, Symbol
 
-from chainrule.derive.floating import COMPARED, Column, computed, single
+from chainrule.formula.floating import COMPARED, Column, computed, single
 from chainrule.formula.functions import elementary
 
 SIZES: Final = (

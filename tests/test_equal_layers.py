@@ -1,4 +1,4 @@
-"""Equal layers are lowered, laid out and printed once, and come out as if each had been by itself."""
+"""Equal layers are derived, lowered, laid out and printed once, and come out as each by itself would."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from chainrule.codegen.targets.cuda.alike import AlikeKernels
 from chainrule.codegen.targets.cuda.sources import _KernelWriter
 from chainrule.codegen.targets.numpy import statements
 from chainrule.codegen.targets.numpy.statements import StatementPrinter
+from chainrule.derive import patterns
+from chainrule.derive.backward import Backward
 from chainrule.derive.index import access, index, tensor
+from chainrule.derive.replay import Replay
 from chainrule.present import alike
 from chainrule.present.page import _Layout
 from chainrule.spec.load import parse_spec
@@ -71,6 +74,8 @@ def each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     forgetting(_Lowering, "lowered")
     forgetting(_Layout, "laid")
     forgetting(AlikeKernels, "written")
+    monkeypatch.setattr(Replay, "step", lambda _replay, _instances, take: take())
+    monkeypatch.setattr(patterns, "_place", lambda *_: [])
     monkeypatch.setattr(alike, "_place", lambda *_: [])
     monkeypatch.setattr(alike.Likeness, "fits", False)
     monkeypatch.setattr(statements, "printed", lambda _printer, statement, lines: lines(statement))
@@ -85,6 +90,7 @@ def test_equal_layers_come_out_as_each_by_itself(name: str, request: pytest.Fixt
 
 
 WORK: dict[str, tuple[type, str]] = {
+    "derived": (Backward, "_layer"),
     "lowered": (EquationLowering, "statements"),
     "laid out": (_Layout, "_laid"),
     "kernels written": (_KernelWriter, "kernel"),

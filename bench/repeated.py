@@ -10,6 +10,7 @@ least of the repeats, the two checkouts in turn.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -20,33 +21,37 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "examples" / "mnist_mlp.toml"
-NORM, POOL, RELU = 'type = "batch_norm"', 'type = "max_pool2d"\nsize = 2', 'activation = "relu"'
+END = '[loss]\ntype = "cross_entropy"\n[optimizer]\ntype = "{}"\nlearning_rate = 0.01\n'
+VGG = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # filters, and how often between two poolings
 
 
-def conv(filters: int) -> str:
-    return f'type = "conv2d"\nfilters = {filters}\nkernel = 3\npadding = 1'
+def layer(kind: str, **options: int | float | str) -> str:
+    """Return a layer's table of a spec."""
+    rows = (f"{key} = {json.dumps(value)}" for key, value in options.items())
+    return "\n".join(["[[layers]]", f'type = "{kind}"', *rows])
 
 
-def dense(units: int, activation: str) -> str:
-    return f'type = "dense"\nunits = {units}\nactivation = "{activation}"'
-
-
-def spec(name: str, shape: Sequence[int], layers: Sequence[str], classes: int) -> str:
+def spec(name: str, shape: Sequence[int], layers: Sequence[str], classes: int, optimizer: str) -> str:
     """Return the text of a spec of these layers, with softmax over the classes after them."""
-    tables = "\n".join(f"[[layers]]\n{layer}" for layer in (*layers, dense(classes, "softmax")))
-    head = f'spec_version = 1\nname = "{name}"\n[input]\nshape = {list(shape)}\n'
-    return f'{head}{tables}\n[loss]\ntype = "cross_entropy"\n[optimizer]\ntype = "sgd"\nlearning_rate = 0.1\n'
+    head = f'spec_version = 1\nname = "{name}"\n[input]\nshape = {json.dumps(shape)}'
+    last = layer("dense", units=classes, activation="softmax")
+    return "\n".join([head, *layers, last, END.format(optimizer)])
 
 
 def networks() -> dict[str, str]:
     """Return the specs by name."""
-    plan = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
-    vgg = [layer for filters, count in plan for layer in (*[f"{conv(filters)}\n{RELU}"] * count, POOL)]
+    block = [layer("conv2d", filters=16, kernel=3, padding=1), layer("batch_norm")]
+    vgg = []
+    for filters, times in VGG:
+        vgg += [layer("conv2d", filters=filters, kernel=3, padding=1, activation="relu")] * times
+        vgg.append(layer("max_pool2d", size=2))
+    vgg += [layer("dense", units=4096, activation="relu"), layer("dropout", rate=0.5)] * 2
+    dense = [layer("dense", units=16, activation="tanh")]
     return {
-        "deep50": spec("deep50", (32, 32, 3), [conv(16), NORM] * 50, 10),
-        "vgg16": spec("vgg16", (224, 224, 3), [*vgg, *[dense(4096, "relu")] * 2], 1000),
-        "dense100": spec("dense100", (16,), [dense(16, "tanh")] * 100, 10),
-        "dense1000": spec("dense1000", (16,), [dense(16, "tanh")] * 1000, 10),
+        "deep50": spec("deep50", [32, 32, 3], block * 50, 10, "sgd"),
+        "vgg16": spec("vgg16", [224, 224, 3], vgg, 1000, "momentum"),
+        "dense100": spec("dense100", [16], dense * 100, 10, "sgd"),
+        "dense1000": spec("dense1000", [16], dense * 1000, 10, "sgd"),
     }
 
 

@@ -24,41 +24,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.programs import RESULTS, machine
+from bench.repeated import networks
 
 ROOT: Final = Path(__file__).parent.parent
-END: Final = '[loss]\ntype = "cross_entropy"\n[optimizer]\ntype = "{}"\nlearning_rate = 0.01\n'
-VGG: Final = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # filters, and how often between two poolings
-
-
-def layer(kind: str, **options: int | float | str) -> str:
-    """Return a layer's table of a spec."""
-    return "\n".join(
-        ["[[layers]]", f'type = "{kind}"', *(f"{k} = {json.dumps(v)}" for k, v in options.items())]
-    )
-
-
-def deep(blocks: int) -> str:
-    """Return the spec of blocks of a convolution and batch norm."""
-    block = [layer("conv2d", filters=16, kernel=3, padding=1), layer("batch_norm")]
-    layers = [*block * blocks, layer("flatten"), layer("dense", units=10, activation="softmax")]
-    return _spec(f"deep{blocks}", [32, 32, 3], layers, "sgd")
-
-
-def vgg16() -> str:
-    """Return the spec of VGG-16."""
-    layers = []
-    for filters, times in VGG:
-        layers += [layer("conv2d", filters=filters, kernel=3, padding=1, activation="relu")] * times
-        layers.append(layer("max_pool2d", size=2))
-    layers += [layer("dense", units=4096, activation="relu"), layer("dropout", rate=0.5)] * 2
-    return _spec(
-        "vgg16", [224, 224, 3], [*layers, layer("dense", units=1000, activation="softmax")], "momentum"
-    )
-
-
-def _spec(name: str, shape: Sequence[int], layers: Sequence[str], optimizer: str) -> str:
-    head = f'spec_version = 1\nname = "{name}"\n[input]\nshape = {json.dumps(shape)}'
-    return "\n".join([head, *layers, END.format(optimizer)])
 
 
 def seconds(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> float:
@@ -133,9 +101,10 @@ def main() -> None:
         scratch = Path(folder)
         commands: list[list[str]] = [["--help"], [str(ROOT / "examples/mnist_mlp.toml")]]
         if arguments.large:
-            for name, text in (("deep50", deep(50)), ("vgg16", vgg16())):
+            specs = networks()
+            for name in ("deep50", "vgg16"):
                 path = scratch / f"{name}.toml"
-                path.write_text(text, encoding="utf-8")
+                path.write_text(specs[name], encoding="utf-8")
                 commands += [["check", str(path)], ["generate", "--force", str(path)]]
         if arguments.topics is not None:
             from chainrule.lectures import TOPICS

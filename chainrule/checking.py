@@ -13,7 +13,6 @@ from chainrule.codegen.ir.program import (
     Grid,
     Map,
     Program,
-    Reduce,
     Statement,
     count,
 )
@@ -147,10 +146,6 @@ def _flops_of(statement: Statement, program: Program) -> int:
             return 2 * count(tuple(extents.values()))
         case Map(expression=body):
             return int(body.count_ops()) * count(tuple(extents.values())) if BATCH in extents.values() else 0
-        case Reduce(expression=body):
-            for read in body.atoms(type(body)) if not body.args else ():
-                extents |= dict(zip(read.indices, read.base.shape, strict=True))
-            return 0
         case Grid():
             return count(tuple(n for _, n in statement.extents))
     return 0

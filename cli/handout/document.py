@@ -61,7 +61,7 @@ def handout_of(spec: Spec, form: str = "matrix", gradcheck: bool = True, run: Pa
         generated.files[TARGET.trainer],
         lines_of(generated),
         totals_of(derivation),
-        gradients.checked(spec) if gradcheck else None,
+        gradients.checked(spec, generated) if gradcheck else None,
         record,
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from chainrule.cli.handout.markup import formula
-from chainrule.cli.specs import generated_for
+from chainrule.codegen.folder import Generated
 from chainrule.derive.index import cotangent
 from chainrule.derive.model import Spec
 from chainrule.derive.prose import Prose, _, say
@@ -44,10 +44,10 @@ class Checked:
     style: str
 
 
-def checked(spec: Spec) -> GradientReport:
+def checked(spec: Spec, generated: Generated) -> GradientReport:
     """Return the check of every gradient of a spec's program, as ``derive gradcheck`` makes it."""
     with alive(f"{spec.name}: checking gradients"):
-        return gradient_report(spec, generated_for)
+        return gradient_report(spec, lambda _spec, _targets: generated)
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@ stays what it is, with other leaves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from typing import Final, Generic, TypeVar
 
 from sympy import Add, Basic, Expr, Function, Mul, Piecewise, Pow, Symbol, Tuple
 from sympy.core.relational import Relational
@@ -18,8 +19,29 @@ from sympy.logic.boolalg import BooleanFunction
 from chainrule.derive.index import Equation, access, name_of, tensor
 from chainrule.derive.tensors import Indexed, IndexedBase
 
+Made = TypeVar("Made")
 Order = tuple[tuple[int, ...], tuple[int, ...]]
-MOST = 4096  # patterns that are kept
+MOST: Final = 4096  # patterns that are kept
+
+
+class Firsts(Generic[Made]):
+    """What was made first of each kind, of those that were asked for lately.
+
+    Another thread may make the same at the same time: the first is taken.
+    """
+
+    def __init__(self) -> None:
+        self._places = lru_cache(maxsize=MOST)(self._place)
+
+    def of(self, make: Callable[[], Made], *kind: Hashable) -> Made:
+        """Return what was made first of that kind; ``make`` makes it, if that is now."""
+        place = self._places(*kind)
+        if not place:
+            place.append(make())
+        return place[0]
+
+    def _place(self, *_kind: Hashable) -> list[Made]:
+        return []
 
 
 class Renamed(Equation):
@@ -112,35 +134,28 @@ def _rebuilt(node: Basic, arguments: Sequence[Basic]) -> Basic:
     return node.func(*arguments)
 
 
-@lru_cache(maxsize=MOST)
-def _place(*_key: object) -> list[tuple[Equation, Equation]]:
-    """Return where the pattern of that key stands, with the equation that it was made of.
-
-    Another thread may put there the same at the same time: the first is taken.
-    """
-    return []
+_INSTANCES: Final = Firsts[tuple[Equation, tuple[str, ...]]]()  # and the names for the template's tensors
+_SHARED: Final = Firsts[Equation]()
 
 
 def instantiated(template: Equation, names: Mapping[str, str], sizes: Mapping[Symbol, Expr]) -> Equation:
     """Return a template's equation with its tensors under these names and with these sizes."""
     own = tuple(names[name] for name in template.tensors)
-    place = _place(template, tuple(sizes.items()), order(own))
-    if not place:
+
+    def made() -> tuple[Equation, tuple[str, ...]]:
         tensors = {
             base: tensor(names[name_of(base)], *(n.xreplace(sizes) for n in base.shape))
             for base in (template.left.base, *template.reads().values())
         }
-        place.append((template.replace({**sizes, **tensors}), Renamed(template, own)))
-    pattern, first = place[0]
-    return under(pattern, dict(zip(first.tensors, own, strict=True)))
+        return template.replace({**sizes, **tensors}), own
+
+    pattern, first = _INSTANCES.of(made, template, tuple(sizes.items()), order(own))
+    return under(pattern, dict(zip(first, own, strict=True)))
 
 
 def shared(equation: Equation) -> Equation:
     """Return an equation as its pattern under its own names; the first of its kind becomes one itself."""
     numbers = {name: f"{rank:03}" for rank, name in enumerate(sorted(equation.tensors))}
     sides = (renamed(side, numbers) for side in (equation.left, equation.right))
-    place = _place(*sides, order(equation.tensors))
-    if not place:
-        place.append((equation.pattern, equation))
-    pattern, _first = place[0]
+    pattern = _SHARED.of(lambda: equation.pattern, *sides, order(equation.tensors))
     return equation if equation.pattern is pattern else Renamed(pattern, equation.tensors)

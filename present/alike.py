@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
-from chainrule.derive.patterns import order
+from chainrule.derive.patterns import Firsts, order
 from chainrule.derive.reader import reader
 from chainrule.present.sides import Line
 from chainrule.present.tree import Node, Ref, changed
@@ -59,17 +59,12 @@ def numbers_of(names: Iterable[str]) -> list[str]:
     return [number for name in names for number in _NUMBER.findall(name)]
 
 
+_LINES: Final = Firsts[Likeness]()
+
+
 def alike(key: Hashable, lay: Callable[[], Line], names: Sequence[str]) -> Line:
     """Return a line of tensors with these names, laid out for the first of all that are alike by a key."""
-    place = _place(key, likeness(names))
-    if not place:
-        place.append(Likeness(lay(), names))
-    return AlikeLine(place[0], names)
-
-
-@lru_cache(maxsize=4096)
-def _place(*_key: Hashable) -> list[Likeness]:
-    return []
+    return AlikeLine(_LINES.of(lambda: Likeness(lay(), names), key, likeness(names)), names)
 
 
 class AlikeLine(Line):

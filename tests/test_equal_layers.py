@@ -20,9 +20,9 @@ from chainrule.codegen.targets.cuda.alike import AlikeKernels
 from chainrule.codegen.targets.cuda.sources import _KernelWriter
 from chainrule.codegen.targets.numpy import statements
 from chainrule.codegen.targets.numpy.statements import StatementPrinter
-from chainrule.derive import patterns
 from chainrule.derive.backward import Backward
 from chainrule.derive.index import access, index, tensor
+from chainrule.derive.patterns import Firsts
 from chainrule.derive.replay import Replay
 from chainrule.present import alike
 from chainrule.present.page import _Layout
@@ -75,8 +75,7 @@ def each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     forgetting(_Layout, "laid")
     forgetting(AlikeKernels, "written")
     monkeypatch.setattr(Replay, "step", lambda _replay, _instances, take: take())
-    monkeypatch.setattr(patterns, "_place", lambda *_: [])
-    monkeypatch.setattr(alike, "_place", lambda *_: [])
+    monkeypatch.setattr(Firsts, "of", lambda _firsts, make, *_kind: make())
     monkeypatch.setattr(alike.Likeness, "fits", False)
     monkeypatch.setattr(statements, "printed", lambda _printer, statement, lines: lines(statement))
 
@@ -112,7 +111,7 @@ def test_the_work_does_not_grow_with_equal_layers(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(owner, name, counting(kind, getattr(owner, name)))
 
     def work(count: int) -> dict[str, int]:
-        alike._place.cache_clear()
+        monkeypatch.setattr(alike, "_LINES", Firsts())
         done.update(dict.fromkeys(WORK, 0))
         written("dense", count, l2="0.0")  # weight decay adds a term to the loss for each layer
         return dict(done)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import pytest
-from sympy import Expr, Symbol, exp
+from sympy import Expr
 
 import chainrule
-from chainrule.derive import patterns
-from chainrule.derive.index import Equation, access, index, size, tensor
+from chainrule.derive.patterns import Firsts
 from chainrule.formula import parse_formula
 from chainrule.formula.turns import in_turn
 
@@ -112,42 +111,13 @@ def test_a_formula_is_read_by_one_thread_at_a_time_too() -> None:
     assert read == [1]
 
 
-@pytest.mark.parametrize("name", ["instantiated", "shared"])
-def test_a_pattern_that_another_thread_makes_meanwhile_is_one(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    n, N = index("n"), size("N")
-    x, y = tensor("x", N), tensor("y", N)
-    template = Equation(access(y, n), exp(access(x, n)) + len(name))
-    place, inside = patterns._place, [False]
+def test_what_another_thread_makes_meanwhile_is_the_first() -> None:
+    firsts, others = Firsts[object](), list[object]()
 
-    def make() -> Equation:
-        names = {"x": "z1", "y": "a1"}
-        if name == "shared":
-            return patterns.shared(template)
-        return patterns.instantiated(template, names, sizes)
+    def slow() -> object:
+        others.append(firsts.of(object, "kind", 1))
+        return object()
 
-    class Interrupted(list[tuple[Equation, Equation]]):
-        """A place that looks empty until another thread was there."""
-
-        def __init__(self, found: list[tuple[Equation, Equation]]) -> None:
-            super().__init__(found)
-            self.found = found
-
-        def append(self, pair: tuple[Equation, Equation]) -> None:
-            if not inside[0]:
-                inside[0] = True
-                others.append(make())
-            self.found.append(pair)
-            self[:] = self.found
-
-    def interrupted(*key: object) -> list[tuple[Equation, Equation]]:
-        return Interrupted(place(*key))
-
-    sizes: Mapping[Symbol, Symbol] = {N: size("M")}
-    others: list[Equation] = []
-    monkeypatch.setattr(patterns, "_place", interrupted)
-    found = make()
-    assert inside[0]
-    assert found == others[0] == make()
-    assert found.pattern is others[0].pattern
+    found = firsts.of(slow, "kind", 1)
+    assert found is others[0] is firsts.of(object, "kind", 1)
+    assert found is not firsts.of(object, "kind", 2)

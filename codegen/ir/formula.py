@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
+from typing import Final
 
 import sympy
 from sympy import Basic, Expr, Indexed, IndexedBase
 
 from chainrule.derive.index import name_of, tensor
-from chainrule.derive.patterns import Order, order, renamed
+from chainrule.derive.patterns import Firsts, Order, order, renamed
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +49,7 @@ class Form:
         return self.expression.xreplace({b: tensor(instead[name_of(b)], *b.shape) for b in self.bases})
 
 
-@lru_cache(maxsize=4096)
-def _place(*_key: Hashable) -> list[Form]:
-    """Return where the form of that key stands, once it is made."""
-    return []
+_FORMS: Final = Firsts[Form]()
 
 
 def structure(expression: Basic) -> tuple[Hashable, tuple[str, ...]]:
@@ -78,10 +76,8 @@ class NamedForm:
     def of(expression: Expr) -> NamedForm:
         """Return an expression as a form of its own."""
         shared, names = structure(expression)
-        place = _place(shared, order(names))
-        if not place:
-            place.append(Form(expression))
-        return NamedForm(place[0], tuple(sorted(names)))
+        form = _FORMS.of(lambda: Form(expression), shared, order(names))
+        return NamedForm(form, tuple(sorted(names)))
 
     @cached_property
     def expression(self) -> Expr:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from chainrule.derive.accurate import accurate, is_sound
 from chainrule.derive.differentiate import STEPS, CannotDifferentiate, vjp
@@ -30,7 +30,7 @@ class Adjoint:
     rule: str
 
 
-@cache
+@lru_cache(maxsize=1024)
 def adjoint(template: Equation, name: str) -> Adjoint:
     """Return the cotangent of a tensor that a template reads, in its best form.
 
@@ -60,7 +60,7 @@ def flat(name: str) -> str:
     )
 
 
-@cache
+@lru_cache(maxsize=1024)
 def computed(template: Equation) -> tuple[Equation, tuple[str, ...]]:
     """Return a forward template in its stable form, with the rewrites that gave it."""
     right, used = stable(template.right)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
-from functools import cache, partial
+from functools import lru_cache, partial
 
 import sympy
 from sympy import Add, Expr, Indexed, log
@@ -280,7 +280,7 @@ def _cotangents(names: Mapping[str, str]) -> dict[str, str]:
     return {cotangent(local): cotangent(name) for local, name in names.items()}
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _of_loss(equation: Equation) -> Equation:
     """Return an adjoint with ∂E/∂E = 1."""
     if name_of(SEED.base) not in equation.read:

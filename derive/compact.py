@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import sympy
 from sympy import Add, Expr, Indexed, IndexedBase, Mul
@@ -126,7 +126,7 @@ def _averaged(definition: Equation, mean: Indexed, read: Indexed) -> tuple[sympy
     return total.axes
 
 
-@cache
+@lru_cache(maxsize=1024)
 def compact_gradient(
     equations: tuple[Equation, ...], adjoint: Callable[[Equation, str], Equation], name: str = "x"
 ) -> Compact | None:

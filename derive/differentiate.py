@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Self
 
 import sympy
@@ -168,7 +168,7 @@ def _evaluated(derivative: Expr) -> Expr:
     return derivative
 
 
-@cache
+@lru_cache(maxsize=1024)
 def vjp(equation: Equation, name: str) -> Equation:
     """Return the equation of ∂name, the cotangent of the tensor ``name`` that the equation reads.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 from heapq import heappop, heappush
 
 import sympy
@@ -83,7 +83,7 @@ def without_gradient(network: Network) -> frozenset[str]:
     return frozenset(n for n in names if n not in slopes or forward.ends(n) is not None)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _has_slope(equation: Equation, base: IndexedBase) -> bool:
     return bool(local_terms(equation.right, base))
 
@@ -143,7 +143,7 @@ class Followed:
         return ends
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _alone(template: Equation, name: str) -> Effect | None:
     """Return the effect of one tensor that alone changes, None where the change has to be put in to tell.
 
@@ -202,7 +202,7 @@ def _amount_in(instance: Instance, changes: Mapping[str, Change]) -> Expr:
     return amount.xreplace(tensors | {stand_in: base for base, stand_in in apart.items()})
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _amount(
     template: Equation, sizes: frozenset[tuple[Symbol, Expr]], changed: tuple[tuple[str, Change], ...]
 ) -> Expr:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 
 import sympy
 from sympy import Expr, IndexedBase, KroneckerDelta, Rational, Symbol
@@ -161,7 +161,7 @@ def formula_expression(formula: Formula, names: Mapping[str, Expr], options: Map
     return parse_formula(formula.text, {**names, **constants})
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _scalar_formula(text: str, constants: tuple[tuple[str, object], ...], names: tuple[str, ...]) -> Expr:
     symbols = {name: Symbol(name, real=True) for name in names}
     return formula_expression(Formula(text, dict(constants)), symbols, {})  # type: ignore[arg-type]
@@ -363,7 +363,7 @@ def _penalty(parameter: KeptTensor, weight: Rational) -> Instance:
     return Instance(equation, {"W": parameter.name, "E": "E"}, values)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _square_sum(rank: int, weight: Rational) -> tuple[Equation, tuple[Symbol, ...]]:
     """Return E = λ Σ W² for a tensor of that rank, and the symbols of its sizes."""
     names = {3: ("k", "u", "c"), 4: ("k", "u", "v", "c")}.get(rank, ("k", "j"))

@@ -110,7 +110,7 @@ def _pull_constants(node: Expr) -> Expr:
     return Mul(*outside) * Sum(body, *node.axes)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def through_output(forward: Equation, derivative: Equation) -> Equation | None:
     """Return the derivative of y[free] = f(x[free]) written in y alone, or None where that is not algebraic.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ EXAMPLE = {
 SIZES = ((7, 3, 0, 1), (7, 3, 0, 2), (32, 5, 0, 1))
 
 
-@cache
+@lru_cache(maxsize=1024)
 def layer(
     rank: int, before: Expr, flip: bool, stride: Expr = sympy.S.One, dilation: Expr = sympy.S.One
 ) -> Equation:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tracked_files import PACKAGES, ROOT, tracked
 
 from chainrule import topic
 from chainrule.derive.deriving import derive_network
@@ -20,7 +21,6 @@ from chainrule.present.text import write
 from chainrule.present.tree import Leaf, Node, Ref, Slope
 from chainrule.spec import load_spec, parse_spec
 
-ROOT = Path(__file__).parent.parent.parent
 SPECS = sorted((ROOT / "examples").glob("*.toml"))
 
 
@@ -224,11 +224,10 @@ def by_hand(source: str) -> list[str]:
     return [f"{line}: {text}" for line, text in prose(source) if any(p.search(text) for p in BY_HAND)]
 
 
-PARTS = ("derive", "formula", "spec", "present", "lectures")
-TOLD = sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py"))
+TOLD = tracked(*(f"{package}/*.py" for package in PACKAGES))
 
 
-@pytest.mark.parametrize("path", TOLD, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TOLD, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_p8_no_sentence_states_a_derivative_by_hand(path: Path) -> None:
     assert by_hand(path.read_text(encoding="utf-8")) == []
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chainrule.derive.prose import _
-from chainrule.formula.turns import in_turn
 
 if TYPE_CHECKING:
     from chainrule.lectures.model import Topic
@@ -126,12 +125,17 @@ TOPICS: dict[str, str] = {
 }
 
 
-@in_turn
 def topic(id: str, given: Sequence[str] = ()) -> Topic:
     """Return the derivation of a topic; ``given`` replaces its example: "y=0.1*w, 0.5*w", "t=0, 1".
 
     Raises KeyError for an id that is not in TOPICS, ValueError for givens that it cannot take.
     """
+    from chainrule.formula.turns import in_turn  # which imports SymPy, and a list of topics does without
+
+    return in_turn(_derived)(id, given)
+
+
+def _derived(id: str, given: Sequence[str]) -> Topic:
     if id == ERRATA:
         from chainrule.lectures.errata import errata
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from chainrule.present import latex as tex
 from chainrule.present import text as plain
 from chainrule.present import tree as t
-from chainrule.present.page import children
 
 SUBSCRIPT = 0.6  # the width of a letter below another
 
@@ -34,7 +33,7 @@ def rows(node: t.Node, limit: float) -> list[str]:
 
 def measure(node: t.Node) -> float:
     """Return about how many letters wide a formula is: that of its text, of a fraction the wider part."""
-    inner = list(children(node))
+    inner = list(t.children(node))
     if isinstance(node, t.Over):
         return max(map(measure, inner))
     text = len(plain.write(node))

@@ -39,6 +39,7 @@ from chainrule.present.tree import (
     Times,
     Transposed,
     Words,
+    children,
 )
 
 if TYPE_CHECKING:
@@ -342,12 +343,3 @@ def nodes(page: Page, alike: bool = False) -> Iterator[Node]:
         node = waiting.pop()
         yield node
         waiting += children(node)
-
-
-def children(node: object) -> Iterator[Node]:
-    """Yield the nodes directly below a node."""
-    for value in node if isinstance(node, tuple) else vars(node).values():
-        if isinstance(value, tuple):
-            yield from children(value)
-        elif isinstance(value, Node):
-            yield value

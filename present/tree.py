@@ -6,7 +6,7 @@ The order of terms and factors is settled when the tree is built, so that both r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 
@@ -257,16 +257,35 @@ ONES = Leaf(r"\mathbf{1}", "𝟏")
 SOFTMAX = "softmax"  # what a page calls exp(z)/𝟏ᵀexp(z)
 
 
+def children(node: object) -> Iterator[Node]:
+    """Yield the nodes directly below a node, or a line."""
+    parts: Any = node
+    for value in parts if isinstance(node, tuple) else (getattr(node, f.name) for f in fields(parts)):
+        if isinstance(value, tuple):
+            yield from children(value)
+        elif isinstance(value, Node):
+            yield value
+
+
+def contains(node: object, kind: type) -> bool:
+    """Whether there is a node of a kind somewhere in a tree, or a line."""
+    return isinstance(node, kind) or any(contains(below, kind) for below in children(node))
+
+
+def mapped(node: Node, change: Callable[[Node], Node]) -> Node:
+    """Return a node with every node directly below it changed."""
+
+    def inside(value: object) -> object:
+        if isinstance(value, tuple):
+            return tuple(map(inside, value))
+        return change(value) if isinstance(value, Node) else value
+
+    return replace(node, **{f.name: inside(getattr(node, f.name)) for f in fields(node)})  # type: ignore[arg-type]
+
+
 def changed(node: Node, change: Callable[[Node], Node]) -> Node:
     """Return a tree with every node changed, from the leaves up."""
-    inner = {f.name: _inside(getattr(node, f.name), change) for f in fields(node)}
-    return change(replace(node, **inner))  # type: ignore[arg-type]
-
-
-def _inside(value: object, change: Callable[[Node], Node]) -> object:
-    if isinstance(value, tuple):
-        return tuple(_inside(item, change) for item in value)
-    return changed(value, change) if isinstance(value, Node) else value
+    return change(mapped(node, lambda below: changed(below, change)))
 
 
 def counted(node: Node, origin: int) -> Node:
@@ -296,29 +315,3 @@ def negated(node: Node) -> Node:
     if isinstance(node, Plus):
         return Plus(tuple((not negative, term) for negative, term in node.terms))
     return Plus(((True, node),))
-
-
-def mapped(node: Any, change: Any) -> Any:
-    """Return a node with every node directly below it changed."""
-    if isinstance(node, tuple):
-        return tuple(_below(each, change) for each in node)
-    values = {f.name: _below(getattr(node, f.name), change) for f in fields(node)}
-    return replace(node, **values)
-
-
-def _below(value: Any, change: Any) -> Any:
-    if isinstance(value, tuple):
-        return mapped(value, change)
-    return change(value) if is_dataclass(value) else value
-
-
-def contains(node: Any, kind: type) -> bool:
-    """Whether there is a node of a kind somewhere in a tree."""
-    if isinstance(node, kind):
-        return True
-    below = node if isinstance(node, tuple) else _values(node) if is_dataclass(node) else ()
-    return any(contains(each, kind) for each in below)
-
-
-def _values(node: Any) -> Iterator[Any]:
-    return (getattr(node, f.name) for f in fields(node))

@@ -16,9 +16,9 @@ from chainrule.derive.prose import Prose, say
 from chainrule.derive.reader import reader
 from chainrule.present.build import number
 from chainrule.present.notation import FIXED, differentiated, exchanged, is_delta, name
-from chainrule.present.page import Page, children
+from chainrule.present.page import Page
 from chainrule.present.sides import Line
-from chainrule.present.tree import Big, Leaf, Node, Ref, Slope
+from chainrule.present.tree import Big, Leaf, Node, Ref, Slope, children
 
 _LAYER = re.compile(r"^([A-Za-z]+?)\d+(_\d+)?$")
 

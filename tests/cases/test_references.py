@@ -16,9 +16,9 @@ from chainrule.derive.deriving import derive_network
 from chainrule.derive.index import cotangent, primal
 from chainrule.derive.numbering import NumberedEquation
 from chainrule.lectures import TOPICS
-from chainrule.present.page import Entry, children
+from chainrule.present.page import Entry
 from chainrule.present.text import write
-from chainrule.present.tree import Leaf, Node, Ref, Slope
+from chainrule.present.tree import Leaf, Node, Ref, Slope, children
 from chainrule.spec import load_spec, parse_spec
 
 SPECS = sorted((ROOT / "examples").glob("*.toml"))

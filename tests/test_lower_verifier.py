@@ -216,6 +216,15 @@ def test_absorbing_what_is_read_twice_would_be_caught() -> None:
     refused(changed(program, "forward", position, replace(total, out="a3_max")))
 
 
+def test_a_copy_of_a_temporary_goes_with_it() -> None:
+    program = lowered()
+    place, z2 = find(program, "forward", Map, out="z2")
+    total = element("z2_sum", program.values["z2_sum"].shape, z2.indices)
+    found = absorb_temporaries(changed(program, "forward", place, replace(z2, formula=total)))
+    assert [type(s) for s in found.sections["forward"] if s.out == "z2"] == [Contract]
+    verify(found, "absorb_temporaries")
+
+
 def test_sizes_must_be_numbers() -> None:
     assert extent(sympy.Integer(3)) == 3 and extent(N) == "N"
     with pytest.raises(LoweringError, match="is not a number"):

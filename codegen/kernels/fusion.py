@@ -59,6 +59,7 @@ class Fusion:
         self.program = program
         self.machine = machine
         self.views = Views(program)
+        self.accesses: dict[Expr, set[Indexed]] = {}
 
     def works(self, section: Section) -> list[Work]:
         """Return the work of a section, in order."""
@@ -282,9 +283,11 @@ class Fusion:
             for load in (work.left, work.right)
         }:
             return True
-        return any(
-            self._memory(r) == name and tuple(r.indices) != indices for b in bodies for r in b.atoms(Indexed)
-        )
+        for body in bodies:
+            if body not in self.accesses:
+                self.accesses[body] = body.atoms(Indexed)
+        reads = (read for body in bodies for read in self.accesses[body])
+        return any(self._memory(r) == name and tuple(r.indices) != indices for r in reads)
 
 
 def _reads(step: Assignment) -> list[Indexed]:

@@ -39,13 +39,11 @@ def absorb_temporaries(program: Program) -> Program:
                 start = made.pop(source)
                 kept[start] = replace(kept[start], out=statement.out)
                 made[statement.out] = start
-                for later in range(start + 1, len(kept)):
-                    kept[later] = renamed(kept[later], {source: statement.out})
-                statement = renamed(statement, {source: statement.out})
                 del values[source]
-                readers[statement.out] = readers.get(statement.out, 0) + 1
-                if copied(statement) == statement.out:
+                if copied(statement) == source:
                     continue
+                statement = renamed(statement, {source: statement.out})
+                readers[statement.out] = readers.get(statement.out, 0) + 1
             made[statement.out] = len(kept)
             kept.append(statement)
         statements[:] = kept

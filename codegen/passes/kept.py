@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 from functools import lru_cache
 from typing import cast
@@ -22,16 +23,21 @@ def keep_costly_values(program: Program) -> Program:
     again = {form for s in program.statements(Section.BACKWARD) for form in _calls(s).values()}
     kept: dict[Expr, Value] = {}
     values, sections = dict(program.values), dict(program.sections)
+    taken = {*values, *(v.identifier for v in values.values())}
     for name in FORWARDS:
         statements: list[Statement] = []
+        made: set[str] = set()
         for statement in program.statements(name):
             for call, form in _calls(statement).items():
                 if form not in again:
                     continue
                 if form not in kept:
-                    kept[form] = _value(statement, call, values)
-                    values[kept[form].name] = kept[form]
-                if kept[form].name not in {s.out for s in statements}:
+                    of = values[statement.out]
+                    own = _free(f"{of.identifier}_{type(call).__name__}", taken)
+                    kept[form] = values[own] = Value(own, of.shape, "local", own)
+                    taken.add(own)
+                if kept[form].name not in made:
+                    made.add(kept[form].name)
                     statements.append(Map(kept[form].name, statement.indices, statement.equation, call))
                 statement = _reading(cast("Map", statement), call, kept[form])
             statements.append(statement)
@@ -64,15 +70,13 @@ def _costs(form: Form) -> bool:
     return any(type(node).__name__ in COSTLY for node in sympy.preorder_traversal(form.expression))
 
 
-def _value(statement: Statement, call: Expr, values: dict[str, Value]) -> Value:
-    """Return a value for a call, of the shape of what is made of it."""
-    taken = {v.identifier for v in values.values()} | values.keys()
-    name = whole = f"{values[statement.out].identifier}_{type(call).__name__}"
-    number = 1
+def _free(wanted: str, taken: Set[str]) -> str:
+    """Return the name that is wanted, or the next like it that is free."""
+    name, number = wanted, 1
     while name in taken:
         number += 1
-        name = f"{whole}_{number}"
-    return Value(name, values[statement.out].shape, "local", name)
+        name = f"{wanted}_{number}"
+    return name
 
 
 def _reading(statement: Map, call: Expr, value: Value) -> Map:

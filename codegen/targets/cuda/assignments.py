@@ -30,7 +30,7 @@ class Assignments(Addresses):
             lines.append(f"{value.identifier}[{place}] = sum;")
             return [*self._decode(), *lines]
         remark = f"  // ({work.equation})"
-        if not work.steps or work.out in self._later_reads(work.steps):
+        if not work.steps or work.out in self._reads(work.steps):
             self.local[work.out] = "sum"
         if self._is_kept(work.out) and not any(s.out == work.out for s in work.steps):
             self.written[work.out] = None
@@ -38,15 +38,16 @@ class Assignments(Addresses):
         lines += self._steps(work.steps)
         return [*self._decode(), *lines]
 
-    def _later_reads(self, steps: Sequence[Assignment]) -> set[str]:
+    def _reads(self, steps: Sequence[Assignment]) -> set[str]:
         return {self._memory(r) for s in steps for r in s.body.atoms(Indexed)}
 
     def _steps(self, steps: Sequence[Assignment]) -> list[str]:
         lines: list[str] = []
         last = {step.out: position for position, step in enumerate(steps)}
+        read = {name: position for position, s in enumerate(steps) for name in self._reads([s])}
         for position, step in enumerate(steps):
             value = self.program.values[step.out]
-            read_later = any(step.out in self._later_reads([s]) for s in steps[position + 1 :])
+            read_later = read.get(step.out, position) > position
             stored = self._is_kept(step.out) and last[step.out] == position
             text, before = self._value(step)
             lines += before

@@ -72,8 +72,3 @@ def computed(template: Equation) -> tuple[Equation, tuple[str, ...]]:
 def named(equation: Equation) -> Equation:
     """Return an equation with the usual names of bound indices."""
     return Equation(equation.left, canonical_sums(equation.right, BOUND, equation.free))
-
-
-def adjoint_equation(template: Equation, name: str) -> Equation:
-    """Return the equation of ``adjoint``."""
-    return adjoint(template, name).equation

@@ -10,7 +10,7 @@ import sympy
 from sympy import Add, Expr, Indexed, log
 
 from chainrule.derive.accurate import accurate
-from chainrule.derive.adjoint import NO_GRADIENT, Adjoint, NoGradient, adjoint, adjoint_equation, flat, named
+from chainrule.derive.adjoint import NO_GRADIENT, Adjoint, NoGradient, adjoint, flat, named
 from chainrule.derive.compact import Compact, compact_gradient
 from chainrule.derive.differentiate import CannotDifferentiate
 from chainrule.derive.index import (
@@ -70,7 +70,7 @@ class Backward:
 
     def _layer(self, layer: Layer) -> None:
         """Write down the cotangents of what a layer computes, and give on what they give to what it reads."""
-        compact = compact_gradient(tuple(i.template for i in layer.instances), adjoint_equation)
+        compact = compact_gradient(tuple(i.template for i in layer.instances))
         replaced = compact.replaced if compact is not None else frozenset()
         shortened = set(compact.equation.read) if compact is not None else set()
         later = {name: len(parts) for name, parts in self.parts.items()}

@@ -11,19 +11,19 @@ Nothing here knows a layer: the equations tell what is a mean of the input and w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import sympy
 from sympy import Add, Expr, Indexed, IndexedBase, Mul
 
+from chainrule.derive.adjoint import adjoint, named
 from chainrule.derive.index import (
     Equation,
     Sum,
     accesses,
     apart,
-    canonical_sums,
     cotangent,
     name_of,
     reductions,
@@ -32,7 +32,6 @@ from chainrule.derive.prose import _
 from chainrule.derive.simplify import length, tidy
 
 RULE = _("compact gradient of a normalization (x − μ = x̂ √(v + ε); Σ x̂ = 0)")
-BOUND = ("k", "j", "i", "m", "l")
 
 
 @dataclass(frozen=True)
@@ -127,18 +126,13 @@ def _averaged(definition: Equation, mean: Indexed, read: Indexed) -> tuple[sympy
 
 
 @lru_cache(maxsize=1024)
-def compact_gradient(
-    equations: tuple[Equation, ...], adjoint: Callable[[Equation, str], Equation], name: str = "x"
-) -> Compact | None:
-    """Return the compact cotangent of ``name`` in a layer, None where it is not standardized.
-
-    ``equations`` are those of the layer, ``adjoint(equation, tensor)`` gives the cotangent of what one reads.
-    """
+def compact_gradient(equations: tuple[Equation, ...], name: str = "x") -> Compact | None:
+    """Return the compact cotangent of ``name`` in the layer of these equations, None if not standardized."""
     base = next((e.reads()[name] for e in equations if name in e.reads()), None)
     found = standardized(equations, base) if base is not None else None
     if found is None:
         return None
-    known = cotangents(equations, adjoint)
+    known = cotangents(equations)
     inner = frozenset(cotangent(e.name) for e in equations[:-1])
     long, candidates = known[cotangent(name)], []
     for kept in (frozenset(), inner & {cotangent(found.equation.name)}):
@@ -150,7 +144,7 @@ def compact_gradient(
     if not candidates:
         return None
     _, right, replaced = min(candidates, key=lambda c: c[0])
-    compact = Equation(long.left, canonical_sums(right, BOUND, long.free))
+    compact = named(Equation(long.left, right))
     others = {c: e for c, e in known.items() if c not in (*replaced, compact.name)}
     identities = (found.equation.name, name_of(found.mean.base))
     return Compact(compact, replaced - _read_by((compact, *others.values()), known), identities)
@@ -167,14 +161,12 @@ def _read_by(equations: Iterable[Equation], known: Mapping[str, Equation]) -> se
     return found
 
 
-def cotangents(
-    equations: tuple[Equation, ...], adjoint: Callable[[Equation, str], Equation]
-) -> dict[str, Equation]:
+def cotangents(equations: tuple[Equation, ...]) -> dict[str, Equation]:
     """Return the cotangent of every tensor that a layer's equations read, by name: the sum of its parts."""
     known: dict[str, Equation] = {}
     for equation in reversed(equations):
         for read in equation.reads():
-            part = adjoint(equation, read)
+            part = adjoint(equation, read).equation
             before = known.get(part.name)
             known[part.name] = (
                 part if before is None else Equation(before.left, before.right + part.at(before.free))

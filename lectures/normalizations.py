@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 from sympy import Expr
 
-from chainrule.derive.adjoint import adjoint_equation, named
+from chainrule.derive.adjoint import named
 from chainrule.derive.compact import compact_gradient, cotangents, inlined, standardized
 from chainrule.derive.differentiate import vjp
 from chainrule.derive.index import (
@@ -168,7 +168,7 @@ def _whole(equation: Equation) -> Node:
 
 
 def _long_form(equations: tuple[Equation, ...]) -> Equation:
-    return cotangents(equations, adjoint_equation)[cotangent("x")]
+    return cotangents(equations)[cotangent("x")]
 
 
 # ---- The compact form ------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def _compact(steps: Steps, equations: tuple[Equation, ...], slopes: Mapping[str,
     steps.heading(_("The gradient, compact form"))
     base = equations[0].reads()["x"]
     form = standardized(equations, base)
-    found = compact_gradient(equations, adjoint_equation)
+    found = compact_gradient(equations)
     if form is None or found is None:
         raise AssertionError("no compact form")
     x, mu = _sample(form.equation), form.mean
@@ -250,7 +250,7 @@ def _worked(
     arrays: dict[str, Any] = {cotangent("y") if name == "dy" else name: found[name] for name in EXAMPLE}
     for name, value in arrays.items():
         put(steps, name, value, _("an example"))
-    long = cotangents(equations, adjoint_equation)
+    long = cotangents(equations)
     known = {**long, cotangent("x"): compact, cotangent("mu"): direct}
     results = {e.name: e.name for e in equations}
     results |= {cotangent(name): f"dE/d{name}" for name in ("xhat", "v", "mu")}

@@ -7,7 +7,7 @@ import re
 import sympy
 from sympy import Expr, Function, IndexedBase, Symbol
 
-from chainrule.derive.adjoint import adjoint_equation
+from chainrule.derive.adjoint import adjoint
 from chainrule.derive.differentiate import vjp
 from chainrule.derive.index import Equation, Reduction, Sum, access, accesses, cotangent, name_of, tensor
 from chainrule.lectures.model import node, partial
@@ -32,7 +32,7 @@ def primed(body: Expr, by: Expr = u) -> str:
 
 def through(curve: Equation, name: str, letter: str = "σ") -> str:
     """Return the derivative of a curve in terms of its output: σ′ = a(1 − a)."""
-    local = _local(curve, adjoint_equation(curve, name))
+    local = _local(curve, adjoint(curve, name).equation)
     return f"{letter}′ = {spoken(local.xreplace({curve.left: Symbol(curve.name.partition('@')[0])}))}"
 
 

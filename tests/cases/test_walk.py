@@ -30,7 +30,6 @@ from cases.own_layers import (
 )
 from sympy import Expr, exp, tanh
 
-from chainrule.derive.adjoint import adjoint_equation
 from chainrule.derive.backward import Backward
 from chainrule.derive.compact import compact_gradient, cotangents
 from chainrule.derive.derivation import Derivation
@@ -241,21 +240,21 @@ X, XHAT = tensor("x", N, K), tensor("xhat", N, K)
 
 def test_a_compact_form_that_still_reads_the_input_is_none() -> None:
     """x = μ + x̂ √(v + ε) holds within the box of x alone: x[n − 1] stays, and so there is no shorter form."""
-    compact = compact_gradient(standardizing(XHAT[n, k]), adjoint_equation)
+    compact = compact_gradient(standardizing(XHAT[n, k]))
     assert compact is not None and "x" not in compact.equation.reads()
-    assert compact_gradient(standardizing(XHAT[n, k] * X[n, k] * X[n - 1, k]), adjoint_equation) is None
+    assert compact_gradient(standardizing(XHAT[n, k] * X[n, k] * X[n - 1, k])) is None
 
 
 def test_a_compact_form_is_the_long_one_beyond_the_box_too() -> None:
     """Where the output reads x[n − 1] beside x̂, it reads 0 for the first sample, no μ + x̂ √(v + ε)."""
     equations = standardizing(XHAT[n, k] * X[n - 1, k])
-    compact = compact_gradient(equations, adjoint_equation)
+    compact = compact_gradient(equations)
     assert compact is not None
     rng = np.random.default_rng(0)
     found: dict[str, Any] = {"x": rng.normal(size=(4, 2)), cotangent("y"): rng.normal(size=(4, 2))}
     for equation in equations:
         found[equation.name] = evaluate(equation, found)
-    known = cotangents(equations, adjoint_equation)
+    known = cotangents(equations)
     for name in ("xhat", "v", "mu"):
         found[cotangent(name)] = evaluate(known[cotangent(name)], found)
     np.testing.assert_allclose(

@@ -91,6 +91,17 @@ def test_undeclared_values_are_caught() -> None:
     refused(replace(program, values=values), "a1", "not declared")
 
 
+@pytest.mark.parametrize(
+    ("slots", "words"),
+    [({"a1": "z1", "z1": "a1"}, "circle"), ({"z1": "z1"}, "circle"), ({"z1": "lost"}, "not declared")],
+    ids=str,
+)
+def test_memory_that_is_nobodys_is_caught(slots: dict[str, str], words: str) -> None:
+    program = lowered()
+    values = {name: replace(program.values[name], slot=slot) for name, slot in slots.items()}
+    refused(replace(program, values={**program.values, **values}), words, *slots)
+
+
 def test_wrong_shapes_are_caught() -> None:
     program = finished()
     position, z2 = find(program, "forward", Contract, out="z2")

@@ -38,12 +38,27 @@ from chainrule.derive.index import Winner, name_of
 
 def verify(program: Program, after: str) -> None:
     """Check names, shapes, integer use and memory of a program.  Raises VerificationError."""
+    _check_slots(program, after)
     orders: list[tuple[Section, ...]] = [(*ON_BATCH, Section.UPDATE)]
     if program.sections[Section.EVALUATION]:
         orders.append(EVALUATION)
     for order in orders:
         _check_order(program, order, after)
     _check_equations(program, after)
+
+
+def _check_slots(program: Program, after: str) -> None:
+    """Every value's memory is its own in the end, or another's that is declared."""
+    for name, value in program.values.items():
+        way = [name]
+        while value.slot:
+            if value.slot in way or value.slot not in program.values:
+                what = "a circle" if value.slot in way else "not declared"
+                raise VerificationError(
+                    f"after {after}: the memory of {' → '.join((*way, value.slot))}: {what}"
+                )
+            way.append(value.slot)
+            value = program.values[value.slot]
 
 
 def _check_order(program: Program, order: tuple[Section, ...], after: str) -> None:

@@ -31,7 +31,9 @@ def share_windows(program: Program) -> Program:
             kept += whole.kept([entry])
     instead = {name: own for each in sharing for name, own in each.instead.items()}
     numbers = {s.out: s.equation for s in program.statements(Section.BACKWARD)}
-    shared = {own: tuple(numbers[n] for n in instead if instead[n] == own) for own in instead.values()}
+    shared: dict[str, tuple[int, ...]] = {}
+    for name, own in instead.items():
+        shared[own] = (*shared.get(own, ()), numbers[name])
     values = {name: value for name, value in program.values.items() if name not in instead}
     sections = {**program.sections, Section.BACKWARD: tuple(kept)}
     return replace(program, sections=sections, values=values, shared=shared)

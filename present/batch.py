@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy
-from sympy import Abs, Add, Expr, Indexed, KroneckerDelta, Pow, Symbol, exp
+from sympy import Abs, Add, Expr, Indexed, KroneckerDelta, Pow, Symbol
 
-from chainrule.derive.index import Equation, Max, Reduction, Sum, name_of, same_up_to_names
+from chainrule.derive.index import Equation, Max, Reduction, name_of
 from chainrule.derive.rewrites import LOGISTIC
 from chainrule.present.build import arrange, hadamard, is_whole, scalar, textbook
-from chainrule.present.matrix import MatrixWriter, NoMatrixForm
+from chainrule.present.matrix import MatrixWriter, NoMatrixForm, softmax_of
 from chainrule.present.order import BATCH, output_first, per_example
 from chainrule.present.tree import (
     ONES,
@@ -97,15 +97,11 @@ class BatchWriter(MatrixWriter):
         return Applied(rf"\operatorname{{{called}}}", called, (argument,))
 
     def _softmax(self, over: Sequence[Expr], under: Sequence[Expr]) -> Node | None:
-        if len(self.free) != 2 or len(over) != 1 or len(under) != 1:
+        features = [i for i in self.free if i not in self.examples]
+        if len(self.free) != 2 or len(features) != 1:
             return None
-        (top,), (bottom,) = over, under
-        if not isinstance(top, exp) or not isinstance(bottom, Sum) or len(bottom.axes) != 1:
-            return None
-        (feature,) = (i for i in self.free if i not in self.examples)
-        if same_up_to_names(bottom.body.xreplace({bottom.bound[0]: feature})) != same_up_to_names(top):
-            return None
-        return self._row_by_row(SOFTMAX, self.tree(top.args[0]))
+        logits = softmax_of(over, under, features[0])
+        return None if logits is None else self._row_by_row(SOFTMAX, self.tree(logits))
 
     def _factors(self, coefficient: sympy.Rational, over: Sequence[Expr], under: Sequence[Expr]) -> Node:
         """Scalars in front; then a product element by element, or an outer product where nothing has both."""

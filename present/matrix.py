@@ -161,14 +161,8 @@ class MatrixWriter(Writer):
         return Raised(base, self.tree(node.exp))
 
     def _softmax(self, over: Sequence[Expr], under: Sequence[Expr]) -> Node | None:
-        if len(self.free) != 1 or len(over) != 1 or len(under) != 1:
-            return None
-        (top,), (bottom,) = over, under
-        if not isinstance(top, exp) or not isinstance(bottom, Sum) or len(bottom.axes) != 1:
-            return None
-        if same_up_to_names(bottom.body.xreplace({bottom.bound[0]: self.free[0]})) != same_up_to_names(top):
-            return None
-        return Applied(r"\operatorname{softmax}", SOFTMAX, (self.tree(top.args[0]),))
+        logits = softmax_of(over, under, self.free[0]) if len(self.free) == 1 else None
+        return None if logits is None else Applied(r"\operatorname{softmax}", SOFTMAX, (self.tree(logits),))
 
     def reduce(self, node: Reduction) -> Node:
         examples = [i for i, n in node.axes if n == BATCH]
@@ -284,6 +278,17 @@ class MatrixWriter(Writer):
         return Dot((*(matrix.factors if isinstance(matrix, Dot) else (matrix,)), vector))
 
 
+def softmax_of(over: Sequence[Expr], under: Sequence[Expr], feature: Symbol) -> Expr | None:
+    """Return z[k] of exp(z[k]) / Σ_j exp(z[j]), k the feature; None for another quotient."""
+    if len(over) != 1 or len(under) != 1:
+        return None
+    (top,), (bottom,) = over, under
+    if not isinstance(top, exp) or not isinstance(bottom, Sum) or len(bottom.axes) != 1:
+        return None
+    here = bottom.body.xreplace({bottom.bound[0]: feature})
+    return top.args[0] if same_up_to_names(here) == same_up_to_names(top) else None
+
+
 def matrix_sides(
     equation: Equation, exact: bool = False, limits: bool = False, origin: int = 1
 ) -> tuple[Node, Node]:
@@ -302,4 +307,4 @@ def matrix_sides(
     return Ref(equation.name, (), mark), body
 
 
-__all__ = ["MatrixWriter", "NoMatrixForm", "matrix_sides"]
+__all__ = ["MatrixWriter", "NoMatrixForm", "matrix_sides", "softmax_of"]

@@ -1,15 +1,5 @@
 """The spec file: TOML in, a checked ``Spec`` or every problem with its place out."""
 
-from chainrule.derive.model import (
-    AugmentationSpec,
-    InlineData,
-    LayerSpec,
-    LineColumn,
-    LossSpec,
-    OptimizerSpec,
-    Spec,
-    TrainingSpec,
-)
 from chainrule.spec.documents import field_documentation, json_schema
 from chainrule.spec.initializers import Initializer, parse_initializer
 from chainrule.spec.load import load_spec, parse_spec
@@ -17,17 +7,9 @@ from chainrule.spec.problems import Problem, SpecError
 from chainrule.spec.starters import starter
 
 __all__ = [
-    "AugmentationSpec",
     "Initializer",
-    "InlineData",
-    "LayerSpec",
-    "LineColumn",
-    "LossSpec",
-    "OptimizerSpec",
     "Problem",
-    "Spec",
     "SpecError",
-    "TrainingSpec",
     "field_documentation",
     "json_schema",
     "load_spec",

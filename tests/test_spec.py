@@ -12,15 +12,8 @@ from spec_texts import EXAMPLES, GOOD, IMAGES, changed, only, valid
 from work import calls
 
 from chainrule.derive.library import ACTIVATIONS, Formula, Loss
-from chainrule.spec import (
-    AugmentationSpec,
-    InlineData,
-    LineColumn,
-    load_spec,
-    parse_initializer,
-    parse_spec,
-    starter,
-)
+from chainrule.derive.model import AugmentationSpec, InlineData, LineColumn
+from chainrule.spec import load_spec, parse_initializer, parse_spec, starter
 from chainrule.spec.starters import STARTS
 
 

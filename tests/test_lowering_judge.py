@@ -17,7 +17,7 @@ import chainrule.codegen.lower.known
 import chainrule.codegen.targets.numpy.grid
 from chainrule.codegen.lower.affine import COPIED, IN_PLACE, Costs
 from chainrule.codegen.lower.known import Known
-from chainrule.codegen.targets.cuda.addresses import count_text
+from chainrule.codegen.targets.c_family.addresses import count_text
 from chainrule.derive.index import Equation, Inside, Max, Sum, index, same_up_to_names, tensor
 
 EQUATIONS = int(os.environ.get("CHAINRULE_EQUATIONS", "500"))  # different ones; their adjoints come on top

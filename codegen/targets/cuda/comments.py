@@ -5,7 +5,7 @@ from __future__ import annotations
 from chainrule.codegen.ir.program import BATCH, Program
 from chainrule.codegen.kernels.places import volume
 from chainrule.codegen.kernels.work import Axes, Drawing, Elements, GroupReduction, Product, Samples, Work
-from chainrule.codegen.targets.cuda.addresses import count_text
+from chainrule.codegen.targets.c_family.addresses import count_text
 
 
 def equations(work: Work) -> tuple[int, ...]:

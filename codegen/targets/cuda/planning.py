@@ -12,7 +12,7 @@ from chainrule.codegen.ir.section import IN_STEP, Section
 from chainrule.codegen.kernels.plan import LOSS, planned
 from chainrule.codegen.kernels.work import Work, made, operations
 from chainrule.codegen.rendering import fill
-from chainrule.codegen.targets.cuda.addresses import TABLE, element_of
+from chainrule.codegen.targets.c_family.addresses import TABLE, element_of
 from chainrule.codegen.targets.cuda.alike import AlikeKernels
 from chainrule.codegen.targets.cuda.machine import MACHINE
 from chainrule.codegen.targets.cuda.persistent import memory, persistent

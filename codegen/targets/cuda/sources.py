@@ -16,8 +16,8 @@ from chainrule.codegen.kernels.places import N, volume
 from chainrule.codegen.kernels.views import Views
 from chainrule.codegen.kernels.work import Axes, Drawing, Elements, GroupReduction, Product, Samples, Work
 from chainrule.codegen.lower.subscripts import NOMINAL_BATCH
-from chainrule.codegen.targets.cuda.addresses import TABLE, count_text, element_of
-from chainrule.codegen.targets.cuda.assignments import Assignments
+from chainrule.codegen.targets.c_family.addresses import TABLE, count_text, element_of
+from chainrule.codegen.targets.c_family.assignments import Assignments
 from chainrule.codegen.targets.cuda.comments import comment, equations
 
 THREADS = 256

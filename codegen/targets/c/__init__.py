@@ -1,0 +1,1 @@
+"""The C target: ``c/trainer.c`` and ``c/trainer.h``."""

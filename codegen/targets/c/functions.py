@@ -1,4 +1,4 @@
-"""What a C program consists of: functions that threads run on their shares, and what these touch in memory."""
+"""What a C program consists of: functions that threads run on their shares, and what these touch."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ class Function:
     """``static void name(struct *w, int id, long from, long to)``, its comment and its lines.
 
     ``count`` is the length of the range, an expression in C.  ``reads`` and ``writes`` say of each memory
-    whether only the own sample's part is touched.  ``sums`` names what each thread adds up apart, with its
-    length, to be cleared before; ``waits`` whether a sample can be computed after the other (a whole range
-    at once is faster otherwise).
+    whether only the own sample's part is touched.  ``by_sample`` is whether samples can be computed one after
+    the other, with what follows; ``clears`` is the line that clears what a thread adds up for itself.
     """
 
     name: str

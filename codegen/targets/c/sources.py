@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 
 from chainrule.codegen.frame import Frame
 from chainrule.codegen.ir.program import BATCH, Program, Shape
@@ -19,6 +20,7 @@ from chainrule.codegen.targets.c_family.addresses import element_of
 
 SOURCE, HEADER = "c/trainer.c", "c/trainer.h"
 RULE = 100
+NEEDED = {"softplus": {"maximum"}, "logcosh": {"square"}}
 
 
 class CSource:
@@ -46,13 +48,13 @@ class CSource:
             "output": math.prod(frame.output_shape),
             "buffers": self._buffers(),
             "scratch": self._scratch(),
-            "parts": self._parts(),
             "bodies": {section: self._body(section) for section in Section},
             "result": self._identifier(self.program.output),
             "loss": self._identifier(LOSS),
             "input_gradient": self._identifier(self.program.input_gradient),
             "evaluation": bool(self.runs[Section.EVALUATION]),
             "sections": self._sections(),
+            "used": self._used(),
             "gradients": self._flat("gradient"),
             "parameters": self._flat("parameter"),
             "statistics": self._flat("statistic"),
@@ -85,19 +87,36 @@ class CSource:
         self.names.add(name)
         remark = []
         if isinstance(work, Drawing):
-            remark.append(f"// {self.program.values[work.out].identifier} ~ Bernoulli({float(work.probability):g})")
+            remark.append(
+                f"// {self.program.values[work.out].identifier} ~ Bernoulli({float(work.probability):g})"
+            )
         writer = Writer(self.program, self.plan.views, self.plan.kept, work, name, ())
         for number in writer.equations:
             note = self.program.notes.get(number)
-            remark += [f"// {note.text}    {note.shape} ({note.number})"] if note and not isinstance(work, Drawing) else []
+            remark += (
+                [f"// {note.text}    {note.shape} ({note.number})"]
+                if note and not isinstance(work, Drawing)
+                else []
+            )
         writer.remark = tuple(remark)
         return writer.functions()
+
+    def _used(self) -> set[str]:
+        """Return the words of the functions, and what the scalar functions among them need."""
+        lines = (line for functions in self.order.values() for f in functions for line in f.body)
+        words = {word for line in lines for word in re.findall(r"\w+", line)}
+        return words.union(*(needed for name, needed in NEEDED.items() if name in words))
 
     def _sections(self) -> list[tuple[str, list[str]]]:
         found = []
         for section, functions in self.order.items():
             title = f"/* ---- {section.replace('_', ' ').capitalize()} "
-            found.append((title + "-" * (RULE - len(title)) + " */", [f.text(f"struct {self.struct}") for f in functions]))
+            found.append(
+                (
+                    title + "-" * (RULE - len(title)) + " */",
+                    [f.text(f"struct {self.struct}") for f in functions],
+                )
+            )
         return found
 
     # ---- What threads do ---------------------------------------------------------------------------
@@ -164,14 +183,16 @@ class CSource:
         names: dict[str, None] = {}
         for functions in self.runs.values():
             for function in functions:
-                names |= dict.fromkeys(n for n in (*function.reads, *function.writes) if n in self.program.values)
+                names |= dict.fromkeys(
+                    n for n in (*function.reads, *function.writes) if n in self.program.values
+                )
         for name in (self.program.output, LOSS, self.program.input_gradient):
             if name in self.program.values:
                 names.setdefault(self.plan.views.memory(name))
         return list(names)
 
     def _buffers(self) -> list[tuple[str, str, str, str, str]]:
-        """Return what the workspace points to: kind, C type, identifier, entries, and whose memory it takes."""
+        """Return what the workspace points to: kind, C type, identifier, entries, whose memory it has."""
         found = []
         for name in self._touched():
             value = self.program.values[name]
@@ -189,10 +210,9 @@ class CSource:
         return sorted(found, key=lambda each: bool(each[4]))
 
     def _scratch(self) -> list[tuple[str, str]]:
-        return list(dict.fromkeys(s for functions in self.runs.values() for f in functions for s in f.scratch))
-
-    def _parts(self) -> list[str]:
-        return [name for name, _ in self._scratch()]
+        return list(
+            dict.fromkeys(s for functions in self.runs.values() for f in functions for s in f.scratch)
+        )
 
     def _flat(self, kind: str) -> list[tuple[str, int]]:
         """Return where the parts of a flat vector begin."""
@@ -202,7 +222,11 @@ class CSource:
             starts[each.name] = at
             at += each.count
         touched = [self.program.values[n] for n in self._touched()]
-        return [(v.identifier, starts[v.of or v.name]) for v in touched if v.kind == kind and v.name not in ("theta", "g")]
+        return [
+            (v.identifier, starts[v.of or v.name])
+            for v in touched
+            if v.kind == kind and v.name not in ("theta", "g")
+        ]
 
     def _identifier(self, name: str) -> str:
         if name not in self.program.values:
@@ -218,6 +242,3 @@ def _entries(shape: Shape) -> str:
 def source(program: Program, frame: Frame) -> dict[str, str]:
     """Return the files of a C program by path, its driver aside.  Raises LoweringError."""
     return CSource(program, frame).files()
-
-
-__all__ = ["HEADER", "SOURCE", "Iterable", "source"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import sympy
-from sympy import Expr, Indexed, Symbol
+from sympy import Indexed
 
 from chainrule.codegen.ir.box import element
 from chainrule.codegen.ir.program import BATCH, Extent, Program
@@ -17,35 +17,29 @@ from chainrule.codegen.kernels.work import (
     Drawing,
     Elements,
     GroupReduction,
-    Guarded,
     Product,
     Samples,
     Work,
     expressions,
-    made,
 )
 from chainrule.codegen.targets.c.functions import Function, Share
-from chainrule.codegen.targets.c.operands import Operand, operand
 from chainrule.codegen.targets.c_family.addresses import element_of
 from chainrule.codegen.targets.c_family.assignments import Assignments
 
 Lines = list[str]
 
 
-@dataclass(frozen=True)
-class Level:
-    """A run of terms: the strides of both factors, and how many there are."""
-
-    left: int
-    right: int
-    extent: int
-
-
 class Writer(Assignments):
     """Prints the functions of one piece of work, which may need one before it and one after it."""
 
     def __init__(
-        self, program: Program, views: Views, kept: frozenset[str], work: Work, name: str, remark: Sequence[str]
+        self,
+        program: Program,
+        views: Views,
+        kept: frozenset[str],
+        work: Work,
+        name: str,
+        remark: Sequence[str],
     ) -> None:
         taken = {"w", "id", "from", "to", "r", "c", "tile", "panel", "count", "rows"}
         super().__init__(program, views, kept, work, taken | {v.identifier for v in program.values.values()})
@@ -144,19 +138,30 @@ class Writer(Assignments):
         value = self._text(work.body)
         place = self._flat_place(work.axes)
         target = f"own[{place}]"
-        joined = f"{target} += {value};" if work.operation == "sum" else f"{target} = maximum({target}, {value});"
+        joined = (
+            f"{target} += {value};" if work.operation == "sum" else f"{target} = maximum({target}, {value});"
+        )
         body = [f"{kind} *restrict own = ({kind} *)w->{parts} + id * {_padded(size)};"]
         body += [*heads, *(indent + line for line in inner), f"{indent}{deeper}{joined}"]
         body += [*(indent + e for e in _ends(deeper)), *_ends(indent)]
         self.scratch.append((parts, f"{2 * _padded(size)}"))
-        clears = f"for (long e = 0; e < {size}; ++e) (({kind} *)w->{parts})[id * {_padded(size)} + e] = {start};"
+        clears = (
+            f"for (long e = 0; e < {size}; ++e) (({kind} *)w->{parts})[id * {_padded(size)} + e] = {start};"
+        )
         share = Share.SAMPLES if by_samples else Share.RANGE
         first = self._function(
-            body, share, self._size(over[0][1]) if over else "1", by_sample=by_samples, parts=parts, clears=clears
+            body,
+            share,
+            self._size(over[0][1]) if over else "1",
+            by_sample=by_samples,
+            parts=parts,
+            clears=clears,
         )
         return [first, self._joining(work, parts, kind, size, work.operation)]
 
-    def _joining(self, work: GroupReduction | Product, parts: str, kind: str, size: int, operation: str) -> Function:
+    def _joining(
+        self, work: GroupReduction | Product, parts: str, kind: str, size: int, operation: str
+    ) -> Function:
         """Return what adds up the sums of the threads, in their order, and takes the steps that follow."""
         other = Writer(self.program, self.views, self.kept, self.work, f"{self.name}_total", self.remark)
         start = "0" if operation == "sum" else "-(real)INFINITY"
@@ -167,7 +172,10 @@ class Writer(Assignments):
         else:
             head, indent = [], ""
         read = f"(({kind} *)w->{parts})[part * {_padded(size)}{' + at' if work.axes else ''}]"
-        lines = [f"{kind} total = {start};", f"for (int part = 0; part < w->team; ++part) {join.format(read)}"]
+        lines = [
+            f"{kind} total = {start};",
+            f"for (int part = 0; part < w->team; ++part) {join.format(read)}",
+        ]
         lines.append(f"const {kind} sum = total;")
         lines += other._store(work, None)
         body = [*head, *(indent + line for line in lines), *_ends(indent)]
@@ -178,13 +186,7 @@ class Writer(Assignments):
     # ---- Products --------------------------------------------------------------------------------
 
     def _product(self, work: Product) -> list[Function]:
-        from chainrule.codegen.targets.c.products import Tiles
-
-        found = Tiles(self, work).functions()
-        return found if found is not None else self._plain_product(work)
-
-    def _plain_product(self, work: Product) -> list[Function]:
-        """Return a product as loops: slow, and right."""
+        """Return a product as loops."""
         b = work.blocks
         summed = tuple((i, work.extents[i]) for i in b.summed)
         sides = [
@@ -234,8 +236,13 @@ class Writer(Assignments):
             value = self.program.values[name]
             const = "" if name in self.written else "const "
             if re.search(rf"\b{value.identifier}\b", text):
-                lines.append(f"{const}{element_of(self.program, name)} *restrict {value.identifier} = w->{value.identifier};")
-        lines += [f"const {kind} *{name} = &w->{name};" for name, kind in (("seed", "uint64_t"), ("step", "long"), ("steps", "long")) if name in self.device]
+                kind, own = f"{const}{element_of(self.program, name)}", value.identifier
+                lines.append(f"{kind} *restrict {own} = w->{own};")
+        lines += [
+            f"const {kind} *{name} = &w->{name};"
+            for name, kind in (("seed", "uint64_t"), ("step", "long"), ("steps", "long"))
+            if name in self.device
+        ]
         if re.search(r"(?<!w->)\bN\b", text):
             lines.append("const long N = w->N;")
         unused = [f"(void){name};" for name in ("id",) if not re.search(r"\bid\b", text + " ".join(lines))]
@@ -245,8 +252,17 @@ class Writer(Assignments):
         if parts:
             writes[parts] = True
         return Function(
-            f"{self.name}{suffix}", self.remark, tuple([*lines, *unused, *body]), share, count, reads, writes,
-            self.equations, by_sample, clears, tuple(self.scratch),
+            f"{self.name}{suffix}",
+            self.remark,
+            tuple([*lines, *unused, *body]),
+            share,
+            count,
+            reads,
+            writes,
+            self.equations,
+            by_sample,
+            clears,
+            tuple(self.scratch),
         )
 
     def _own(self, name: str) -> bool:
@@ -264,8 +280,6 @@ class Writer(Assignments):
 
 
 def _reading(function: Function, parts: str) -> Function:
-    from dataclasses import replace
-
     return replace(function, reads={**function.reads, parts: False})
 
 
@@ -285,6 +299,3 @@ def _equations(work: Work) -> tuple[int, ...]:
     numbers = [] if isinstance(work, Elements | Samples) else [work.equation]
     numbers += [] if isinstance(work, Drawing) else [s.equation for s in work.steps]
     return tuple(dict.fromkeys(numbers))
-
-
-__all__ = ["Guarded", "Operand", "Expr", "Symbol", "Writer", "made", "operand"]

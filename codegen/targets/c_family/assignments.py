@@ -8,8 +8,8 @@ from sympy import Indexed, Symbol
 
 from chainrule.codegen.ir.scalar import COMPARE, CannotPrint
 from chainrule.codegen.kernels.work import Assignment, GroupReduction, Product
-from chainrule.codegen.targets.c_family.expressions import ScalarCPrinter
 from chainrule.codegen.targets.c_family.addresses import Addresses, c_type
+from chainrule.codegen.targets.c_family.expressions import ScalarCPrinter
 
 
 class Assignments(Addresses):

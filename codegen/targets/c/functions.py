@@ -15,7 +15,7 @@ class Share(Enum):
 
 
 @dataclass(frozen=True)
-class Function:
+class CFunction:
     """``static void name(struct *w, int id, long from, long to)``, its comment and its lines.
 
     ``count`` is the length of the range, an expression in C.  ``reads`` and ``writes`` say of each memory

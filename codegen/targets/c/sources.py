@@ -12,10 +12,10 @@ from chainrule.codegen.ir.section import IN_STEP, Section
 from chainrule.codegen.kernels.plan import LOSS, WorkPlan, planned
 from chainrule.codegen.kernels.work import Drawing, Work, made, operations
 from chainrule.codegen.rendering import fill
-from chainrule.codegen.targets.c.functions import Function, Share
+from chainrule.codegen.targets.c.functions import CFunction, Share
 from chainrule.codegen.targets.c.machine import MACHINE
 from chainrule.codegen.targets.c.naming import identifier
-from chainrule.codegen.targets.c.writer import Writer
+from chainrule.codegen.targets.c.writer import CWriter
 from chainrule.codegen.targets.c_family.addresses import element_of
 
 SOURCE, HEADER = "c/trainer.c", "c/trainer.h"
@@ -31,9 +31,9 @@ class CSource:
         self.plan: WorkPlan = planned(program, MACHINE)
         self.program = self.plan.program
         self.struct = identifier(frame.name)
-        self.texts: dict[tuple[str, ...], Function] = {}
+        self.texts: dict[tuple[str, ...], CFunction] = {}
         self.names: set[str] = set()
-        self.order: dict[Section, list[Function]] = {}
+        self.order: dict[Section, list[CFunction]] = {}
         self.runs = {section: self._functions(section) for section in Section}
 
     def files(self) -> dict[str, str]:
@@ -66,8 +66,8 @@ class CSource:
 
     # ---- Functions -------------------------------------------------------------------------------
 
-    def _functions(self, section: Section) -> list[Function]:
-        found: list[Function] = []
+    def _functions(self, section: Section) -> list[CFunction]:
+        found: list[CFunction] = []
         for work in self.plan.works[section]:
             for function in self._written(section, work):
                 if not function.writes:
@@ -78,7 +78,7 @@ class CSource:
                 found.append(same)
         return found
 
-    def _written(self, section: Section, work: Work) -> list[Function]:
+    def _written(self, section: Section, work: Work) -> list[CFunction]:
         wanted = f"{section}_{self.program.values[made(work)[-1]].identifier}"
         name, count = wanted, 1
         while name in self.names:
@@ -90,7 +90,7 @@ class CSource:
             remark.append(
                 f"// {self.program.values[work.out].identifier} ~ Bernoulli({float(work.probability):g})"
             )
-        writer = Writer(self.program, self.plan.views, self.plan.kept, work, name, ())
+        writer = CWriter(self.program, self.plan.views, self.plan.kept, work, name, ())
         for number in writer.equations:
             note = self.program.notes.get(number)
             remark += (
@@ -126,9 +126,9 @@ class CSource:
         lines: list[str] = []
         reads: dict[str, bool] = {}
         writes: dict[str, bool] = {}
-        chain: list[Function] = []
+        chain: list[CFunction] = []
 
-        def run(functions: Sequence[Function]) -> None:
+        def run(functions: Sequence[CFunction]) -> None:
             clears = [f.clears for f in functions if f.clears]
             lines.extend(clears)
             if len(functions) > 1:

@@ -22,14 +22,14 @@ from chainrule.codegen.kernels.work import (
     Work,
     expressions,
 )
-from chainrule.codegen.targets.c.functions import Function, Share
+from chainrule.codegen.targets.c.functions import CFunction, Share
 from chainrule.codegen.targets.c_family.addresses import element_of
 from chainrule.codegen.targets.c_family.assignments import Assignments
 
 Lines = list[str]
 
 
-class Writer(Assignments):
+class CWriter(Assignments):
     """Prints the functions of one piece of work, which may need one before it and one after it."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Writer(Assignments):
         self.scratch: list[tuple[str, str]] = []
         self.sample = next((i for i, e in _axes(work) if e == BATCH), None)
 
-    def functions(self) -> list[Function]:
+    def functions(self) -> list[CFunction]:
         """Return what computes the work, in order."""
         match self.work:
             case Elements():
@@ -78,7 +78,7 @@ class Writer(Assignments):
             indent += "    "
         return lines, indent
 
-    def _elements(self, work: Elements) -> Function:
+    def _elements(self, work: Elements) -> CFunction:
         if not work.axes:
             return self._function(self._steps(work.steps), Share.ALONE, "1")
         sampled = work.axes[0][1] == BATCH
@@ -87,7 +87,7 @@ class Writer(Assignments):
         share = Share.SAMPLES if sampled else Share.RANGE
         return self._function(body, share, self._size(work.axes[0][1]), by_sample=sampled)
 
-    def _samples(self, work: Samples) -> Function:
+    def _samples(self, work: Samples) -> CFunction:
         self.names.names[work.sample] = n = self.names.of(work.sample)
         self.extents[work.sample] = BATCH
         body = [f"for (long {n} = from; {n} < to; ++{n}) {{"]
@@ -100,7 +100,7 @@ class Writer(Assignments):
             body += [f"    {line}" for line in lines]
         return self._function([*body, "}"], Share.SAMPLES, "w->N", by_sample=True)
 
-    def _drawing(self, work: Drawing) -> Function:
+    def _drawing(self, work: Drawing) -> CFunction:
         value = self.program.values[work.out]
         self.written[work.out] = None
         self.device["seed"] = None
@@ -113,7 +113,7 @@ class Writer(Assignments):
 
     # ---- Reductions ------------------------------------------------------------------------------
 
-    def _reduction(self, work: GroupReduction) -> list[Function]:
+    def _reduction(self, work: GroupReduction) -> list[CFunction]:
         """Return a reduction within samples, or one by each thread for itself and what joins these."""
         sampled = bool(work.axes) and work.axes[0][1] == BATCH
         kind = "double" if not work.axes else "real"
@@ -161,9 +161,9 @@ class Writer(Assignments):
 
     def _joining(
         self, work: GroupReduction | Product, parts: str, kind: str, size: int, operation: str
-    ) -> Function:
+    ) -> CFunction:
         """Return what adds up the sums of the threads, in their order, and takes the steps that follow."""
-        other = Writer(self.program, self.views, self.kept, self.work, f"{self.name}_total", self.remark)
+        other = CWriter(self.program, self.views, self.kept, self.work, f"{self.name}_total", self.remark)
         start = "0" if operation == "sum" else "-(real)INFINITY"
         join = "total += {};" if operation == "sum" else "total = maximum(total, {});"
         if work.axes:
@@ -185,7 +185,7 @@ class Writer(Assignments):
 
     # ---- Products --------------------------------------------------------------------------------
 
-    def _product(self, work: Product) -> list[Function]:
+    def _product(self, work: Product) -> list[CFunction]:
         """Return a product as loops."""
         b = work.blocks
         summed = tuple((i, work.extents[i]) for i in b.summed)
@@ -227,7 +227,7 @@ class Writer(Assignments):
         parts: str = "",
         clears: str = "",
         suffix: str = "",
-    ) -> Function:
+    ) -> CFunction:
         """Return the function with these lines, after what they take from memory."""
         names = [*self.written, *(r for r in self.read if r not in self.written)]
         text = "\n".join(body)
@@ -251,7 +251,7 @@ class Writer(Assignments):
         writes = {name: by_sample for name in self.written}
         if parts:
             writes[parts] = True
-        return Function(
+        return CFunction(
             f"{self.name}{suffix}",
             self.remark,
             tuple([*lines, *unused, *body]),
@@ -279,7 +279,7 @@ class Writer(Assignments):
         return True
 
 
-def _reading(function: Function, parts: str) -> Function:
+def _reading(function: CFunction, parts: str) -> CFunction:
     return replace(function, reads={**function.reads, parts: False})
 
 

@@ -22,7 +22,7 @@ class DataError(RuntimeFault):
 
 
 class DeviceError(RuntimeFault):
-    """A GPU, its driver or CuPy is missing."""
+    """A GPU, its driver or CuPy is missing, or a compiler."""
 
     exit_code = 3
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from chainrule.runtime.errors import EditedProgramWarning, RunError
+from chainrule.runtime.errors import DeviceError, EditedProgramWarning, RunError
 from chainrule.runtime.files import NotRead, read_json
 from chainrule.runtime.settings import NUMPY
 from chainrule.runtime.threads import threads
@@ -124,7 +124,8 @@ def load_program(directory: Path | str, *, edited: str = "warn", target: str = N
 
     `edited` says what to do when a file differs from its recorded hash: "warn" (an EditedProgramWarning),
     "refuse" or "allow".  A program for another `target` than NumPy takes and gives NumPy arrays all the same.
-    Raises RunError when the folder is no generated program of this format, or not one for this target.
+    Raises RunError when the folder is no generated program of this format, or not one for this target,
+    DeviceError where a program must be compiled first and no compiler does it.
     """
     folder = Path(directory)
     manifest = read_manifest(folder)
@@ -151,6 +152,11 @@ def load_program(directory: Path | str, *, edited: str = "warn", target: str = N
             from chainrule.runtime.device import DeviceTrainer
 
             other = DeviceTrainer(other, module)
+        elif hasattr(other, "CompilerMissing"):
+            try:
+                other.library_path(np.float32)
+            except other.CompilerMissing as error:
+                raise DeviceError(str(error)) from error
         module = _checked(other, manifest, path)
     return LoadedProgram(folder, MappingProxyType(manifest), module, target, on_device)
 

@@ -84,7 +84,7 @@ def test_a_program_is_returned_and_written(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OutputRefused):
         generate(GATE, output="programs")
     assert generate(GATE, output="programs", force=True) and written.read_text(encoding="utf-8") != "mine"
-    with pytest.raises(ValueError, match=r"'js': a target is one of numpy, cuda"):
+    with pytest.raises(ValueError, match=r"'js': a target is one of numpy, c, cuda"):
         generate(GATE, ["js"])
 
 
@@ -122,7 +122,7 @@ def test_gradients_numbers_and_a_handout() -> None:
         (lambda: gradcheck(GATE, samples=1), "samples = 1: it is at least 2"),
         (lambda: gradcheck(GATE, batch=0), "batch = 0: it is at least 1"),
         (lambda: train(GATE, epochs=0), "epochs 0"),
-        (lambda: train(GATE, target="js"), "target 'js': use one of numpy, cuda"),
+        (lambda: train(GATE, target="js"), "target 'js': use one of numpy, c, cuda"),
         (lambda: numbers(GATE, seed=-1), "seed = -1: it is at least 0"),
     ],
 )

@@ -21,6 +21,7 @@ class Row(NamedTuple):
 
 TARGETS: Final = {
     "numpy": Row(),
+    "c": Row(needs="a C compiler"),
     "cuda": Row(needs="CuPy and an NVIDIA GPU", on_device=True),
 }
 DEFAULT: Final = "numpy"  # written for every spec: the others are held against it

@@ -1,1 +1,18 @@
 """The C target: a program in C, ``c/trainer.c`` and ``c/trainer.h``, and what calls it, ``c/trainer.py``."""
+
+from chainrule.codegen.lower.affine import IN_PLACE
+from chainrule.codegen.passes.absorb import absorb_temporaries
+from chainrule.codegen.target import Target
+from chainrule.codegen.targets.c.driver import FILENAME, render
+from chainrule.codegen.targets.c.machine import MACHINE
+from chainrule.codegen.targets.c.sources import equation_lines
+
+TARGET = Target(
+    name="c",
+    trainer=FILENAME,
+    costs=IN_PLACE,
+    machine=MACHINE,
+    passes=lambda machine: (absorb_temporaries,),
+    render=render,
+    equation_lines=equation_lines,
+)

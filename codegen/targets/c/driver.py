@@ -7,9 +7,16 @@ from chainrule.codegen.ir.program import Draw, Program
 from chainrule.codegen.ir.section import Section
 from chainrule.codegen.rendering import fill, start_line
 from chainrule.codegen.targets.c.naming import identifier
+from chainrule.codegen.targets.c.sources import source
 
+FILENAME = "c/trainer.py"
 MOST = 4096  # samples that are evaluated at a time, at most
 VALUES = 2**18  # of inputs that these may have, about
+
+
+def render(program: Program, frame: Frame) -> dict[str, str]:
+    """Return the files of a C program by path.  Raises LoweringError."""
+    return {FILENAME: driver(program, frame), **source(program, frame)}
 
 
 def driver(program: Program, frame: Frame) -> str:

@@ -242,3 +242,13 @@ def _entries(shape: Shape) -> str:
 def source(program: Program, frame: Frame) -> dict[str, str]:
     """Return the files of a C program by path, its driver aside.  Raises LoweringError."""
     return CSource(program, frame).files()
+
+
+def equation_lines(text: str) -> dict[int, list[int]]:
+    """Return the lines (from 1) of one of the files by the number of the equation that ends them."""
+    lines: dict[int, list[int]] = {}
+    for position, line in enumerate(text.splitlines(), 1):
+        found = re.search(r"// .*?\((\d+)\)$", line)
+        if found is not None:
+            lines.setdefault(int(found[1]), []).append(position)
+    return lines

@@ -23,6 +23,7 @@ from chainrule.codegen.kernels.work import (
     expressions,
 )
 from chainrule.codegen.targets.c.functions import CFunction, Share
+from chainrule.codegen.targets.c.products import Tiles
 from chainrule.codegen.targets.c_family.addresses import element_of
 from chainrule.codegen.targets.c_family.assignments import Assignments
 
@@ -144,7 +145,7 @@ class CWriter(Assignments):
         body = [f"{kind} *restrict own = ({kind} *)w->{parts} + id * {_padded(size)};"]
         body += [*heads, *(indent + line for line in inner), f"{indent}{deeper}{joined}"]
         body += [*(indent + e for e in _ends(deeper)), *_ends(indent)]
-        self.scratch.append((parts, f"{2 * _padded(size)}"))
+        self.scratch.append((parts, f"threads * {2 * _padded(size)}"))
         clears = (
             f"for (long e = 0; e < {size}; ++e) (({kind} *)w->{parts})[id * {_padded(size)} + e] = {start};"
         )
@@ -163,7 +164,7 @@ class CWriter(Assignments):
         self, work: GroupReduction | Product, parts: str, kind: str, size: int, operation: str
     ) -> CFunction:
         """Return what adds up the sums of the threads, in their order, and takes the steps that follow."""
-        other = CWriter(self.program, self.views, self.kept, self.work, f"{self.name}_total", self.remark)
+        other = self.again(f"{self.name}_total")
         start = "0" if operation == "sum" else "-(real)INFINITY"
         join = "total += {};" if operation == "sum" else "total = maximum(total, {});"
         if work.axes:
@@ -186,7 +187,10 @@ class CWriter(Assignments):
     # ---- Products --------------------------------------------------------------------------------
 
     def _product(self, work: Product) -> list[CFunction]:
-        """Return a product as loops."""
+        """Return a product in tiles, or, where it has no such form, as loops."""
+        tiled = Tiles(self, work).functions()
+        if tiled is not None:
+            return tiled
         b = work.blocks
         summed = tuple((i, work.extents[i]) for i in b.summed)
         sides = [
@@ -199,6 +203,17 @@ class CWriter(Assignments):
             work.axes, work.out, "sum", summed, body.xreplace(units), work.equation, work.steps
         )
         return self._reduction(reduction)
+
+    def again(self, name: str) -> CWriter:
+        """Return a writer of the same work that has named nothing yet."""
+        return CWriter(self.program, self.views, self.kept, self.work, name, self.remark)
+
+    def parts_of(self, out: str, size: int) -> tuple[str, str, str]:
+        """Return where each thread adds up for itself, the line that clears it and that which finds it."""
+        parts = f"{self.program.values[out].identifier}_{self.name}_parts"
+        self.scratch.append((parts, f"threads * {_padded(size)}"))
+        own = f"w->{parts} + id * {_padded(size)}"
+        return parts, f"memset({own}, 0, {size} * sizeof(real));", f"real *restrict own = {own};"
 
     # ---- Shared ----------------------------------------------------------------------------------
 

@@ -1,0 +1,77 @@
+"""Where a factor of a product lies: in what memory, from where on, and with what stride for each index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr, Indexed, Symbol
+
+from chainrule.codegen.ir.box import bounds, element
+from chainrule.codegen.ir.program import BATCH, Extent, Load, Program
+from chainrule.codegen.kernels.places import N, offset
+from chainrule.codegen.kernels.views import Views
+from chainrule.codegen.kernels.work import Guarded
+from chainrule.derive.index import name_of
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An affine access: ``memory``, the entry at all indices 0, and the stride of each index.
+
+    ``border`` has, where memory is read outside its box, how many zeros stand before and after it on each
+    axis of a sample; start and strides are then those of a sample's copy with these around it.
+    """
+
+    read: Expr
+    memory: str
+    start: int
+    strides: dict[Symbol, int]
+    shape: tuple[int, ...]  # of a sample, or of all where there are none
+    border: tuple[tuple[int, int], ...]
+
+    def stride(self, index: Symbol) -> int:
+        return self.strides.get(index, 0)
+
+    @property
+    def bordered(self) -> bool:
+        return any(before or after for before, after in self.border)
+
+
+def operand(
+    program: Program, views: Views, load: Load, extents: dict[Symbol, Extent], sample: Symbol | None
+) -> Operand | None:
+    """Return how a product reads a factor, None where it is no affine access of numbers."""
+    units = {i: sympy.S.Zero for i, e in extents.items() if e == 1}
+    shape = program.values[load.name].shape
+    whole = views.resolved(element(load.name, shape, load.indices)).xreplace(units)
+    read, guards = (whole.read, whole.guards) if isinstance(whole, Guarded) else (whole, ())
+    if not isinstance(read, Indexed):
+        return None
+    name = name_of(read.base)
+    memory, sizes, subscripts = views.memory(name), program.values[name].shape, list(read.indices)
+    value = program.values[memory]
+    if value.truth or value.integer or BATCH in sizes[1:] or not sizes:
+        return None
+    first = 1 if sizes[0] == BATCH else 0
+    border = [(0, 0)] * (len(sizes) - first)
+    if guards:
+        if not first or sample is None or subscripts[0] != sample:
+            return None
+        if any(guard.args[0] not in subscripts for guard in guards):
+            return None
+        for axis in range(1, len(sizes)):
+            reach = bounds(subscripts[axis], extents)
+            if reach is None:
+                return None
+            before, after = max(0, -reach[0]), max(0, reach[1] - int(sizes[axis]) + 1)
+            border[axis - 1] = (before, after)
+            subscripts[axis] += before
+    inner = tuple(int(n) for n in sizes[first:])
+    around = [n + b + a for n, (b, a) in zip(inner, border, strict=True)]
+    place = sympy.expand(offset(subscripts, (*sizes[:first], *around)).subs(N, 0))
+    strides = {i: place.coeff(i) for i in extents if place.has(i)}
+    start = place.as_coeff_Add()[0]
+    if not start.is_Integer or not all(s.is_Integer for s in strides.values()):
+        return None
+    return Operand(whole, memory, int(start), {i: int(s) for i, s in strides.items()}, inner, tuple(border))

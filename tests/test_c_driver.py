@@ -146,3 +146,15 @@ def test_two_processes_may_compile_at_once(cache: Path, tmp_path: Path) -> None:
     assert [process.communicate()[1] for process in both] == [b"", b""]
     assert [process.returncode for process in both] == [0, 0]
     assert [each.suffix for each in cache.iterdir()] == [".so"]
+
+
+def test_a_forked_process_computes_with_threads_of_its_own(cache: Path, tmp_path: Path) -> None:
+    path = written(shipped("lenet5"), tmp_path)
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); import numpy as np, trainer as m;"
+        "p = m.init_parameters(0); x = np.ones((64, *m.INPUT), np.float32); t = np.zeros(64, int);"
+        "E = m.loss(p, x, t); child = os.fork();"
+        "child or os._exit(0 if m.loss(p, x, t) == E else 1); print(os.waitpid(child, 0)[1])"
+    )
+    command = [sys.executable, "-c", code, str(path.parent)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout == "0\n"

@@ -12,7 +12,6 @@ from chainrule.codegen.ir.program import BATCH, Extent, Load, Program
 from chainrule.codegen.kernels.places import N, offset
 from chainrule.codegen.kernels.views import Views
 from chainrule.codegen.kernels.work import Guarded
-from chainrule.derive.index import name_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def operand(
     read, guards = (whole.read, whole.guards) if isinstance(whole, Guarded) else (whole, ())
     if not isinstance(read, Indexed):
         return None
-    name = name_of(read.base)
+    name = read.base.label.name
     memory, sizes, subscripts = views.memory(name), program.values[name].shape, list(read.indices)
     value = program.values[memory]
     if value.truth or value.integer or BATCH in sizes[1:] or not sizes:

@@ -38,12 +38,12 @@ class Tiles:
         self.extents = {i: e for i, e in work.extents.items() if e != 1}
         batch = [i for i, e in self.extents.items() if e == BATCH]
         self.sample = batch[0] if len(batch) == 1 else None
-        self.right_axis = len(batch) <= 1
+        self.plain = len(batch) <= 1  # rather than of pairs of samples
 
     def functions(self) -> list[CFunction] | None:
         """Return the functions, or None where the product has no such form."""
         work, b, n = self.work, self.work.blocks, self.sample
-        if not self.right_axis or not b.summed or any(i != n for i in b.batch):
+        if not self.plain or not b.summed or any(i != n for i in b.batch):
             return None
         rows, columns, first, second = b.rows, b.columns, work.left, work.right
         last = next((i for i, e in reversed(work.axes) if e != 1 and i != n), None)
@@ -104,18 +104,14 @@ class Tiles:
             and tiling is not None
             and int(self.extents[tiling]) * 2 >= width // 16
         )
-        loops: list[tuple[str, Symbol | None]] = []
-        if each_sample:
-            loops.append(
-                (f"for (long {w.names.of(n)} = from; {w.names.of(n)} < to; ++{w.names.of(n)}) {{", n)
-            )
-            w.extents[n] = BATCH
-            w.flat.append(((n,), w.names.of(n)))
         lines: list[str] = []
         indent = ""
-        for head, _ in loops:
-            lines.append(head)
-            indent += "    "
+        if each_sample:
+            name = w.names.of(n)
+            lines.append(f"for (long {name} = from; {name} < to; ++{name}) {{")
+            indent = "    "
+            w.extents[n] = BATCH
+            w.flat.append(((n,), name))
         lines += [indent + line for line in copies]
         for index in [*rows[:-1], *outer_columns]:
             name = w.names.of(index)

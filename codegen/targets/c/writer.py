@@ -47,7 +47,6 @@ class CWriter(Assignments):
         self.work, self.name, self.remark = work, name, tuple(remark)
         self.equations = _equations(work)
         self.scratch: list[tuple[str, str]] = []
-        self.sample = next((i for i, e in _axes(work) if e == BATCH), None)
 
     def functions(self) -> list[CFunction]:
         """Return what computes the work, in order."""
@@ -182,7 +181,7 @@ class CWriter(Assignments):
         body = [*head, *(indent + line for line in lines), *_ends(indent)]
         share = Share.RANGE if size > 4096 else Share.ALONE
         function = other._function(body, share, str(size))
-        return _reading(function, parts)
+        return replace(function, reads={**function.reads, parts: False})
 
     # ---- Products --------------------------------------------------------------------------------
 
@@ -241,7 +240,6 @@ class CWriter(Assignments):
         by_sample: bool = False,
         parts: str = "",
         clears: str = "",
-        suffix: str = "",
     ) -> CFunction:
         """Return the function with these lines, after what they take from memory."""
         names = [*self.written, *(r for r in self.read if r not in self.written)]
@@ -267,7 +265,7 @@ class CWriter(Assignments):
         if parts:
             writes[parts] = True
         return CFunction(
-            f"{self.name}{suffix}",
+            self.name,
             self.remark,
             tuple([*lines, *unused, *body]),
             share,
@@ -294,20 +292,12 @@ class CWriter(Assignments):
         return True
 
 
-def _reading(function: CFunction, parts: str) -> CFunction:
-    return replace(function, reads={**function.reads, parts: False})
-
-
 def _ends(indent: str) -> Lines:
     return [" " * depth + "}" for depth in range(len(indent) - 4, -1, -4)]
 
 
 def _padded(size: int) -> int:
     return -(-size // 16) * 16
-
-
-def _axes(work: Work) -> Axes:
-    return () if isinstance(work, Drawing | Samples) else work.axes
 
 
 def _equations(work: Work) -> tuple[int, ...]:

@@ -112,6 +112,9 @@ def test_a_folder_keeps_the_targets_that_it_has(derive, tmp_path):
     assert code == 1 and "trainer.py is not what its spec gives: missing" in err
     assert derive("generate", "--target", "cuda", "tiny.toml")[0] == 0
     assert names() == numpy | {"cuda/trainer.py", "cuda/kernels.cu"}
+    assert derive("generate", "--target", "c", "tiny.toml")[0] == 0
+    both = {"cuda/trainer.py", "cuda/kernels.cu", "c/trainer.py", "c/trainer.c", "c/trainer.h"}
+    assert names() == numpy | both
     content = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     for target in ((), ("--target", "numpy"), ("--target", "all")):
         assert derive("generate", "--check", *target, "tiny.toml")[0] == 0

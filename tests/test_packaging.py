@@ -158,7 +158,7 @@ def group(name: str) -> list[str]:
 
 
 def test_groups_are_for_whoever_works_on_the_project_and_extras_for_users() -> None:
-    assert set(PROJECT["optional-dependencies"]) == {"cuda12", "cuda13", "torch", "jax", "notebook"}
+    assert set(PROJECT["optional-dependencies"]) == {"c", "cuda12", "cuda13", "torch", "jax", "notebook"}
     assert not set(PROJECT["optional-dependencies"]) & set(GROUPS)
     assert group("build") == PYPROJECT["build-system"]["requires"]
     assert {*group("test"), *group("lint")} <= set(group("dev"))

@@ -15,7 +15,7 @@ from chainrule.codegen.kernels.work import Guarded
 
 
 @dataclass(frozen=True)
-class Operand:
+class Affine:
     """An affine access: ``memory``, the entry at all indices 0, and the stride of each index.
 
     ``border`` has, where memory is read outside its box, how many zeros stand before and after it on each
@@ -39,7 +39,7 @@ class Operand:
 
 def operand(
     program: Program, views: Views, load: Load, extents: dict[Symbol, Extent], sample: Symbol | None
-) -> Operand | None:
+) -> Affine | None:
     """Return how a product reads a factor, None where it is no affine access of numbers."""
     units = {i: sympy.S.Zero for i, e in extents.items() if e == 1}
     shape = program.values[load.name].shape
@@ -73,4 +73,4 @@ def operand(
     start = place.as_coeff_Add()[0]
     if not start.is_Integer or not all(s.is_Integer for s in strides.values()):
         return None
-    return Operand(whole, memory, int(start), {i: int(s) for i, s in strides.items()}, inner, tuple(border))
+    return Affine(whole, memory, int(start), {i: int(s) for i, s in strides.items()}, inner, tuple(border))

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING
 
 from sympy import Symbol
 
 from chainrule.codegen.ir.program import BATCH, Extent
 from chainrule.codegen.kernels.work import Product
 from chainrule.codegen.targets.c.functions import CFunction, Share
-from chainrule.codegen.targets.c.operands import Operand, operand
-
-if TYPE_CHECKING:
-    from chainrule.codegen.targets.c.writer import CWriter
+from chainrule.codegen.targets.c.operands import Affine, operand
+from chainrule.codegen.targets.c.writer import CWriter
 
 LEAST = 12  # columns, from which on a tile pays
 
@@ -59,7 +56,7 @@ class Tiles:
         return self._tiled([i for i in rows if i != n], list(columns), left, right)
 
     def _tiled(
-        self, rows: list[Symbol], columns: list[Symbol], left: Operand, right: Operand
+        self, rows: list[Symbol], columns: list[Symbol], left: Affine, right: Affine
     ) -> list[CFunction] | None:
         w, work, n = self.writer, self.work, self.sample
         in_out = n is not None and any(i == n for i, _ in work.axes)
@@ -175,7 +172,7 @@ class Tiles:
     def _count(self, indices: Sequence[Symbol]) -> int:
         return prod(int(self.extents[i]) for i in indices if self.extents[i] != BATCH)
 
-    def _run(self, columns: list[Symbol], right: Operand) -> list[Symbol]:
+    def _run(self, columns: list[Symbol], right: Affine) -> list[Symbol]:
         """Return the last columns that lie side by side."""
         run: list[Symbol] = []
         step = 1
@@ -186,7 +183,7 @@ class Tiles:
             step *= int(self.extents[index])
         return run
 
-    def _levels(self, terms: list[Symbol], left: Operand, right: Operand, packed: bool) -> list[Level]:
+    def _levels(self, terms: list[Symbol], left: Affine, right: Affine, packed: bool) -> list[Level]:
         """Return runs of terms, the innermost last; a packed factor's strides count rows of a panel."""
         found: list[Level] = []
         step = 1
@@ -205,7 +202,7 @@ class Tiles:
         return found
 
     def _pack(
-        self, pack: str, terms: list[Symbol], columns: list[Symbol], right: Operand, width: int
+        self, pack: str, terms: list[Symbol], columns: list[Symbol], right: Affine, width: int
     ) -> CFunction:
         """Return what copies a factor to panels: of NR columns, term after term."""
         w = self.writer.again(f"{self.writer.name}_pack")
@@ -229,7 +226,7 @@ class Tiles:
         return replace(function, writes={pack: False}, reads={right.memory: False})
 
     def _prologue(
-        self, left: Operand, right: Operand, packed: bool, pack: str, each_sample: bool
+        self, left: Affine, right: Affine, packed: bool, pack: str, each_sample: bool
     ) -> tuple[list[str], list[str]]:
         """Return where the factors lie, and the lines that copy a sample of them within a border."""
         w, n = self.writer, self.sample
@@ -269,12 +266,12 @@ class Tiles:
         return lines, copies
 
     def _tile(
-        self, left: Operand, right: Operand, levels: list[Level], tiling: Symbol | None, rows: list[Symbol],
+        self, left: Affine, right: Affine, levels: list[Level], tiling: Symbol | None, rows: list[Symbol],
         outer: list[Symbol], each_sample: bool, packed: bool, pack: str, width: int, step: str, high: str,
     ) -> list[str]:  # fmt: skip
         w, n = self.writer, self.sample
 
-        def text(factor: Operand, indices: list[Symbol], copied: bool) -> str:
+        def text(factor: Affine, indices: list[Symbol], copied: bool) -> str:
             parts = [str(factor.start)] if factor.start else []
             if each_sample and not copied and n is not None and factor.stride(n):
                 indices = [n, *indices]
@@ -345,7 +342,7 @@ class Tiles:
 
     def _finished(
         self, functions: list[CFunction], body: list[str], share: Share, count: str, each_sample: bool,
-        partial: bool, left: Operand, right: Operand, packed: bool, pack: str,
+        partial: bool, left: Affine, right: Affine, packed: bool, pack: str,
     ) -> list[CFunction]:  # fmt: skip
         w, work = self.writer, self.work
         n = self.sample

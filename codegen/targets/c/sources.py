@@ -10,11 +10,12 @@ from chainrule.codegen.frame import Frame
 from chainrule.codegen.ir.program import BATCH, Program, Shape
 from chainrule.codegen.ir.section import IN_STEP, Section
 from chainrule.codegen.kernels.plan import LOSS, WorkPlan, planned
-from chainrule.codegen.kernels.work import Drawing, Work, made, operations
+from chainrule.codegen.kernels.work import Drawing, Product, Work, made, operations
 from chainrule.codegen.rendering import fill
 from chainrule.codegen.targets.c.functions import CFunction, Share
 from chainrule.codegen.targets.c.machine import MACHINE
 from chainrule.codegen.targets.c.naming import identifier
+from chainrule.codegen.targets.c.products import Tiles
 from chainrule.codegen.targets.c.writer import CWriter
 from chainrule.codegen.targets.c_family.addresses import element_of
 
@@ -99,7 +100,8 @@ class CSource:
                 else []
             )
         writer.remark = tuple(remark)
-        return writer.functions()
+        tiled = Tiles(writer, work).functions() if isinstance(work, Product) else None
+        return writer.functions() if tiled is None else tiled
 
     def _used(self) -> set[str]:
         """Return the words of the functions, and what the scalar functions among them need."""

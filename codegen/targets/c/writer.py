@@ -1,4 +1,4 @@
-"""The functions of one piece of work: loops, and products in tiles."""
+"""The functions of one piece of work, as loops."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from chainrule.codegen.kernels.work import (
     expressions,
 )
 from chainrule.codegen.targets.c.functions import CFunction, Share
-from chainrule.codegen.targets.c.products import Tiles
 from chainrule.codegen.targets.c_family.addresses import element_of
 from chainrule.codegen.targets.c_family.assignments import Assignments
 
@@ -186,10 +185,7 @@ class CWriter(Assignments):
     # ---- Products --------------------------------------------------------------------------------
 
     def _product(self, work: Product) -> list[CFunction]:
-        """Return a product in tiles, or, where it has no such form, as loops."""
-        tiled = Tiles(self, work).functions()
-        if tiled is not None:
-            return tiled
+        """Return a product as loops."""
         b = work.blocks
         summed = tuple((i, work.extents[i]) for i in b.summed)
         sides = [

@@ -3,14 +3,15 @@
 With h = 1e-5 a float64 difference carries noise of about eps·|E|/h ≈ 1e-11·|E|, which drowns small gradients.
 So the loss is evaluated in `np.longdouble` where that is wider than float64, truncation is removed by
 Richardson's extrapolation, and a ladder of other steps h follows where 1e-5 does not settle the matter:
-smaller ones where ±h crosses a kink or the difference changes with h, larger ones where it is all noise.
+smaller ones where ±h crosses a kink, leaves what floats hold or the difference changes with h, larger ones
+where it is all noise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,12 @@ def estimates(loss: Loss, crossed: Moved | None, noise: float, unit: float = 1.0
     """Ever more careful estimates of the derivative at 0, none at all where every step crosses a kink.
 
     `noise` is the noise of one value of the loss, `crossed` is None for smooth networks; every step is
-    multiplied by `unit`.
+    multiplied by `unit`.  Steps that end where the loss is infinite give no estimate, and longer ones none.
     """
+    return (found for found in _ladder(loss, crossed, noise, unit) if isfinite(found.value))
 
+
+def _ladder(loss: Loss, crossed: Moved | None, noise: float, unit: float) -> Iterator[Estimate]:
     def crosses(h: float) -> bool:
         return crossed is not None and (crossed(h) or crossed(-h))
 
@@ -57,11 +61,12 @@ def estimates(loss: Loss, crossed: Moved | None, noise: float, unit: float = 1.0
     yield Estimate(float(first), h, noise / h, firm=False)
     second = central(loss, h / 2)
     yield _estimate(first, second, h, noise)
-    if abs(first - second) > 16 * noise / h:
+    apart = abs(_less(first, second))
+    if not apart <= 16 * noise / h:
         for small in (unit * smaller for smaller in CURVED if unit * smaller < h):
             yield _estimate(central(loss, small), central(loss, small / 2), small, noise)
-    unresolved = abs(first - second) > max(16 * noise / h, UNRESOLVED * abs(second))
-    if h < unit * H or unresolved:
+    resolved = apart <= max(16 * noise / h, UNRESOLVED * abs(second))
+    if h < unit * H or not resolved:
         return
     for larger, levels in ABOVE:
         if crosses(unit * larger):
@@ -71,17 +76,23 @@ def estimates(loss: Loss, crossed: Moved | None, noise: float, unit: float = 1.0
 
 def central(loss: Loss, h: float) -> Any:
     """The central difference of a loss at 0, with steps of h."""
-    return (loss(h) - loss(-h)) / (2 * NUMBER(h))
+    return _less(loss(h), loss(-h)) / (2 * NUMBER(h))
+
+
+@np.errstate(invalid="ignore", over="ignore")
+def _less(first: Any, second: Any) -> Any:
+    """What is left of the first number less the second, of infinities nothing."""
+    return first - second
 
 
 def extrapolated(first: Any, second: Any) -> Any:
     """The derivative from the central differences at h and h/2."""
-    return (4 * second - first) / 3
+    return _less(4 * second, first) / 3
 
 
 def _estimate(first: Any, second: Any, h: float, noise: float) -> Estimate:
     better = extrapolated(first, second)
-    return Estimate(float(better), h, 4 * noise / h + float(abs(better - second)))
+    return Estimate(float(better), h, 4 * noise / h + float(abs(_less(better, second))))
 
 
 def _richardson(loss: Loss, h: float, levels: int, noise: float) -> Estimate:
@@ -90,10 +101,10 @@ def _richardson(loss: Loss, h: float, levels: int, noise: float) -> Estimate:
     for level in range(levels):
         new = [central(loss, h / 2**level)]
         for k, old in enumerate(row):
-            new.append(new[k] + (new[k] - old) / (4 ** (k + 1) - 1))
+            new.append(new[k] + _less(new[k], old) / (4 ** (k + 1) - 1))
         row = new
     smallest = h / 2 ** (levels - 1)
-    return Estimate(float(row[-1]), h, 2 * noise / smallest + float(abs(row[-1] - row[-2])))
+    return Estimate(float(row[-1]), h, 2 * noise / smallest + float(abs(_less(row[-1], row[-2]))))
 
 
 def loss_noise(
@@ -109,7 +120,9 @@ def loss_noise(
     found = []
     for step in steps:
         values = np.array([along(k * step) for k in range(-4, 5)])
-        fourth = np.abs(np.diff(values, 4)) / NUMBER(sqrt(70.0))
+        with np.errstate(invalid="ignore"):
+            fourth = np.abs(np.diff(values, 4)) / NUMBER(sqrt(70.0))
         found.append(float(fourth.max()))
+    least = min((value for value in found if isfinite(value)), default=np.inf)
     unit = float(np.finfo(centre.dtype if isinstance(centre, np.floating) else np.float64).eps)
-    return 4 * max(min(found), unit * max(float(abs(centre)), size))
+    return 4 * max(least, unit * max(float(abs(centre)), size))

@@ -100,6 +100,8 @@ def along(
     length = max(float(np.linalg.norm(gradient.astype(np.float64))), least)
     value = float(np.sum(gradient * direction.astype(gradient.dtype)))
     unit = unit_of(losses, name) / sqrt(max(gradient.size, 1))
+    if not np.isfinite(value):
+        return Along(np.inf, True)
     best, sharp = np.inf, None
     for quick in glances(losses, name, direction, unit) if large else ():
         gap = abs(value - quick)
@@ -107,8 +109,6 @@ def along(
             return Along(gap / length if length else gap)
     for estimate in estimates(losses.along(name, direction), losses.crossed(name, direction), noise(), unit):
         gap = abs(value - estimate.value)
-        if not np.isfinite(gap):
-            return Along(np.inf, True)
         best = min(best, gap)
         if gap <= (ALONG if large else EARLY) * length:
             break
@@ -153,13 +153,12 @@ def judge(
     tally: Tally, analytic: float, found: Iterable[Estimate], tolerance: float, early: float = EARLY
 ) -> Tally:
     """The tally with one more coordinate; an error of at most `early` is enough."""
+    if not np.isfinite(analytic):
+        return replace(tally, failed=tally.failed + 1, worst=np.inf)
     error, sharp, tried = np.inf, None, False
     for estimate in found:
         tried = True
-        gap = abs(analytic - estimate.value)
-        if not np.isfinite(gap):
-            return replace(tally, failed=tally.failed + 1, worst=np.inf)
-        if analytic == 0 and gap <= estimate.noise:
+        if analytic == 0 and abs(estimate.value) <= estimate.noise:
             return replace(tally, zero=tally.zero + 1)
         error = min(error, relative_error(analytic, estimate.value))
         sharp = sharper(sharp, estimate)

@@ -85,7 +85,7 @@ def looked(losses: Line, gradient: Any, large: bool = False, noise: float = 1e-1
         (0.0, Estimate(1e-9, 1e-5, 0.9e-9), {"excused": 1}),
         (0.0, Estimate(1e-9, 1e-5, 0.2e-9), {"failed": 1}),
         (1e-9, Estimate(0.0, 1e-5, 1e-9), {"excused": 1}),  # noise never certifies
-        (1.0, Estimate(np.nan, 1e-5, 1.0, firm=False), {"failed": 1}),
+        (np.nan, Estimate(1.0, 1e-5, 1.0), {"failed": 1}),
         (np.inf, Estimate(1.0, 1e-5, 1.0), {"failed": 1}),
     ],
 )
@@ -234,6 +234,36 @@ def test_no_longer_steps_of_what_these_do_not_resolve(third: float, longer: bool
     """Apart by a tenth of the difference at h/2: a·h²·3/4 of 1 + a·h²/4."""
     a = third * 0.1 / (0.75 - 0.025) * 1e10
     assert (max(steps(a, 1e-25)) > 1e-4) is longer
+
+
+@wide
+@pytest.mark.parametrize("outside", [np.inf, np.nan, -np.inf])
+@pytest.mark.parametrize(
+    ("gradient", "verdict"), [(3.0, "certified"), (3.0 + 1e-5, "failed"), (0.0, "failed")]
+)
+def test_steps_to_where_the_loss_is_infinite_say_nothing(
+    gradient: float, verdict: str, outside: float
+) -> None:
+    """A value that saturates, the logarithm of 0: shorter steps judge, and longer ones are not asked."""
+    for edges in ((-1, 1), (-1, 4e-6), (-4e-6, 1), (-4e-6, 4e-6), (-4e-8, 7e-6)):
+
+        def loss(w: Any, edges: tuple[float, float] = edges) -> Any:
+            return 3 * w[0] + w[0] ** 2 if edges[0] < w[0] < edges[1] else NUMBER(outside)
+
+        assert getattr(looked(Line(loss, [0.0]), [gradient]), verdict) == 1
+        said = along(Line(loss, [0.0]), "W", np.array([gradient], NUMBER), lambda: 1e-18, 0, False)
+        assert said.wrong is (verdict == "failed")
+
+
+def test_a_gradient_that_is_infinite_is_wrong_along_a_direction() -> None:
+    for value in (np.inf, np.nan):
+        assert along(Line(lambda w: w[0], [0.0]), "W", np.array([value]), lambda: 1e-18, 0, False).wrong
+
+
+def test_the_noise_of_a_loss_with_infinities_near_is_that_of_shorter_steps() -> None:
+    unit = float(np.finfo(np.longdouble).eps)
+    assert loss_noise(lambda h: np.longdouble(1 if abs(h) < 1e-10 else np.inf)) == 4 * unit
+    assert loss_noise(lambda h: np.longdouble(1 if h == 0 else np.nan)) == np.inf
 
 
 def test_a_loss_that_comes_out_0_rounds_as_what_it_is_made_of() -> None:

@@ -15,7 +15,7 @@ from chainrule.codegen.rendering import fill
 from chainrule.codegen.targets.c.functions import CFunction, Share
 from chainrule.codegen.targets.c.machine import MACHINE
 from chainrule.codegen.targets.c.naming import identifier
-from chainrule.codegen.targets.c.products import Tiles
+from chainrule.codegen.targets.c.products import tiled
 from chainrule.codegen.targets.c.writer import CWriter
 from chainrule.codegen.targets.c_family.addresses import element_of
 
@@ -100,8 +100,8 @@ class CSource:
                 else []
             )
         writer.remark = tuple(remark)
-        tiled = Tiles(writer, work).functions() if isinstance(work, Product) else None
-        return writer.functions() if tiled is None else tiled
+        tiles = tiled(writer, work) if isinstance(work, Product) else None
+        return writer.functions() if tiles is None else tiles
 
     def _used(self) -> set[str]:
         """Return the words of the functions, and what the scalar functions among them need."""

@@ -27,6 +27,7 @@ from chainrule.codegen.targets.c_family.addresses import element_of
 from chainrule.codegen.targets.c_family.assignments import Assignments
 
 Lines = list[str]
+UNROLLED = 4  # up to which extent of a window its loop is written out, so that the loop around it has vectors
 
 
 class CWriter(Assignments):
@@ -41,7 +42,7 @@ class CWriter(Assignments):
         name: str,
         remark: Sequence[str],
     ) -> None:
-        taken = {"w", "id", "from", "to", "r", "c", "tile", "panel", "count", "rows"}
+        taken = {"w", "id", "from", "to", "r", "c", "tile", "panel", "count", "row", "rows"}
         super().__init__(program, views, kept, work, taken | {v.identifier for v in program.values.values()})
         self.work, self.name, self.remark = work, name, tuple(remark)
         self.equations = _equations(work)
@@ -209,6 +210,10 @@ class CWriter(Assignments):
         self.scratch.append((parts, f"threads * {_padded(size)}"))
         own = f"w->{parts} + id * {_padded(size)}"
         return parts, f"memset({own}, 0, {size} * sizeof(real));", f"real *restrict own = {own};"
+
+    def _small_loop(self, variable: str, extent: Extent) -> str:
+        loop = super()._small_loop(variable, extent)
+        return f"UNROLL {loop}" if extent != BATCH and int(extent) <= UNROLLED else loop
 
     # ---- Shared ----------------------------------------------------------------------------------
 

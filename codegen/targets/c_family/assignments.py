@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sympy import Indexed, Symbol
 
+from chainrule.codegen.ir.program import Extent
 from chainrule.codegen.ir.scalar import COMPARE, CannotPrint
 from chainrule.codegen.kernels.work import Assignment, GroupReduction, Product
 from chainrule.codegen.targets.c_family.addresses import Addresses, c_type
@@ -84,7 +85,7 @@ class Assignments(Addresses):
         indent = ""
         for index, extent in step.over:
             variable = self.names.of(index)
-            lines.append(f"{indent}for (int {variable} = 0; {variable} < {extent}; ++{variable})")
+            lines.append(f"{indent}{self._small_loop(variable, extent)}")
             indent += "    "
         conditions = []
         for quotient in step.quotients:
@@ -117,7 +118,7 @@ class Assignments(Addresses):
         order, before, indent = "", "", ""
         for index, extent in step.over:
             variable, own = self.names.of(earlier[index]), self._integer(index)
-            lines.append(f"{indent}for (int {variable} = 0; {variable} < {extent}; ++{variable})")
+            lines.append(f"{indent}{self._small_loop(variable, extent)}")
             indent += "    "
             order = f"{f'({order})' if ' ' in order else order} * {extent} + {own}" if order else own
             before = (
@@ -128,6 +129,10 @@ class Assignments(Addresses):
         other = self._text(step.body.xreplace(earlier), COMPARE + 1)
         lines += [f"{indent}if ({before} < {order}", f"{indent}    && {other} == {best}) {name} = false;"]
         return name, lines
+
+    def _small_loop(self, variable: str, extent: Extent) -> str:
+        """Return the head of a loop over a window, or over whatever a step reduces."""
+        return f"for (int {variable} = 0; {variable} < {extent}; ++{variable})"
 
     def _is_kept(self, name: str) -> bool:
         return name in self.kept

@@ -176,7 +176,7 @@ class Tiles:
     # ---- Factors -----------------------------------------------------------------------------------
 
     def _copied(self, factor: Affine) -> bool:
-        """Whether each thread copies a sample of the right factor: for its border, or as it is the caller's."""
+        """Whether each thread copies a sample of a factor: for its border, or as it is the caller's."""
         t, kind = self.t, self.writer.program.values[factor.memory].kind
         return factor.bordered or (
             factor is t.right

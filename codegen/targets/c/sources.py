@@ -21,7 +21,7 @@ from chainrule.codegen.targets.c_family.addresses import element_of
 
 SOURCE, HEADER = "c/trainer.c", "c/trainer.h"
 RULE = 100
-NEEDED = {"softplus": {"maximum"}, "logcosh": {"square"}}
+NEEDED = {"softplus": {"maximum", "exp"}, "logcosh": {"square"}, "sigmoid": {"exp"}}
 
 
 class CSource:

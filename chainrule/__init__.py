@@ -236,12 +236,13 @@ def train(
 
 
 def gradcheck(
-    source: Source, *, seed: int = 0, steps: int = 5, samples: int = 24, batch: int = 4
+    source: Source, *, target: str = "numpy", seed: int = 0, steps: int = 5, samples: int = 24, batch: int = 4
 ) -> GradientReport:
     """Return the check of every gradient of a network's program against finite differences of its loss.
 
     ``seed`` draws the point, the batch and the ``samples`` coordinates of each tensor that are looked at one
-    by one, at the start and again after ``steps`` steps of training.  Printed, it is the command's table.
+    by one, at the start and again after ``steps`` steps of training.  The gradients of another ``target`` are
+    held against the NumPy program's.  Printed, it is the command's table.
 
     >>> gradcheck("examples/or.toml", samples=4).passed
     True
@@ -252,7 +253,9 @@ def gradcheck(
     from chainrule.running import gradient_report
     from chainrule.sources import spec_of
 
-    return gradient_report(spec_of(source), seed=seed, steps=steps, samples=samples, batch=batch)
+    return gradient_report(
+        spec_of(source), target=target, seed=seed, steps=steps, samples=samples, batch=batch
+    )
 
 
 def numbers(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from chainrule.codegen.folder import Generated, write
+from chainrule.codegen.targets import DEFAULT, TARGETS
 from chainrule.derive.model import Spec
 from chainrule.runtime.errors import EditedProgramWarning
 from chainrule.runtime.program import LoadedProgram, load_program
@@ -25,10 +26,24 @@ def generated_anew(spec: Spec, targets: Iterable[str] = ()) -> Generated:
 
 
 @contextlib.contextmanager
-def scratch_program(spec: Spec, generate: Generator = generated_anew) -> Iterator[LoadedProgram]:
-    """Give a spec's program, generated into a folder that is removed afterwards."""
+def scratch_program(
+    spec: Spec, generate: Generator = generated_anew, target: str = DEFAULT
+) -> Iterator[LoadedProgram]:
+    """Give a spec's program for a target, generated into a folder that is removed afterwards.
+
+    Raises DeviceError where what the target needs is not there.
+    """
+    require(target)
     with tempfile.TemporaryDirectory() as folder:
-        yield load_program(write(generate(spec, ()), Path(folder), force=True))
+        yield load_program(write(generate(spec, {target}), Path(folder), force=True), target=target)
+
+
+def require(target: str) -> None:
+    """Raise DeviceError for a target that needs a GPU where there is none."""
+    if TARGETS[target].on_device:
+        from chainrule.runtime.device import require_device
+
+        require_device()
 
 
 @contextlib.contextmanager

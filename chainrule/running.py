@@ -18,15 +18,15 @@ from chainrule.derive.library import ONE_HOT
 from chainrule.derive.model import InlineData, Spec
 from chainrule.derive.network import build_network
 from chainrule.evaluate.reference import NumericReference
-from chainrule.programs import Generator, edits_told, generated_anew, scratch_program
+from chainrule.programs import Generator, edits_told, generated_anew, require, scratch_program
 from chainrule.runtime.datasets import load_dataset
 from chainrule.runtime.datasets.dataset import TEST
 from chainrule.runtime.datasets.description import describe
-from chainrule.runtime.device import require_device
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.files import write_atomically
 from chainrule.runtime.gradcheck import check_gradients
 from chainrule.runtime.gradreport import GradientReport
+from chainrule.runtime.gradwide import widened
 from chainrule.runtime.metrics import Score
 from chainrule.runtime.program import LoadedProgram, load_program
 from chainrule.runtime.result import RunResult
@@ -48,13 +48,18 @@ from chainrule.same_spec import other_epochs, spec_differences
 LEAST: Final = {"seed": 0, "steps": 0, "samples": 2, "batch": 1}  # of the options of a gradient check
 
 
-def gradient_report(spec: Spec, generate: Generator = generated_anew, **options: int) -> GradientReport:
+def gradient_report(
+    spec: Spec, generate: Generator = generated_anew, target: str = DEFAULT, **options: int
+) -> GradientReport:
     """Return the check of every gradient of a spec's program against its network's equations.
 
-    Raises TypeError for an option that is no whole number, ValueError for one below what the check needs.
+    Another target's is held against the NumPy program in wider floats.  Raises TypeError for an option that
+    is no whole number, ValueError for one below what the check needs, DeviceError for what is missing.
     """
     given = {name: whole(name, value, LEAST[name]) for name, value in options.items()}
-    with scratch_program(spec, generate) as program:
+    with scratch_program(spec, generate, target) as program:
+        if target != DEFAULT:
+            program = widened(program, load_program(program.directory))
         return check_gradients(program, reference=NumericReference(spec), **given)
 
 
@@ -161,8 +166,7 @@ def train_spec(
     if settings.threads is None and not on_device:
         settings = replace(settings, threads=available())
     declared, base = declared_data(spec, path, settings.data)
-    if on_device:
-        require_device()
+    require(settings.target)
     dataset = load_dataset(declared, data_dir=data_dir, **taken_by(spec), download=download, base_dir=base)
     if spec.objective.targets == ONE_HOT:
         spec = replace(spec, loss=replace(spec.loss, soft=dataset.soft))

@@ -9,7 +9,7 @@ import click
 from chainrule.cli.data_command import data
 from chainrule.cli.group import DefaultGroup
 from chainrule.cli.handout.command import handout
-from chainrule.cli.options import CACHE, JSON, LANGUAGE
+from chainrule.cli.options import CACHE, JSON, LANGUAGE, target_option
 from chainrule.cli.parameters import SPEC
 from chainrule.cli.run_commands import evaluate, predict, train
 from chainrule.cli.showing import show
@@ -142,6 +142,7 @@ def generate(
 
 @derive.command()
 @SPECS
+@target_option("Whose gradients are checked")
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -177,18 +178,20 @@ def generate(
 @CACHE
 @JSON
 def gradcheck(
-    specs: tuple[Path, ...], seed: int, steps: int, samples: int, batch: int, as_json: bool
+    specs: tuple[Path, ...], target: str, seed: int, steps: int, samples: int, batch: int, as_json: bool
 ) -> None:
     """Check every gradient of a spec's program against finite differences of its loss.
 
     The loss is that of the equations, evaluated apart from the program, where they take few operations; the
-    table says of which it is. Several specs come one after the other, with --json as a list.
+    table says of which it is. Another target than numpy computes in float32 and float64: its gradients are
+    held against those of the NumPy program in wider floats, which differences certify. Several specs come
+    one after the other, with --json as a list.
     """
     from chainrule.cli.specs import generated_for, over
     from chainrule.running import gradient_report
 
     drawn = {"seed": seed, "steps": steps, "samples": samples, "batch": batch}
-    found = over(specs, lambda file: gradient_report(file.spec, generated_for, **drawn))
+    found = over(specs, lambda file: gradient_report(file.spec, generated_for, target, **drawn))
     passed = []
     if as_json:
         reports = list(found)

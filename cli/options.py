@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from chainrule.cli.parameters import SampleNumbers
+from chainrule.codegen.targets import DEFAULT, TARGETS
 from chainrule.derive.reader import BATCHES, LANGUAGES, NOTATIONS
 
 if TYPE_CHECKING:
@@ -26,6 +27,15 @@ DATA_DIR = click.option(
     help="Where the data sets lie.",
 )
 DOWNLOAD = click.option("--download/--no-download", default=None, help="Fetch a data set that is not found.")
+NEEDS: Final = "; ".join(f"{name} needs {row.needs}" for name, row in TARGETS.items() if row.needs)
+
+
+def target_option(what: str) -> Callable[..., Any]:
+    """Return --target, of which ``what`` says what it does."""
+    chosen = click.Choice([*TARGETS])
+    return click.option("--target", type=chosen, default=DEFAULT, show_default=True, help=f"{what}; {NEEDS}.")
+
+
 NO_CACHE: Final = "CHAINRULE_NO_CACHE"
 CACHED: Final = "chainrule.cached"  # among what is known of a running command: whether it may use the cache
 

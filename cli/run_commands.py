@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from chainrule.cli.options import CACHE, DATA_DIR, DOWNLOAD, JSON
+from chainrule.cli.options import CACHE, DATA_DIR, DOWNLOAD, JSON, NEEDS, target_option
 from chainrule.cli.parameters import DATA, DATA_SETS, RUN, SPEC
 from chainrule.cli.writing import echo_json
 from chainrule.codegen.targets import DEFAULT, TARGETS
 
-NEEDS = [f"{name} needs {row.needs}" for name, row in TARGETS.items() if row.needs]
+USED = target_option("The program in RUN that computes")
 
 
 @click.command()
@@ -21,7 +21,7 @@ NEEDS = [f"{name} needs {row.needs}" for name, row in TARGETS.items() if row.nee
     "--target",
     type=click.Choice([*TARGETS]),
     show_default=DEFAULT,
-    help=f"The program that trains; {'; '.join(NEEDS)}.",
+    help=f"The program that trains; {NEEDS}.",
 )
 @click.option(
     "--data",
@@ -118,6 +118,7 @@ REGENERATE = click.option(
     show_default=True,
     help="How another size becomes the network's; digit: as MNIST's digits were cut out and centred.",
 )
+@USED
 @REGENERATE
 @JSON
 def predict(
@@ -126,6 +127,7 @@ def predict(
     top: int,
     invert: bool | None,
     fit: str,
+    target: str,
     regenerate: bool,
     as_json: bool,
 ) -> None:
@@ -136,7 +138,7 @@ def predict(
     """
     from chainrule.cli.using import predicted, prediction_text
 
-    found = predicted(run, images, top, invert, fit, regenerate)
+    found = predicted(run, images, top, invert, fit, regenerate, target)
     if as_json:
         echo_json({"run": str(run), "images": [each.to_json() for each in found]})
     else:
@@ -148,6 +150,7 @@ def predict(
 @click.option("--data", type=DATA, help="Other data than the run was trained on, named as for train.")
 @DATA_DIR
 @DOWNLOAD
+@USED
 @REGENERATE
 @JSON
 def evaluate(
@@ -155,6 +158,7 @@ def evaluate(
     data: str | None,
     data_dir: Path | None,
     download: bool | None,
+    target: str,
     regenerate: bool,
     as_json: bool,
 ) -> None:
@@ -165,7 +169,7 @@ def evaluate(
     """
     from chainrule.cli.using import evaluated, evaluation_json, evaluation_text
 
-    found, files = evaluated(run, data, data_dir, download, regenerate)
+    found, files = evaluated(run, data, data_dir, download, regenerate, target)
     if as_json:
         echo_json(evaluation_json(found, files))
     else:

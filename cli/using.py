@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from chainrule.cli.specs import generated_for
-from chainrule.programs import edits_told, scratch_program
+from chainrule.codegen.targets import DEFAULT
+from chainrule.programs import edits_told, require, scratch_program
 from chainrule.runtime.datasets import fingerprint, load_dataset
 from chainrule.runtime.errors import RunError
 from chainrule.runtime.evaluation import Evaluation, evaluate_run
@@ -26,19 +27,20 @@ CONFUSION = ("confusion.png", "confusion.svg")
 MISTAKES = ("mistakes.png",)
 
 
-def open_run(path: Path, regenerate: bool = False) -> Run:
-    """Return the run in a folder; an edited program is used, and said to be.
+def open_run(path: Path, regenerate: bool = False, target: str = DEFAULT) -> Run:
+    """Return the run in a folder with the program of a target; an edited one is used, and said to be.
 
     With ``regenerate``, nothing in the folder is run: the program is written anew, from the spec that lies
     there.  Raises RunError, and spec.SpecError for that spec.
     """
     if regenerate:
-        return _regenerated(path)
+        return _regenerated(path, target)
+    require(target)
     with edits_told():
-        return load_run(path)
+        return load_run(path, target=target)
 
 
-def _regenerated(path: Path) -> Run:
+def _regenerated(path: Path, target: str) -> Run:
     from chainrule.derive.library import ONE_HOT
     from chainrule.spec import load_spec
 
@@ -49,15 +51,21 @@ def _regenerated(path: Path) -> Run:
     spec, data = load_spec(path / SPEC), read_summary(path).get("data")
     if spec.objective.targets == ONE_HOT and isinstance(data, dict):
         spec = replace(spec, loss=replace(spec.loss, soft=data.get("soft") is True))
-    with scratch_program(spec, generated_for) as program:
+    with scratch_program(spec, generated_for, target) as program:
         return load_run(path, program)
 
 
 def predicted(
-    path: Path, images: Sequence[Path], top: int, invert: bool | None, fit: str, regenerate: bool = False
+    path: Path,
+    images: Sequence[Path],
+    top: int,
+    invert: bool | None,
+    fit: str,
+    regenerate: bool = False,
+    target: str = DEFAULT,
 ) -> list[Prediction]:
     """Return what the run in a folder makes of images."""
-    return predict_images(open_run(path, regenerate), images, top=top, invert=invert, fit=fit)
+    return predict_images(open_run(path, regenerate, target), images, top=top, invert=invert, fit=fit)
 
 
 def prediction_text(predictions: Sequence[Prediction]) -> str:
@@ -78,12 +86,13 @@ def evaluated(
     data_dir: Path | None,
     download: bool | None,
     regenerate: bool = False,
+    target: str = DEFAULT,
 ) -> tuple[Evaluation, dict[str, str]]:
     """Return how the run in a folder does on test data, and the files about it by what they are.
 
     Raises RunError, and DataError where the data are missing.
     """
-    run = open_run(path, regenerate)
+    run = open_run(path, regenerate, target)
     source = data or run.source
     if not source:
         raise RunError(f"{path}: the run does not say what it was trained on; name it by --data")

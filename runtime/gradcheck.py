@@ -113,7 +113,7 @@ def check_gradients(
                 found = _with_point(check, point, found, names)
                 notes.append(f"along directions: {point.what}")
         rows += found
-    return GradientReport(program.name, tuple(rows), tuple(notes), seed, batch, WIDE)
+    return GradientReport(program.name, tuple(rows), tuple(notes), seed, batch, WIDE, program.target)
 
 
 def _stage(check: Check, stage: str, candidates: Iterable[Point]) -> tuple[list[Point], list[GradientRow]]:

@@ -17,7 +17,7 @@ from chainrule.runtime.gradreport import FAIL, INTERPRETER, LOSS, OUTPUT, PASS, 
 from chainrule.runtime.program import LoadedProgram
 from chainrule.runtime.trainer import Array, Parameters
 
-EXACT = 1e-12 if WIDE else 1e-9  # the program's loss and output against the equations', as a share
+EXACT, ROUNDED = 1e-12, 1e-9  # the program's loss and output against the equations', wide and in float64
 
 
 class Evaluated(Protocol):
@@ -104,7 +104,9 @@ class Losses:
         """The program's loss, and its output in evaluation, against the equations'."""
         if self.equations is None:
             return []
-        module, here = self.program.module, self.exact
+        wide = WIDE and self.program.wide
+        module, here = self.program.module, self.exact if wide else self.point
+        tolerance = EXACT if wide else ROUNDED
         with np.errstate(all="ignore"):
             output = module.predict(here.parameters, here.x)
         pairs = (
@@ -119,13 +121,20 @@ class Losses:
             size = float(np.abs(right).max(initial=0))
             with np.errstate(all="ignore"):
                 gap = np.abs(found - right)
-                good = found.shape == right.shape and bool((gap <= EXACT * size + doubt).all())
+                good = found.shape == right.shape and bool((gap <= tolerance * size + doubt).all())
             worst = float(gap.max(initial=0)) / size if size else float(gap.max(initial=0))
             worst = worst if np.isfinite(worst) else np.inf
             verdict = PASS if good else FAIL
             rows.append(
                 GradientRow(
-                    stage, name, right.shape, EXACT, self.by, right.size, worst_error=worst, verdict=verdict
+                    stage,
+                    name,
+                    right.shape,
+                    tolerance,
+                    self.by,
+                    right.size,
+                    worst_error=worst,
+                    verdict=verdict,
                 )
             )
         return rows

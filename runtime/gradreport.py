@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from chainrule.runtime.settings import NUMPY
+
 PASS, FAIL, UNEXERCISED, ZERO = "pass", "fail", "not exercised", "0 by derivation"
 GOOD = (PASS, ZERO)
 INTERPRETER, PROGRAM = "interpreter", "program"  # whose loss differences are taken of
@@ -43,7 +45,11 @@ class GradientRow:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """Every row of a check, how each stage's point was drawn, and whether the differences were wide."""
+    """Every row of a check, how each stage's point was drawn, and whether the differences were wide.
+
+    `target` is the program that was checked: where it is not NumPy's, that computes in the wider floats, and
+    the target's gradients in float32 and float64 are held against it.
+    """
 
     name: str
     rows: tuple[GradientRow, ...]
@@ -51,6 +57,7 @@ class GradientReport:
     seed: int
     batch: int
     extended: bool
+    target: str = NUMPY
 
     def __str__(self) -> str:
         return self.to_text()
@@ -74,6 +81,7 @@ class GradientReport:
             rows.append(entry)
         return {
             "name": self.name,
+            "target": self.target,
             "passed": self.passed,
             "seed": self.seed,
             "batch": self.batch,
@@ -84,9 +92,10 @@ class GradientReport:
 
     def to_text(self) -> str:
         """An aligned table, a line a tensor and stage, and a closing line."""
+        double = () if self.target == NUMPY else ("float64",)
         head = (
             "stage", "tensor", "shape", "checked", "non-zero", "at kinks", "in noise", "worst", "",
-            "direction", "float32", "loss by", "",
+            "direction", *double, "float32", "loss by", "",
         )  # fmt: skip
         table = [head]
         for row in self.rows:
@@ -102,13 +111,14 @@ class GradientReport:
                     f"{row.worst_error:.1e}",
                     f"≤ {row.tolerance:.0e}",
                     _share(row.along),
+                    *(_share(row.float64) for _ in double),
                     _share(row.float32),
                     row.loss,
                     row.verdict,
                 )
             )
         widths = [max(len(line[column]) for line in table) for column in range(len(head))]
-        left = {0, 1, 2, 8, 11, 12}
+        left = {0, 1, 2, 8, len(head) - 2, len(head) - 1}
         lines = [
             "  ".join(
                 cell.ljust(width) if column in left else cell.rjust(width)
@@ -119,6 +129,11 @@ class GradientReport:
         good = sum(row.passed for row in self.rows)
         verdict = "passed" if self.passed else "FAILED"
         lines += ["", *(f"point, {note}" for note in self.notes)]
+        if double:
+            lines.append(
+                f"{self.target} computes in float32 and float64: these are its columns, and loss and output; "
+                "differences, and the wider gradients that they certify, are of the NumPy program"
+            )
         lines.append(f"{self.name}: {verdict}, {good} of {len(self.rows)} tensor checks good")
         return "\n".join(lines)
 

@@ -39,6 +39,7 @@ class LoadedProgram:
     module: Trainer
     target: str = NUMPY
     on_device: bool = False  # whether it computes on a GPU
+    wide: bool = True  # whether it computes in every float type that NumPy has
 
     @property
     def name(self) -> str:
@@ -140,7 +141,10 @@ def load_program(directory: Path | str, *, edited: str = "warn", target: str = N
             raise RunError(text)
         warnings.warn(text, EditedProgramWarning, stacklevel=2)
     if target not in manifest["targets"]:
-        raise RunError(f"{folder}: no program for {target}; `derive generate --target {target}` writes one")
+        raise RunError(
+            f"{folder}: no program for {target}; `derive generate --target {target}` writes one, for a run's "
+            f"folder --regenerate --target {target}"
+        )
     path = folder / str(manifest["targets"][NUMPY])
     module = _checked(_import(path), manifest, path)
     on_device = False

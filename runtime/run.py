@@ -15,6 +15,7 @@ from chainrule.runtime.parameters import load_parameters
 from chainrule.runtime.preprocessing import Preprocessing
 from chainrule.runtime.program import MANIFEST, LoadedProgram, load_program
 from chainrule.runtime.runfolder import PARAMETERS, SUMMARY, stored_summary
+from chainrule.runtime.settings import NUMPY
 from chainrule.runtime.snapshot import not_finite
 from chainrule.runtime.trainer import Array, Parameters
 
@@ -60,14 +61,14 @@ class Run:
         return outputs
 
 
-def load_run(path: Path, program: LoadedProgram | None = None) -> Run:
+def load_run(path: Path, program: LoadedProgram | None = None, target: str = NUMPY) -> Run:
     """The run in a folder that `derive train` wrote, with `program` in place of the folder's own.
 
-    Without `program`, the Python file in the folder is run.  Raises RunError for a folder that is none, a run
-    that has no parameters yet, parts that do not belong together, and parameters that are not finite.
+    Without `program`, that of the `target` in the folder is run.  Raises RunError for a folder that is none,
+    a run without parameters as yet, parts that do not belong together, and parameters that are not finite.
     """
     summary = read_summary(path)
-    program = program or load_program(_program_folder(path))
+    program = program or load_program(_program_folder(path), target=target)
     if not (path / PARAMETERS).exists():
         status = summary.get("status", "of unknown status")
         remedy = "wait for its end, or resume it" if status == "running" else "resume it"

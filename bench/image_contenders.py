@@ -20,14 +20,15 @@ Convert = Callable[[np.ndarray], Any]
 
 
 def torch_images(
-    case: Arrays, channels_last: bool, **form: bool
+    case: Arrays, channels_last: bool, compiled: bool = False, **form: bool
 ) -> tuple[Callable[[Any, Any], float], Convert]:
-    """Return an eager training step and what makes a batch of it; ``form`` chooses Adam's implementation."""
+    """Return a training step and what makes a batch of it; ``form`` chooses Adam's implementation."""
     import torch
 
     torch.set_num_threads(THREADS)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    model = torch.nn.Sequential(*torch_modules(torch, case)).to(memory_format=layout)
+    model: Any = torch.nn.Sequential(*torch_modules(torch, case)).to(memory_format=layout)
+    model = torch.compile(model) if compiled else model
     optimizer = torch.optim.Adam(model.parameters(), lr=float(case["learning_rate"]), **form)
     cross_entropy = torch.nn.functional.cross_entropy
 
@@ -72,6 +73,12 @@ def _module(
             return torch.nn.ReLU(), shape
         case "dropout":
             return torch.nn.Dropout(layer["rate"]), shape
+        case "batch_norm":
+            number = next(numbers)
+            norm = torch.nn.BatchNorm2d(shape[-1], eps=layer["epsilon"], momentum=1 - layer["momentum"])
+            norm.weight.copy_(torch.from_numpy(case[f"p_gamma{number}"]))
+            norm.bias.copy_(torch.from_numpy(case[f"p_beta{number}"]))
+            return norm, shape
         case "max_pool2d":
             size, stride = layer["size"], layer["stride"] or layer["size"]
             places = [(n - k) // s + 1 for n, k, s in zip(shape[:2], size, stride, strict=True)]
@@ -100,5 +107,9 @@ def _module(
 IMAGE_CONTENDERS: dict[str, Callable[[Arrays], Any]] = {
     f"torch {layout} {name}": partial(torch_images, channels_last=layout == "NHWC", **form)
     for layout in ("NCHW", "NHWC")
-    for name, form in (("default", {}), ("fused", {"fused": True}))
+    for name, form in (
+        ("default", {}),
+        ("fused", {"fused": True}),
+        ("compiled", {"fused": True, "compiled": True}),
+    )
 }

@@ -55,13 +55,18 @@ NETWORKS = (
 )
 
 
-def write_program(spec_text: str, folder: Path) -> Path:
-    """Generate a spec's program into ``folder`` and return the program's folder."""
+def write_program(spec_text: str, folder: Path, target: str = "numpy") -> Path:
+    """Generate a spec's program for a target into ``folder`` and return the program's folder."""
     from chainrule.codegen.folder import write
     from chainrule.codegen.generate import generate
     from chainrule.spec import parse_spec
 
-    return write(generate(parse_spec(spec_text, "bench.toml")), folder, force=True)
+    return write(generate(parse_spec(spec_text, "bench.toml"), [target]), folder, force=True)
+
+
+def results_name(bench: str, target: str) -> str:
+    """Return the name of the file that keeps what was measured of a target, without its ending."""
+    return bench if target == "numpy" else f"{bench}_{target}"
 
 
 def thread_environment() -> dict[str, str]:

@@ -31,10 +31,10 @@ Step = Callable[[Any, Any], float]  # (inputs, labels) -> the loss, as a Python 
 
 
 def generated(case: Arrays) -> tuple[Step, Callable[[np.ndarray], Any]]:
-    """The generated NumPy program's train_step."""
+    """The train_step of the program that was generated for a target."""
     from chainrule.runtime.program import load_program
 
-    program = load_program(Path(str(case["program"])))
+    program = load_program(Path(str(case["program"])), target=str(case["target"]))
     parameters = program.init_parameters(0)
     for name, values in parameters.items():
         values[...] = case[f"p_{name}"]
@@ -47,8 +47,10 @@ def generated(case: Arrays) -> tuple[Step, Callable[[np.ndarray], Any]]:
     return step, lambda a: a
 
 
-def torch_step(case: Arrays, **form: bool) -> tuple[Step, Callable[[np.ndarray], Any]]:
-    """PyTorch, eager; ``form`` chooses the optimizer's implementation."""
+def torch_step(
+    case: Arrays, compiled: bool = False, **form: bool
+) -> tuple[Step, Callable[[np.ndarray], Any]]:
+    """PyTorch, eager or compiled; ``form`` chooses the optimizer's implementation."""
     import torch
 
     torch.set_num_threads(THREADS)
@@ -64,7 +66,8 @@ def torch_step(case: Arrays, **form: bool) -> tuple[Step, Callable[[np.ndarray],
         layers.append(dense)
         if number < depth:
             layers.append(activation())
-    model = torch.nn.Sequential(*layers)
+    model: Any = torch.nn.Sequential(*layers)
+    model = torch.compile(model) if compiled else model
     kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[str(case["optimizer"])]
     optimizer = kind(model.parameters(), lr=float(case["learning_rate"]), **form)
     cross_entropy = torch.nn.functional.cross_entropy
@@ -131,6 +134,7 @@ CONTENDERS: dict[str, Callable[[Arrays], tuple[Step, Callable[[np.ndarray], Any]
     "torch default": lambda case: torch_step(case),
     "torch foreach": lambda case: torch_step(case, foreach=True),
     "torch fused": lambda case: torch_step(case, fused=True),
+    "torch compiled": lambda case: torch_step(case, compiled=True, fused=True),
     "jax": jax_step,
     **IMAGE_CONTENDERS,
 }

@@ -309,7 +309,7 @@ def _with_point(
     """The rows with what another point says: in every float type, and of some tensors along a direction."""
     exact = gradients(check.program, point, NUMBER)
     losses = Losses(check.program, point, check.reference)
-    noise = cache(partial(losses.noise, check.seed, True))
+    noise = cache(partial(losses.noise, check.seed, check.large))
     drawn = points(check.program, check.seed + 2, check.batch, 8)
     others = (with_batch(check.program, other, len(point.x)) for other in drawn)
     agreed = agreements(check.program, point, exact, others, check.zero)
@@ -320,7 +320,7 @@ def _with_point(
         if name in compared:
             worst = max(row.worst_error, compared[name].worst_error)
             row = replace(row, worst_error=worst, verdict=row.verdict if compared[name].passed else FAIL)
-        else:
+        elif name in agreed:
             wrong = bool(agreed[name].wrong)
             if name in names and name not in check.zero:
                 said = Along(row.along).joined(

@@ -102,21 +102,23 @@ def along(
     unit = unit_of(losses, name) / sqrt(max(gradient.size, 1))
     if not np.isfinite(value):
         return Along(np.inf, True)
-    best, sharp = np.inf, None
+    best, found = np.inf, list[Estimate]()
     for quick in glances(losses, name, direction, unit) if large else ():
         gap = abs(value - quick)
         if gap <= ALONG * length:
             return Along(gap / length if length else gap)
     for estimate in estimates(losses.along(name, direction), losses.crossed(name, direction), noise(), unit):
         gap = abs(value - estimate.value)
+        found.append(estimate)
+        if value == 0 and refuted(found, value):
+            continue  # a step may be too short to see anything
         best = min(best, gap)
         if gap <= (ALONG if large else EARLY) * length:
             break
-        sharp = sharper(sharp, estimate)
     share = best / length if length else best
     if best <= ALONG * length:
         return Along(share)
-    return Along(share, True) if refutes(sharp, value) else Along()
+    return Along(share, True) if refuted(found, value) else Along()
 
 
 def coordinates(
@@ -155,41 +157,42 @@ def judge(
     """The tally with one more coordinate; an error of at most `early` is enough."""
     if not np.isfinite(analytic):
         return replace(tally, failed=tally.failed + 1, worst=np.inf)
-    error, sharp, tried = np.inf, None, False
+    error, looked = np.inf, list[Estimate]()
     for estimate in found:
-        tried = True
-        if analytic == 0 and abs(estimate.value) <= estimate.noise:
-            return replace(tally, zero=tally.zero + 1)
+        looked.append(estimate)
+        if analytic == 0:
+            if abs(estimate.value) <= estimate.noise and not refuted(looked, 0.0):
+                return replace(tally, zero=tally.zero + 1)
+            continue
         error = min(error, relative_error(analytic, estimate.value))
-        sharp = sharper(sharp, estimate)
         if error <= early:
             break
-    if not tried:
+    if not looked:
         return replace(tally, kinks=tally.kinks + 1)
     if error <= tolerance:
         return tally.certify(error)
-    if not refutes(sharp, analytic):
+    if not refuted(looked, analytic):
         return replace(tally, excused=tally.excused + 1)
     return replace(tally, failed=tally.failed + 1, worst=max(tally.worst, error))
 
 
-def sharper(before: Estimate | None, estimate: Estimate) -> Estimate | None:
-    """The firm estimate of least noise; of two that contradict each other that with the shorter step.
+def refuted(found: Iterable[Estimate], value: float) -> bool:
+    """Whether estimates of a derivative refute a value: the sharpest does that no shorter step's denies.
 
-    Where a loss turns within a step, differences know nothing of the derivative, and nothing of their error.
+    Where a loss turns within a step, differences know nothing of the derivative, and nothing of their error:
+    shorter ones tell, be they settled or not.
     """
-    if not estimate.firm:
-        return before
-    if before is None:
-        return estimate
-    if abs(before.value - estimate.value) > SURE * (before.noise + estimate.noise):
-        return min(before, estimate, key=lambda e: e.h)
-    return min(before, estimate, key=lambda e: e.noise)
+    firm = [estimate for estimate in found if estimate.firm]
 
+    def denied(estimate: Estimate) -> bool:
+        return any(
+            short.h < estimate.h and abs(short.value - estimate.value) > short.noise + estimate.noise
+            for short in firm
+        )
 
-def refutes(sharp: Estimate | None, value: float) -> bool:
-    """Whether the sharpest estimate is well beyond its noise from a value."""
-    return sharp is not None and abs(value - sharp.value) > SURE * sharp.noise
+    trusted = [estimate for estimate in firm if estimate.settled and not denied(estimate)]
+    sharpest = min(trusted, key=lambda estimate: estimate.noise, default=None)
+    return sharpest is not None and abs(value - sharpest.value) > SURE * sharpest.noise
 
 
 def relative_error(analytic: float, difference: float) -> float:

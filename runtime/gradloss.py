@@ -7,11 +7,12 @@ given, evaluates the network's equations, where these take few operations, and t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.runtime.differences import NUMBER, WIDE, loss_noise
+from chainrule.runtime.differences import NUMBER, SHAKEN, WIDE, loss_noise
 from chainrule.runtime.gradpoint import INPUT, Point, branches, call_loss
 from chainrule.runtime.gradreport import FAIL, INTERPRETER, LOSS, OUTPUT, PASS, PROGRAM, GradientRow
 from chainrule.runtime.program import LoadedProgram
@@ -140,25 +141,41 @@ class Losses:
         return rows
 
     def noise(self, seed: int, large: bool) -> float:
-        """The noise of one value of the loss, seen along a random direction through all parameters."""
+        """The noise of one value of the loss, seen along a random direction through all parameters.
+
+        And by every number of the point moved by what the widest floats round it: of values so large that
+        they swallow a step, nothing else shows that the loss goes by stairs.
+        """
         rng = np.random.default_rng([seed, 4])
         shapes = self.program.module.PARAMETERS
         direction = {name: rng.choice((-1.0, 1.0), shape) for name, shape in shapes.items()}
-        centre = {name: self.exact.parameters[name].copy() for name in shapes}
 
         def along(offset: float) -> Any:
-            for name, values in direction.items():
-                self.exact.parameters[name][...] = centre[name] + NUMBER(offset) * values
-            try:
-                if self.by == INTERPRETER and self.equations is not None:
-                    return self.equations.after(direction)
-                return call_loss(self.program, self.exact)
-            finally:
-                for name, values in centre.items():
-                    self.exact.parameters[name][...] = values
+            return self._moved({name: NUMBER(offset) * values for name, values in direction.items()})
 
+        everything = {name: _values(self.exact, name) for name in (*shapes, INPUT)}
+        unit = np.finfo(NUMBER).eps
+        rounding = {
+            name: values * (unit * rng.choice((-1, 1), values.shape)) for name, values in everything.items()
+        }
+        with np.errstate(invalid="ignore"):
+            rounded = float(abs(self._moved(rounding) - along(0.0)))
         size = self.equations.size if self.equations is not None else 0.0
-        return loss_noise(along, (1e-11,), size) if large else loss_noise(along, size=size)
+        steps = (1e-11,) if large else SHAKEN
+        return loss_noise(along, steps, size, rounded if isfinite(rounded) else 0.0)
+
+    def _moved(self, changes: dict[str, Array]) -> Any:
+        """The loss where tensors are moved by so much, all at once."""
+        centre = {name: _values(self.exact, name).copy() for name in changes}
+        for name, change in changes.items():
+            _values(self.exact, name)[...] = centre[name] + change
+        try:
+            if self.by == INTERPRETER and self.equations is not None:
+                return self.equations.after(changes)
+            return call_loss(self.program, self.exact)
+        finally:
+            for name, values in centre.items():
+                _values(self.exact, name)[...] = values
 
 
 def _values(point: Point, name: str) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,9 +18,8 @@ from chainrule.runtime.gradjudge import (
     along,
     coordinates,
     judge,
-    refutes,
+    refuted,
     relative_error,
-    sharper,
     still,
     unit_of,
 )
@@ -115,22 +115,38 @@ def test_an_early_end_at_a_small_error_alone(error: float, taken: int) -> None:
 
 
 def test_the_sharpest_firm_estimate_refutes() -> None:
-    blunt, sharp = Estimate(5.0, 1e-3, 0.1), Estimate(1.0, 1e-9, 0.05)
-    assert sharper(blunt, sharp) is sharp and sharper(sharp, blunt) is sharp
-    assert sharper(sharp, Estimate(9.0, 1e-5, 0.0, firm=False)) is sharp
-    assert sharper(None, Estimate(9.0, 1e-5, 0.0, firm=False)) is None
-    assert judge(Tally(), 1.1, [blunt, sharp], TOLERANCE).excused == 1
+    blunt, sharp = Estimate(1.1, 1e-3, 0.1), Estimate(1.0, 1e-9, 0.05)
+    rough = Estimate(9.0, 1e-9, 0.0, firm=False)
+    for found in ([blunt, sharp], [sharp, blunt], [rough, blunt, sharp]):
+        assert refuted(found, 1.21) and not refuted(found, 1.19)
+    assert not refuted([], 1.0) and not refuted([rough], 1.0)
+    assert judge(Tally(), 1.19, [blunt, sharp], TOLERANCE).excused == 1
     assert judge(Tally(), 1.3, [sharp, blunt], TOLERANCE).failed == 1
-    assert not refutes(None, 1.0) and refutes(sharp, 1.21) and not refutes(sharp, 1.19)
 
 
 def test_of_estimates_that_contradict_each_other_that_of_the_shorter_step_counts() -> None:
     """A loss that turns a thousand times within a step has differences near 0 there, of little noise."""
     long, short = Estimate(9.8, 1e-2, 1.4), Estimate(85_866.0, 1e-8, 5.0)
-    assert sharper(long, short) is short and sharper(short, long) is short
-    assert judge(Tally(), 85_860.0, [long, short], TOLERANCE).excused == 1
-    assert judge(Tally(), 85_840.0, [long, short], TOLERANCE).failed == 1
-    assert judge(Tally(), 9.8, [long, short], TOLERANCE).certified == 1
+    for found in ([long, short], [short, long]):
+        assert judge(Tally(), 85_860.0, found, TOLERANCE).excused == 1
+        assert judge(Tally(), 85_840.0, found, TOLERANCE).failed == 1
+        assert judge(Tally(), 9.8, found, TOLERANCE).certified == 1
+
+
+@pytest.mark.parametrize(("apart", "denied"), [(0.99, False), (1.01, True)])
+def test_an_estimate_that_shorter_steps_deny_refutes_nothing(apart: float, denied: bool) -> None:
+    """The shorter one need not have settled: apart by more than both their noise is enough."""
+    long, short = Estimate(1.0, 1e-5, 0.1), Estimate(1.0 + 0.3 * apart, 1e-7, 0.2, settled=False)
+    assert refuted([long, short], 9.0) is not denied
+    assert refuted([long, replace(short, h=1e-3)], 9.0)
+    assert refuted([long, replace(short, firm=False)], 9.0)
+    assert not refuted([short], 9.0)
+
+
+def test_noise_that_a_short_step_adds_makes_no_zero_of_what_is_refuted() -> None:
+    found = [Estimate(1.0, 1e-5, 0.01), Estimate(1.0, 1e-13, 2.0)]
+    assert judge(Tally(), 0.0, found, TOLERANCE).failed == 1
+    assert judge(Tally(), 0.0, found[1:], TOLERANCE).zero == 1
 
 
 def test_relative_error_is_symmetric() -> None:
@@ -194,10 +210,10 @@ def test_steps_grow_with_values_that_are_large(size: float, unit: float) -> None
 @pytest.mark.parametrize("large", [False, True])
 def test_one_wrong_value_of_many_is_seen_along_a_direction(large: bool) -> None:
     losses, right = Line(lambda w: (w**2).sum(), np.ones(50)), np.full(50, 2.0, NUMBER)
-    good = along(losses, "W", right, lambda: 1e-18, 0, large)
+    good = along(losses, "W", right, lambda: 1e-16, 0, large)
     assert not good.wrong and good.error is not None and good.error < 1e-7
     right[17] *= 1 + 1e-5
-    bad = along(losses, "W", right, lambda: 1e-18, 0, large)
+    bad = along(losses, "W", right, lambda: 1e-16, 0, large)
     assert bad.wrong and bad.error is not None and bad.error > 1e-7
 
 
@@ -225,7 +241,32 @@ def test_smaller_steps_where_the_difference_changes_by_sixteen_times_its_noise(
     """For x + a·x³ differences at h and h/2 are apart by 3a·h²/4."""
     apart = 0.75 * 1e-3 * 1e-10
     found = steps(1e-3, apart * 1e-5 / times)
-    assert (min(found) < 1e-6) is smaller and max(found) == 1e-2
+    assert (found.index(1e-7) < found.index(1e-2)) is smaller and max(found) == 1e-2
+
+
+@wide
+@pytest.mark.parametrize(("third", "settled"), [(0.9, True), (1.1, False)])
+def test_a_difference_has_settled_where_a_ten_thousandth_is_truncation(third: float, settled: bool) -> None:
+    """For x + a·x³ of the estimate 1 the difference at h/2 is 1 + a·h²/4."""
+    a = third * 4e-4 * 1e10
+    _, second, *_ = estimates(lambda x: NUMBER(x) + NUMBER(a) * NUMBER(x) ** 3, None, 0.0)
+    assert second.settled is settled and second.value == pytest.approx(1)
+
+
+@wide
+@pytest.mark.parametrize(("frequency", "excused"), [(1e3, False), (1e7, False), (1e10, False), (1e16, True)])
+def test_what_turns_fast_is_refuted_by_steps_that_are_shorter(frequency: float, excused: bool) -> None:
+    """Where it turns within the shortest, nothing is."""
+    losses = Line(lambda w: np.sin(NUMBER(frequency) * w[0]), [0.0])
+    for share, wanted in ((1.0, "certified"), (1 + 1e-4, "failed"), (0.0, "failed"), (-1.0, "failed")):
+        found = looked(losses, [share * frequency])
+        assert getattr(found, "excused" if excused else wanted) == 1, share
+
+
+@wide
+def test_a_slope_on_a_way_so_short_that_noise_hides_it_is_not_refuted_by_long_steps() -> None:
+    losses = Line(lambda w: 8 + NUMBER(1e-15) * np.tanh(NUMBER(1e6) * w[0]), [0.0])
+    assert looked(losses, [1e-9], noise=1e-14).failed == 0
 
 
 @wide
@@ -264,6 +305,15 @@ def test_the_noise_of_a_loss_with_infinities_near_is_that_of_shorter_steps() -> 
     unit = float(np.finfo(np.longdouble).eps)
     assert loss_noise(lambda h: np.longdouble(1 if abs(h) < 1e-10 else np.inf)) == 4 * unit
     assert loss_noise(lambda h: np.longdouble(1 if h == 0 else np.nan)) == np.inf
+
+
+@wide
+def test_stairs_are_noise_and_a_loss_that_turns_within_every_step_is_nothing_but_noise() -> None:
+    unit = float(np.finfo(np.longdouble).eps)
+    stairs = loss_noise(lambda h: 5 + NUMBER(1e-9) * np.round(NUMBER(h) * NUMBER(3.7e9)))
+    assert 1e-9 < stairs < 1e-7
+    assert loss_noise(lambda h: 5 + np.sin(NUMBER(1e6) * NUMBER(h))) < 100 * unit  # turns within some
+    assert loss_noise(lambda h: np.sin(NUMBER(1e15) * NUMBER(h)), size=1.0) == np.inf
 
 
 def test_a_loss_that_comes_out_0_rounds_as_what_it_is_made_of() -> None:

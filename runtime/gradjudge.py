@@ -110,7 +110,7 @@ def along(
     for estimate in estimates(losses.along(name, direction), losses.crossed(name, direction), noise(), unit):
         gap = abs(value - estimate.value)
         found.append(estimate)
-        if value == 0 and refuted(found, value):
+        if value == 0 and any(refuted([e], value) for e in found):
             continue  # a step may be too short to see anything
         best = min(best, gap)
         if gap <= (ALONG if large else EARLY) * length:
@@ -161,7 +161,7 @@ def judge(
     for estimate in found:
         looked.append(estimate)
         if analytic == 0:
-            if abs(estimate.value) <= estimate.noise and not refuted(looked, 0.0):
+            if abs(estimate.value) <= estimate.noise and not any(refuted([e], 0.0) for e in looked):
                 return replace(tally, zero=tally.zero + 1)
             continue
         error = min(error, relative_error(analytic, estimate.value))
@@ -177,7 +177,7 @@ def judge(
 
 
 def refuted(found: Iterable[Estimate], value: float) -> bool:
-    """Whether estimates of a derivative refute a value: the sharpest does that no shorter step's denies.
+    """Whether estimates of a derivative refute a value: the two sharpest that no shorter step's denies do.
 
     Where a loss turns within a step, differences know nothing of the derivative, and nothing of their error:
     shorter ones tell, be they settled or not.
@@ -191,8 +191,8 @@ def refuted(found: Iterable[Estimate], value: float) -> bool:
         )
 
     trusted = [estimate for estimate in firm if estimate.settled and not denied(estimate)]
-    sharpest = min(trusted, key=lambda estimate: estimate.noise, default=None)
-    return sharpest is not None and abs(value - sharpest.value) > SURE * sharpest.noise
+    sharpest = sorted(trusted, key=lambda estimate: estimate.noise)[:2]
+    return bool(sharpest) and all(abs(value - e.value) > SURE * e.noise for e in sharpest)
 
 
 def relative_error(analytic: float, difference: float) -> float:

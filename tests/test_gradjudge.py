@@ -114,14 +114,16 @@ def test_an_early_end_at_a_small_error_alone(error: float, taken: int) -> None:
     assert len(list(ladder)) == 2 - taken
 
 
-def test_the_sharpest_firm_estimate_refutes() -> None:
-    blunt, sharp = Estimate(1.1, 1e-3, 0.1), Estimate(1.0, 1e-9, 0.05)
+def test_the_two_sharpest_firm_estimates_refute() -> None:
+    blunt, sharp, blurred = Estimate(1.1, 1e-3, 0.1), Estimate(1.0, 1e-9, 0.05), Estimate(1.0, 1e-11, 1.0)
     rough = Estimate(9.0, 1e-9, 0.0, firm=False)
-    for found in ([blunt, sharp], [sharp, blunt], [rough, blunt, sharp]):
-        assert refuted(found, 1.21) and not refuted(found, 1.19)
+    for found in ([blunt, sharp], [sharp, blunt], [rough, blunt, sharp], [blurred, sharp, blunt]):
+        assert refuted(found, 1.51) and not refuted(found, 1.49)
+        assert refuted(found, 0.69) and not refuted(found, 0.71)
+    assert refuted([sharp], 1.21) and not refuted([sharp], 1.19)
     assert not refuted([], 1.0) and not refuted([rough], 1.0)
-    assert judge(Tally(), 1.19, [blunt, sharp], TOLERANCE).excused == 1
-    assert judge(Tally(), 1.3, [sharp, blunt], TOLERANCE).failed == 1
+    assert judge(Tally(), 1.49, [blunt, sharp], TOLERANCE).excused == 1
+    assert judge(Tally(), 1.6, [sharp, blunt], TOLERANCE).failed == 1
 
 
 def test_of_estimates_that_contradict_each_other_that_of_the_shorter_step_counts() -> None:
@@ -144,9 +146,10 @@ def test_an_estimate_that_shorter_steps_deny_refutes_nothing(apart: float, denie
 
 
 def test_noise_that_a_short_step_adds_makes_no_zero_of_what_is_refuted() -> None:
-    found = [Estimate(1.0, 1e-5, 0.01), Estimate(1.0, 1e-13, 2.0)]
+    found = [Estimate(1.0, 1e-5, 0.01), Estimate(1.0, 1e-7, 0.1), Estimate(1.0, 1e-13, 2.0)]
     assert judge(Tally(), 0.0, found, TOLERANCE).failed == 1
-    assert judge(Tally(), 0.0, found[1:], TOLERANCE).zero == 1
+    assert judge(Tally(), 0.0, found[1:], TOLERANCE).excused == 1
+    assert judge(Tally(), 0.0, found[2:], TOLERANCE).zero == 1
 
 
 def test_relative_error_is_symmetric() -> None:

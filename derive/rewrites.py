@@ -30,9 +30,10 @@ from sympy import (
 )
 
 from chainrule.derive.conjugate import by_conjugate
-from chainrule.derive.index import Max, Sum, index, size, tensor
+from chainrule.derive.index import Max, Sum, Winner, index, size, tensor
 from chainrule.derive.prose import _
 from chainrule.derive.scaling import logarithm, scaled
+from chainrule.derive.winners import picked
 from chainrule.formula.functions import erfc, expm1, log1p, logcosh, maximum, sigmoid, softplus
 
 u = Symbol("u", real=True)
@@ -315,10 +316,20 @@ LOG_SIGMOID = Rewrite(
 )
 LOG_COSH = Rewrite("log cosh", lambda: (log(cosh(u)), logcosh(u)), "always", LOG_NAMED.apply)
 
+PICK = Rewrite(
+    _("sum over a winner's places"),
+    lambda: (
+        Sum(Winner(_row().z_j, _row().z_k.indices, _row().axis) * tanh(_row().z_k), (index("k"), size("K"))),
+        tanh(_row().most),
+    ),
+    "always: one place wins, and there the maximum stands",
+    _everywhere(Sum, picked),
+)
+
 NAMING = (LOGISTIC, ABSORB, COMPLEMENT, LOG_NAMED)
 # Named functions first: what is then left of exponentials in a sum is worth shifting.
 STABLE = (LOG_OF_QUOTIENT, *NAMING, SHIFT, MERGE, EXPM1, LOG1P, ERFC, TANH)
-REWRITES = (*STABLE, LOG_SIGMOID, LOG_COSH, HYPERBOLIC, SCALED, LOG_SUM, CONJUGATE)
+REWRITES = (*STABLE, LOG_SIGMOID, LOG_COSH, HYPERBOLIC, SCALED, LOG_SUM, CONJUGATE, PICK)
 
 
 def rewrite(expression: Expr, rules: Iterable[Rewrite]) -> tuple[Expr, tuple[str, ...]]:

@@ -22,6 +22,7 @@ from chainrule.present.phrases import (
     by,
     computed_as,
     note,
+    over_windows,
     reason,
 )
 from chainrule.present.sides import Line
@@ -71,6 +72,9 @@ def latex_rows(entry: Entry, steps: bool, beside: bool = False) -> list[str]:
         rows.append(rf"&\qquad{before} {tex.write(entry.computed.right)}{after}")
         if entry.rewrites:
             rows.append(rf"&\qquad{tex.words(by(entry))}")
+    if entry.windows:
+        before, after = map(tex.words, over_windows())
+        rows.append(rf"&\qquad{before} {tex.write(entry.windows.right)}{after}")
     return rows
 
 
@@ -117,6 +121,9 @@ def _section(section: PageSection, steps: bool) -> list[str]:
             before, after = computed_as()
             used = f"  ({by(entry)})" if entry.rewrites else ""
             out.append(f"         {before}{plain.write(entry.computed.right)}{after}{used}")
+        if steps and entry.windows:
+            before, after = over_windows()
+            out.append(f"         {before}{plain.write(entry.windows.right)}{after}")
         column = len(f"  ({entry.number})".ljust(7)) + max(most, width(plain.write(entry.line.left)))
         out += worked_text(entry.worked, column)
     return out
@@ -200,6 +207,9 @@ def _reasons(entry: Entry) -> list[str]:
         before, after = map(escape.markdown, computed_as())
         used = f" ({escape.markdown(by(entry))})" if entry.rewrites else ""
         out += [f"{before} ${tex.write(entry.computed.right)}$ {after}{used}".strip(), ""]
+    if entry.windows:
+        before, after = map(escape.markdown, over_windows())
+        out += [f"{before} ${tex.write(entry.windows.right)}$ {after}".strip(), ""]
     return out
 
 
@@ -235,6 +245,9 @@ def record(entry: Entry) -> dict[str, Any]:
         found["computed_latex"] = tex.write_line(entry.computed)
         found["computed_text"] = plain.write_line(entry.computed)
         found["rewrites"] = say(entry.rewrites)
+    if entry.windows:
+        found["windows_latex"] = tex.write_line(entry.windows)
+        found["windows_text"] = plain.write_line(entry.windows)
     return found
 
 

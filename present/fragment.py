@@ -8,7 +8,7 @@ from chainrule.derive.prose import say
 from chainrule.present import escape, mathml
 from chainrule.present import latex as tex
 from chainrule.present.page import Page, WorkedLines
-from chainrule.present.phrases import GIVEN, NOTES, WHERE, by, computed_as, reason
+from chainrule.present.phrases import GIVEN, NOTES, WHERE, by, computed_as, over_windows, reason
 
 NUMBERS: Final = "display: flex; margin: 0.5em 2em"
 ROW: Final = "display: flex; flex-wrap: wrap; align-items: center; gap: 2em"
@@ -39,6 +39,9 @@ def html(page: Page, steps: bool) -> str:
                 used = f" ({escape.markup(by(entry))})" if entry.rewrites else ""
                 formula = f"{before} {_math(entry.computed, False)} {after}{used}"
                 out.append(f'<p class="computed">{formula.strip()}</p>')
+            if steps and entry.windows:
+                before, after = map(escape.markup, over_windows())
+                out.append(f'<p class="computed">{before} {_math(entry.windows, False)} {after}</p>')
     if page.where:
         items = (f"<li>{_math(x, False)}</li>" for x in page.where)
         out += [f"<h3>{escape.markup(say(WHERE))}</h3>", "<ul>", *items, "</ul>"]

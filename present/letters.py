@@ -79,6 +79,7 @@ def _with_letters(page: Page, exchange: Mapping[str, str]) -> Page:
             line=both(old.line),
             matrix=old.matrix and both(old.matrix),
             computed=old.computed and both(old.computed),
+            windows=old.windows and both(old.windows),
             worked=old.worked and numbers(old.worked),
             rule=prose(old.rule),
             rewrites=prose(old.rewrites),

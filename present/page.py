@@ -12,6 +12,7 @@ from chainrule.derive.index import primal
 from chainrule.derive.prose import _, listed, parts_of
 from chainrule.derive.reader import reader
 from chainrule.derive.shown import LaidOut, ShownPage
+from chainrule.derive.winners import read_by_windows
 from chainrule.formula import functions
 from chainrule.present.alike import AlikeLine, Likeness, likeness
 from chainrule.present.build import Writer
@@ -88,6 +89,7 @@ class Entry:
 
     ``matrix`` is the line in matrix form, where both are shown and differ.  ``computed`` is the form in which
     programs compute it, where that differs; ``rewrites`` gave that form.
+    ``windows`` is the line as a sum over the windows of a maximum, where it is one over all places.
     ``label`` says of what else there is about the line: the mode in which it holds, that it is the long or
     the compact form.  ``worked`` is the line in numbers.
     """
@@ -104,6 +106,7 @@ class Entry:
     label: str = ""
     matrix: Line | None = None
     worked: WorkedLines | None = None
+    windows: Line | None = None
 
     @property
     def reason(self) -> str:
@@ -167,8 +170,12 @@ def page_of(derivation: Derivation, form: str = "index", steps: bool = False) ->
     origin = origin_of(equations)
     letters = letters_of(derivation.equations)
     layout = _Layout(form, steps, origin, letters)
+    sums = over_windows(derivation) if steps else {}
     for equation in derivation.equations:
-        groups[equation.role].append(layout.entry(equation))
+        entry = layout.entry(equation)
+        if equation.number in sums:
+            entry = replace(entry, windows=layout.written(sums[equation.number]))
+        groups[equation.role].append(entry)
     sections = tuple(
         PageSection(HEADINGS[role], tuple(entries)) for role, entries in groups.items() if entries
     )
@@ -181,6 +188,12 @@ def page_of(derivation: Derivation, form: str = "index", steps: bool = False) ->
     elif form != "index":
         page = replace(page, preface=(ONE_EXAMPLE, *page.preface))
     return replace(page, where=(*page.where, *explanations(page))) if steps else page
+
+
+def over_windows(derivation: Derivation) -> dict[int, Equation]:
+    """Return the equations that can be sums over the windows of a maximum as such, by number."""
+    found = read_by_windows(derivation.equations)
+    return {number: equation for each in found for number, equation in each.sums.items()}
 
 
 def drawn(noise: NoiseTensor) -> Line:
@@ -236,6 +249,10 @@ class _Layout:
             label_of(numbered),
             None if laid.matrix is None else AlikeLine(laid.matrix, equation.tensors),
         )
+
+    def written(self, equation: Equation) -> Line:
+        """Return a line of an equation that has no number of its own."""
+        return self.letters.line(line(equation, "index", True, False, reader().batch, self.origin))
 
     def _laid(self, equation: Equation, computed: Equation) -> _Laid:
         batch = reader().batch

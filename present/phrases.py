@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from chainrule.derive.prose import _, say
+from chainrule.derive.rewrites import PICK
 from chainrule.present.page import Entry
 
 GIVEN: Final = _("Given")
@@ -15,6 +16,7 @@ INDEX_FORM: Final = _("index form")
 MATRIX_FORM: Final = _("matrix form")
 SHAPE: Final = _("shape")
 COMPUTED: Final = _("computed as {formula}")
+OVER_WINDOWS: Final = _("over windows alone {formula} (by {rewrite})")
 BY: Final = _("by {rewrites}")
 SHAPED: Final = _("{reason}; shape {shape}")
 
@@ -35,6 +37,12 @@ def computed_as() -> tuple[str, str]:
     """Return what is said before and after the form that programs compute."""
     before, _formula, after = say(COMPUTED).partition("{formula}")
     return before, after
+
+
+def over_windows() -> tuple[str, str]:
+    """Return what is said before and after a sum over the windows of a maximum."""
+    before, _formula, after = say(OVER_WINDOWS).partition("{formula}")
+    return before, after.format(rewrite=say(PICK.name))
 
 
 def by(entry: Entry) -> str:

@@ -14,6 +14,7 @@ from random_images import image_spec
 from random_specs import Built, build, random_spec
 
 from chainrule.codegen.frame import Frame, frame
+from chainrule.codegen.target import Target
 from chainrule.codegen.targets import target
 from chainrule.codegen.targets.c.naming import identifier
 from chainrule.codegen.targets.c.sources import HEADER, SOURCE, source
@@ -31,11 +32,19 @@ pytestmark = pytest.mark.skipif(not COMPILERS, reason="no C compiler")
 class Library:
     """A compiled program; each method is a function of trainer.h on arrays of doubles."""
 
-    def __init__(self, built: Built, folder: Path, samples: int, threads: int, compiler: str = "") -> None:
+    def __init__(
+        self,
+        built: Built,
+        folder: Path,
+        samples: int,
+        threads: int,
+        compiler: str = "",
+        made_by: Target | None = None,
+    ) -> None:
         derivation = derive_network(built.spec)
         numpy = target("numpy")
         around: Frame = frame(derivation, numpy.program(derivation))
-        files = source(target("cuda").program(derivation), around)
+        files = source((made_by or target("c")).program(derivation), around)
         for path, text in files.items():
             (folder / Path(path).name).write_text(text)
         library = folder / "trainer.so"
@@ -76,11 +85,11 @@ def flat(parts: Any, names: Any) -> Array:
     return np.concatenate([np.asarray(parts[name], np.float64).ravel() for name in names] or [np.empty(0)])
 
 
-def agrees(built: Built, folder: Path, samples: int, threads: int) -> None:
+def agrees(built: Built, folder: Path, samples: int, threads: int, made_by: Target | None = None) -> None:
     """Assert that a C program computes what the NumPy program does."""
     program, rng = built.program, np.random.default_rng(1)
     module: Any = program.module
-    library = Library(built, folder, samples, threads)
+    library = Library(built, folder, samples, threads, made_by=made_by)
     x = rng.normal(size=(samples, *program.input_shape))
     if program.target_kind == "labels":
         t: Array = rng.integers(0, program.output_shape[-1], samples).astype(np.int32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from sympy import Expr, Indexed, Symbol
@@ -29,6 +29,14 @@ class Load:
 
     name: str
     indices: tuple[Symbol, ...]
+
+
+@dataclass(frozen=True)
+class Read:
+    """A tensor read at affine subscripts."""
+
+    name: str
+    subscripts: tuple[Expr, ...]
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,26 @@ class First(Statement):
 
 
 @dataclass(frozen=True)
+class FirstPlace(First):
+    """out[indices] = the number of the first place along ``over``, the last index fastest, that is best."""
+
+
+@dataclass(frozen=True)
+class Pick(Statement):
+    """out[subscripts] += value · factor, for all indices of ``extents`` but ``digits``: those of ``place``.
+
+    What lies outside the box of out or factor, at affine subscripts, is left out; out is zero elsewhere.
+    """
+
+    value: Load
+    place: Load
+    digits: tuple[Symbol, ...]
+    factor: Read
+    subscripts: tuple[Expr, ...]
+    extents: tuple[tuple[Symbol, Extent], ...]
+
+
+@dataclass(frozen=True)
 class Draw(Statement):
     """out = random truth values, true with ``probability``; ``stream`` tells the draws of a step apart."""
 
@@ -182,7 +210,8 @@ class Value:
     ``kind`` is input, target, parameter, statistic, gradient, state or local; ``identifier`` what programs
     call it, ``slot`` the value whose memory it takes over ("" for its own), ``piece`` how many samples it
     holds at a time (0: all).  ``integer`` is whether it holds labels, ``truth`` whether truth values,
-    ``zeroed`` whether it starts as zeros, some of which stay.  ``of`` is the parameter whose gradient it is.
+    ``zeroed`` whether it starts as zeros, some of which stay, ``place`` whether it holds places in windows.
+    ``of`` is the parameter whose gradient it is.
     """
 
     name: str
@@ -195,6 +224,7 @@ class Value:
     truth: bool = False
     zeroed: bool = False
     of: str = ""
+    place: bool = False
 
 
 @dataclass(frozen=True)
@@ -285,6 +315,9 @@ def _told(statement: Statement) -> tuple[tuple[object, ...], tuple[str, ...]]:
             return (source.indices, subscripts, extents, zero, add), (source.name,)
         case First(source=source, best=best, over=over):
             return (source.indices, best.indices, over), (source.name, best.name)
+        case Pick(value=value, place=place, factor=factor):
+            told = (statement.digits, factor.subscripts, statement.subscripts, statement.extents)
+            return (value.indices, place.indices, *told), (value.name, place.name, factor.name)
         case Grid(formula=f, over=over, extents=extents):
             return (f.form, over, extents), f.names
         case Draw(probability=probability, stream=stream):
@@ -317,7 +350,12 @@ def renamed(statement: Statement, called: Mapping[str, str], equation: int | Non
         case Scatter(source=source, subscripts=subscripts, extents=extents, zero=zero, add=add):
             return Scatter(*head, load(source), subscripts, extents, zero, add)
         case First(source=source, best=best, over=over):
-            return First(*head, load(source), load(best), over)
+            return type(statement)(*head, load(source), load(best), over)
+        case Pick(value=value, place=place, factor=factor):
+            read = replace(factor, name=called.get(factor.name, factor.name))
+            return replace(
+                statement, out=out, equation=number, value=load(value), place=load(place), factor=read
+            )
         case Grid(formula=f, over=over, extents=extents):
             return Grid(*head, f.called(called), over, extents)
         case Draw(probability=probability, stream=stream):

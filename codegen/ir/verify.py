@@ -21,6 +21,7 @@ from chainrule.codegen.ir.program import (
     Loop,
     Map,
     Pad,
+    Pick,
     Program,
     Reduce,
     Reshape,
@@ -174,6 +175,17 @@ def _check_shapes(program: Program, statement: Statement, where: _Place) -> None
         case First(source=source, best=best):
             bind(source.name, source.indices)
             bind(best.name, best.indices)
+        case Pick(value=value, place=place, factor=factor):
+            extents = dict(statement.extents)
+            bind(value.name, value.indices)
+            bind(place.name, place.indices)
+            read = (*statement.subscripts, *factor.subscripts)
+            loose = {i for e in read for i in e.free_symbols} - extents.keys()
+            ranks = len(program.values[statement.out].shape), len(program.values[factor.name].shape)
+            if loose or ranks != (len(statement.subscripts), len(factor.subscripts)):
+                raise VerificationError(f"{where}: {factor.name} is read at {factor.subscripts}")
+            if not program.values[place.name].place:
+                raise VerificationError(f"{where}: {place.name} holds no places")
         case Pad(source=source, before=before, after=after):
             wanted = padded_shape(program.values[source].shape, before, after)
             if program.values[statement.out].shape != wanted:

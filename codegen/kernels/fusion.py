@@ -22,10 +22,12 @@ from chainrule.codegen.ir.program import (
     Draw,
     Extent,
     First,
+    FirstPlace,
     Grid,
     Loop,
     Map,
     Pad,
+    Pick,
     Program,
     Reduce,
     Reshape,
@@ -42,10 +44,12 @@ from chainrule.codegen.kernels.work import (
     Elements,
     GroupReduction,
     Guarded,
+    Picking,
     Product,
     Quotient,
     Samples,
     Work,
+    expressions,
 )
 from chainrule.codegen.lower.emitter import LoweringError
 from chainrule.codegen.lower.subscripts import nominal_volume
@@ -127,8 +131,12 @@ class Fusion:
                 return self._elements(s, read)
             case Reshape(source=source):
                 raise LoweringError(f"{s.out}: a reshape of {source} that needs memory of its own")
+            case FirstPlace():
+                return self._place(s)
             case First():
                 return self._first(s)
+            case Pick():
+                return self._pick(s)
             case Scatter():
                 return self._scatter(s)
             case Grid():
@@ -161,6 +169,24 @@ class Fusion:
         best = self.views.resolved(self._read(s.best.name, s.best.indices))
         body = self.views.resolved(self._read(s.source.name, s.source.indices))
         return Elements(self._axes(s), [Assignment(s.out, body, s.equation, "first", over, best=best)])
+
+    def _place(self, s: FirstPlace) -> Elements:
+        source = self.program.values[s.source.name].shape
+        over = tuple((i, e) for i, e in zip(s.source.indices, source, strict=True) if i in s.over)
+        best = self.views.resolved(self._read(s.best.name, s.best.indices))
+        body = self.views.resolved(self._read(s.source.name, s.source.indices))
+        step = Assignment(s.out, body, s.equation, "place", over, best=best)
+        return Elements(self._axes(s), [_apart(step)])
+
+    def _pick(self, s: Pick) -> Picking:
+        extents = dict(s.extents)
+        value, place = (
+            self.views.resolved(self._read(load.name, load.indices)) for load in (s.value, s.place)
+        )
+        factor = self._inside(self._read(s.factor.name, s.factor.subscripts), extents)
+        target = guarded(self._read(s.out, s.subscripts), extents, self.program.values[s.out])
+        digits = tuple((i, extents[i]) for i in s.digits)
+        return Picking(self._axes(s), s.out, value, place, digits, factor, target, extents, s.equation)
 
     def _scatter(self, s: Scatter) -> Elements:
         """Gather what is added to a place: of each subscript one index is solved for, and the others run."""
@@ -272,12 +298,10 @@ class Fusion:
         return self.views.memory(name_of(read.base))
 
     def _read_apart(
-        self, work: Elements | GroupReduction | Product, name: str, indices: tuple[Symbol, ...]
+        self, work: Elements | GroupReduction | Product | Picking, name: str, indices: tuple[Symbol, ...]
     ) -> bool:
         """Whether work reads a tensor elsewhere than at its own element, which a later step would write."""
-        bodies = [step.body for step in work.steps]
-        if isinstance(work, GroupReduction):
-            bodies.append(work.body)
+        bodies = expressions(work)
         if isinstance(work, Product) and name in {
             self.views.memory(self.views.place(self._read(load.name, load.indices)).buffer)
             for load in (work.left, work.right)

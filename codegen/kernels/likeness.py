@@ -14,6 +14,7 @@ from chainrule.codegen.kernels.work import (
     Drawing,
     Elements,
     GroupReduction,
+    Picking,
     Product,
     Quotient,
     Samples,
@@ -83,6 +84,11 @@ class WorkLikeness:
                 runs = (blocks.batch, blocks.rows, blocks.summed, blocks.columns)
                 rest = map(self._of, (axes, runs, tuple(extents.items())))
                 return Product, head, parts, loads, *rest, tuple(map(self._assignment, work.steps))
+            case Picking(axes=axes, digits=digits, extents=extents):
+                head = self._name(work.out), self._number(work.equation)
+                read = (work.value, work.place, work.factor, work.target)
+                rest = map(self._of, (axes, digits, tuple(extents.items()), read))
+                return Picking, head, *rest, tuple(map(self._assignment, work.steps))
             case Drawing():
                 return (
                     Drawing,

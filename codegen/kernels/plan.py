@@ -99,7 +99,7 @@ class WorkPlan:
     def _form(self, name: str) -> tuple[object, ...]:
         """Return what two values must share to share memory."""
         value = self.program.values[name]
-        return value.shape, value.truth
+        return value.shape, value.truth, value.place
 
 
 def planned(program: Program, machine: Machine) -> WorkPlan:

@@ -43,8 +43,8 @@ class Quotient:
 class Assignment:
     """``out`` at the kernel's axes = ``operation`` of body over ``over`` ("" for no reduction).
 
-    Operations are sum, max and first; ``first`` is whether body is the first along ``over`` that equals
-    ``best``, at the place that the axes say.
+    Operations are sum, max, first and place; ``first`` is whether body is the first along ``over`` that
+    equals ``best``, at the place that the axes say, and ``place`` the number of that place.
     """
 
     out: str
@@ -108,6 +108,25 @@ class Product:
     parts: int = 1
 
 
+@dataclass
+class Picking:
+    """Σ value · factor over windows, added at ``target``; the place in each is ``place``, by its digits r, s.
+
+    ``factor`` and ``target`` are zero, or left out, outside their boxes.
+    """
+
+    axes: Axes
+    out: str
+    value: Expr
+    place: Expr
+    digits: Axes
+    factor: Expr
+    target: Expr
+    extents: dict[Symbol, Extent]
+    equation: int
+    steps: list[Assignment] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Drawing:
     """Random truth values for a whole tensor."""
@@ -118,7 +137,7 @@ class Drawing:
     equation: int
 
 
-Work = Elements | Samples | GroupReduction | Product | Drawing
+Work = Elements | Samples | GroupReduction | Product | Picking | Drawing
 
 
 def parts(work: Work) -> Sequence[Work]:
@@ -137,11 +156,13 @@ def expressions(work: Work) -> list[Expr]:
     if isinstance(work, Drawing):
         return []
     bodies = [step.body for step in work.steps] + [s.best for s in work.steps if s.best is not None]
-    return [*bodies, work.body] if isinstance(work, GroupReduction) else bodies
+    bodies += [work.body] if isinstance(work, GroupReduction) else []
+    return [*bodies, work.value, work.place, work.factor] if isinstance(work, Picking) else bodies
 
 
 def operations(work: Work) -> int:
-    """Return the floating-point operations of a product for one sample."""
-    if not isinstance(work, Product):
+    """Return the floating-point operations of products for one sample."""
+    if not isinstance(work, Product | Picking):
         return 0
-    return 2 * count(tuple(work.extents.values()))
+    digits = {i for i, _ in work.digits} if isinstance(work, Picking) else set()
+    return 2 * count(tuple(n for i, n in work.extents.items() if i not in digits))

@@ -111,7 +111,8 @@ class Costs:
     """What forms cost a value: to read it in a window, to add it to a place, to multiply it in a product.
 
     ``mixed`` is a factor for windows in one direction and places in the other, which are hard to read,
-    ``exchanged`` one for a sum that runs over other indices.
+    ``exchanged`` one for a sum that runs over other indices.  ``pick`` is what a product costs of which one
+    factor is read, or added, where the winner of a window stands.
     """
 
     window: float
@@ -119,6 +120,7 @@ class Costs:
     product: float
     mixed: float = 1.5
     exchanged: float = 1
+    pick: float = math.inf
 
 
 COPIED = Costs(window=1, place=2, product=0.2)  # windows are copied for a matrix product

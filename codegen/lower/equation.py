@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 import sympy
@@ -14,11 +15,11 @@ from chainrule.codegen.ir.program import (
     Contract,
     Extent,
     First,
+    FirstPlace,
     Grid,
     Load,
     Map,
     Reduce,
-    Reshape,
     Scatter,
     Statement,
     Window,
@@ -27,9 +28,11 @@ from chainrule.codegen.ir.program import (
 from chainrule.codegen.lower.affine import Choice, Plain, decided, place_indices, windows
 from chainrule.codegen.lower.emitter import extent
 from chainrule.codegen.lower.known import Known
+from chainrule.codegen.lower.picks import found_pick, numbered
 from chainrule.codegen.lower.positions import without_positions
 from chainrule.codegen.lower.products import Products
-from chainrule.codegen.lower.subscripts import factors, is_plain, mixed_radix, nominal_volume, slopes
+from chainrule.codegen.lower.reshapes import reshaped
+from chainrule.codegen.lower.subscripts import is_plain, nominal_volume, slopes
 from chainrule.derive.index import (
     Equation,
     Inside,
@@ -68,9 +71,11 @@ class EquationLowering(Products):
     def statements(self) -> list[Statement]:
         """Return the equation's statements, in order."""
         equation = self.equation
-        reshape = self._reshape()
-        if reshape is not None:
-            return [reshape]
+        shown = reshaped(equation, self.number, self.extents)
+        if shown is not None:
+            return [shown]
+        if isinstance(equation.right, Sum) and self._place(equation.right):
+            return self.out
         right = without_positions(equation.right, dict(map(tuple, equation.axes)), self._position)
         free = equation.free
         if (
@@ -148,36 +153,6 @@ class EquationLowering(Products):
     def _ranges(self, indices: Iterable[Symbol]) -> tuple[tuple[Symbol, Extent], ...]:
         return tuple((i, self.extents[i]) for i in indices)
 
-    def _reshape(self) -> Reshape | None:
-        """Recognise an exchange of axes for one, or one for several, in row-major order."""
-        equation = self.equation
-        right, free = equation.right, equation.free
-        if isinstance(right, Indexed):
-            extents = self.extents
-            source, wanted = right, free
-            parts = list(right.indices)
-        elif isinstance(right, Sum):
-            extents = {**self.extents, **{i: extent(n) for i, n in right.axes}}
-            parts_of = factors(right.body)
-            deltas = [f for f in parts_of if isinstance(f, KroneckerDelta) and not f.has(Indexed)]
-            reads = [f for f in parts_of if isinstance(f, Indexed)]
-            if len(reads) != 1 or len(deltas) + 1 != len(parts_of) or not is_plain(reads[0], extents):
-                return None
-            (source,), wanted = reads, tuple(reads[0].indices)
-            place = {i: d.args[0] + d.args[1] - i for d in deltas for i in d.args if i in free}
-            parts = [place.get(i, i) for i in free]
-        else:
-            return None
-        order: list[Symbol] = []
-        for part in parts:
-            decoded = (part,) if isinstance(part, Symbol) else mixed_radix(part, extents)
-            if decoded is None:
-                return None
-            order += decoded
-        if tuple(order) != tuple(wanted) or all(isinstance(p, Symbol) for p in parts):
-            return None
-        return Reshape(equation.name, free, self.number, name_of(source.base))
-
     def _shared_bodies(self, right: Expr) -> Expr:
         """Compute once what a reduction's body and the expression around it share (softmax's exp)."""
         for reduction in reductions(right):
@@ -244,6 +219,11 @@ class EquationLowering(Products):
         if self._plain(body, (*free, *over)):
             self._sum(name, free, over, body)
             return
+        pick = found_pick(body, free, over, self.extents) if self.choice.costs.pick < math.inf else None
+        if pick is not None:
+            self.out.append(pick.statement(name, free, self.number))
+            self._scaled(name, free, pick.scale)
+            return
         form = self.choice.form(body, free, over, self.extents)
         if form is None and body.has(Winner):
             self._total(name, free, over, self._winners_apart(body, (*free, *over)))
@@ -287,6 +267,9 @@ class EquationLowering(Products):
             return
         left, right, scale = product
         self.out.append(Contract(name, free, self.number, left, right))
+        self._scaled(name, free, scale)
+
+    def _scaled(self, name: str, free: tuple[Symbol, ...], scale: Expr) -> None:
         if scale != 1:
             self.out.append(Map(name, free, self.number, scale * self.read(name, free)))
 
@@ -341,8 +324,29 @@ class EquationLowering(Products):
             body = body.xreplace({winner: access(won.base, *(i.xreplace(at) for i in won.indices))})
         return body
 
+    def _place(self, total: Sum) -> bool:
+        """Emit the place of a winner, Σ_rs (2r + s) [(r, s) = argmax], if a sum is one."""
+        winner = next(iter(total.body.atoms(Winner)), None)
+        if winner is None or total.body != numbered(total.axes) * winner or winner.at != total.bound:
+            return False
+        self.extents |= {i: extent(n) for i, n in total.axes}
+        here = winner.body.xreplace(dict(zip((s for s, _ in winner.axes), winner.at, strict=True)))
+        source, best, _ = self._contest(Max(winner.body, *winner.axes), self.equation.free, here, winner.at)
+        name, free = self.name, self.equation.free
+        self.out.append(FirstPlace(name, free, self.number, _load(source), _load(best), winner.at))
+        return True
+
     def _winner(self, whole: Max, outer: tuple[Symbol, ...], here: Expr, at: tuple[Symbol, ...]) -> Indexed:
         """Return whether ``here``, what a window holds at the indices ``at``, is its first greatest."""
+        source, best, order = self._contest(whole, outer, here, at)
+        name = self.temporary(self.name, "winner", order, truth=True)
+        self.out.append(First(name, order, self.number, _load(source), _load(best), at))
+        return self.read(name, order)
+
+    def _contest(
+        self, whole: Max, outer: tuple[Symbol, ...], here: Expr, at: tuple[Symbol, ...]
+    ) -> tuple[Indexed, Indexed, tuple[Symbol, ...]]:
+        """Return what competes for a maximum, over which indices, and the maximum."""
         best, source = self.known.maximum(whole, self.extents)
         if best is None:
             best = self._reduce(whole, outer)
@@ -354,10 +358,7 @@ class EquationLowering(Products):
         else:  # but what was computed must be the very values that competed
             source = source.xreplace(dict(zip(whole.bound, at, strict=True)))
             order = tuple(source.indices)
-        name = self.temporary(self.name, "winner", order, truth=True)
-        loads = [Load(name_of(r.base), tuple(r.indices)) for r in (source, best)]
-        self.out.append(First(name, order, self.number, loads[0], loads[1], at))
-        return self.read(name, order)
+        return source, best, order
 
     def _candidates(self, body: Expr, order: tuple[Symbol, ...], name: str) -> Indexed:
         """Compute what competes for a maximum, over the indices ``order``; return the access to it."""
@@ -366,6 +367,10 @@ class EquationLowering(Products):
         value = self.temporary(name, "candidates", order)
         self._assign(value, order, body)
         return self.read(value, order)
+
+
+def _load(read: Indexed) -> Load:
+    return Load(name_of(read.base), tuple(read.indices))
 
 
 def _same(one: Expr, other: Expr) -> bool:

@@ -34,6 +34,7 @@ from chainrule.codegen.lower.emitter import LoweringError, extent
 from chainrule.codegen.lower.equation import EquationLowering
 from chainrule.codegen.lower.known import Fact, Facts, Held, Known
 from chainrule.codegen.lower.patterns import Pattern
+from chainrule.codegen.lower.picks import held_by_winners
 from chainrule.codegen.lower.subscripts import is_plain
 from chainrule.derive.derivation import Derivation
 from chainrule.derive.index import Equation, Inside, Reduction, accesses, cotangent, primal
@@ -111,6 +112,7 @@ class _Lowering:
         self.identifiers = {*notation.RESERVED, *self.constants.values()}
         self.sections: dict[Section, list[Statement]] = {section: [] for section in Section}
         self.facts = Facts()
+        self.held = held_by_winners(self._computed(), costs)
         self.needed = self._needed()
 
     def program(self) -> Program:
@@ -190,7 +192,21 @@ class _Lowering:
             section, learns = MODE[numbered.mode, section], False
         if section == Section.FORWARD:
             self._draw(numbered)
-        self.sections[section] += self._statements(equation, numbered.number, section, learns)
+        for each in self._by_windows(equation):
+            self.sections[section] += self._statements(each, numbered.number, section, learns)
+
+    def _by_windows(self, equation: Equation) -> Iterable[Equation]:
+        """Give what is computed for an equation, where tensors are held by their windows."""
+        own = self.held.get(equation.name)
+        if own is not None:
+            for each in own.equations():
+                place = each.name == own.place
+                self._add(Value(each.name, own.shape, "local", "", place=place))
+                yield each
+            return
+        for name in sorted(self.held.keys() & {*equation.read}):
+            equation = self.held[name].read_by(equation, name) or equation
+        yield equation
 
     def _statements(
         self, equation: Equation, number: int, section: Section, learns: bool

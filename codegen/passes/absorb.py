@@ -7,6 +7,7 @@ from dataclasses import replace
 from chainrule.codegen.ir.program import (
     Contract,
     Map,
+    Pick,
     Program,
     Reduce,
     Statement,
@@ -65,7 +66,7 @@ def _absorbable(
     for name, indices in statement.formula.reads:
         maker = makers.get(name)
         if (
-            isinstance(maker, Contract | Reduce)
+            isinstance(maker, Contract | Pick | Reduce)
             and maker.equation == statement.equation
             and readers[name] == 1
             and indices == statement.indices == maker.indices

@@ -68,7 +68,7 @@ def _last_uses(program: Program) -> dict[str, int]:
 
 def _kind(value: Value) -> tuple[object, ...]:
     """Return what two values must share to share memory."""
-    return value.shape, value.truth, value.piece
+    return value.shape, value.truth, value.place, value.piece
 
 
 def _overwritten(

@@ -1,5 +1,7 @@
 """The C target: a program in C, ``c/trainer.c`` and ``c/trainer.h``, and what calls it, ``c/trainer.py``."""
 
+from dataclasses import replace
+
 from chainrule.codegen.lower.affine import IN_PLACE
 from chainrule.codegen.passes.absorb import absorb_temporaries
 from chainrule.codegen.target import Target
@@ -10,7 +12,7 @@ from chainrule.codegen.targets.c.sources import equation_lines
 TARGET = Target(
     name="c",
     trainer=FILENAME,
-    costs=IN_PLACE,
+    costs=replace(IN_PLACE, pick=2 * IN_PLACE.product),
     machine=MACHINE,
     passes=lambda machine: (absorb_temporaries,),
     render=render,

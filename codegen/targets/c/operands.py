@@ -44,6 +44,13 @@ def operand(
     units = {i: sympy.S.Zero for i, e in extents.items() if e == 1}
     shape = program.values[load.name].shape
     whole = views.resolved(element(load.name, shape, load.indices)).xreplace(units)
+    return lying(program, views, whole, extents, sample)
+
+
+def lying(
+    program: Program, views: Views, whole: Expr, extents: dict[Symbol, Extent], sample: Symbol | None
+) -> Affine | None:
+    """Return where an access, guarded or not, lies; None where it is no affine one of numbers."""
     read, guards = (whole.read, whole.guards) if isinstance(whole, Guarded) else (whole, ())
     if not isinstance(read, Indexed):
         return None

@@ -10,12 +10,13 @@ from chainrule.codegen.frame import Frame
 from chainrule.codegen.ir.program import BATCH, Program, Shape
 from chainrule.codegen.ir.section import IN_STEP, Section
 from chainrule.codegen.kernels.plan import LOSS, WorkPlan, planned
-from chainrule.codegen.kernels.work import Drawing, Product, Work, made, operations
+from chainrule.codegen.kernels.work import Drawing, Picking, Product, Work, made, operations
 from chainrule.codegen.rendering import fill
 from chainrule.codegen.targets.c.functions import CFunction, Share
 from chainrule.codegen.targets.c.machine import MACHINE
 from chainrule.codegen.targets.c.naming import identifier
 from chainrule.codegen.targets.c.products import tiled
+from chainrule.codegen.targets.c.winners import Picks
 from chainrule.codegen.targets.c.writer import CWriter
 from chainrule.codegen.targets.c_family.addresses import element_of
 
@@ -100,6 +101,8 @@ class CSource:
                 else []
             )
         writer.remark = tuple(remark)
+        if isinstance(work, Picking):
+            return Picks(writer, work).functions()
         tiles = tiled(writer, work) if isinstance(work, Product) else None
         return writer.functions() if tiles is None else tiles
 

@@ -17,6 +17,7 @@ from chainrule.codegen.kernels.work import (
     Drawing,
     Elements,
     GroupReduction,
+    Picking,
     Product,
     Samples,
     Work,
@@ -59,7 +60,9 @@ class CWriter(Assignments):
                 return self._reduction(self.work)
             case Drawing():
                 return [self._drawing(self.work)]
-        return self._product(self.work)
+            case Product():
+                return self._product(self.work)
+        raise TypeError(f"not written here: {self.work}")
 
     # ---- Elements --------------------------------------------------------------------------------
 
@@ -160,7 +163,7 @@ class CWriter(Assignments):
         return [first, self._joining(work, parts, kind, size, work.operation)]
 
     def _joining(
-        self, work: GroupReduction | Product, parts: str, kind: str, size: int, operation: str
+        self, work: GroupReduction | Picking | Product, parts: str, kind: str, size: int, operation: str
     ) -> CFunction:
         """Return what adds up the sums of the threads, in their order, and takes the steps that follow."""
         other = self.again(f"{self.name}_total")

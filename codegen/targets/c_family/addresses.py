@@ -180,7 +180,11 @@ class Addresses:
 def element_of(program: Program, name: str) -> str:
     """Return the C type of a tensor's entries."""
     value = program.values[name]
-    return "int" if value.integer else c_type(value.truth, value.shape if value.kind == "local" else (1,))
+    return (
+        "int"
+        if value.integer
+        else c_type(value.truth or value.place, value.shape if value.kind == "local" else (1,))
+    )
 
 
 def c_type(truth: bool, shape: Shape) -> str:

@@ -8,7 +8,7 @@ from sympy import Indexed, Symbol
 
 from chainrule.codegen.ir.program import Extent
 from chainrule.codegen.ir.scalar import COMPARE, CannotPrint
-from chainrule.codegen.kernels.work import Assignment, GroupReduction, Product
+from chainrule.codegen.kernels.work import Assignment, GroupReduction, Picking, Product
 from chainrule.codegen.targets.c_family.addresses import Addresses, c_type
 from chainrule.codegen.targets.c_family.expressions import ScalarCPrinter
 
@@ -16,7 +16,7 @@ from chainrule.codegen.targets.c_family.expressions import ScalarCPrinter
 class Assignments(Addresses):
     """Prints steps."""
 
-    def _store(self, work: GroupReduction | Product, part: str | None) -> list[str]:
+    def _store(self, work: GroupReduction | Picking | Product, part: str | None) -> list[str]:
         """Return the lines that take a group's sum: to memory, and into the steps that follow."""
         value = self.program.values[work.out]
         lines: list[str] = []
@@ -24,7 +24,7 @@ class Assignments(Addresses):
         if part is not None:
             number = Symbol(part, integer=True)
             self.flat.append(((number,), part))
-            self.extents[number] = work.parts
+            self.extents[number] = 1 if isinstance(work, Picking) else work.parts
             self.names.names[number] = part
             place = self._place(work.out, (number, *indices))
             self.written[work.out] = None
@@ -53,7 +53,7 @@ class Assignments(Addresses):
             text, before = self._value(step)
             lines += before
             number = f"  // ({step.equation})"
-            element = c_type(value.truth, value.shape)
+            element = c_type(value.truth or value.place, value.shape)
             if read_later:
                 name = self.local.get(step.out)
                 if name is None or name == "sum":
@@ -77,6 +77,8 @@ class Assignments(Addresses):
             return self._text(step.body), []
         if step.operation == "first":
             return self._first(step)
+        if step.operation == "place":
+            return self._numbered(step)
         for index, _ in step.over:
             self.used.discard(index)
         name = self._variable("total" if step.operation == "sum" else "greatest")
@@ -133,6 +135,23 @@ class Assignments(Addresses):
     def _small_loop(self, variable: str, extent: Extent) -> str:
         """Return the head of a loop over a window, or over whatever a step reduces."""
         return f"for (int {variable} = 0; {variable} < {extent}; ++{variable})"
+
+    def _numbered(self, step: Assignment) -> tuple[str, list[str]]:
+        """The number of the first place in the window that has the greatest."""
+        if step.best is None:
+            raise CannotPrint(f"{step.out}: the greatest of what?")
+        best, name = self._variable("best"), self._variable("place")
+        lines = [f"const real {best} = {self._text(step.best)};", f"unsigned char {name} = 0;"]
+        number, indent = "", ""
+        for index, extent in step.over:  # from the last place to the first
+            self.used.discard(index)
+            variable = self.names.of(index)
+            lines.append(f"{indent}for (int {variable} = {int(extent) - 1}; {variable} >= 0; --{variable})")
+            indent += "    "
+            before = f"({number})" if " " in number else number
+            number = f"{before} * {extent} + {variable}" if number else variable
+        entry = self._text(step.body, COMPARE + 1)
+        return name, [*lines, f"{indent}if ({entry} == {best}) {name} = (unsigned char)({number});"]
 
     def _is_kept(self, name: str) -> bool:
         return name in self.kept

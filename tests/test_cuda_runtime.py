@@ -113,7 +113,8 @@ def test_a_folder_keeps_the_targets_that_it_has(derive, tmp_path):
     assert derive("generate", "--target", "cuda", "tiny.toml")[0] == 0
     assert names() == numpy | {"cuda/trainer.py", "cuda/kernels.cu"}
     assert derive("generate", "--target", "c", "tiny.toml")[0] == 0
-    both = {"cuda/trainer.py", "cuda/kernels.cu", "c/trainer.py", "c/trainer.c", "c/trainer.h"}
+    c = ("trainer.py", "trainer.c", "trainer.h", "predict.c", "predict.h")
+    both = {"cuda/trainer.py", "cuda/kernels.cu", *(f"c/{name}" for name in c)}
     assert names() == numpy | both
     content = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     for target in ((), ("--target", "numpy"), ("--target", "all")):

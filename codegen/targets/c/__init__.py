@@ -1,4 +1,4 @@
-"""The C target: a program in C, ``c/trainer.c`` and ``c/trainer.h``, and what calls it, ``c/trainer.py``."""
+"""The C target: ``c/trainer.c``, what calls it, ``c/trainer.py``, and ``c/predict.c`` for one sample."""
 
 from dataclasses import replace
 

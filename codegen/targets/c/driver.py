@@ -7,6 +7,7 @@ from chainrule.codegen.ir.program import Draw, Program
 from chainrule.codegen.ir.section import Section
 from chainrule.codegen.rendering import fill, start_line
 from chainrule.codegen.targets.c.naming import identifier
+from chainrule.codegen.targets.c.predict import predict_files
 from chainrule.codegen.targets.c.sources import source
 
 FILENAME = "c/trainer.py"
@@ -16,7 +17,7 @@ VALUES = 2**18  # of inputs that these may have, about
 
 def render(program: Program, frame: Frame) -> dict[str, str]:
     """Return the files of a C program by path.  Raises LoweringError."""
-    return {FILENAME: driver(program, frame), **source(program, frame)}
+    return {FILENAME: driver(program, frame), **source(program, frame), **predict_files(program, frame)}
 
 
 def driver(program: Program, frame: Frame) -> str:

@@ -16,13 +16,13 @@ from chainrule.codegen.targets.c.functions import CFunction, Share
 from chainrule.codegen.targets.c.machine import MACHINE
 from chainrule.codegen.targets.c.naming import identifier
 from chainrule.codegen.targets.c.products import tiled
+from chainrule.codegen.targets.c.scalars import used_scalars
 from chainrule.codegen.targets.c.winners import Picks
 from chainrule.codegen.targets.c.writer import CWriter
 from chainrule.codegen.targets.c_family.addresses import element_of
 
 SOURCE, HEADER = "c/trainer.c", "c/trainer.h"
 RULE = 100
-NEEDED = {"softplus": {"maximum", "exp"}, "logcosh": {"square"}, "sigmoid": {"exp"}}
 
 
 class CSource:
@@ -56,7 +56,7 @@ class CSource:
             "input_gradient": self._identifier(self.program.input_gradient),
             "evaluation": bool(self.runs[Section.EVALUATION]),
             "sections": self._sections(),
-            "used": self._used(),
+            "used": used_scalars(line for each in self.order.values() for f in each for line in f.body),
             "gradients": self._flat("gradient"),
             "parameters": self._flat("parameter"),
             "statistics": self._flat("statistic"),
@@ -105,12 +105,6 @@ class CSource:
             return Picks(writer, work).functions()
         tiles = tiled(writer, work) if isinstance(work, Product) else None
         return writer.functions() if tiles is None else tiles
-
-    def _used(self) -> set[str]:
-        """Return the words of the functions, and what the scalar functions among them need."""
-        lines = (line for functions in self.order.values() for f in functions for line in f.body)
-        words = {word for line in lines for word in re.findall(r"\w+", line)}
-        return words.union(*(needed for name, needed in NEEDED.items() if name in words))
 
     def _sections(self) -> list[tuple[str, list[str]]]:
         found = []

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, Final
@@ -162,29 +163,34 @@ def train_spec(
     if settings.target not in TARGETS:
         told = f"target {settings.target!r}: use one of {', '.join(TARGETS)}"
         raise RunError(f"{where / SUMMARY}: {told}" if where else told)
-    on_device = TARGETS[settings.target].on_device
-    if settings.threads is None and not on_device:
-        settings = replace(settings, threads=available())
     declared, base = declared_data(spec, path, settings.data)
     require(settings.target)
     dataset = load_dataset(declared, data_dir=data_dir, **taken_by(spec), download=download, base_dir=base)
     if spec.objective.targets == ONE_HOT:
         spec = replace(spec, loss=replace(spec.loss, soft=dataset.soft))
     generated = generate(spec, {settings.target})
-    with tempfile.TemporaryDirectory() as scratch:
-        check_fit(load_program(write(generated, Path(scratch), force=True)), dataset, settings)
+    on_device = TARGETS[settings.target].on_device
+    with tempfile.TemporaryDirectory() as scratch:  # what does not compile or fit leaves no run's folder
+        target, folder = (
+            DEFAULT if on_device else settings.target,
+            write(generated, Path(scratch), force=True),
+        )
+        tried = load_program(folder, target=target, threads=settings.threads)
+        check_fit(tried, dataset, settings)
+    if settings.threads is None and not on_device:
+        settings = replace(settings, threads=tried.threads if tried.compiler else available())
     if not quiet:
         print(describe(dataset, settings.validation_split).text(), file=sys.stderr, flush=True)
     with (
-        computing_on(settings.threads),
-        _folder(where, run_dir, spec.name, settings) as folder,
+        computing_on(None if tried.compiler else settings.threads),
+        _folder(where, run_dir, spec.name, settings) as owned,
     ):
-        program = _program(spec, generated, folder, settings.target)
+        program = _program(spec, generated, owned, settings)
         result = train(
             program,
             dataset,
             settings,
-            run_dir=folder,
+            run_dir=owned,
             resume=where is not None,
             other_threads=threads is not None,
             checkpoint_every=checkpoint_every,
@@ -261,13 +267,14 @@ def _settings(
     return replace(began, **{key: value for key, value in asked.items() if value is not None})
 
 
-def _program(spec: Spec, generated: Generated, folder: RunFolder, target: str) -> LoadedProgram:
+def _program(spec: Spec, generated: Generated, folder: RunFolder, settings: Settings) -> LoadedProgram:
     """Return the program in a run's folder: the one that the run began with, where it is whole.
 
     The spec lies beside it, for whoever wants it written anew.  Raises RunError where that is of another
     spec, with the differences.
     """
     parent = folder.path / PROGRAM
+    load = partial(load_program, target=settings.target, threads=settings.threads)
     others = [path.parent.name for path in parent.glob(f"*/{MANIFEST}") if path.parent.name != generated.name]
     if others:
         raise RunError(f"{folder.path}: a run of {others[0]}, not of {generated.name}; train anew")
@@ -275,10 +282,10 @@ def _program(spec: Spec, generated: Generated, folder: RunFolder, target: str) -
         found = spec_differences(folder.path, spec, generated)
     except RunError:
         write_atomically(folder.path / SPEC, spec.source.encode())
-        return load_program(write(generated, parent, force=True), target=target)
+        return load(write(generated, parent, force=True))
     if found:
         raise RunError(
             f"{folder.path}: a run of another spec: {'; '.join(found)}; train anew, or with the old spec"
         )
     with edits_told():
-        return load_program(parent / generated.name, target=target)
+        return load(parent / generated.name)

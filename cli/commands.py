@@ -16,6 +16,7 @@ from chainrule.cli.showing import show
 from chainrule.cli.writing import echo_each, echo_json, echo_part, write_file
 from chainrule.codegen.targets import TARGETS
 
+COMPILED = [name for name, row in TARGETS.items() if row.compiled]
 SPECS = click.argument("specs", nargs=-1, required=True, type=SPEC, metavar="SPEC...")
 
 
@@ -105,10 +106,29 @@ def check(specs: tuple[Path, ...], as_json: bool) -> None:
     "--check", "only_check", is_flag=True, help="Write nothing; exit 1 if a file is not up to date."
 )
 @click.option("--force", is_flag=True, help="Write outside the current folder and over edited files.")
+@click.option(
+    "--compile",
+    "compile_now",
+    is_flag=True,
+    help=f"Compile {', '.join(COMPILED)} now, into the user's cache, and say where and by what.",
+)
+@click.option(
+    "--portable",
+    is_flag=True,
+    help="Compile it for every level of processor (x86-64-v2 to v4, aarch64) that the compiler knows, beside "
+    "the program, which takes the best that a machine has, and then needs no compiler there.",
+)
 @CACHE
 @JSON
 def generate(
-    specs: tuple[Path, ...], target: str | None, output: Path, only_check: bool, force: bool, as_json: bool
+    specs: tuple[Path, ...],
+    target: str | None,
+    output: Path,
+    only_check: bool,
+    force: bool,
+    compile_now: bool,
+    portable: bool,
+    as_json: bool,
 ) -> None:
     """Write the training programs and equations of specs to OUTPUT/NAME.
 
@@ -117,10 +137,12 @@ def generate(
     """
     from chainrule.cli.specs import over
     from chainrule.codegen.folder import recorded_targets, stale, write
+    from chainrule.runtime.compiling import compile_program
 
     asked = set(TARGETS) if target == "all" else {target} if target else set()
     found = list(over(specs, lambda file: (file, file.name)))
-    generated = [file.generated(asked | recorded_targets(output / name)) for _, (file, name) in found]
+    wanted = [asked | recorded_targets(output / name) for _, (_, name) in found]
+    generated = [file.generated(targets) for (_, (file, _)), targets in zip(found, wanted, strict=True)]
     if only_check:
         differences = {path: text for each in generated for path, text in stale(each, output).items()}
         if as_json:
@@ -132,12 +154,19 @@ def generate(
         if not as_json:
             click.echo(f"{len(generated)} up to date in {output}")
         return
+    compiling = compile_now or portable
+    compiled = [name for name in COMPILED if compiling and all(name in targets for targets in wanted)]
+    if compiling and not compiled:
+        option = "--portable" if portable else "--compile"
+        raise click.UsageError(f"{option} is for a target that is compiled: add --target {COMPILED[0]}.")
     folders = [write(each, output, force) for each in generated]
+    made = [compile_program(folder, name, portable) for folder in folders for name in compiled]
     if as_json:
-        echo_json({"folders": [str(f) for f in folders]})
+        libraries = {"compiled": [each.to_json() for each in made]} if compiling else {}
+        echo_json({"folders": [str(f) for f in folders], **libraries})
         return
-    for folder in folders:
-        click.echo(str(folder))
+    for line in [*folders, *(each.to_text() for each in made)]:
+        click.echo(str(line))
 
 
 @derive.command()

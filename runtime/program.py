@@ -39,6 +39,7 @@ class LoadedProgram:
     module: Trainer
     target: str = NUMPY
     on_device: bool = False  # whether it computes on a GPU
+    compiler: str | None = None  # what compiled it
     wide: bool = True  # whether it computes in every float type that NumPy has
 
     @property
@@ -120,11 +121,14 @@ class LoadedProgram:
         return place(batches) if place is not None else batches
 
 
-def load_program(directory: Path | str, *, edited: str = "warn", target: str = NUMPY) -> LoadedProgram:
+def load_program(
+    directory: Path | str, *, edited: str = "warn", target: str = NUMPY, threads: int | None = None
+) -> LoadedProgram:
     """The program in a generated folder.
 
     `edited` says what to do when a file differs from its recorded hash: "warn" (an EditedProgramWarning),
-    "refuse" or "allow".  A program for another `target` than NumPy takes and gives NumPy arrays all the same.
+    "refuse" or "allow".  A program for another `target` than NumPy takes and gives NumPy arrays all the same;
+    one with `threads` of its own computes on so many.
     Raises RunError when the folder is no generated program of this format, or not one for this target,
     DeviceError where a program must be compiled first and no compiler does it.
     """
@@ -146,23 +150,24 @@ def load_program(directory: Path | str, *, edited: str = "warn", target: str = N
             f"folder --regenerate --target {target}"
         )
     path = folder / str(manifest["targets"][NUMPY])
-    module = _checked(_import(path), manifest, path)
-    on_device = False
+    module = _checked(import_program(path), manifest, path)
+    on_device, compiler = False, None
     if target != NUMPY:
         path = folder / str(manifest["targets"][target])
-        other: Any = _import(path)
+        other: Any = import_program(path)
         on_device = hasattr(other, "step_on_device")
         if on_device:
             from chainrule.runtime.device import DeviceTrainer
 
             other = DeviceTrainer(other, module)
         elif hasattr(other, "CompilerMissing"):
+            other.THREADS = threads or other.THREADS
             try:
-                other.library_path(np.float32)
+                _, compiler = other.library_found(np.float32)
             except other.CompilerMissing as error:
-                raise DeviceError(str(error)) from error
+                raise DeviceError(f"{manifest['name']}: {error}") from error
         module = _checked(other, manifest, path)
-    return LoadedProgram(folder, MappingProxyType(manifest), module, target, on_device)
+    return LoadedProgram(folder, MappingProxyType(manifest), module, target, on_device, compiler=compiler)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -209,7 +214,7 @@ def edited_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     return changed
 
 
-def _import(path: Path) -> ModuleType:
+def import_program(path: Path) -> ModuleType:
     """The module at `path`, outside `sys.modules` and without a bytecode file beside it."""
     if not path.is_file():
         raise RunError(f"{path}: not found; generate the program again")

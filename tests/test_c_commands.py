@@ -82,11 +82,11 @@ def test_a_program_that_a_run_lacks_is_said(derive):
 
 def test_a_run_that_was_cut_short_ends_in_the_same_bytes(tmp_path):
     command = [sys.executable, "-m", "chainrule", "train", LENET, "--target", "c", "--data", "mnist_embedded"]
-    command += ["--batch-size", "50", "--checkpoint-every", "7", "--threads", "2"]
+    command += ["--batch-size", "100", "--checkpoint-every", "7", "--threads", "2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    whole = [*command, "--epochs", "3", "--run-dir", "whole", "--quiet"]
+    whole = [*command, "--epochs", "2", "--run-dir", "whole", "--quiet"]
     subprocess.run(whole, cwd=tmp_path, env=environment, capture_output=True, check=True, timeout=120)
-    cut = [*command, "--epochs", "3", "--run-dir", "cut"]
+    cut = [*command, "--epochs", "2", "--run-dir", "cut"]
     with subprocess.Popen(cut, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:

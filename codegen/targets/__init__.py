@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """What is known of a target that is not loaded: what it ``needs``, and whether that is a GPU."""
+    """What is known of a target that is not loaded: what it ``needs``, whether a GPU or a compiler."""
 
     needs: str = ""
     on_device: bool = False
+    compiled: bool = False
 
 
 TARGETS: Final = {
     "numpy": Row(),
-    "c": Row(needs="a C compiler"),
+    "c": Row(needs="a C compiler", compiled=True),
     "cuda": Row(needs="CuPy and an NVIDIA GPU", on_device=True),
 }
 DEFAULT: Final = "numpy"  # written for every spec: the others are held against it

@@ -9,10 +9,11 @@ from chainrule.codegen.targets.c.driver import FILENAME, render
 from chainrule.codegen.targets.c.machine import MACHINE
 from chainrule.codegen.targets.c.sources import equation_lines
 
+COSTS = replace(IN_PLACE, pick=2 * IN_PLACE.product)  # a run for each window, where a tile stays in registers
 TARGET = Target(
     name="c",
     trainer=FILENAME,
-    costs=replace(IN_PLACE, pick=2 * IN_PLACE.product),
+    costs=COSTS,
     machine=MACHINE,
     passes=lambda machine: (absorb_temporaries,),
     render=render,

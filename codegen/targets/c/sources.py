@@ -100,6 +100,8 @@ class CSource:
                 if note and not isinstance(work, Drawing)
                 else []
             )
+        if isinstance(work, Picking):
+            remark.append("// summed over windows alone: each gives to the place of its winner")
         writer.remark = tuple(remark)
         if isinstance(work, Picking):
             return Picks(writer, work).functions()

@@ -11,7 +11,7 @@ from chainrule.cli.group import DefaultGroup
 from chainrule.cli.handout.command import handout
 from chainrule.cli.options import CACHE, JSON, LANGUAGE, target_option
 from chainrule.cli.parameters import SPEC
-from chainrule.cli.run_commands import evaluate, predict, train
+from chainrule.cli.run_commands import evaluate, export, predict, train
 from chainrule.cli.showing import show
 from chainrule.cli.writing import echo_each, echo_json, echo_part, write_file
 from chainrule.codegen.targets import TARGETS
@@ -39,7 +39,7 @@ def derive() -> None:
     """
 
 
-for command in (show, handout, data, train, predict, evaluate):
+for command in (show, handout, data, train, predict, evaluate, export):
     derive.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""``derive train``, ``predict`` and ``evaluate``: the commands around a run's folder."""
+"""``derive train``, ``predict``, ``evaluate`` and ``export``: the commands around a run's folder."""
 
 from __future__ import annotations
 
@@ -174,3 +174,45 @@ def evaluate(
         echo_json(evaluation_json(found, files))
     else:
         click.echo(evaluation_text(found, files))
+
+
+@click.command()
+@click.argument("run", type=RUN)
+@click.option(
+    "--target",
+    type=click.Choice([name for name, row in TARGETS.items() if row.exports]),
+    default="c",
+    show_default=True,
+    help="What the network is written in.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    required=True,
+    help="The folder that the files go into.",
+)
+@click.option(
+    "--c-array",
+    is_flag=True,
+    help="The weights in C, too (weights.c), and a program that checks them (check.c).",
+)
+@click.option("--force", is_flag=True, help="Write over files that exist.")
+@CACHE
+@JSON
+def export(run: Path, target: str, output: Path, c_array: bool, force: bool, as_json: bool) -> None:
+    """Write a trained run as C for small devices: predict.c, predict.h, weights.bin.
+
+    predict.c is C99 and needs no memory, threads or files; predict.h tells its sizes. weights.bin has the
+    weights as little-endian float32. Where training standardized its inputs, inputs.h does so. The network is
+    written anew from the spec in RUN, a folder that train wrote: nothing in it is run.
+    """
+    from chainrule.cli.exporting import exported
+
+    files = exported(run, target, output, c_array, force)
+    if as_json:
+        echo_json({"run": str(run), "files": [str(file) for file in files]})
+        return
+    for file in files:
+        click.echo(str(file))

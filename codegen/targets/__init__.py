@@ -13,16 +13,20 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """What is known of a target that is not loaded: what it ``needs``, whether a GPU or a compiler."""
+    """What is known of a target that is not loaded: what it ``needs``, whether a GPU or a compiler.
+
+    ``exports`` are the files of it that compute a trained network's outputs by themselves.
+    """
 
     needs: str = ""
     on_device: bool = False
     compiled: bool = False
+    exports: tuple[str, ...] = ()
 
 
 TARGETS: Final = {
     "numpy": Row(),
-    "c": Row(needs="a C compiler", compiled=True),
+    "c": Row(needs="a C compiler", compiled=True, exports=("c/predict.c", "c/predict.h")),
     "cuda": Row(needs="CuPy and an NVIDIA GPU", on_device=True),
 }
 DEFAULT: Final = "numpy"  # written for every spec: the others are held against it

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import sympy
 from sympy import Indexed, Symbol
 
+from chainrule.codegen.ir.box import bounds
 from chainrule.codegen.ir.program import Extent
 from chainrule.codegen.ir.scalar import COMPARE, CannotPrint
 from chainrule.codegen.kernels.work import Assignment, GroupReduction, Picking, Product
@@ -85,27 +87,56 @@ class Assignments(Addresses):
         start = "real(0)" if step.operation == "sum" else "real(-1) / real(0)"
         lines = [f"real {name} = {start};"]
         indent = ""
+        alone, conditions = self._single(step)
         for index, extent in step.over:
+            if index in alone:
+                continue
             variable = self.names.of(index)
             lines.append(f"{indent}{self._small_loop(variable, extent)}")
             indent += "    "
-        conditions = []
         for quotient in step.quotients:
-            numerator = self._integer(quotient.numerator)
+            if quotient.index in alone:
+                continue
+            shown = _grouped(self._integer(quotient.numerator))
             divisor = quotient.divisor
-            shown = f"({numerator})" if " " in numerator else numerator
             if divisor > 1:
                 conditions.append(f"{shown} % {divisor} == 0")
-            at = f"{shown} / {divisor}" if divisor > 1 else numerator
-            self.names.names[quotient.index] = f"({at})" if " " in at else at
+            at = f"{shown} / {divisor}" if divisor > 1 else self._integer(quotient.numerator)
+            self.names.names[quotient.index] = _grouped(at)
             conditions.append(f"inside({at}, {quotient.extent})")
         text = self._text(step.body)
+        if not indent and not conditions:
+            self.variables.discard(name)
+            return text, []
         if conditions:
             lines.append(f"{indent}if ({' && '.join(conditions)})")
             indent += "    "
         joined = f"{name} += {text};" if step.operation == "sum" else f"{name} = maximum({name}, {text});"
         lines.append(f"{indent}{joined}")
         return name, lines
+
+    def _single(self, step: Assignment) -> tuple[set[Symbol], list[str]]:
+        """Name the indices of a sum over windows that do not overlap, and return them, and when they are in range.
+
+        What is divided by as much as a window is long has one place in it: (p − r) / n is whole for r = p mod n.
+        """
+        alone: set[Symbol] = set()
+        conditions = []
+        for quotient in step.quotients:
+            inside = [i for i, extent in step.over if extent == quotient.divisor and i not in alone]
+            for index in inside:
+                place = sympy.expand(quotient.numerator + index)
+                reach = bounds(place, self.extents)
+                if place.free_symbols & {i for i, _ in step.over} or reach is None or reach[0] < 0:
+                    continue
+                shown = _grouped(self._integer(place))
+                self.names.names[index] = f"({shown} % {quotient.divisor})"
+                self.names.names[quotient.index] = f"({shown} / {quotient.divisor})"
+                if reach[1] >= quotient.divisor * quotient.extent:
+                    conditions.append(f"{shown} / {quotient.divisor} < {quotient.extent}")
+                alone |= {index, quotient.index}
+                break
+        return alone, conditions
 
     def _first(self, step: Assignment) -> tuple[str, list[str]]:
         """Whether the entry is the greatest and none before it in the window is."""
@@ -129,7 +160,7 @@ class Assignments(Addresses):
                 else variable
             )
         other = self._text(step.body.xreplace(earlier), COMPARE + 1)
-        lines += [f"{indent}if ({before} < {order}", f"{indent}    && {other} == {best}) {name} = false;"]
+        lines += [f"{indent}{name} &= !(({before} < {order})", f"{indent}    & ({other} == {best}));"]
         return name, lines
 
     def _small_loop(self, variable: str, extent: Extent) -> str:
@@ -155,3 +186,7 @@ class Assignments(Addresses):
 
     def _is_kept(self, name: str) -> bool:
         return name in self.kept
+
+
+def _grouped(text: str) -> str:
+    return f"({text})" if " " in text else text

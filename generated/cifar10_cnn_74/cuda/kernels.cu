@@ -516,8 +516,8 @@ KERNEL backward_delta3_sum_windows(real* RESTRICT delta3_sum_windows, const real
         bool won = a3[((n * 15 + 2 * i + p) * 15 + 2 * j + q) * 64 + k] == best;
         for (int p_before = 0; p_before < 2; ++p_before)
             for (int q_before = 0; q_before < 2; ++q_before)
-                if (p_before * 2 + q_before < p * 2 + q
-                    && a3[((n * 15 + 2 * i + p_before) * 15 + 2 * j + q_before) * 64 + k] == best) won = false;
+                won &= !((p_before * 2 + q_before < p * 2 + q)
+                    & (a3[((n * 15 + 2 * i + p_before) * 15 + 2 * j + q_before) * 64 + k] == best));
         unsigned char delta3_winner = won;  // (31)
         delta3_sum_windows[at] = da3_3[((n * 7 + i) * 7 + j) * 64 + k] * delta3_winner;  // (31)
     }
@@ -530,10 +530,8 @@ KERNEL backward_delta3(real* RESTRICT delta3, const real* RESTRICT delta3_sum_wi
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 14400 * N; at += gridDim.x * THREADS) {
         const int n = at / 14400, p = at / 960 % 15, q = at / 64 % 15, r = at % 64;
         real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 7) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 7))
-                    total += delta3_sum_windows[((((n * 7 + ((p - p2) / 2)) * 7 + ((q - q2) / 2)) * 2 + p2) * 2 + q2) * 64 + r];
+        if (p / 2 < 7 && q / 2 < 7)
+            total += delta3_sum_windows[((((n * 7 + (p / 2)) * 7 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 64 + r];
         real delta3_sum = total;  // (31)
         delta3[at] = a3[at] > 0 ? delta3_sum : 0;  // (31)
     }
@@ -618,8 +616,8 @@ KERNEL backward_delta2_sum_windows(real* RESTRICT delta2_sum_windows, const real
         bool won = a2[((n * 30 + 2 * i + p) * 30 + 2 * j + q) * 32 + k] == best;
         for (int p_before = 0; p_before < 2; ++p_before)
             for (int q_before = 0; q_before < 2; ++q_before)
-                if (p_before * 2 + q_before < p * 2 + q
-                    && a2[((n * 30 + 2 * i + p_before) * 30 + 2 * j + q_before) * 32 + k] == best) won = false;
+                won &= !((p_before * 2 + q_before < p * 2 + q)
+                    & (a2[((n * 30 + 2 * i + p_before) * 30 + 2 * j + q_before) * 32 + k] == best));
         unsigned char delta2_winner = won;  // (35)
         delta2_sum_windows[at] = da2_2[((n * 15 + i) * 15 + j) * 32 + k] * delta2_winner;  // (35)
     }
@@ -631,12 +629,7 @@ KERNEL backward_delta2(real* RESTRICT delta2, const real* RESTRICT delta2_sum_wi
         int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 28800 * N; at += gridDim.x * THREADS) {
         const int n = at / 28800, p = at / 960 % 30, q = at / 32 % 30, r = at % 32;
-        real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 15) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 15))
-                    total += delta2_sum_windows[((((n * 15 + ((p - p2) / 2)) * 15 + ((q - q2) / 2)) * 2 + p2) * 2 + q2) * 32 + r];
-        real delta2_sum = total;  // (35)
+        real delta2_sum = delta2_sum_windows[((((n * 15 + (p / 2)) * 15 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 32 + r];  // (35)
         delta2[at] = a2[at] > 0 ? delta2_sum : 0;  // (35)
     }
 }

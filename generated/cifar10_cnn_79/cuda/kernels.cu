@@ -724,8 +724,8 @@ KERNEL backward_delta6_sum_windows(real* RESTRICT delta6_sum_windows, const real
         bool won = a6[((n * 15 + 2 * i + p) * 15 + 2 * j + q) * 64 + k] == best;
         for (int p_before = 0; p_before < 2; ++p_before)
             for (int q_before = 0; q_before < 2; ++q_before)
-                if (p_before * 2 + q_before < p * 2 + q
-                    && a6[((n * 15 + 2 * i + p_before) * 15 + 2 * j + q_before) * 64 + k] == best) won = false;
+                won &= !((p_before * 2 + q_before < p * 2 + q)
+                    & (a6[((n * 15 + 2 * i + p_before) * 15 + 2 * j + q_before) * 64 + k] == best));
         unsigned char delta6_winner = won;  // (46)
         delta6_sum_windows[at] = da6_3[((n * 7 + i) * 7 + j) * 64 + k] * delta6_winner;  // (46)
     }
@@ -738,10 +738,8 @@ KERNEL backward_delta6(real* RESTRICT delta6, const real* RESTRICT delta6_sum_wi
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 14400 * N; at += gridDim.x * THREADS) {
         const int n = at / 14400, p = at / 960 % 15, q = at / 64 % 15, r = at % 64;
         real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 7) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 7))
-                    total += delta6_sum_windows[((((n * 7 + ((p - p2) / 2)) * 7 + ((q - q2) / 2)) * 2 + p2) * 2 + q2) * 64 + r];
+        if (p / 2 < 7 && q / 2 < 7)
+            total += delta6_sum_windows[((((n * 7 + (p / 2)) * 7 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 64 + r];
         real delta6_sum = total;  // (46)
         delta6[at] = a6[at] > 0 ? delta6_sum : 0;  // (46)
     }
@@ -882,8 +880,8 @@ KERNEL backward_delta4_sum_windows(real* RESTRICT delta4_sum_windows, const real
         bool won = a4[((n * 30 + 2 * i + p) * 30 + 2 * j + q) * 32 + k] == best;
         for (int p_before = 0; p_before < 2; ++p_before)
             for (int q_before = 0; q_before < 2; ++q_before)
-                if (p_before * 2 + q_before < p * 2 + q
-                    && a4[((n * 30 + 2 * i + p_before) * 30 + 2 * j + q_before) * 32 + k] == best) won = false;
+                won &= !((p_before * 2 + q_before < p * 2 + q)
+                    & (a4[((n * 30 + 2 * i + p_before) * 30 + 2 * j + q_before) * 32 + k] == best));
         unsigned char delta4_winner = won;  // (57)
         delta4_sum_windows[at] = da4_2[((n * 15 + i) * 15 + j) * 32 + k] * delta4_winner;  // (57)
     }
@@ -895,12 +893,7 @@ KERNEL backward_delta4(real* RESTRICT delta4, const real* RESTRICT delta4_sum_wi
         int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 28800 * N; at += gridDim.x * THREADS) {
         const int n = at / 28800, p = at / 960 % 30, q = at / 32 % 30, r = at % 32;
-        real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 15) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 15))
-                    total += delta4_sum_windows[((((n * 15 + ((p - p2) / 2)) * 15 + ((q - q2) / 2)) * 2 + p2) * 2 + q2) * 32 + r];
-        real delta4_sum = total;  // (57)
+        real delta4_sum = delta4_sum_windows[((((n * 15 + (p / 2)) * 15 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 32 + r];  // (57)
         delta4[at] = a4[at] > 0 ? delta4_sum : 0;  // (57)
     }
 }

@@ -1012,8 +1012,8 @@ KERNEL backward_delta8_sum_windows(real* RESTRICT delta8_sum_windows, const real
         bool won = a8[((n * 8 + 2 * i + p) * 8 + 2 * j + q) * 128 + k] == best;
         for (int p_before = 0; p_before < 2; ++p_before)
             for (int q_before = 0; q_before < 2; ++q_before)
-                if (p_before * 2 + q_before < p * 2 + q
-                    && a8[((n * 8 + 2 * i + p_before) * 8 + 2 * j + q_before) * 128 + k] == best) won = false;
+                won &= !((p_before * 2 + q_before < p * 2 + q)
+                    & (a8[((n * 8 + 2 * i + p_before) * 8 + 2 * j + q_before) * 128 + k] == best));
         unsigned char delta8_winner = won;  // (56)
         delta8_sum_windows[at] = da8_4[((n * 4 + i) * 4 + j) * 128 + k] * delta8_winner * m8[((n * 4 + i) * 4 + j) * 128 + k];  // (56)
     }
@@ -1025,12 +1025,7 @@ KERNEL backward_delta8(real* RESTRICT delta8, const real* RESTRICT delta8_sum_wi
         int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 8192 * N; at += gridDim.x * THREADS) {
         const int n = at / 8192, p = at / 1024 % 8, q = at / 128 % 8, r = at % 128;
-        real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 4) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 4))
-                    total += delta8_sum_windows[((((n * 4 + ((p - p2) / 2)) * 4 + ((q - q2) / 2)) * 2 + p2) * 2 + q2) * 128 + r];
-        real delta8_sum = total;  // (56)
+        real delta8_sum = delta8_sum_windows[((((n * 4 + (p / 2)) * 4 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 128 + r];  // (56)
         delta8[at] = a8[at] > 0 ? real(10. / 7.) * delta8_sum : 0;  // (56)
     }
 }
@@ -1163,8 +1158,8 @@ KERNEL backward_delta6_sum_windows(real* RESTRICT delta6_sum_windows, const real
         bool won = a6[((n * 16 + 2 * i + p) * 16 + 2 * j + q) * 64 + k] == best;
         for (int p_before = 0; p_before < 2; ++p_before)
             for (int q_before = 0; q_before < 2; ++q_before)
-                if (p_before * 2 + q_before < p * 2 + q
-                    && a6[((n * 16 + 2 * i + p_before) * 16 + 2 * j + q_before) * 64 + k] == best) won = false;
+                won &= !((p_before * 2 + q_before < p * 2 + q)
+                    & (a6[((n * 16 + 2 * i + p_before) * 16 + 2 * j + q_before) * 64 + k] == best));
         unsigned char delta6_winner = won;  // (66)
         delta6_sum_windows[at] = da6_2[((n * 8 + i) * 8 + j) * 64 + k] * delta6_winner;  // (66)
     }
@@ -1176,12 +1171,7 @@ KERNEL backward_delta6(real* RESTRICT delta6, const real* RESTRICT delta6_sum_wi
         int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 16384 * N; at += gridDim.x * THREADS) {
         const int n = at / 16384, p = at / 1024 % 16, q = at / 64 % 16, r = at % 64;
-        real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 8) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 8))
-                    total += delta6_sum_windows[((((n * 8 + ((p - p2) / 2)) * 8 + ((q - q2) / 2)) * 2 + p2) * 2 + q2) * 64 + r];
-        real delta6_sum = total;  // (66)
+        real delta6_sum = delta6_sum_windows[((((n * 8 + (p / 2)) * 8 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 64 + r];  // (66)
         delta6[at] = a6[at] > 0 ? delta6_sum : 0;  // (66)
     }
 }
@@ -1406,8 +1396,8 @@ KERNEL backward_delta2_sum_windows(real* RESTRICT delta2_sum_windows, const real
         bool won = a2[((n * 32 + 2 * i + p) * 32 + 2 * j + q) * 32 + k] == best;
         for (int p_before = 0; p_before < 2; ++p_before)
             for (int q_before = 0; q_before < 2; ++q_before)
-                if (p_before * 2 + q_before < p * 2 + q
-                    && a2[((n * 32 + 2 * i + p_before) * 32 + 2 * j + q_before) * 32 + k] == best) won = false;
+                won &= !((p_before * 2 + q_before < p * 2 + q)
+                    & (a2[((n * 32 + 2 * i + p_before) * 32 + 2 * j + q_before) * 32 + k] == best));
         unsigned char delta2_winner = won;  // (85)
         delta2_sum_windows[at] = da2_2[((n * 16 + i) * 16 + j) * 32 + k] * delta2_winner;  // (85)
     }
@@ -1419,12 +1409,7 @@ KERNEL backward_delta2(real* RESTRICT delta2, const real* RESTRICT delta2_sum_wi
         int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 32768 * N; at += gridDim.x * THREADS) {
         const int n = at / 32768, p = at / 1024 % 32, q = at / 32 % 32, r = at % 32;
-        real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 16) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 16))
-                    total += delta2_sum_windows[((((n * 16 + ((p - p2) / 2)) * 16 + ((q - q2) / 2)) * 2 + p2) * 2 + q2) * 32 + r];
-        real delta2_sum = total;  // (85)
+        real delta2_sum = delta2_sum_windows[((((n * 16 + (p / 2)) * 16 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 32 + r];  // (85)
         delta2[at] = a2[at] > 0 ? delta2_sum : 0;  // (85)
     }
 }

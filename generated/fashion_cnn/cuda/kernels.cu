@@ -496,8 +496,8 @@ KERNEL backward_delta2_sum_windows(real* RESTRICT delta2_sum_windows, const real
         bool won = a2[((n * 14 + 2 * i + p) * 14 + 2 * j + q) * 32 + k] == best;
         for (int p_before = 0; p_before < 2; ++p_before)
             for (int q_before = 0; q_before < 2; ++q_before)
-                if (p_before * 2 + q_before < p * 2 + q
-                    && a2[((n * 14 + 2 * i + p_before) * 14 + 2 * j + q_before) * 32 + k] == best) won = false;
+                won &= !((p_before * 2 + q_before < p * 2 + q)
+                    & (a2[((n * 14 + 2 * i + p_before) * 14 + 2 * j + q_before) * 32 + k] == best));
         unsigned char delta2_winner = won;  // (29)
         delta2_sum_windows[at] = da2_4[((n * 7 + i) * 7 + j) * 32 + k] * delta2_winner * m2[((n * 7 + i) * 7 + j) * 32 + k];  // (29)
     }
@@ -509,12 +509,7 @@ KERNEL backward_delta2(real* RESTRICT delta2, const real* RESTRICT delta2_sum_wi
         int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 6272 * N; at += gridDim.x * THREADS) {
         const int n = at / 6272, p = at / 448 % 14, q = at / 32 % 14, r = at % 32;
-        real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 7) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 7))
-                    total += delta2_sum_windows[((((n * 7 + ((p - p2) / 2)) * 7 + ((q - q2) / 2)) * 2 + p2) * 2 + q2) * 32 + r];
-        real delta2_sum = total;  // (29)
+        real delta2_sum = delta2_sum_windows[((((n * 7 + (p / 2)) * 7 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 32 + r];  // (29)
         delta2[at] = a2[at] > 0 ? real(10. / 7.) * delta2_sum : 0;  // (29)
     }
 }
@@ -599,8 +594,8 @@ KERNEL backward_delta1_sum_windows(real* RESTRICT delta1_sum_windows, const real
         bool won = a1[((n * 28 + 2 * i + p) * 28 + 2 * j + q) * 64 + k] == best;
         for (int p_before = 0; p_before < 2; ++p_before)
             for (int q_before = 0; q_before < 2; ++q_before)
-                if (p_before * 2 + q_before < p * 2 + q
-                    && a1[((n * 28 + 2 * i + p_before) * 28 + 2 * j + q_before) * 64 + k] == best) won = false;
+                won &= !((p_before * 2 + q_before < p * 2 + q)
+                    & (a1[((n * 28 + 2 * i + p_before) * 28 + 2 * j + q_before) * 64 + k] == best));
         unsigned char delta1_winner = won;  // (33)
         delta1_sum_windows[at] = da1_2[((n * 14 + i) * 14 + j) * 64 + k] * delta1_winner;  // (33)
     }
@@ -612,12 +607,7 @@ KERNEL backward_delta1(real* RESTRICT delta1, const real* RESTRICT delta1_sum_wi
         int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 50176 * N; at += gridDim.x * THREADS) {
         const int n = at / 50176, p = at / 1792 % 28, q = at / 64 % 28, r = at % 64;
-        real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 14) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 14))
-                    total += delta1_sum_windows[((((n * 14 + ((p - p2) / 2)) * 14 + ((q - q2) / 2)) * 2 + p2) * 2 + q2) * 64 + r];
-        real delta1_sum = total;  // (33)
+        real delta1_sum = delta1_sum_windows[((((n * 14 + (p / 2)) * 14 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 64 + r];  // (33)
         delta1[at] = a1[at] > 0 ? delta1_sum : 0;  // (33)
     }
 }

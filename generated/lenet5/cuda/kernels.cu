@@ -431,12 +431,7 @@ KERNEL backward_da2_3(real* RESTRICT da2_3, const real* RESTRICT delta3, const r
 KERNEL backward_delta2(real* RESTRICT delta2, const real* RESTRICT da2_3, const real* RESTRICT a2, int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 1600 * N; at += gridDim.x * THREADS) {
         const int n = at / 1600, p = at / 160 % 10, q = at / 16 % 10, r = at % 16;
-        real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 5) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 5))
-                    total += da2_3[((n * 5 + ((p - p2) / 2)) * 5 + ((q - q2) / 2)) * 16 + r];
-        real delta2_sum = total;  // (28)
+        real delta2_sum = da2_3[((n * 5 + (p / 2)) * 5 + (q / 2)) * 16 + r];  // (28)
         delta2[at] = real(0.25) * delta2_sum * (1 - square(a2[at]));  // (28)
     }
 }
@@ -515,12 +510,7 @@ KERNEL backward_da1_2(real* RESTRICT da1_2, const real* RESTRICT delta2, const r
 KERNEL backward_delta1(real* RESTRICT delta1, const real* RESTRICT da1_2, const real* RESTRICT a1, int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 4704 * N; at += gridDim.x * THREADS) {
         const int n = at / 4704, p = at / 168 % 28, q = at / 6 % 28, r = at % 6;
-        real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 14) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 14))
-                    total += da1_2[((n * 14 + ((p - p2) / 2)) * 14 + ((q - q2) / 2)) * 6 + r];
-        real delta1_sum = total;  // (32)
+        real delta1_sum = da1_2[((n * 14 + (p / 2)) * 14 + (q / 2)) * 6 + r];  // (32)
         delta1[at] = real(0.25) * delta1_sum * (1 - square(a1[at]));  // (32)
     }
 }

@@ -430,8 +430,8 @@ KERNEL backward_delta2_sum_windows(real* RESTRICT delta2_sum_windows, const real
         bool won = a2[((n * 11 + 2 * i + p) * 11 + 2 * j + q) * 32 + k] == best;
         for (int p_before = 0; p_before < 2; ++p_before)
             for (int q_before = 0; q_before < 2; ++q_before)
-                if (p_before * 2 + q_before < p * 2 + q
-                    && a2[((n * 11 + 2 * i + p_before) * 11 + 2 * j + q_before) * 32 + k] == best) won = false;
+                won &= !((p_before * 2 + q_before < p * 2 + q)
+                    & (a2[((n * 11 + 2 * i + p_before) * 11 + 2 * j + q_before) * 32 + k] == best));
         unsigned char delta2_winner = won;  // (25)
         delta2_sum_windows[at] = da2_4[((n * 5 + i) * 5 + j) * 32 + k] * delta2_winner * m2[((n * 5 + i) * 5 + j) * 32 + k];  // (25)
     }
@@ -444,10 +444,8 @@ KERNEL backward_delta2(real* RESTRICT delta2, const real* RESTRICT delta2_sum_wi
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 3872 * N; at += gridDim.x * THREADS) {
         const int n = at / 3872, p = at / 352 % 11, q = at / 32 % 11, r = at % 32;
         real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 5) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 5))
-                    total += delta2_sum_windows[((((n * 5 + ((p - p2) / 2)) * 5 + ((q - q2) / 2)) * 2 + p2) * 2 + q2) * 32 + r];
+        if (p / 2 < 5 && q / 2 < 5)
+            total += delta2_sum_windows[((((n * 5 + (p / 2)) * 5 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 32 + r];
         real delta2_sum = total;  // (25)
         delta2[at] = a2[at] > 0 ? real(10. / 7.) * delta2_sum : 0;  // (25)
     }
@@ -532,8 +530,8 @@ KERNEL backward_delta1_sum_windows(real* RESTRICT delta1_sum_windows, const real
         bool won = a1[((n * 26 + 2 * i + p) * 26 + 2 * j + q) * 16 + k] == best;
         for (int p_before = 0; p_before < 2; ++p_before)
             for (int q_before = 0; q_before < 2; ++q_before)
-                if (p_before * 2 + q_before < p * 2 + q
-                    && a1[((n * 26 + 2 * i + p_before) * 26 + 2 * j + q_before) * 16 + k] == best) won = false;
+                won &= !((p_before * 2 + q_before < p * 2 + q)
+                    & (a1[((n * 26 + 2 * i + p_before) * 26 + 2 * j + q_before) * 16 + k] == best));
         unsigned char delta1_winner = won;  // (29)
         delta1_sum_windows[at] = da1_2[((n * 13 + i) * 13 + j) * 16 + k] * delta1_winner;  // (29)
     }
@@ -545,12 +543,7 @@ KERNEL backward_delta1(real* RESTRICT delta1, const real* RESTRICT delta1_sum_wi
         int N) {
     for (int at = blockIdx.x * THREADS + threadIdx.x; at < 10816 * N; at += gridDim.x * THREADS) {
         const int n = at / 10816, p = at / 416 % 26, q = at / 16 % 26, r = at % 16;
-        real total = real(0);
-        for (int p2 = 0; p2 < 2; ++p2)
-            for (int q2 = 0; q2 < 2; ++q2)
-                if ((p - p2) % 2 == 0 && inside((p - p2) / 2, 13) && (q - q2) % 2 == 0 && inside((q - q2) / 2, 13))
-                    total += delta1_sum_windows[((((n * 13 + ((p - p2) / 2)) * 13 + ((q - q2) / 2)) * 2 + p2) * 2 + q2) * 16 + r];
-        real delta1_sum = total;  // (29)
+        real delta1_sum = delta1_sum_windows[((((n * 13 + (p / 2)) * 13 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 16 + r];  // (29)
         delta1[at] = a1[at] > 0 ? delta1_sum : 0;  // (29)
     }
 }

@@ -17,7 +17,7 @@ from chainrule.codegen.targets.c.functions import Share
 from chainrule.codegen.targets.c.operands import Affine, operand
 
 ROWS, LANES = 12, 16  # of the largest tile, and of the widest vector: what plans are compared by
-LEAST = 4  # columns, from which on a tile pays
+LEAST = 64  # products of a sample, or of a batch's sum, from which on tiles pay
 LONGEST = 16  # terms, from which on sums of vectors along them pay
 
 
@@ -164,13 +164,13 @@ def _tiling(
         if long and (apart[0].left, apart[0].right) == (1, 1):
             form, levels = Columns.ALONG, apart
     given = program.values[right.memory].kind in ("input", "target", "parameter", "statistic")
-    if form is Columns.DIRECT and given and not by_sample and _count(run, extents) % LANES:
+    if form is Columns.DIRECT and given and _count(run, extents) % LANES and not (by_sample and of_batch):
         if of_batch:
             return None
         form, levels = Columns.PACKED, _levels(terms, left, right, extents, True)
     inner = run if form is Columns.DIRECT else columns
     around = [i for i in columns if i not in inner]
-    if not inner or (form is not Columns.ALONG and _count(inner, extents) < LEAST):
+    if not inner or _count([*rows, *columns, *terms], extents) < LEAST:
         return None
     tiled = [sample] if by_samples and sample is not None else _merged(rows, left, extents)
     wide = _count(inner, extents)

@@ -116,9 +116,9 @@ class Assignments(Addresses):
         return name, lines
 
     def _single(self, step: Assignment) -> tuple[set[Symbol], list[str]]:
-        """Name the indices of a sum over windows that do not overlap, and return them, and when they are in range.
+        """Name the indices of a sum over windows that do not overlap; return them, and what must hold.
 
-        What is divided by as much as a window is long has one place in it: (p − r) / n is whole for r = p mod n.
+        What is divided by a window's length has one place in it: (p − r) / n is whole for r = p mod n.
         """
         alone: set[Symbol] = set()
         conditions = []

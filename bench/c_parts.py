@@ -3,8 +3,8 @@
     python -m bench.c_parts [--only NETWORK] [--batch N] [--steps 20] [--output FILE]
 
 Each function's calls are timed by the processor's time stamp within trainer.c, compiled as its trainer.py
-does; of each function the least of all steps counts.  The peak is that of a loop of multiply-adds of vectors in
-registers, run in between.  What sums over the places of a pool's winners has no share: it makes fewer
+does; of each function the least of all steps counts.  The peak is that of a loop of multiply-adds of vectors
+in registers, run in between.  What sums over the places of a pool's winners has no share: it makes fewer
 products than its equation has.  x86-64 only.
 """
 

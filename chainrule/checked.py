@@ -20,6 +20,7 @@ def table(result: Mapping[str, Any]) -> str:
     memory = result["memory"]
     parts = ", ".join(f"{name} {_bytes(memory[name])}" for name in memory if name != "total")
     threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
+    threads += "" if result["target"] == "numpy" else f", --target {result['target']}"
     lines += [
         "",
         f"parameters  {result['parameters']:,}",

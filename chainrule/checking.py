@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.checked import table
+from chainrule.codegen.frame import frame
 from chainrule.codegen.ir.program import (
     BATCH,
     Contract,
@@ -17,9 +18,7 @@ from chainrule.codegen.ir.program import (
     count,
 )
 from chainrule.codegen.ir.section import Section
-from chainrule.codegen.targets.numpy import TARGET
-from chainrule.codegen.targets.numpy.memory import training_memory
-from chainrule.codegen.targets.numpy.threads import THREADS
+from chainrule.codegen.targets import DEFAULT, target
 from chainrule.derive.accurate import overflows
 from chainrule.derive.derivation import Derivation
 from chainrule.derive.deriving import derive_network
@@ -61,19 +60,28 @@ def summary_of(derivation: Derivation) -> Summary:
     return Summary(derivation.network, totals_of(derivation))
 
 
-def totals(spec: Spec) -> dict[str, Any]:
-    """Return layers, parameter counts, FLOPs a sample, and the bytes that training in float32 takes."""
-    return totals_of(derive_network(spec))
+def totals(spec: Spec, name: str = DEFAULT, threads: int | None = None) -> dict[str, Any]:
+    """Return layers, parameter counts, FLOPs a sample, and the bytes that training in float32 takes.
+
+    The memory is that of the program for a target, on some threads or on those that it takes.  Raises
+    ValueError for a target of which it is not known.
+    """
+    return totals_of(derive_network(spec), name, threads)
 
 
 @in_turn
-def totals_of(derivation: Derivation) -> dict[str, Any]:
-    """Return the totals of the network of a derivation."""
+def totals_of(derivation: Derivation, name: str = DEFAULT, threads: int | None = None) -> dict[str, Any]:
+    """Return the totals of the network of a derivation, with the memory of its program for a target."""
     spec = derivation.network.spec
-    program = TARGET.program(derivation)
+    program = target(DEFAULT).program(derivation)
     batch = spec.training.batch_size
     parameters = derivation.network.parameter_count
-    memory = training_memory(program, batch, parameters, THREADS)
+    chosen = target(name)
+    if chosen.memory is None or chosen.threads is None:
+        raise ValueError(f"{name}: what its programs take is not known")
+    own = program if name == DEFAULT else chosen.program(derivation)
+    threads = threads or chosen.threads()
+    memory = chosen.memory(own, frame(derivation, program), batch, threads)
     found = ineffective(derivation.network)
     return {
         "name": spec.name,
@@ -84,7 +92,8 @@ def totals_of(derivation: Derivation) -> dict[str, Any]:
         "loss": spec.loss.type,
         "optimizer": spec.optimizer.type,
         "batch_size": batch,
-        "threads": THREADS,
+        "target": name,
+        "threads": threads,
         "flops": {
             "forward": _flops(program, Section.FORWARD),
             "training": _flops(program, Section.FORWARD, Section.LOSS, Section.BACKWARD),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +15,10 @@ from chainrule.cli.parameters import SPEC
 from chainrule.cli.run_commands import evaluate, export, predict, train
 from chainrule.cli.showing import show
 from chainrule.cli.writing import echo_each, echo_json, echo_part, write_file
-from chainrule.codegen.targets import TARGETS
+from chainrule.codegen.targets import DEFAULT, TARGETS
+
+if TYPE_CHECKING:
+    from chainrule.runtime.compiling import Libraries
 
 COMPILED = [name for name, row in TARGETS.items() if row.compiled]
 SPECS = click.argument("specs", nargs=-1, required=True, type=SPEC, metavar="SPEC...")
@@ -35,7 +39,8 @@ def derive() -> None:
     standard input: their equations are printed, as LaTeX unless --format says otherwise. `derive new NAME`
     writes a spec to start from.
 
-    Exit codes: 0 good, 1 a check failed, 2 bad usage, spec or file, 3 data or a GPU missing, 130 interrupted.
+    Exit codes: 0 good, 1 a check failed, 2 bad usage, spec or file, 3 data, a GPU or a compiler missing, 130
+    interrupted.
     """
 
 
@@ -68,17 +73,24 @@ def list_everything(lang: str, as_json: bool) -> None:
 
 @derive.command()
 @SPECS
+@click.option(
+    "--target",
+    type=click.Choice([name for name, row in TARGETS.items() if not row.on_device]),
+    default=DEFAULT,
+    show_default=True,
+    help="Whose memory is told.",
+)
 @CACHE
 @JSON
-def check(specs: tuple[Path, ...], as_json: bool) -> None:
+def check(specs: tuple[Path, ...], target: str, as_json: bool) -> None:
     """Show a spec's layers with shapes, parameters, FLOPs and the memory of training.
 
     Several specs come one after the other, with --json as a list; what is refused is said at the end.
     """
     from chainrule.checked import table
-    from chainrule.cli.specs import SpecFile, over
+    from chainrule.cli.specs import over
 
-    found = over(specs, SpecFile.totals)
+    found = over(specs, lambda file: file.totals(target))
     if as_json:
         echo_each([{"spec": str(path), **totals} for path, totals in found], len(specs))
         return
@@ -137,7 +149,6 @@ def generate(
     """
     from chainrule.cli.specs import over
     from chainrule.codegen.folder import recorded_targets, stale, write
-    from chainrule.runtime.compiling import compile_program
 
     asked = set(TARGETS) if target == "all" else {target} if target else set()
     found = list(over(specs, lambda file: (file, file.name)))
@@ -160,13 +171,19 @@ def generate(
         option = "--portable" if portable else "--compile"
         raise click.UsageError(f"{option} is for a target that is compiled: add --target {COMPILED[0]}.")
     folders = [write(each, output, force) for each in generated]
-    made = [compile_program(folder, name, portable) for folder in folders for name in compiled]
+    made = [_libraries(folder, name, portable) for folder in folders for name in compiled]
     if as_json:
         libraries = {"compiled": [each.to_json() for each in made]} if compiling else {}
         echo_json({"folders": [str(f) for f in folders], **libraries})
         return
     for line in [*folders, *(each.to_text() for each in made)]:
         click.echo(str(line))
+
+
+def _libraries(folder: Path, target: str, portable: bool) -> Libraries:
+    from chainrule.runtime.compiling import compile_program
+
+    return compile_program(folder, target, portable)
 
 
 @derive.command()

@@ -65,13 +65,13 @@ class SpecFile:
         """The network's name.  Raises SpecError."""
         return remembered("name", self.key(), lambda: self.spec.name)
 
-    def totals(self) -> dict[str, Any]:
+    def totals(self, target: str = DEFAULT) -> dict[str, Any]:
         """Return layers, parameters, FLOPs and memory, as ``derive check`` tells them.  Raises SpecError."""
 
         def made() -> dict[str, Any]:
             from chainrule.checking import totals
 
-            return totals(self.spec)
+            return totals(self.spec, target)
 
         threads = [os.environ.get(name) for name in BLAS], sorted(os.sched_getaffinity(0))
         return remembered("totals", self.key(threads=threads, options=options("specs", "as_json")), made)

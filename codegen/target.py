@@ -20,7 +20,8 @@ class Target:
 
     ``trainer`` is the file that is imported, by its path in the folder of a spec; ``render`` gives all files
     by their paths, ``equation_lines`` the lines (from 1) of one of them that implement each equation, by its
-    number.
+    number.  ``memory`` is what a training step in float32 takes, in bytes by what they are for, of a batch on
+    some threads, of which it takes ``threads()`` unless it is told; both None where nobody knows.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Target:
     passes: Callable[[Machine], tuple[Pass, ...]]
     render: Callable[[Program, Frame], dict[str, str]]
     equation_lines: Callable[[str], dict[int, list[int]]]
+    memory: Callable[[Program, Frame, int, int], dict[str, int]] | None = None
+    threads: Callable[[], int] | None = None
 
     def program(self, derivation: Derivation) -> Program:
         """Return the program that ``render`` takes.  Raises LoweringError, VerificationError."""

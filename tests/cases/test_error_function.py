@@ -14,7 +14,6 @@ import pytest
 from random_images import build
 from sympy import IndexedBase, Symbol
 
-import chainrule.checking
 from chainrule.checking import totals
 from chainrule.codegen.targets.numpy import special, threads
 from chainrule.codegen.targets.numpy.expressions import ExpressionPrinter
@@ -180,11 +179,8 @@ def dense(activation: str, more: str = "", optimizer: str = "sgd", units: int = 
         (IMAGES, 1),
     ],
 )
-def test_m7_the_memory_that_check_tells_is_the_peak_of_a_step(
-    text: str, span: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(chainrule.checking, "THREADS", 1)
-    told = totals(parse_spec(text, "s.toml"))
+def test_m7_the_memory_that_check_tells_is_the_peak_of_a_step(text: str, span: float) -> None:
+    told = totals(parse_spec(text, "s.toml"), threads=1)
     module: Any = build(text).program.module
     if hasattr(module, "THREADS"):
         module.THREADS = 1

@@ -7,7 +7,9 @@ from chainrule.codegen.passes.absorb import absorb_temporaries
 from chainrule.codegen.target import Target
 from chainrule.codegen.targets.c.driver import FILENAME, render
 from chainrule.codegen.targets.c.machine import MACHINE
+from chainrule.codegen.targets.c.memory import training_memory
 from chainrule.codegen.targets.c.sources import equation_lines
+from chainrule.codegen.targets.c.threads import usable_threads
 
 COSTS = replace(IN_PLACE, pick=2 * IN_PLACE.product)  # a run for each window, where a tile stays in registers
 TARGET = Target(
@@ -18,4 +20,6 @@ TARGET = Target(
     passes=lambda machine: (absorb_temporaries,),
     render=render,
     equation_lines=equation_lines,
+    memory=training_memory,
+    threads=usable_threads,
 )

@@ -9,6 +9,7 @@ from chainrule.codegen.rendering import fill, start_line
 from chainrule.codegen.targets.c.naming import identifier
 from chainrule.codegen.targets.c.predict import predict_files
 from chainrule.codegen.targets.c.sources import source
+from chainrule.codegen.targets.c.threads import TEXT
 
 FILENAME = "c/trainer.py"
 MOST = 4096  # samples that are evaluated at a time, at most
@@ -29,6 +30,7 @@ def driver(program: Program, frame: Frame) -> str:
     return fill(
         "c_trainer.py.j2",
         frame=frame,
+        threads=TEXT,
         symbol=identifier(frame.name),
         starts=starts,
         draws=any("rng." in line for line in starts),

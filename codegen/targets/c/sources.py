@@ -48,7 +48,7 @@ class CSource:
             "target": "int32_t" if frame.labels else "real",
             "input": math.prod(frame.input_shape),
             "output": math.prod(frame.output_shape),
-            "buffers": self._buffers(),
+            "buffers": self.buffers(),
             "scratch": self._scratch(),
             "bodies": {section: self._body(section) for section in Section},
             "result": self._identifier(self.program.output),
@@ -192,7 +192,7 @@ class CSource:
                 names.setdefault(self.plan.views.memory(name))
         return list(names)
 
-    def _buffers(self) -> list[tuple[str, str, str, str, str]]:
+    def buffers(self) -> list[tuple[str, str, str, str, str]]:
         """Return what the workspace points to: kind, C type, identifier, entries, whose memory it has."""
         found = []
         for name in self._touched():

@@ -12,6 +12,8 @@ from chainrule.codegen.passes.sharing import share_windows
 from chainrule.codegen.passes.slots import assign_slots
 from chainrule.codegen.target import Target
 from chainrule.codegen.targets.numpy.machine import MACHINE
+from chainrule.codegen.targets.numpy.memory import training_memory
+from chainrule.codegen.targets.numpy.threads import THREADS
 from chainrule.codegen.targets.numpy.trainer import FILENAME, equation_lines, render
 
 
@@ -34,4 +36,8 @@ TARGET = Target(
     passes=passes,
     render=render,
     equation_lines=equation_lines,
+    memory=lambda program, frame, batch, threads: training_memory(
+        program, batch, frame.parameter_count, threads
+    ),
+    threads=lambda: THREADS,
 )

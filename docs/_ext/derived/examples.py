@@ -33,8 +33,8 @@ from .workplace import ROOT, Workplace
 
 LOG = logging.getLogger(__name__)
 CUT = "…"
-LANGUAGES = {".toml": "toml", ".py": "python", ".tex": "latex", ".cu": "cuda", ".json": "json"}
-COMMENTS = {".py": "# ", ".toml": "# ", ".tex": "% ", ".cu": "// "}
+LANGUAGES = {".h": "c", ".toml": "toml", ".py": "python", ".tex": "latex", ".cu": "cuda", ".json": "json"}
+COMMENTS = {".py": "# ", ".toml": "# ", ".tex": "% ", ".cu": "// ", ".h": "// "}
 PLACES: dict[str, Workplace] = {}
 
 

@@ -86,7 +86,6 @@ class PredictSource:
             "functions": [self._text(*each) for each in zip(self.steps, self.writers, strict=True)],
             "held": self._held(),
             "calls": [self._call(step) for step in self.steps],
-            "copied": self._copied(),
             "memory": length(self._lifetimes, self._starts),
             "others": self._others(),
             "weights": [(w.name, _shape(w.shape), w.start) for w in self._weights()],
@@ -168,11 +167,7 @@ class PredictSource:
         value = self.program.values[name]
         if value.kind == "input":
             return "x"
-        return "y" if name == self.result and value.kind == "local" else value.identifier
-
-    def _copied(self) -> str:
-        """Return what the output is a copy of, if nothing computes it."""
-        return "" if self.program.values[self.result].kind == "local" else self._argument(self.result)
+        return "y" if name == self.result else value.identifier
 
     def _table(self) -> list[tuple[str, str, int, int]]:
         """Return a row for each step: its name, what it makes, bytes in memory meanwhile, multiplications."""

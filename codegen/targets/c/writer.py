@@ -34,6 +34,8 @@ UNROLLED = 4  # up to which extent of a window its loop is written out, so that 
 class CWriter(Assignments):
     """Prints the functions of one piece of work, which may need one before it and one after it."""
 
+    number, index = "(double)", "long"
+
     def __init__(
         self,
         program: Program,

@@ -38,6 +38,9 @@ class Addresses:
     ``kept`` names the tensors that must be in memory afterwards, ``taken`` the names that arguments have.
     """
 
+    number = ""  # what makes a double of a count
+    index = "int"  # the type of an index
+
     def __init__(
         self, program: Program, views: Views, kept: frozenset[str], work: Work, taken: Iterable[str]
     ) -> None:
@@ -92,7 +95,7 @@ class Addresses:
                 if i in self.used and self.names.names[i] not in (flat, "0")
             ]
             if wanted:
-                lines.append(f"const int {', '.join(wanted)};")
+                lines.append(f"const {self.index} {', '.join(wanted)};")
         return lines
 
     def _text(self, e: Expr, above: int = CONDITION) -> str:
@@ -106,7 +109,7 @@ class Addresses:
             self._use(guard.args[0])
         body = e.xreplace({r: Symbol("_") for r in e.atoms(Indexed)})
         self._use(body)
-        printer = _Printer(self._load, self.names.names, self.program.constants)
+        printer = _Printer(self._load, self.names.names, self.program.constants, self.number)
         return printer.text(e, above)
 
     def _integer(self, e: Expr) -> str:

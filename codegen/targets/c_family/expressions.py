@@ -38,7 +38,8 @@ class CPrinter:
     """Prints expressions in which every index is an integer variable.
 
     ``load`` gives the text of an access, ``variables`` that of an index; ``constants`` are hyper-parameters,
-    which are doubles.  What holds no tensor is computed in double and becomes a ``real`` once.
+    which are doubles.  What holds no tensor is computed in double and becomes a ``real`` once; ``number`` stands
+    before a count there, where a compiler wants to be told that it becomes a double.
     """
 
     def __init__(
@@ -46,10 +47,12 @@ class CPrinter:
         load: Callable[[Indexed], str],
         variables: Mapping[Symbol, str],
         constants: Mapping[str, str],
+        number: str = "",
     ) -> None:
         self.load = load
         self.variables = variables
         self.constants = constants
+        self.number = number
 
     def text(self, e: Expr, above: int = CONDITION) -> str:
         """Return the text, in parentheses where an operator of precedence ``above`` needs them."""
@@ -136,7 +139,8 @@ class CPrinter:
             return str(bool(e)).lower(), ATOM
         if isinstance(e, Rational) and Rational(repr(float(e))) == e:
             return f"real({float(e)!r})", ATOM
-        return f"real({ScalarCPrinter(self.variables, self.constants).text(e)})", ATOM
+        scalar = ScalarCPrinter(self.variables, self.constants, self.number)
+        return f"real({scalar.text(e)})", ATOM
 
     def _multiply(self, e: Expr) -> Text:
         """Numbers and constants as one factor, then tensors, masks last as conditions; one division."""
@@ -193,8 +197,10 @@ class CPrinter:
 class ScalarCPrinter(CPrinter):
     """Prints what holds no tensor, in double."""
 
-    def __init__(self, variables: Mapping[Symbol, str], constants: Mapping[str, str]) -> None:
-        super().__init__(lambda read: "", variables, constants)
+    def __init__(
+        self, variables: Mapping[Symbol, str], constants: Mapping[str, str], number: str = ""
+    ) -> None:
+        super().__init__(lambda read: "", variables, constants, number)
 
     def _print(self, e: Expr) -> Text:
         match e:
@@ -238,7 +244,7 @@ class ScalarCPrinter(CPrinter):
     def _symbol(self, symbol: Symbol) -> str:
         if symbol.name in self.constants:
             return self.constants[symbol.name]
-        return self.variables.get(symbol, symbol.name)
+        return self.number + self.variables.get(symbol, symbol.name)
 
     def _function(self, e: Expr) -> str:
         return {"Abs": "fabs"}.get(type(e).__name__, super()._function(e))

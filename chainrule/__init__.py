@@ -197,10 +197,11 @@ def train(
 ) -> TrainingReport:
     """Train a network's program and return what the run came to; the options are those of ``derive train``.
 
-    What is not given is as the spec has it; paths in a spec file start from its folder, others from the
-    current one.  The run's folder is ``run_dir``, new or empty, else runs/NAME-n; ``resume`` goes on with the
-    run in a folder ("": the newest of this network).  The result has the history and the parameters;
-    ``load()`` gives the run to be used:
+    What is not given is as the spec has it, the target C where training is long and there is a compiler;
+    paths in a spec file start from its folder, others from the current one.  The run's folder is
+    ``run_dir``, new or empty, else runs/NAME-n; ``resume`` goes on with the run in a folder ("": the
+    newest of this network).  The result has the history and the parameters; ``load()`` gives the run to be
+    used:
 
         run = train("examples/mnist_mlp.toml", data="mnist_embedded", epochs=20)
         run.result.test_accuracy

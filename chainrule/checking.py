@@ -8,16 +8,7 @@ from typing import Any
 
 from chainrule.checked import table
 from chainrule.codegen.frame import frame
-from chainrule.codegen.ir.program import (
-    BATCH,
-    Contract,
-    Grid,
-    Map,
-    Program,
-    Statement,
-    count,
-)
-from chainrule.codegen.ir.section import Section
+from chainrule.codegen.operations import flops
 from chainrule.codegen.targets import DEFAULT, target
 from chainrule.derive.accurate import overflows
 from chainrule.derive.derivation import Derivation
@@ -94,10 +85,7 @@ def totals_of(derivation: Derivation, name: str = DEFAULT, threads: int | None =
         "batch_size": batch,
         "target": name,
         "threads": threads,
-        "flops": {
-            "forward": _flops(program, Section.FORWARD),
-            "training": _flops(program, Section.FORWARD, Section.LOSS, Section.BACKWARD),
-        },
+        "flops": flops(program),
         "memory": {**memory, "total": sum(memory.values())},
         "ineffective": [_without_effect(one) for one in found],
         "overflows": _overflows(derivation),
@@ -138,23 +126,3 @@ def _layers(derivation: Derivation) -> list[dict[str, Any]]:
         }
         for layer in network.shown_layers
     ]
-
-
-def _flops(program: Program, *sections: Section) -> int:
-    """Return the operations of some sections for one sample."""
-    return sum(_flops_of(statement, program) for statement in program.statements(*sections))
-
-
-def _flops_of(statement: Statement, program: Program) -> int:
-    """Return the operations of a statement for one sample: 2 for each product that a contraction adds."""
-    extents = dict(zip(statement.indices, program.values[statement.out].shape, strict=True))
-    match statement:
-        case Contract(left=left, right=right):
-            for load in (left, right):
-                extents |= dict(zip(load.indices, program.values[load.name].shape, strict=True))
-            return 2 * count(tuple(extents.values()))
-        case Map(expression=body):
-            return int(body.count_ops()) * count(tuple(extents.values())) if BATCH in extents.values() else 0
-        case Grid():
-            return count(tuple(n for _, n in statement.extents))
-    return 0

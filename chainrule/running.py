@@ -14,16 +14,17 @@ from typing import Any, Final
 
 from chainrule.arguments import whole
 from chainrule.codegen.folder import MANIFEST, Generated, write
-from chainrule.codegen.targets import DEFAULT, TARGETS
+from chainrule.codegen.targets import DEFAULT, FASTEST, TARGETS
 from chainrule.derive.library import ONE_HOT
 from chainrule.derive.model import InlineData, Spec
 from chainrule.derive.network import build_network
 from chainrule.evaluate.reference import NumericReference
 from chainrule.programs import Generator, edits_told, generated_anew, require, scratch_program
+from chainrule.runtime.compiling import compiler_at_hand
 from chainrule.runtime.datasets import load_dataset
-from chainrule.runtime.datasets.dataset import TEST
+from chainrule.runtime.datasets.dataset import TEST, Dataset
 from chainrule.runtime.datasets.description import describe
-from chainrule.runtime.errors import RunError
+from chainrule.runtime.errors import DeviceError, RunError
 from chainrule.runtime.files import write_atomically
 from chainrule.runtime.gradcheck import check_gradients
 from chainrule.runtime.gradreport import GradientReport
@@ -46,6 +47,7 @@ from chainrule.runtime.threads import threads as available
 from chainrule.runtime.training import check_fit, train
 from chainrule.same_spec import other_epochs, spec_differences
 
+WORTH: Final = 1e11  # operations of a whole training, some 10 s of NumPy, from which on compiling is worth it
 LEAST: Final = {"seed": 0, "steps": 0, "samples": 2, "batch": 1}  # of the options of a gradient check
 
 
@@ -168,17 +170,22 @@ def train_spec(
     dataset = load_dataset(declared, data_dir=data_dir, **taken_by(spec), download=download, base_dir=base)
     if spec.objective.targets == ONE_HOT:
         spec = replace(spec, loss=replace(spec.loss, soft=dataset.soft))
-    generated = generate(spec, {settings.target})
     on_device = TARGETS[settings.target].on_device
-    with tempfile.TemporaryDirectory() as scratch:  # what does not compile or fit leaves no run's folder
-        target, folder = (
-            DEFAULT if on_device else settings.target,
-            write(generated, Path(scratch), force=True),
-        )
-        tried = load_program(folder, target=target, threads=settings.threads)
-        check_fit(tried, dataset, settings)
+    generated, tried = _tried(spec, generate, settings)  # what does not compile or fit leaves no run's folder
+    check_fit(tried, dataset, settings)
+    if target is None and where is None and _gains(tried, dataset, settings):
+        try:
+            generated, tried = _tried(spec, generate, replace(settings, target=FASTEST))
+            settings = replace(settings, target=FASTEST)
+        except DeviceError as error:
+            print(f"{error}\n{DEFAULT} computes", file=sys.stderr, flush=True)
     if settings.threads is None and not on_device:
         settings = replace(settings, threads=tried.threads if tried.compiler else available())
+    if tried.compiler and not quiet:
+        how = f"{tried.compiler}, {settings.threads} thread{'s' if settings.threads != 1 else ''}"
+        print(
+            f"{settings.target}: {how}; --target {DEFAULT} computes with NumPy", file=sys.stderr, flush=True
+        )
     if not quiet:
         print(describe(dataset, settings.validation_split).text(), file=sys.stderr, flush=True)
     with (
@@ -197,6 +204,21 @@ def train_spec(
             quiet=quiet,
         )
     return TrainingReport(result, program.path, path)
+
+
+def _tried(spec: Spec, generate: Generator, settings: Settings) -> tuple[Generated, LoadedProgram]:
+    """Return a spec's files, and the program that trains, loaded once; for a GPU, the NumPy program."""
+    generated = generate(spec, {settings.target})
+    target = DEFAULT if TARGETS[settings.target].on_device else settings.target
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = write(generated, Path(scratch), force=True)
+        return generated, load_program(folder, target=target, threads=settings.threads)
+
+
+def _gains(program: LoadedProgram, data: Dataset, settings: Settings) -> bool:
+    """Return whether a training is so long that it gains by a program that is compiled first."""
+    samples = len(data.train_x) * settings.epochs
+    return program.target == DEFAULT and program.flops * samples >= WORTH and compiler_at_hand()
 
 
 def taken_by(spec: Spec) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import click
 from chainrule.cli.options import CACHE, DATA_DIR, DOWNLOAD, JSON, NEEDS, target_option
 from chainrule.cli.parameters import DATA, DATA_SETS, RUN, SPEC
 from chainrule.cli.writing import echo_json
-from chainrule.codegen.targets import DEFAULT, TARGETS
+from chainrule.codegen.targets import DEFAULT, FASTEST, TARGETS
 
 USED = target_option("The program in RUN that computes")
 
@@ -20,7 +20,7 @@ USED = target_option("The program in RUN that computes")
 @click.option(
     "--target",
     type=click.Choice([*TARGETS]),
-    show_default=DEFAULT,
+    show_default=f"{FASTEST} for long trainings where it compiles, else {DEFAULT}",
     help=f"The program that trains; {NEEDS}.",
 )
 @click.option(

@@ -9,6 +9,7 @@ from typing import Any
 from chainrule.codegen.folder import MANIFEST, Generated, sha256
 from chainrule.codegen.frame import Frame, frame
 from chainrule.codegen.ir.program import Program
+from chainrule.codegen.operations import flops
 from chainrule.codegen.target import Target
 from chainrule.codegen.targets import DEFAULT, TARGETS, target
 from chainrule.derive.derivation import Derivation
@@ -43,7 +44,7 @@ def _generate(spec: Spec, targets: list[Target]) -> Generated:
         written = each.render(program, around)
         lines |= {name: each.equation_lines(text) for name, text in written.items()}
         files |= written
-    manifest = _manifest(derivation, around, targets, files, lines)
+    manifest = _manifest(derivation, around, flops(programs[0]), targets, files, lines)
     files[MANIFEST] = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     return Generated(spec.name, files)
 
@@ -51,6 +52,7 @@ def _generate(spec: Spec, targets: list[Target]) -> Generated:
 def _manifest(
     derivation: Derivation,
     around: Frame,
+    operations: dict[str, int],
     targets: list[Target],
     files: dict[str, str],
     lines: dict[str, dict[int, list[int]]],
@@ -78,6 +80,7 @@ def _manifest(
         "classification": around.labels or named,
         "parameters": [{"name": p.name, "shape": list(p.shape), "role": p.role} for p in around.parameters],
         "statistics": [{"name": p.name, "shape": list(p.shape)} for p in around.statistics],
+        "flops": operations,
         "loss": {"type": spec.loss.type, "reduction": spec.loss.reduction, "l2": spec.loss.l2},
         "optimizer": spec.optimizer.as_dict(),
         "training": {

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,12 @@ import numpy as np
 
 from chainrule.runtime.errors import DeviceError
 from chainrule.runtime.program import import_program, read_manifest
+
+
+def compiler_at_hand() -> bool:
+    """Whether there seems to be a C compiler: $CC, or one of those that programs look for."""
+    named = os.environ.get("CC", "").strip()
+    return bool(named or any(map(shutil.which, ("gcc", "clang", "cc"))) or find_spec("ziglang"))
 
 
 @dataclass(frozen=True)

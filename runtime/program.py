@@ -105,6 +105,11 @@ class LoadedProgram:
         return cast("Mapping[str, Any]", self.manifest["training"])
 
     @property
+    def flops(self) -> int:
+        """Floating-point operations of a sample in training; 0 where the manifest does not tell."""
+        return int(self.manifest.get("flops", {}).get("training", 0))
+
+    @property
     def threads(self) -> int | None:
         """How many threads of this processor it computes on; None where nobody knows, or on a device."""
         if self.on_device:

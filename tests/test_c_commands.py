@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import chainrule.codegen.targets.c as c
+import chainrule.running as running
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
 ROOT = Path(__file__).parent.parent
@@ -97,3 +98,26 @@ def test_a_run_that_was_cut_short_ends_in_the_same_bytes(tmp_path):
     subprocess.run(go_on, cwd=tmp_path, env=environment, capture_output=True, check=True, timeout=120)
     one, other = (tmp_path / name / "parameters.safetensors" for name in ("whole", "cut"))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_long_trainings_are_compiled_where_that_can_be_done(derive, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    options = ("--epochs", "2", "--json", "--run-dir")
+    settings = json.loads(derive("train", XOR, *options, "short")[1])["settings"]
+    assert "target" not in settings, "so little that compiling takes longer"
+    monkeypatch.setattr(running, "WORTH", 10)
+    code, out, err = derive("train", XOR, *options, "long")
+    settings = json.loads(out)["settings"]
+    assert code == 0 and settings["target"] == "c" and settings["threads"] == 1
+    assert err.startswith("c: ") and ", 1 thread; --target numpy computes with NumPy\n" in err
+    assert derive("train", XOR, "--resume", "long", "--epochs", "3")[0] == 0
+    code, _, err = derive("train", XOR, "--target", "numpy", *options, "asked")
+    assert code == 0 and "--target" not in err
+    monkeypatch.setenv("CC", "nowhere-cc")
+    code, out, err = derive("train", XOR, *options, "broken")
+    assert code == 0 and "target" not in json.loads(out)["settings"]
+    assert "nowhere-cc: not found" in err.splitlines()[0] and err.splitlines()[1] == "numpy computes"
+    monkeypatch.setenv("CC", "")
+    monkeypatch.setenv("PATH", "")
+    code, out, err = derive("train", XOR, *options, "none")
+    assert code == 0 and "target" not in json.loads(out)["settings"] and "compiled" not in err

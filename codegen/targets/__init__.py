@@ -29,6 +29,7 @@ TARGETS: Final = {
     "c": Row(needs="a C compiler", compiled=True, exports=("c/predict.c", "c/predict.h")),
     "cuda": Row(needs="CuPy and an NVIDIA GPU", on_device=True),
 }
+FASTEST: Final = "c"  # what long trainings gain by, where there is a compiler
 DEFAULT: Final = "numpy"  # written for every spec: the others are held against it
 
 

@@ -38,8 +38,8 @@ class CPrinter:
     """Prints expressions in which every index is an integer variable.
 
     ``load`` gives the text of an access, ``variables`` that of an index; ``constants`` are hyper-parameters,
-    which are doubles.  What holds no tensor is computed in double and becomes a ``real`` once; ``number`` stands
-    before a count there, where a compiler wants to be told that it becomes a double.
+    which are doubles.  What holds no tensor is computed in double and becomes a ``real`` once; ``number``
+    stands before a count there, where a compiler wants to be told that it becomes a double.
     """
 
     def __init__(

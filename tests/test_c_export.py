@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_c_programs import COMPILERS
+from c_agreement import COMPILERS
 
 from chainrule.cli.main import main
 from chainrule.runtime.run import Run, load_run

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from c_agreement import COMPILERS, far, flat, shipped
 from random_images import image_spec
 from random_specs import Built, build, random_spec
-from test_c_programs import COMPILERS, far, flat, shipped
 
 from chainrule.codegen.frame import frame
 from chainrule.codegen.targets import target

@@ -241,6 +241,16 @@ def test_reshapes_keep_their_name_and_copies_that_of_their_source() -> None:
         ([WINDOW], {}, {"w"}),
         ([TANH, WINDOW], {}, {"w"}),
         ([WINDOW], {"output": "w"}, set()),
+        (
+            [Window("z", (n, i), 1, "x", (n, i), copy=True), Map("y", (n, i), 1, read("z", n, i))],
+            {"output": "y"},
+            {"y"},
+        ),
+        (
+            [Window("z", (n, i), 1, "x", (n, i), copy=True), Map("y", (n, i), 1, read("z", n, i))],
+            {"output": "s"},
+            {"y", "z"},
+        ),
         ([WINDOW, Reshape("flat", (n, j), 1, "w")], {}, {"flat"}),
         ([WINDOW, Map("z", (n, i), 1, read("y", i, n))], {}, {"w"}),
         ([Map("z", (n, i), 1, read("y", n, i)), Map("z", (n, i), 1, read("y", n, i))], {}, {"z"}),

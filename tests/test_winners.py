@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from c_agreement import agrees
 from random_specs import build
 from shipped import EXAMPLES
-from test_c_programs import agrees
 
 from chainrule.codegen.ir.program import First, FirstPlace, Pick
 from chainrule.codegen.lower.affine import Costs

@@ -47,16 +47,16 @@ class Views:
         writers: dict[str, list[Statement]] = {}
         for statement in statements:
             writers.setdefault(statement.out, []).append(statement)
-        reshaped = {s.source for s in statements if isinstance(s, Reshape)}
+        results = (self.program.output, self.program.input_gradient)
+        stored = {*results, *(s.source for s in statements if isinstance(s, Reshape))}
         for statement in reversed(statements):
-            reshaped |= statement.reads if _only_copies(statement) and statement.out in reshaped else set()
+            stored |= statement.reads if _only_copies(statement) and statement.out in stored else set()
         found: dict[str, Statement] = {}
         for name, written in writers.items():
             first = written[0]
             if self.program.values[name].kind != "local" or any(w != first for w in written):
                 continue
-            given_out = name in reshaped or name in (self.program.output, self.program.input_gradient)
-            window = isinstance(first, Window | Pad) and not given_out
+            window = isinstance(first, Window | Pad) and name not in stored
             if window or isinstance(first, Reshape) or _only_copies(first):
                 found[name] = first
         return found

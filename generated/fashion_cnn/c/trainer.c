@@ -1,0 +1,1871 @@
+/* fashion_cnn: 28x28x1-28x28x64-14x14x32-256-10, relu, max_pool2d, dropout, softmax; cross_entropy; adam; 412,778 parameters
+ *
+ * Generated from fashion_cnn.toml (sha256 f9ffaeea); change the spec, not this file.  A number in
+ * parentheses is that of an equation in equations.tex.  Everything is written in `real`: float, or double with
+ * -DREAL=double.  Threads share samples, or ranges; sums are joined in the threads' order.
+ */
+#include "trainer.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tgmath.h>
+
+typedef REAL real;
+#define real(x) ((real)(x))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+static const double LEARNING_RATE = 0.0015;
+static const double BETA1 = 0.9;
+static const double BETA2 = 0.999;
+static const double EPSILON = 1e-08;
+static const double WARMUP = 500.0;
+
+/* ---- Scalars ------------------------------------------------------------------------------------- */
+
+/* exp and tanh of lines that a compiler turns into vectors: u = k ln 2 + r, so e^u = 2^k e^r, and |r| < 0.35 has a short
+ * series, e^r - 1 = r + r²/2! + r³/3! + ...  Adding `whole`, whose last bit counts ones, rounds u / ln 2 to k. */
+static inline float power_of_2_float(uint32_t k) /* of a k that wraps round below 0 */
+{
+    const uint32_t pattern = (k + 127) << 23;
+    float found;
+    memcpy(&found, &pattern, sizeof found);
+    return found;
+}
+
+/* e^u - 1 = scale (rest + 1) - 1, and e^u = scale half (rest + 1): 2^k in two factors, neither too large nor too small */
+static inline float exp_rest_float(float u, float *scale, float *half)
+{
+    static const float series[] = {1 / 1.0f, 1 / 2.0f, 1 / 6.0f, 1 / 24.0f, 1 / 120.0f, 1 / 720.0f, 1 / 5040.0f};
+    const float whole = 12582912.0f;
+    u = u < -104.0f ? -104.0f : u > 89.0f ? 89.0f : u;
+    const float shifted = u * 1.44269504f + whole, k = shifted - whole;
+    const float r = (u - k * 0.693359375f) - k * -2.12194440e-4f;
+    uint32_t place, origin;
+    memcpy(&place, &shifted, sizeof place), memcpy(&origin, &whole, sizeof origin);
+    const uint32_t number = place - origin, part = (number + 512) / 2 - 256;
+    *scale = power_of_2_float(number - part), *half = power_of_2_float(part);
+    float sum = series[6];
+    UNROLL for (int n = 5; n >= 0; --n) sum = sum * r + series[n];
+    return sum * r;
+}
+
+static inline float exp_float(float u)
+{
+    float scale, half;
+    const float rest = exp_rest_float(u, &scale, &half);
+    return (rest + 1) * scale * half;
+}
+
+static inline double power_of_2_double(uint64_t k) /* of a k that wraps round below 0 */
+{
+    const uint64_t pattern = (k + 1023) << 52;
+    double found;
+    memcpy(&found, &pattern, sizeof found);
+    return found;
+}
+
+/* e^u - 1 = scale (rest + 1) - 1, and e^u = scale half (rest + 1): 2^k in two factors, neither too large nor too small */
+static inline double exp_rest_double(double u, double *scale, double *half)
+{
+    static const double series[] = {1 / 1.0, 1 / 2.0, 1 / 6.0, 1 / 24.0, 1 / 120.0, 1 / 720.0, 1 / 5040.0, 1 / 40320.0, 1 / 362880.0, 1 / 3628800.0, 1 / 39916800.0, 1 / 479001600.0, 1 / 6227020800.0};
+    const double whole = 6755399441055744.0;
+    u = u < -746.0 ? -746.0 : u > 710.0 ? 710.0 : u;
+    const double shifted = u * 1.44269504088896340736 + whole, k = shifted - whole;
+    const double r = (u - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10;
+    uint64_t place, origin;
+    memcpy(&place, &shifted, sizeof place), memcpy(&origin, &whole, sizeof origin);
+    const uint64_t number = place - origin, part = (number + 4096) / 2 - 2048;
+    *scale = power_of_2_double(number - part), *half = power_of_2_double(part);
+    double sum = series[12];
+    UNROLL for (int n = 11; n >= 0; --n) sum = sum * r + series[n];
+    return sum * r;
+}
+
+static inline double exp_double(double u)
+{
+    double scale, half;
+    const double rest = exp_rest_double(u, &scale, &half);
+    return (rest + 1) * scale * half;
+}
+
+#undef exp
+#define exp(u) _Generic((u), float: exp_float, default: exp_double)(u)
+
+static inline real square(real u) { return u * u; }
+static inline real maximum(real a, real b) /* a NaN stays one */
+{
+    const real greater = a > b ? a : b;
+    return a != a ? a : greater;
+}
+static inline bool inside(long i, long size) { return 0 <= i && i < size; }
+
+/* Philox 4x64-10, the counter-based generator of NumPy (Salmon et al., 2011): block q of 16 values are the four words
+ * of counter q + 1 under the key (seed, stream), 16 bits a value; true with probability threshold / 2^16. */
+static void draw(unsigned char *out, long from, long to, uint64_t seed, uint64_t stream, unsigned threshold)
+{
+    for (long q = from / 16; 16 * q < to; ++q) {
+        uint64_t c0 = (uint64_t)q + 1, c1 = 0, c2 = 0, c3 = 0, k0 = seed, k1 = stream;
+        for (int round = 0; round < 10; ++round) {
+            const unsigned __int128 a = (unsigned __int128)0xD2E7470EE14C6C93u * c0;
+            const unsigned __int128 b = (unsigned __int128)0xCA5A826395121157u * c2;
+            c0 = (uint64_t)(b >> 64) ^ c1 ^ k0, c1 = (uint64_t)b, c2 = (uint64_t)(a >> 64) ^ c3 ^ k1, c3 = (uint64_t)a;
+            k0 += 0x9E3779B97F4A7C15u, k1 += 0xBB67AE8584CAA73Bu;
+        }
+        const uint64_t word[4] = {c0, c1, c2, c3};
+        uint16_t bits[16];
+        for (int e = 0; e < 16; ++e) bits[e] = (uint16_t)(word[e / 4] >> (16 * (e % 4)));
+        if (from <= 16 * q && 16 * q + 16 <= to)
+            for (int e = 0; e < 16; ++e) out[16 * q + e] = bits[e] < threshold;
+        else
+            for (int e = 0; e < 16; ++e)
+                if (from <= 16 * q + e && 16 * q + e < to) out[16 * q + e] = bits[e] < threshold;
+    }
+}
+
+
+/* ---- Vectors ------------------------------------------------------------------------------------------ */
+#if defined(__AVX512F__)
+#define BYTES 64
+#define MR 12
+#elif defined(__AVX__)
+#define BYTES 32
+#define MR 6
+#else
+#define BYTES 16
+#define MR 6
+#endif
+#define VL ((long)(BYTES / sizeof(real))) /* numbers of a vector */
+#define NR (2 * VL)
+#define PANELS(columns) (((columns) + NR - 1) / NR)
+typedef real vector __attribute__((vector_size(BYTES)));
+typedef real unaligned __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));
+
+static inline long least(long a, long b) { return a < b ? a : b; }
+
+/* ---- Products: tiles of MR rows and NR columns, whose sums stay in registers ------------------------- */
+/* as many rows as a tile may have, so that all tiles of `rows` have about as many */
+static inline long height(long rows) { return (rows + (rows + MR - 1) / MR - 1) / ((rows + MR - 1) / MR); }
+
+#if defined(__x86_64__)
+#define PIN(vector) __asm__("" : "+v"(vector)) /* in a register: not to be loaded again for each product */
+#else
+#define PIN(vector) (void)0
+#endif
+
+/* the first numbers of a vector, then zeros */
+static inline vector part(const real *a, long count)
+{
+    vector v = {0};
+    for (long e = 0; e < count; ++e) v[e] = a[e];
+    return v;
+}
+
+/* the sum of a vector's numbers, halves first */
+static inline real added(vector v)
+{
+    typedef real half __attribute__((vector_size(BYTES / 2)));
+    half h[2];
+    memcpy(h, &v, sizeof v);
+    h[0] += h[1];
+    real e[VL / 2];
+    memcpy(e, h, sizeof e);
+    UNROLL for (long part = VL / 4; part; part /= 2)
+        UNROLL for (long k = 0; k < part; ++k) e[k] += e[k + part];
+    return e[0];
+}
+
+/* tile[i][:] (+)= the sum over outer and inner of a[i row + ...] b[... + :] */
+static inline __attribute__((always_inline)) void multiply_tile(const int rows, const int vectors, real *tile, bool add,
+    const real *a, long row, long a_inner, long a_outer, const real *b, long b_inner, long b_outer, long inner, long outer)
+{
+    vector sum[MR][2];
+    UNROLL for (int i = 0; i < rows; ++i)
+        UNROLL for (int j = 0; j < vectors; ++j)
+            sum[i][j] = add ? (vector)*(const unaligned *)(tile + i * NR + j * VL) : (vector){0};
+    for (long o = 0; o < outer; ++o) {
+        const real *p = a + o * a_outer, *q = b + o * b_outer;
+        for (long k = 0; k < inner; ++k, p += a_inner, q += b_inner) {
+            vector u[2];
+            UNROLL for (int j = 0; j < vectors; ++j) u[j] = *(const unaligned *)(q + j * VL);
+            UNROLL for (int i = 0; i < rows; ++i) {
+                const vector v = p[i * row] - (vector){0};
+                UNROLL for (int j = 0; j < vectors; ++j) sum[i][j] += v * u[j];
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < rows; ++i)
+        UNROLL for (int j = 0; j < vectors; ++j) *(unaligned *)(tile + i * NR + j * VL) = sum[i][j];
+}
+
+static void multiply(real *tile, long rows, long columns, bool add, const real *a, long row, long a_inner, long a_outer,
+    const real *b, long b_inner, long b_outer, long inner, long outer)
+{
+#define OF(m) \
+    case m: multiply_tile(m, 1, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break; \
+    case m + 16: multiply_tile(m, 2, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break;
+    switch (rows + (columns > VL ? 16 : 0)) {
+        OF(1) OF(2) OF(3) OF(4) OF(5) OF(6)
+#if MR > 6
+        OF(7) OF(8) OF(9) OF(10) OF(11) OF(12)
+#endif
+    }
+#undef OF
+}
+
+/* tile[i][j] = the sum over k of a[i row + k] b[j column + k]: both lie along k, so vectors are of terms, and their
+ * sums are added up in the end.  Rows and columns come in blocks; what is behind an edge repeats the last one. */
+#define AR (MR / 2)
+#define AC 4
+static void along(real *tile, long rows, long columns, const real *a, long row, const real *b, long column, long terms)
+{
+    for (long j0 = 0; j0 < columns; j0 += AC)
+        for (long i0 = 0; i0 < rows; i0 += AR) {
+            const real *p[AR], *q[AC];
+            UNROLL for (int i = 0; i < AR; ++i) p[i] = a + least(i0 + i, rows - 1) * row;
+            UNROLL for (int j = 0; j < AC; ++j) q[j] = b + least(j0 + j, columns - 1) * column;
+            vector sum[AR][AC];
+            UNROLL for (int i = 0; i < AR; ++i)
+                UNROLL for (int j = 0; j < AC; ++j) sum[i][j] = (vector){0};
+            const long whole = terms / VL * VL;
+            for (long k = 0; k < whole; k += VL) {
+                vector u[AC];
+                UNROLL for (int j = 0; j < AC; ++j) u[j] = *(const unaligned *)(q[j] + k);
+                UNROLL for (int i = 0; i < AR; ++i) {
+                    vector v = *(const unaligned *)(p[i] + k);
+                    PIN(v);
+                    UNROLL for (int j = 0; j < AC; ++j) sum[i][j] += v * u[j];
+                }
+            }
+            if (whole < terms)
+                UNROLL for (int i = 0; i < AR; ++i)
+                    UNROLL for (int j = 0; j < AC; ++j)
+                        sum[i][j] += part(p[i] + whole, terms - whole) * part(q[j] + whole, terms - whole);
+            for (int i = 0; i < AR && i0 + i < rows; ++i)
+                for (int j = 0; j < AC && j0 + j < columns; ++j) tile[(i0 + i) * NR + j0 + j] = added(sum[i][j]);
+        }
+}
+
+/* ---- Winners: sums over windows, of which each has one place ------------------------------------------ */
+/* sum[:] += the sum over a list of given[e] a[at[e] + :], a run of numbers whose sums stay in registers */
+static inline __attribute__((always_inline)) void add_from_vectors(const int vectors, real *sum, const real *a,
+    const long *at, const real *given, long count)
+{
+    vector own[12];
+    UNROLL for (int i = 0; i < vectors; ++i) own[i] = (vector)*(const unaligned *)(sum + i * VL);
+    for (long e = 0; e < count; ++e) {
+        const real *p = a + at[e];
+        const vector v = given[e] - (vector){0};
+        UNROLL for (int i = 0; i < vectors; ++i) own[i] += v * (vector)*(const unaligned *)(p + i * VL);
+    }
+    UNROLL for (int i = 0; i < vectors; ++i) *(unaligned *)(sum + i * VL) = own[i];
+}
+
+/* out[at[e] + :] += given[e] a[:] for each entry of a list, a run of numbers that stays in registers */
+static inline __attribute__((always_inline)) void add_to_vectors(const int vectors, real *out, const real *a,
+    const long *at, const real *given, long count)
+{
+    vector own[12];
+    UNROLL for (int i = 0; i < vectors; ++i) own[i] = (vector)*(const unaligned *)(a + i * VL);
+    for (long e = 0; e < count; ++e) {
+        real *p = out + at[e];
+        const vector v = given[e] - (vector){0};
+        UNROLL for (int i = 0; i < vectors; ++i) *(unaligned *)(p + i * VL) = (vector)*(const unaligned *)(p + i * VL) + v * own[i];
+    }
+}
+
+#define OF(m) \
+    case m: WITH(m, run + c, a + c, at, given, count); break;
+#define ALL OF(1) OF(2) OF(3) OF(4) OF(5) OF(6) OF(7) OF(8) OF(9) OF(10) OF(11) OF(12)
+
+static void add_from(real *run, const real *a, const long *at, const real *given, long count, long length)
+{
+    long c = 0;
+    for (long vectors; (vectors = least(12, (length - c) / VL)) > 0; c += vectors * VL)
+#define WITH add_from_vectors
+        switch (vectors) { ALL }
+#undef WITH
+    for (; c < length; ++c)
+        for (long e = 0; e < count; ++e) run[c] += given[e] * a[at[e] + c];
+}
+
+static void add_to(real *run, const real *a, const long *at, const real *given, long count, long length)
+{
+    long c = 0;
+    for (long vectors; (vectors = least(12, (length - c) / VL)) > 0; c += vectors * VL)
+#define WITH add_to_vectors
+        switch (vectors) { ALL }
+#undef WITH
+    for (; c < length; ++c)
+        for (long e = 0; e < count; ++e) run[at[e] + c] += given[e] * a[c];
+}
+#undef OF
+#undef ALL
+
+/* ---- Memory -------------------------------------------------------------------------------------- */
+struct fashion_cnn {
+    long samples, N, step, steps;
+    uint64_t seed;
+    int threads, team;
+    void (*job)(struct fashion_cnn *, int);
+    pthread_t *helpers;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    atomic_int arrived, turn, begun;
+    int started, stop;
+    void *memory;
+    real *gradients;
+    unsigned char *m1;
+    unsigned char *m2;
+    unsigned char *m3;
+    real *W1;
+    real *b1;
+    real *x;
+    real *a1;
+    real *a1_2;
+    real *a1_3;
+    real *W2;
+    real *b2;
+    real *a2;
+    real *a2_2;
+    real *a2_3;
+    real *b3;
+    real *W3;
+    real *a3;
+    real *a3_2;
+    real *b4;
+    real *W4;
+    real *z4;
+    real *a4_max;
+    real *a4_exp;
+    real *a4_sum;
+    real *a4;
+    int *t;
+    real *T;
+    double *E_sum;
+    double *E;
+    real *dW4;
+    real *db4;
+    real *dW3;
+    real *db3;
+    real *da2_4;
+    unsigned char *delta2_place;
+    real *dW2;
+    real *db2;
+    real *delta1_sum_windows;
+    real *delta1;
+    real *dW1;
+    real *db1;
+    real *dx;
+    double *eta;
+    real *m;
+    real *g;
+    real *v;
+    real *theta;
+    real *delta4;
+    real *delta3;
+    real *delta2_won;
+    real *da1_2;
+    real *forward_a1_panels;
+    real *forward_a1_left;
+    real *forward_a2_panels;
+    real *forward_a2_left;
+    real *evaluation_a1_panels;
+    real *evaluation_a1_left;
+    real *evaluation_a2_panels;
+    real *evaluation_a2_left;
+    real *E_sum_loss_E_sum_parts;
+    real *E_sum_2_loss_E_parts;
+    real *db4_backward_db4_parts;
+    real *db3_backward_db3_parts;
+    real *backward_dW2_factor;
+    real *dW2_backward_dW2_parts;
+    real *db2_backward_db2_parts;
+    real *backward_da1_2_own;
+    real *backward_dW1_left;
+    real *dW1_backward_dW1_parts;
+    real *db1_backward_db1_parts;
+};
+
+/* Let the workspace's pointers be into memory for N samples, if there is any; return how much that is. */
+static size_t lay(struct fashion_cnn *w, char *memory, size_t N, size_t threads)
+{
+    size_t at = 0;
+    (void)N, (void)threads;
+    if (memory) w->m1 = (unsigned char *)(void *)(memory + at);
+    at += (N * 14 * 14 * 64 * sizeof(unsigned char) + 63) / 64 * 64;
+    if (memory) w->m2 = (unsigned char *)(void *)(memory + at);
+    at += (N * 7 * 7 * 32 * sizeof(unsigned char) + 63) / 64 * 64;
+    if (memory) w->m3 = (unsigned char *)(void *)(memory + at);
+    at += (N * 256 * sizeof(unsigned char) + 63) / 64 * 64;
+    if (memory) w->a1 = (real *)(void *)(memory + at);
+    at += (N * 28 * 28 * 64 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a1_2 = (real *)(void *)(memory + at);
+    at += (N * 14 * 14 * 64 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a1_3 = (real *)(void *)(memory + at);
+    at += (N * 14 * 14 * 64 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a2 = (real *)(void *)(memory + at);
+    at += (N * 14 * 14 * 32 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a2_2 = (real *)(void *)(memory + at);
+    at += (N * 7 * 7 * 32 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a2_3 = (real *)(void *)(memory + at);
+    at += (N * 7 * 7 * 32 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a3 = (real *)(void *)(memory + at);
+    at += (N * 256 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a3_2 = (real *)(void *)(memory + at);
+    at += (N * 256 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->z4 = (real *)(void *)(memory + at);
+    at += (N * 10 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a4_max = (real *)(void *)(memory + at);
+    at += (N * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a4_exp = (real *)(void *)(memory + at);
+    at += (N * 10 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a4_sum = (real *)(void *)(memory + at);
+    at += (N * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a4 = (real *)(void *)(memory + at);
+    at += (N * 10 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->T = (real *)(void *)(memory + at);
+    at += (N * 10 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->E_sum = (double *)(void *)(memory + at);
+    at += (1 * sizeof(double) + 63) / 64 * 64;
+    if (memory) w->E = (double *)(void *)(memory + at);
+    at += (1 * sizeof(double) + 63) / 64 * 64;
+    if (memory) w->da2_4 = (real *)(void *)(memory + at);
+    at += (N * 1568 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->delta2_place = (unsigned char *)(void *)(memory + at);
+    at += (N * 7 * 7 * 32 * sizeof(unsigned char) + 63) / 64 * 64;
+    if (memory) w->delta1_sum_windows = (real *)(void *)(memory + at);
+    at += (N * 14 * 14 * 2 * 2 * 64 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->delta1 = (real *)(void *)(memory + at);
+    at += (N * 28 * 28 * 64 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->dx = (real *)(void *)(memory + at);
+    at += (N * 28 * 28 * 1 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->eta = (double *)(void *)(memory + at);
+    at += (1 * sizeof(double) + 63) / 64 * 64;
+    if (memory) w->forward_a1_panels = (real *)(void *)(memory + at);
+    at += ((size_t)(PANELS(64) * 4 * NR) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->forward_a1_left = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 912) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->forward_a2_panels = (real *)(void *)(memory + at);
+    at += ((size_t)(PANELS(32) * 256 * NR) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->forward_a2_left = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 14464) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->evaluation_a1_panels = (real *)(void *)(memory + at);
+    at += ((size_t)(PANELS(64) * 4 * NR) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->evaluation_a1_left = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 912) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->evaluation_a2_panels = (real *)(void *)(memory + at);
+    at += ((size_t)(PANELS(32) * 256 * NR) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->evaluation_a2_left = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 14464) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->E_sum_loss_E_sum_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->E_sum_2_loss_E_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->db4_backward_db4_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->db3_backward_db3_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 512) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->backward_dW2_factor = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 14416) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->dW2_backward_dW2_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 8192) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->db2_backward_db2_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 64) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->backward_da1_2_own = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 14416) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->backward_dW1_left = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 912) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->dW1_backward_dW1_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 256) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->db1_backward_db1_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 128) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->gradients = (real *)(void *)(memory + at);
+    at += (412778 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->delta4 = w->z4;
+    if (memory) w->delta3 = w->a3_2;
+    if (memory) w->delta2_won = w->a2_3;
+    if (memory) w->da1_2 = w->a1_3;
+    return at + 4096; /* vectors may be read behind the end of a panel */
+}
+
+/* ---- Threads: each runs the same job on its share, and waits for the others at barriers ------------- */
+#define SPINS 4000 /* looks at what is waited for, some 50 µs, before a thread sleeps */
+#if defined(__x86_64__)
+#define RELAX __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define RELAX __asm__ volatile("yield")
+#else
+#define RELAX (void)0
+#endif
+
+static long share(const struct fashion_cnn *w, int id, long count) { return count * id / w->team; }
+
+static void barrier(struct fashion_cnn *w)
+{
+    if (w->team == 1) return;
+    const int turn = atomic_load(&w->turn);
+    if (atomic_fetch_add(&w->arrived, 1) == w->team - 1) {
+        atomic_store(&w->arrived, 0);
+        pthread_mutex_lock(&w->lock);
+        atomic_store(&w->turn, turn + 1);
+        pthread_cond_broadcast(&w->wake);
+        pthread_mutex_unlock(&w->lock);
+        return;
+    }
+    for (int spin = 0; spin < SPINS; ++spin) {
+        if (atomic_load_explicit(&w->turn, memory_order_acquire) != turn) return;
+        RELAX;
+    }
+    pthread_mutex_lock(&w->lock);
+    while (atomic_load(&w->turn) == turn) pthread_cond_wait(&w->wake, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+}
+
+struct helper {
+    struct fashion_cnn *w;
+    int id;
+};
+
+static void *help(void *given)
+{
+    struct helper *own = given;
+    struct fashion_cnn *w = own->w;
+    const int id = own->id;
+    free(own);
+    for (int turn = 0;;) {
+        for (int spin = 0; spin < SPINS && atomic_load_explicit(&w->begun, memory_order_acquire) == turn; ++spin) RELAX;
+        pthread_mutex_lock(&w->lock);
+        while (atomic_load(&w->begun) == turn) pthread_cond_wait(&w->wake, &w->lock);
+        pthread_mutex_unlock(&w->lock);
+        turn = atomic_load(&w->begun);
+        if (w->stop) return NULL;
+        w->job(w, id);
+        barrier(w);
+    }
+}
+
+static const long ALONE = 20000000; /* operations, some 0.1 ms, below which one thread is faster than several */
+
+/* Run a job on all threads, or on this one alone where it is small. */
+static void run(struct fashion_cnn *w, void (*job)(struct fashion_cnn *, int), long work)
+{
+    w->team = work < ALONE ? 1 : w->threads;
+    if (w->team > 1) {
+        w->job = job;
+        pthread_mutex_lock(&w->lock);
+        atomic_fetch_add(&w->begun, 1);
+        pthread_cond_broadcast(&w->wake);
+        pthread_mutex_unlock(&w->lock);
+    }
+    job(w, 0);
+    barrier(w);
+}
+
+size_t fashion_cnn_bytes(long samples, int threads)
+{
+    return sizeof(struct fashion_cnn) + lay(NULL, NULL, (size_t)samples, (size_t)threads);
+}
+
+void fashion_cnn_close(struct fashion_cnn *w)
+{
+    if (!w) return;
+    if (w->started > 1) {
+        pthread_mutex_lock(&w->lock);
+        w->stop = 1;
+        atomic_fetch_add(&w->begun, 1);
+        pthread_cond_broadcast(&w->wake);
+        pthread_mutex_unlock(&w->lock);
+        for (int id = 1; id < w->started; ++id) pthread_join(w->helpers[id], NULL);
+    }
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->wake);
+    free(w->helpers);
+    free(w->memory);
+    free(w);
+}
+
+struct fashion_cnn *fashion_cnn_open(long samples, int threads)
+{
+    struct fashion_cnn *w = calloc(1, sizeof *w);
+    if (!w) return NULL;
+    w->samples = samples, w->threads = threads, w->team = 1, w->started = 1;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->wake, NULL);
+    w->memory = calloc(1, lay(w, NULL, (size_t)samples, (size_t)threads));
+    w->helpers = calloc((size_t)threads, sizeof *w->helpers);
+    if (!w->memory || !w->helpers) return fashion_cnn_close(w), NULL;
+    lay(w, (char *)(((uintptr_t)w->memory + 63) / 64 * 64), (size_t)samples, (size_t)threads);
+    for (int id = 1; id < threads; ++id) {
+        struct helper *own = malloc(sizeof *own);
+        if (!own) return fashion_cnn_close(w), NULL;
+        own->w = w, own->id = id;
+        if (pthread_create(&w->helpers[id], NULL, help, own)) return free(own), fashion_cnn_close(w), NULL;
+        w->started = id + 1;
+    }
+    return w;
+}
+
+/* ---- Forward ------------------------------------------------------------------------------------ */
+
+// m1 ~ Bernoulli(0.7)
+static void forward_m1(struct fashion_cnn *w, int id, long from, long to)
+{
+    unsigned char *restrict m1 = w->m1;
+    const uint64_t *seed = &w->seed;
+    (void)id;
+    draw(m1, from * 12544, to * 12544, seed[0], 0, 45875);
+}
+
+// m2 ~ Bernoulli(0.7)
+static void forward_m2(struct fashion_cnn *w, int id, long from, long to)
+{
+    unsigned char *restrict m2 = w->m2;
+    const uint64_t *seed = &w->seed;
+    (void)id;
+    draw(m2, from * 1568, to * 1568, seed[0], 1, 45875);
+}
+
+// m3 ~ Bernoulli(0.5)
+static void forward_m3(struct fashion_cnn *w, int id, long from, long to)
+{
+    unsigned char *restrict m3 = w->m3;
+    const uint64_t *seed = &w->seed;
+    (void)id;
+    draw(m3, from * 256, to * 256, seed[0], 2, 32768);
+}
+
+// z1 = W1 ⋆ a0 + b1    (N, 28, 28, 64) (3)
+// a1 = max(0, z1)    (N, 28, 28, 64) (4)
+static void forward_a1_pack(struct fashion_cnn *w, int id, long from, long to)
+{
+    const real *restrict W1 = w->W1;
+    (void)id;
+    for (long panel = from; panel < to; ++panel)
+        for (long term0 = 0; term0 < 4; term0 += 16)
+            for (long c = 0; c < NR; ++c)
+                for (long term = term0; term < least(term0 + 16, 4); ++term) {
+                    const long column = panel * NR + c;
+                    w->forward_a1_panels[(panel * 4 + term) * NR + c] = column < 64 ? W1[column * 4 + term] : 0;
+                }
+}
+
+// z1 = W1 ⋆ a0 + b1    (N, 28, 28, 64) (3)
+// a1 = max(0, z1)    (N, 28, 28, 64) (4)
+static void forward_a1(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict a1 = w->a1;
+    const real *restrict b1 = w->b1;
+    real *const left = w->forward_a1_left + id * 912;
+    const real *const right = w->forward_a1_panels;
+    for (long n = from; n < to; ++n) {
+        for (long i0 = 0; i0 < 28; ++i0)
+            for (long j0 = 0; j0 < 28; ++j0)
+                memcpy(left + ((i0 + 0) * 29 + j0 + 0) * 1 + 0, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
+        for (long i = 0; i < 28; ++i)
+            for (long panel = 0; panel < PANELS(64); ++panel) {
+                for (long row0 = 0; row0 < 28; row0 += height(28)) {
+                    _Alignas(64) real tile[MR * NR];
+                    const long rows = least(height(28), 28 - row0);
+                    const long count = least(NR, 64 - panel * NR);
+                    multiply(tile, rows, count, false, left + i * 29 + row0 * 1, 1, 1, 29, right + panel * 4 * NR, 1 * NR, 2 * NR, 2, 2);
+                    for (long r = 0; r < rows; ++r)
+                        for (long c = 0; c < count; ++c) {
+                            const long j = row0 + r;
+                            const long column = panel * NR + c;
+                            const real sum = tile[r * NR + c];
+                            real z1_2 = b1[column] + sum;  // (3)
+                            a1[n * 50176 + i * 1792 + j * 64 + column] = maximum(z1_2, real(0));  // (4)
+                        }
+                }
+            }
+    }
+}
+
+// a1_2[n,i,j,k] = max_{u,v<2} a1[n,2i+u,2j+v,k]    (N, 14, 14, 64) (5)
+// a1_3 = (10/7) a1_2 ⊙ m1    (N, 14, 14, 64) (6)
+static void forward_a1_3(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict a1_2 = w->a1_2;
+    real *restrict a1_3 = w->a1_3;
+    const real *restrict a1 = w->a1;
+    const unsigned char *restrict m1 = w->m1;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 14; ++i) {
+            for (long j = 0; j < 14; ++j) {
+                for (long k = 0; k < 64; ++k) {
+                    real greatest = real(-1) / real(0);
+                    UNROLL for (int u = 0; u < 2; ++u)
+                        UNROLL for (int v2 = 0; v2 < 2; ++v2)
+                            greatest = maximum(greatest, a1[((n * 28 + 2 * i + u) * 28 + 2 * j + v2) * 64 + k]);
+                    real a1_2_2 = greatest;  // (5)
+                    a1_2[n * 12544 + i * 896 + j * 64 + k] = a1_2_2;  // (5)
+                    a1_3[n * 12544 + i * 896 + j * 64 + k] = real(10. / 7.) * a1_2_2 * m1[n * 12544 + i * 896 + j * 64 + k];  // (6)
+                }
+            }
+        }
+    }
+}
+
+// z2 = W2 ⋆ a1_3 + b2    (N, 14, 14, 32) (8)
+// a2 = max(0, z2)    (N, 14, 14, 32) (9)
+static void forward_a2_pack(struct fashion_cnn *w, int id, long from, long to)
+{
+    const real *restrict W2 = w->W2;
+    (void)id;
+    for (long panel = from; panel < to; ++panel)
+        for (long term0 = 0; term0 < 256; term0 += 16)
+            for (long c = 0; c < NR; ++c)
+                for (long term = term0; term < least(term0 + 16, 256); ++term) {
+                    const long column = panel * NR + c;
+                    w->forward_a2_panels[(panel * 256 + term) * NR + c] = column < 32 ? W2[column * 256 + term] : 0;
+                }
+}
+
+// z2 = W2 ⋆ a1_3 + b2    (N, 14, 14, 32) (8)
+// a2 = max(0, z2)    (N, 14, 14, 32) (9)
+static void forward_a2(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict a2 = w->a2;
+    const real *restrict b2 = w->b2;
+    real *const left = w->forward_a2_left + id * 14464;
+    const real *const right = w->forward_a2_panels;
+    for (long n = from; n < to; ++n) {
+        for (long i0 = 0; i0 < 14; ++i0)
+            for (long j0 = 0; j0 < 14; ++j0)
+                memcpy(left + ((i0 + 0) * 15 + j0 + 0) * 64 + 0, w->a1_3 + n * 12544 + ((i0) * 14 + j0) * 64, 64 * sizeof(real));
+        for (long i = 0; i < 14; ++i)
+            for (long panel = 0; panel < PANELS(32); ++panel) {
+                for (long row0 = 0; row0 < 14; row0 += height(14)) {
+                    _Alignas(64) real tile[MR * NR];
+                    const long rows = least(height(14), 14 - row0);
+                    const long count = least(NR, 32 - panel * NR);
+                    multiply(tile, rows, count, false, left + i * 960 + row0 * 64, 64, 1, 960, right + panel * 256 * NR, 1 * NR, 128 * NR, 128, 2);
+                    for (long r = 0; r < rows; ++r)
+                        for (long c = 0; c < count; ++c) {
+                            const long j = row0 + r;
+                            const long column = panel * NR + c;
+                            const real sum = tile[r * NR + c];
+                            real z2_2 = b2[column] + sum;  // (8)
+                            a2[n * 6272 + i * 448 + j * 32 + column] = maximum(z2_2, real(0));  // (9)
+                        }
+                }
+            }
+    }
+}
+
+// a2_2[n,i,j,k] = max_{u,v<2} a2[n,2i+u,2j+v,k]    (N, 7, 7, 32) (10)
+// a2_3 = (10/7) a2_2 ⊙ m2    (N, 7, 7, 32) (11)
+static void forward_a2_3(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict a2_2 = w->a2_2;
+    real *restrict a2_3 = w->a2_3;
+    const real *restrict a2 = w->a2;
+    const unsigned char *restrict m2 = w->m2;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 7; ++i) {
+            for (long j = 0; j < 7; ++j) {
+                for (long k = 0; k < 32; ++k) {
+                    real greatest = real(-1) / real(0);
+                    UNROLL for (int u = 0; u < 2; ++u)
+                        UNROLL for (int v2 = 0; v2 < 2; ++v2)
+                            greatest = maximum(greatest, a2[((n * 14 + 2 * i + u) * 14 + 2 * j + v2) * 32 + k]);
+                    real a2_2_2 = greatest;  // (10)
+                    a2_2[n * 1568 + i * 224 + j * 32 + k] = a2_2_2;  // (10)
+                    a2_3[n * 1568 + i * 224 + j * 32 + k] = real(10. / 7.) * a2_2_2 * m2[n * 1568 + i * 224 + j * 32 + k];  // (11)
+                }
+            }
+        }
+    }
+}
+
+// z3 = W3 a2_4 + b3    (N, 256) (14)
+// a3 = max(0, z3)    (N, 256) (15)
+// a3_2 = 2 a3 ⊙ m3    (N, 256) (16)
+static void forward_a3_2(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict a3 = w->a3;
+    real *restrict a3_2 = w->a3_2;
+    const real *restrict b3 = w->b3;
+    const unsigned char *restrict m3 = w->m3;
+    (void)id;
+    const real *const left = w->a2_3;
+    const real *const right = w->W3;
+    for (long panel = from; panel < to; ++panel) {
+        for (long row0 = 0; row0 < w->N; row0 += height(w->N)) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(height(w->N), w->N - row0);
+            const long count = least(NR, 256 - panel * NR);
+            along(tile, rows, count, left + row0 * 1568, 1568, right + panel * NR * 1568, 1568, 1568);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long n = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    real z3_2 = b3[column] + sum;  // (14)
+                    real a3_3 = maximum(z3_2, real(0));  // (15)
+                    a3[n * 256 + column] = a3_3;  // (15)
+                    a3_2[n * 256 + column] = 2 * a3_3 * m3[n * 256 + column];  // (16)
+                }
+        }
+    }
+}
+
+// z4 = W4 a3_2 + b4    (N, 10) (18)
+static void forward_z4(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict z4 = w->z4;
+    const real *restrict b4 = w->b4;
+    (void)id;
+    const real *const left = w->a3_2;
+    const real *const right = w->W4;
+    for (long row0 = from; row0 < to; row0 += height(to - from)) {
+        for (long panel = 0; panel < PANELS(10); ++panel) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(height(to - from), to - row0);
+            const long count = least(NR, 10 - panel * NR);
+            along(tile, rows, count, left + row0 * 256, 256, right + panel * NR * 256, 256, 256);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long n = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    z4[n * 10 + column] = b4[column] + sum;  // (18)
+                }
+        }
+    }
+}
+
+// a4 = softmax(z4)    (N, 10) (19)
+static void forward_a4(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict a4_max = w->a4_max;
+    real *restrict a4_exp = w->a4_exp;
+    real *restrict a4_sum = w->a4_sum;
+    real *restrict a4 = w->a4;
+    const real *restrict z4 = w->z4;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        real greatest = real(-1) / real(0);
+        for (int i = 0; i < 10; ++i)
+            greatest = maximum(greatest, z4[n * 10 + i]);
+        a4_max[n] = greatest;  // (19)
+        for (long k = 0; k < 10; ++k) {
+            a4_exp[n * 10 + k] = exp(z4[n * 10 + k] - a4_max[n]);  // (19)
+        }
+        real total = real(0);
+        for (int j = 0; j < 10; ++j)
+            total += a4_exp[n * 10 + j];
+        a4_sum[n] = total;  // (19)
+        for (long k2 = 0; k2 < 10; ++k2) {
+            a4[n * 10 + k2] = a4_exp[n * 10 + k2] / a4_sum[n];  // (19)
+        }
+    }
+}
+
+/* ---- Evaluation --------------------------------------------------------------------------------- */
+
+// z1 = W1 ⋆ a0 + b1    (N, 28, 28, 64) (3)
+// a1 = max(0, z1)    (N, 28, 28, 64) (4)
+static void evaluation_a1_pack(struct fashion_cnn *w, int id, long from, long to)
+{
+    const real *restrict W1 = w->W1;
+    (void)id;
+    for (long panel = from; panel < to; ++panel)
+        for (long term0 = 0; term0 < 4; term0 += 16)
+            for (long c = 0; c < NR; ++c)
+                for (long term = term0; term < least(term0 + 16, 4); ++term) {
+                    const long column = panel * NR + c;
+                    w->evaluation_a1_panels[(panel * 4 + term) * NR + c] = column < 64 ? W1[column * 4 + term] : 0;
+                }
+}
+
+// z1 = W1 ⋆ a0 + b1    (N, 28, 28, 64) (3)
+// a1 = max(0, z1)    (N, 28, 28, 64) (4)
+static void evaluation_a1(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict a1 = w->a1;
+    const real *restrict b1 = w->b1;
+    real *const left = w->evaluation_a1_left + id * 912;
+    const real *const right = w->evaluation_a1_panels;
+    for (long n = from; n < to; ++n) {
+        for (long i0 = 0; i0 < 28; ++i0)
+            for (long j0 = 0; j0 < 28; ++j0)
+                memcpy(left + ((i0 + 0) * 29 + j0 + 0) * 1 + 0, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
+        for (long i = 0; i < 28; ++i)
+            for (long panel = 0; panel < PANELS(64); ++panel) {
+                for (long row0 = 0; row0 < 28; row0 += height(28)) {
+                    _Alignas(64) real tile[MR * NR];
+                    const long rows = least(height(28), 28 - row0);
+                    const long count = least(NR, 64 - panel * NR);
+                    multiply(tile, rows, count, false, left + i * 29 + row0 * 1, 1, 1, 29, right + panel * 4 * NR, 1 * NR, 2 * NR, 2, 2);
+                    for (long r = 0; r < rows; ++r)
+                        for (long c = 0; c < count; ++c) {
+                            const long j = row0 + r;
+                            const long column = panel * NR + c;
+                            const real sum = tile[r * NR + c];
+                            real z1_2 = b1[column] + sum;  // (3)
+                            a1[n * 50176 + i * 1792 + j * 64 + column] = maximum(z1_2, real(0));  // (4)
+                        }
+                }
+            }
+    }
+}
+
+// a1_2[n,i,j,k] = max_{u,v<2} a1[n,2i+u,2j+v,k]    (N, 14, 14, 64) (5)
+// a1_3 = a1_2    (N, 14, 14, 64) (7)
+static void evaluation_a1_3(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict a1_2 = w->a1_2;
+    real *restrict a1_3 = w->a1_3;
+    const real *restrict a1 = w->a1;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 14; ++i) {
+            for (long j = 0; j < 14; ++j) {
+                for (long k = 0; k < 64; ++k) {
+                    real greatest = real(-1) / real(0);
+                    UNROLL for (int u = 0; u < 2; ++u)
+                        UNROLL for (int v2 = 0; v2 < 2; ++v2)
+                            greatest = maximum(greatest, a1[((n * 28 + 2 * i + u) * 28 + 2 * j + v2) * 64 + k]);
+                    real a1_2_2 = greatest;  // (5)
+                    a1_2[n * 12544 + i * 896 + j * 64 + k] = a1_2_2;  // (5)
+                    a1_3[n * 12544 + i * 896 + j * 64 + k] = a1_2_2;  // (7)
+                }
+            }
+        }
+    }
+}
+
+// z2 = W2 ⋆ a1_3 + b2    (N, 14, 14, 32) (8)
+// a2 = max(0, z2)    (N, 14, 14, 32) (9)
+static void evaluation_a2_pack(struct fashion_cnn *w, int id, long from, long to)
+{
+    const real *restrict W2 = w->W2;
+    (void)id;
+    for (long panel = from; panel < to; ++panel)
+        for (long term0 = 0; term0 < 256; term0 += 16)
+            for (long c = 0; c < NR; ++c)
+                for (long term = term0; term < least(term0 + 16, 256); ++term) {
+                    const long column = panel * NR + c;
+                    w->evaluation_a2_panels[(panel * 256 + term) * NR + c] = column < 32 ? W2[column * 256 + term] : 0;
+                }
+}
+
+// z2 = W2 ⋆ a1_3 + b2    (N, 14, 14, 32) (8)
+// a2 = max(0, z2)    (N, 14, 14, 32) (9)
+static void evaluation_a2(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict a2 = w->a2;
+    const real *restrict b2 = w->b2;
+    real *const left = w->evaluation_a2_left + id * 14464;
+    const real *const right = w->evaluation_a2_panels;
+    for (long n = from; n < to; ++n) {
+        for (long i0 = 0; i0 < 14; ++i0)
+            for (long j0 = 0; j0 < 14; ++j0)
+                memcpy(left + ((i0 + 0) * 15 + j0 + 0) * 64 + 0, w->a1_3 + n * 12544 + ((i0) * 14 + j0) * 64, 64 * sizeof(real));
+        for (long i = 0; i < 14; ++i)
+            for (long panel = 0; panel < PANELS(32); ++panel) {
+                for (long row0 = 0; row0 < 14; row0 += height(14)) {
+                    _Alignas(64) real tile[MR * NR];
+                    const long rows = least(height(14), 14 - row0);
+                    const long count = least(NR, 32 - panel * NR);
+                    multiply(tile, rows, count, false, left + i * 960 + row0 * 64, 64, 1, 960, right + panel * 256 * NR, 1 * NR, 128 * NR, 128, 2);
+                    for (long r = 0; r < rows; ++r)
+                        for (long c = 0; c < count; ++c) {
+                            const long j = row0 + r;
+                            const long column = panel * NR + c;
+                            const real sum = tile[r * NR + c];
+                            real z2_2 = b2[column] + sum;  // (8)
+                            a2[n * 6272 + i * 448 + j * 32 + column] = maximum(z2_2, real(0));  // (9)
+                        }
+                }
+            }
+    }
+}
+
+// a2_2[n,i,j,k] = max_{u,v<2} a2[n,2i+u,2j+v,k]    (N, 7, 7, 32) (10)
+// a2_3 = a2_2    (N, 7, 7, 32) (12)
+static void evaluation_a2_3(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict a2_2 = w->a2_2;
+    real *restrict a2_3 = w->a2_3;
+    const real *restrict a2 = w->a2;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 7; ++i) {
+            for (long j = 0; j < 7; ++j) {
+                for (long k = 0; k < 32; ++k) {
+                    real greatest = real(-1) / real(0);
+                    UNROLL for (int u = 0; u < 2; ++u)
+                        UNROLL for (int v2 = 0; v2 < 2; ++v2)
+                            greatest = maximum(greatest, a2[((n * 14 + 2 * i + u) * 14 + 2 * j + v2) * 32 + k]);
+                    real a2_2_2 = greatest;  // (10)
+                    a2_2[n * 1568 + i * 224 + j * 32 + k] = a2_2_2;  // (10)
+                    a2_3[n * 1568 + i * 224 + j * 32 + k] = a2_2_2;  // (12)
+                }
+            }
+        }
+    }
+}
+
+// z3 = W3 a2_4 + b3    (N, 256) (14)
+// a3 = max(0, z3)    (N, 256) (15)
+// a3_2 = a3    (N, 256) (17)
+static void evaluation_a3_2(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict a3 = w->a3;
+    real *restrict a3_2 = w->a3_2;
+    const real *restrict b3 = w->b3;
+    (void)id;
+    const real *const left = w->a2_3;
+    const real *const right = w->W3;
+    for (long panel = from; panel < to; ++panel) {
+        for (long row0 = 0; row0 < w->N; row0 += height(w->N)) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(height(w->N), w->N - row0);
+            const long count = least(NR, 256 - panel * NR);
+            along(tile, rows, count, left + row0 * 1568, 1568, right + panel * NR * 1568, 1568, 1568);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long n = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    real z3_2 = b3[column] + sum;  // (14)
+                    real a3_3 = maximum(z3_2, real(0));  // (15)
+                    a3[n * 256 + column] = a3_3;  // (15)
+                    a3_2[n * 256 + column] = a3_3;  // (17)
+                }
+        }
+    }
+}
+
+/* ---- Loss --------------------------------------------------------------------------------------- */
+
+// T = onehot(t)    (N, 10) (1)
+static void loss_T(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict T = w->T;
+    const int *restrict t = w->t;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long k = 0; k < 10; ++k) {
+            T[n * 10 + k] = real(t[n] == k);  // (1)
+        }
+    }
+}
+
+// E = −(1/N) Σₙ Tₙᵀ log(a4ₙ)    () (20)
+static void loss_E_sum(struct fashion_cnn *w, int id, long from, long to)
+{
+    const real *restrict a4_sum = w->a4_sum;
+    double *restrict own = (double *)w->E_sum_loss_E_sum_parts + id * 16;
+    for (long n = from; n < to; ++n) {
+        own[0] += log(a4_sum[n]);
+    }
+}
+
+// E = −(1/N) Σₙ Tₙᵀ log(a4ₙ)    () (20)
+static void loss_E_sum_total(struct fashion_cnn *w, int id, long from, long to)
+{
+    double *restrict E_sum = w->E_sum;
+    (void)id;
+    (void)from, (void)to;
+    double total = 0;
+    for (int part = 0; part < w->team; ++part) total += ((double *)w->E_sum_loss_E_sum_parts)[part * 16];
+    const double sum = total;
+    E_sum[0] = sum;  // (20)
+}
+
+// E = −(1/N) Σₙ Tₙᵀ log(a4ₙ)    () (20)
+static void loss_E(struct fashion_cnn *w, int id, long from, long to)
+{
+    const real *restrict T = w->T;
+    const real *restrict a4_max = w->a4_max;
+    const real *restrict z4 = w->z4;
+    double *restrict own = (double *)w->E_sum_2_loss_E_parts + id * 16;
+    for (long n = from; n < to; ++n) {
+        for (long k = 0; k < 10; ++k) {
+            own[0] += T[n * 10 + k] * (a4_max[n] - z4[n * 10 + k]);
+        }
+    }
+}
+
+// E = −(1/N) Σₙ Tₙᵀ log(a4ₙ)    () (20)
+static void loss_E_total(struct fashion_cnn *w, int id, long from, long to)
+{
+    double *restrict E = w->E;
+    const double *restrict E_sum = w->E_sum;
+    const long N = w->N;
+    (void)id;
+    (void)from, (void)to;
+    double total = 0;
+    for (int part = 0; part < w->team; ++part) total += ((double *)w->E_sum_2_loss_E_parts)[part * 16];
+    const double sum = total;
+    E[0] = real(1. / (double)N) * (real(E_sum[0]) + sum);  // (20)
+}
+
+/* ---- Backward ----------------------------------------------------------------------------------- */
+
+// δ4 = (a4 − T)/N    (N, 10) (21)
+static void backward_delta4(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict delta4 = w->delta4;
+    const real *restrict a4 = w->a4;
+    const real *restrict T = w->T;
+    const long N = w->N;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long k = 0; k < 10; ++k) {
+            delta4[n * 10 + k] = real(1. / (double)N) * (a4[n * 10 + k] - T[n * 10 + k]);  // (21)
+        }
+    }
+}
+
+// ∂E/∂W4 = Σₙ δ4ₙ a3_2ₙᵀ    (10, 256) (22)
+static void backward_dW4(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict dW4 = w->dW4;
+    (void)id;
+    const real *const left = w->delta4;
+    const real *const right = w->a3_2;
+    for (long row0 = from * MR; row0 < least(to * MR, 10); row0 += MR) {
+        for (long panel = 0; panel < PANELS(256); ++panel) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(MR, least(to * MR, 10) - row0);
+            const long count = least(NR, 256 - panel * NR);
+            multiply(tile, rows, count, false, left + row0 * 1, 1, 10, 0, right + panel * NR, 256, 0, w->N, 1);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long k = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    dW4[k * 256 + column] = sum;  // (22)
+                }
+        }
+    }
+}
+
+// ∂E/∂b4 = Σₙ δ4ₙ    (10,) (23)
+static void backward_db4(struct fashion_cnn *w, int id, long from, long to)
+{
+    const real *restrict delta4 = w->delta4;
+    real *restrict own = (real *)w->db4_backward_db4_parts + id * 16;
+    for (long n = from; n < to; ++n) {
+        for (long k = 0; k < 10; ++k) {
+            own[k] += delta4[n * 10 + k];
+        }
+    }
+}
+
+// ∂E/∂b4 = Σₙ δ4ₙ    (10,) (23)
+static void backward_db4_total(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict db4 = w->db4;
+    (void)id;
+    for (long at = from; at < to; ++at) {
+        real total = 0;
+        for (int part = 0; part < w->team; ++part) total += ((real *)w->db4_backward_db4_parts)[part * 16 + at];
+        const real sum = total;
+        db4[at] = sum;  // (23)
+    }
+}
+
+// δ3 = 2 (W4ᵀ δ4) ⊙ m3 ⊙ [a3 > 0]    (N, 256) (24)
+static void backward_delta3(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict delta3 = w->delta3;
+    const unsigned char *restrict m3 = w->m3;
+    const real *restrict a3 = w->a3;
+    (void)id;
+    const real *const left = w->delta4;
+    const real *const right = w->W4;
+    for (long row0 = from; row0 < to; row0 += height(to - from)) {
+        for (long panel = 0; panel < PANELS(256); ++panel) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(height(to - from), to - row0);
+            const long count = least(NR, 256 - panel * NR);
+            multiply(tile, rows, count, false, left + row0 * 10, 10, 1, 0, right + panel * NR, 256, 0, 10, 1);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long n = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    delta3[n * 256 + column] = a3[n * 256 + column] > 0 ? 2 * sum * m3[n * 256 + column] : 0;  // (24)
+                }
+        }
+    }
+}
+
+// ∂E/∂W3 = Σₙ δ3ₙ a2_4ₙᵀ    (256, 1568) (25)
+static void backward_dW3(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict dW3 = w->dW3;
+    (void)id;
+    const real *const left = w->delta3;
+    const real *const right = w->a2_3;
+    for (long row0 = from * MR; row0 < least(to * MR, 256); row0 += MR) {
+        for (long panel = 0; panel < PANELS(1568); ++panel) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(MR, least(to * MR, 256) - row0);
+            const long count = least(NR, 1568 - panel * NR);
+            multiply(tile, rows, count, false, left + row0 * 1, 1, 256, 0, right + panel * NR, 1568, 0, w->N, 1);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long k = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    dW3[k * 1568 + column] = sum;  // (25)
+                }
+        }
+    }
+}
+
+// ∂E/∂b3 = Σₙ δ3ₙ    (256,) (26)
+static void backward_db3(struct fashion_cnn *w, int id, long from, long to)
+{
+    const real *restrict delta3 = w->delta3;
+    real *restrict own = (real *)w->db3_backward_db3_parts + id * 256;
+    for (long n = from; n < to; ++n) {
+        for (long k = 0; k < 256; ++k) {
+            own[k] += delta3[n * 256 + k];
+        }
+    }
+}
+
+// ∂E/∂b3 = Σₙ δ3ₙ    (256,) (26)
+static void backward_db3_total(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict db3 = w->db3;
+    (void)id;
+    for (long at = from; at < to; ++at) {
+        real total = 0;
+        for (int part = 0; part < w->team; ++part) total += ((real *)w->db3_backward_db3_parts)[part * 256 + at];
+        const real sum = total;
+        db3[at] = sum;  // (26)
+    }
+}
+
+// ∂E/∂a2_4 = W3ᵀ δ3    (N, 1568) (27)
+static void backward_da2_4(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict da2_4 = w->da2_4;
+    (void)id;
+    const real *const left = w->delta3;
+    const real *const right = w->W3;
+    for (long panel = from; panel < to; ++panel) {
+        for (long row0 = 0; row0 < w->N; row0 += height(w->N)) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(height(w->N), w->N - row0);
+            const long count = least(NR, 1568 - panel * NR);
+            multiply(tile, rows, count, false, left + row0 * 256, 256, 1, 0, right + panel * NR, 1568, 0, 256, 1);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long n = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    da2_4[n * 1568 + column] = sum;  // (27)
+                }
+        }
+    }
+}
+
+// δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a2[n,2i+u,2j+v,k]] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 14, 14, 32) (29)
+static void backward_delta2_place(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict delta2_won = w->delta2_won;
+    unsigned char *restrict delta2_place = w->delta2_place;
+    const real *restrict da2_4 = w->da2_4;
+    const unsigned char *restrict m2 = w->m2;
+    const real *restrict a2_2 = w->a2_2;
+    const real *restrict a2 = w->a2;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 7; ++i) {
+            for (long j = 0; j < 7; ++j) {
+                for (long k = 0; k < 32; ++k) {
+                    delta2_won[n * 1568 + i * 224 + j * 32 + k] = a2_2[n * 1568 + i * 224 + j * 32 + k] > 0 ? real(10. / 7.) * da2_4[n * 1568 + i * 224 + j * 32 + k] * m2[n * 1568 + i * 224 + j * 32 + k] : 0;  // (29)
+                    const real best = a2_2[n * 1568 + i * 224 + j * 32 + k];
+                    unsigned char place = 0;
+                    for (int r2 = 1; r2 >= 0; --r2)
+                        for (int s = 1; s >= 0; --s)
+                            if (a2[((n * 14 + 2 * i + r2) * 14 + 2 * j + s) * 32 + k] == best) place = (unsigned char)(r2 * 2 + s);
+                    delta2_place[n * 1568 + i * 224 + j * 32 + k] = place;  // (29)
+                }
+            }
+        }
+    }
+}
+
+// ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_3ₙ    (32, 2, 2, 64) (30)
+// summed over windows alone: each gives to the place of its winner
+static void backward_dW2(struct fashion_cnn *w, int id, long from, long to)
+{
+    const real *restrict delta2_won = w->delta2_won;
+    const unsigned char *restrict delta2_place = w->delta2_place;
+    static const long place_at[4] = {0, 64, 960, 1024};
+    real *restrict factor = w->backward_dW2_factor + id * 14416;
+    real *restrict own = w->dW2_backward_dW2_parts + id * 8192;
+    for (long n = from; n < to; ++n) {
+        for (long row = 0; row < 14; ++row)
+            for (long at = 0; at < 14; ++at)
+                memcpy(factor + ((row) * 15 + at) * 64, w->a1_3 + n * 12544 + ((row) * 14 + at) * 64, 64 * sizeof(real));
+        for (long i0 = 0; i0 < 7; i0 += 7)
+            for (long k = 0; k < 32; ++k) {
+                long at[49], count = 0;
+                real given[49];
+                for (long i = i0; i < least(i0 + 7, 7); ++i)
+                    for (long j = 0; j < 7; ++j) {
+                        at[count] = i * 1920 + j * 128 + place_at[delta2_place[n * 1568 + i * 224 + j * 32 + k]];
+                        given[count] = delta2_won[n * 1568 + i * 224 + j * 32 + k];
+                        count += given[count] != 0;
+                    }
+                for (long u = 0; u < 2; ++u)
+                    add_from(own + k * 256 + u * 128, factor + u * 960, at, given, count, 128);
+            }
+    }
+}
+
+// ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_3ₙ    (32, 2, 2, 64) (30)
+// summed over windows alone: each gives to the place of its winner
+static void backward_dW2_total(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict dW2 = w->dW2;
+    (void)id;
+    for (long at = from; at < to; ++at) {
+        real total = 0;
+        for (int part = 0; part < w->team; ++part) total += ((real *)w->dW2_backward_dW2_parts)[part * 8192 + at];
+        const real sum = total;
+        dW2[at] = sum;  // (30)
+    }
+}
+
+// ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]    (32,) (31)
+static void backward_db2(struct fashion_cnn *w, int id, long from, long to)
+{
+    const real *restrict delta2_won = w->delta2_won;
+    real *restrict own = (real *)w->db2_backward_db2_parts + id * 32;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 7; ++i) {
+            for (long j = 0; j < 7; ++j) {
+                for (long k = 0; k < 32; ++k) {
+                    own[k] += delta2_won[n * 1568 + i * 224 + j * 32 + k];
+                }
+            }
+        }
+    }
+}
+
+// ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]    (32,) (31)
+static void backward_db2_total(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict db2 = w->db2;
+    (void)id;
+    for (long at = from; at < to; ++at) {
+        real total = 0;
+        for (int part = 0; part < w->team; ++part) total += ((real *)w->db2_backward_db2_parts)[part * 32 + at];
+        const real sum = total;
+        db2[at] = sum;  // (31)
+    }
+}
+
+// ∂E/∂a1_2 = (10/7) (W2ᵀ ∗ δ2) ⊙ m1    (N, 14, 14, 64) (32)
+// summed over windows alone: each gives to the place of its winner
+static void backward_da1_2(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict da1_2 = w->da1_2;
+    const real *restrict delta2_won = w->delta2_won;
+    const unsigned char *restrict delta2_place = w->delta2_place;
+    const unsigned char *restrict m1 = w->m1;
+    static const long place_at[4] = {0, 64, 960, 1024};
+    real *restrict own = w->backward_da1_2_own + id * 14416;
+    const real *restrict factor = w->W2;
+    for (long n = from; n < to; ++n) {
+        memset(own, 0, 14400 * sizeof(real));
+        for (long i0 = 0; i0 < 7; i0 += 7)
+            for (long k = 0; k < 32; ++k) {
+                long at[49], count = 0;
+                real given[49];
+                for (long i = i0; i < least(i0 + 7, 7); ++i)
+                    for (long j = 0; j < 7; ++j) {
+                        at[count] = i * 1920 + j * 128 + place_at[delta2_place[n * 1568 + i * 224 + j * 32 + k]];
+                        given[count] = delta2_won[n * 1568 + i * 224 + j * 32 + k];
+                        count += given[count] != 0;
+                    }
+                for (long p = 0; p < 2; ++p)
+                    add_to(own + p * 960, factor + k * 256 + p * 128, at, given, count, 128);
+            }
+        for (long p2 = 0; p2 < 14; ++p2) {
+            for (long q = 0; q < 14; ++q) {
+                for (long c2 = 0; c2 < 64; ++c2) {
+                    const real sum = own[p2 * 960 + q * 64 + c2];
+                    da1_2[n * 12544 + p2 * 896 + q * 64 + c2] = real(10. / 7.) * sum * m1[n * 12544 + p2 * 896 + q * 64 + c2];  // (32)
+                }
+            }
+        }
+    }
+}
+
+// δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a1[n,2i+u,2j+v,k]] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0]    (N, 28, 28, 64) (33)
+static void backward_delta1_sum_windows(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict delta1_sum_windows = w->delta1_sum_windows;
+    const real *restrict a1_2 = w->a1_2;
+    const real *restrict a1 = w->a1;
+    const real *restrict da1_2 = w->da1_2;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 14; ++i) {
+            for (long j = 0; j < 14; ++j) {
+                for (long p = 0; p < 2; ++p) {
+                    for (long q = 0; q < 2; ++q) {
+                        for (long k = 0; k < 64; ++k) {
+                            const real best = a1_2[n * 12544 + i * 896 + j * 64 + k];
+                            bool won = a1[n * 50176 + i * 3584 + p * 1792 + j * 128 + q * 64 + k] == best;
+                            UNROLL for (int p_before = 0; p_before < 2; ++p_before)
+                                UNROLL for (int q_before = 0; q_before < 2; ++q_before)
+                                    won &= !((p_before * 2 + q_before < p * 2 + q)
+                                        & (a1[((n * 28 + 2 * i + p_before) * 28 + 2 * j + q_before) * 64 + k] == best));
+                            unsigned char delta1_winner_2 = won;  // (33)
+                            delta1_sum_windows[n * 50176 + i * 3584 + j * 256 + p * 128 + q * 64 + k] = da1_2[n * 12544 + i * 896 + j * 64 + k] * delta1_winner_2;  // (33)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+// δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a1[n,2i+u,2j+v,k]] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0]    (N, 28, 28, 64) (33)
+static void backward_delta1(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict delta1 = w->delta1;
+    const real *restrict delta1_sum_windows = w->delta1_sum_windows;
+    const real *restrict a1 = w->a1;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long p = 0; p < 28; ++p) {
+            for (long q = 0; q < 28; ++q) {
+                for (long r2 = 0; r2 < 64; ++r2) {
+                    real delta1_sum_2 = delta1_sum_windows[((((n * 14 + (p / 2)) * 14 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 64 + r2];  // (33)
+                    delta1[n * 50176 + p * 1792 + q * 64 + r2] = a1[n * 50176 + p * 1792 + q * 64 + r2] > 0 ? delta1_sum_2 : 0;  // (33)
+                }
+            }
+        }
+    }
+}
+
+// ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ    (64, 2, 2, 1) (34)
+static void backward_dW1(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict own = w->dW1_backward_dW1_parts + id * 256;
+    real *const left = w->backward_dW1_left + id * 912;
+    const real *const right = w->delta1;
+    for (long n = from; n < to; ++n) {
+        for (long i0 = 0; i0 < 28; ++i0)
+            for (long j0 = 0; j0 < 28; ++j0)
+                memcpy(left + ((i0 + 0) * 29 + j0 + 0) * 1 + 0, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
+        for (long u = 0; u < 2; ++u)
+            for (long panel = 0; panel < PANELS(64); ++panel) {
+                for (long row0 = 0; row0 < 2; row0 += height(2)) {
+                    _Alignas(64) real tile[MR * NR];
+                    const long rows = least(height(2), 2 - row0);
+                    const long count = least(NR, 64 - panel * NR);
+                    multiply(tile, rows, count, false, left + u * 29 + row0 * 1, 1, 1, 29, right + n * 50176 + panel * NR, 64, 1792, 28, 28);
+                    for (long r = 0; r < rows; ++r)
+                        for (long c = 0; c < count; ++c) {
+                            const long v2 = row0 + r;
+                            const long column = panel * NR + c;
+                            const real sum = tile[r * NR + c];
+                            own[column * 4 + u * 2 + v2] += sum;
+                        }
+                }
+            }
+    }
+}
+
+// ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ    (64, 2, 2, 1) (34)
+static void backward_dW1_total(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict dW1 = w->dW1;
+    (void)id;
+    for (long at = from; at < to; ++at) {
+        real total = 0;
+        for (int part = 0; part < w->team; ++part) total += ((real *)w->dW1_backward_dW1_parts)[part * 256 + at];
+        const real sum = total;
+        dW1[at] = sum;  // (34)
+    }
+}
+
+// ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]    (64,) (35)
+static void backward_db1(struct fashion_cnn *w, int id, long from, long to)
+{
+    const real *restrict delta1 = w->delta1;
+    real *restrict own = (real *)w->db1_backward_db1_parts + id * 64;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 28; ++i) {
+            for (long j = 0; j < 28; ++j) {
+                for (long k = 0; k < 64; ++k) {
+                    own[k] += delta1[n * 50176 + i * 1792 + j * 64 + k];
+                }
+            }
+        }
+    }
+}
+
+// ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]    (64,) (35)
+static void backward_db1_total(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict db1 = w->db1;
+    (void)id;
+    for (long at = from; at < to; ++at) {
+        real total = 0;
+        for (int part = 0; part < w->team; ++part) total += ((real *)w->db1_backward_db1_parts)[part * 64 + at];
+        const real sum = total;
+        db1[at] = sum;  // (35)
+    }
+}
+
+/* ---- Input gradient ----------------------------------------------------------------------------- */
+
+// ∂E/∂x = W1ᵀ ∗ δ1    (N, 28, 28, 1) (36)
+static void input_gradient_dx(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict dx = w->dx;
+    const real *restrict W1 = w->W1;
+    const real *restrict delta1 = w->delta1;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long p = 0; p < 28; ++p) {
+            for (long q = 0; q < 28; ++q) {
+                real total = 0;
+                for (long k = 0; k < 64; ++k) {
+                    for (long u = 0; u < 2; ++u) {
+                        for (long v2 = 0; v2 < 2; ++v2) {
+                            total += W1[k * 4 + u * -2 + v2 * -1 + 3] * (inside(p + u - 1, 28) && inside(q + v2 - 1, 28) ? delta1[n * 50176 + p * 1792 + u * 1792 + q * 64 + v2 * 64 + k + -1856] : real(0));
+                        }
+                    }
+                }
+                const real sum = total;
+                dx[n * 784 + p * 28 + q] = sum;  // (36)
+            }
+        }
+    }
+}
+
+/* ---- Update ------------------------------------------------------------------------------------- */
+
+// ηₖ = η (cos(π (k − 1)/K) + 1) min(1, k/w)/2    () (37)
+static void update_eta(struct fashion_cnn *w, int id, long from, long to)
+{
+    double *restrict eta = w->eta;
+    const long *step = &w->step;
+    const long *steps = &w->steps;
+    (void)id;
+    (void)from, (void)to;
+    eta[0] = LEARNING_RATE * (1. + cos(3.141592653589793 * (step[0] - 1.) / steps[0])) * (step[0] / WARMUP >= 1. ? 1. : step[0] / WARMUP) / 2.;  // (37)
+}
+
+// m ← β1 m + (1 − β1) g    (412778,) (38)
+// v ← β2 v + (1 − β2) g ⊙ g    (412778,) (39)
+// θ ← θ − ηₖ m/((1 − β1^k) (√(v/(1 − β2^k)) + ε))    (412778,) (40)
+static void update_theta(struct fashion_cnn *w, int id, long from, long to)
+{
+    real *restrict m = w->m;
+    real *restrict v = w->v;
+    real *restrict theta = w->theta;
+    const real *restrict g = w->g;
+    const double *restrict eta = w->eta;
+    const long *step = &w->step;
+    (void)id;
+    for (long i = from; i < to; ++i) {
+        real m_2 = real(BETA1) * m[i] + real(1. - BETA1) * g[i];  // (38)
+        m[i] = m_2;  // (38)
+        real v_2 = real(BETA2) * v[i] + real(1. - BETA2) * square(g[i]);  // (39)
+        v[i] = v_2;  // (39)
+        theta[i] = theta[i] - real(1. / (1. - pow(BETA1, (double)step[0]))) * m_2 * real(eta[0]) / (sqrt(real(1. / (1. - pow(BETA2, (double)step[0]))) * v_2) + real(EPSILON));  // (40)
+    }
+}
+
+/* ---- What threads do, part by part ----------------------------------------------------------------- */
+static void forward(struct fashion_cnn *w, int id)
+{
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        forward_m1(w, id, n, n + 1);
+        forward_m2(w, id, n, n + 1);
+        forward_m3(w, id, n, n + 1);
+    }
+    forward_a1_pack(w, id, share(w, id, PANELS(64)), share(w, id + 1, PANELS(64)));
+    barrier(w);
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        forward_a1(w, id, n, n + 1);
+        forward_a1_3(w, id, n, n + 1);
+    }
+    forward_a2_pack(w, id, share(w, id, PANELS(32)), share(w, id + 1, PANELS(32)));
+    barrier(w);
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        forward_a2(w, id, n, n + 1);
+        forward_a2_3(w, id, n, n + 1);
+    }
+    barrier(w);
+    forward_a3_2(w, id, share(w, id, PANELS(256)), share(w, id + 1, PANELS(256)));
+    barrier(w);
+    forward_z4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    forward_a4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+}
+
+static void evaluation(struct fashion_cnn *w, int id)
+{
+    evaluation_a1_pack(w, id, share(w, id, PANELS(64)), share(w, id + 1, PANELS(64)));
+    barrier(w);
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        evaluation_a1(w, id, n, n + 1);
+        evaluation_a1_3(w, id, n, n + 1);
+    }
+    evaluation_a2_pack(w, id, share(w, id, PANELS(32)), share(w, id + 1, PANELS(32)));
+    barrier(w);
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        evaluation_a2(w, id, n, n + 1);
+        evaluation_a2_3(w, id, n, n + 1);
+    }
+    barrier(w);
+    evaluation_a3_2(w, id, share(w, id, PANELS(256)), share(w, id + 1, PANELS(256)));
+    barrier(w);
+    forward_z4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    forward_a4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+}
+
+static void loss(struct fashion_cnn *w, int id)
+{
+    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_loss_E_sum_parts)[id * 16 + e] = 0;
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        loss_T(w, id, n, n + 1);
+        loss_E_sum(w, id, n, n + 1);
+    }
+    barrier(w);
+    if (id == 0) loss_E_sum_total(w, id, 0, 1);
+    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_2_loss_E_parts)[id * 16 + e] = 0;
+    loss_E(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    if (id == 0) loss_E_total(w, id, 0, 1);
+    barrier(w);
+}
+
+static void backward(struct fashion_cnn *w, int id)
+{
+    backward_delta4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    backward_dW4(w, id, share(w, id, (10 + MR - 1) / MR), share(w, id + 1, (10 + MR - 1) / MR));
+    for (long e = 0; e < 10; ++e) ((real *)w->db4_backward_db4_parts)[id * 16 + e] = 0;
+    backward_db4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    if (id == 0) backward_db4_total(w, id, 0, 10);
+    backward_delta3(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    backward_dW3(w, id, share(w, id, (256 + MR - 1) / MR), share(w, id + 1, (256 + MR - 1) / MR));
+    for (long e = 0; e < 256; ++e) ((real *)w->db3_backward_db3_parts)[id * 256 + e] = 0;
+    backward_db3(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    if (id == 0) backward_db3_total(w, id, 0, 256);
+    backward_da2_4(w, id, share(w, id, PANELS(1568)), share(w, id + 1, PANELS(1568)));
+    barrier(w);
+    memset(w->dW2_backward_dW2_parts + id * 8192, 0, 8192 * sizeof(real));
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        backward_delta2_place(w, id, n, n + 1);
+        backward_dW2(w, id, n, n + 1);
+    }
+    barrier(w);
+    backward_dW2_total(w, id, share(w, id, 8192), share(w, id + 1, 8192));
+    for (long e = 0; e < 32; ++e) ((real *)w->db2_backward_db2_parts)[id * 32 + e] = 0;
+    backward_db2(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    if (id == 0) backward_db2_total(w, id, 0, 32);
+    memset(w->dW1_backward_dW1_parts + id * 256, 0, 256 * sizeof(real));
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        backward_da1_2(w, id, n, n + 1);
+        backward_delta1_sum_windows(w, id, n, n + 1);
+        backward_delta1(w, id, n, n + 1);
+        backward_dW1(w, id, n, n + 1);
+    }
+    barrier(w);
+    if (id == 0) backward_dW1_total(w, id, 0, 256);
+    for (long e = 0; e < 64; ++e) ((real *)w->db1_backward_db1_parts)[id * 64 + e] = 0;
+    backward_db1(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    if (id == 0) backward_db1_total(w, id, 0, 64);
+    barrier(w);
+}
+
+static void input_gradient(struct fashion_cnn *w, int id)
+{
+    input_gradient_dx(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+}
+
+static void update(struct fashion_cnn *w, int id)
+{
+    if (id == 0) update_eta(w, id, 0, 1);
+    barrier(w);
+    update_theta(w, id, share(w, id, 412778), share(w, id + 1, 412778));
+    barrier(w);
+}
+
+static void output_job(struct fashion_cnn *w, int id)
+{
+    evaluation(w, id);
+}
+
+static void evaluation_job(struct fashion_cnn *w, int id)
+{
+    evaluation(w, id);
+    loss(w, id);
+}
+
+static void loss_job(struct fashion_cnn *w, int id)
+{
+    forward(w, id);
+    loss(w, id);
+}
+
+static void gradient_job(struct fashion_cnn *w, int id)
+{
+    forward(w, id);
+    loss(w, id);
+    backward(w, id);
+}
+
+static void input_job(struct fashion_cnn *w, int id)
+{
+    forward(w, id);
+    loss(w, id);
+    backward(w, id);
+    input_gradient(w, id);
+}
+
+static void update_job(struct fashion_cnn *w, int id)
+{
+    update(w, id);
+}
+
+static void step_job(struct fashion_cnn *w, int id)
+{
+    forward(w, id);
+    loss(w, id);
+    backward(w, id);
+    update(w, id);
+}
+
+/* ---- What is called -------------------------------------------------------------------------------- */
+static const long WORK = 8043520; /* floating-point operations of a sample in a step */
+
+static void take(struct fashion_cnn *w, const real *theta, const real *statistics, const real *x, const int32_t *t, long N,
+    uint64_t seed)
+{
+    w->N = N, w->seed = seed;
+    (void)theta, (void)statistics, (void)x, (void)t;
+    w->x = (real *)(uintptr_t)x;
+    w->t = (int *)(uintptr_t)t;
+    w->W1 = (real *)(uintptr_t)theta + 0;
+    w->b1 = (real *)(uintptr_t)theta + 256;
+    w->W2 = (real *)(uintptr_t)theta + 320;
+    w->b2 = (real *)(uintptr_t)theta + 8512;
+    w->b3 = (real *)(uintptr_t)theta + 409952;
+    w->W3 = (real *)(uintptr_t)theta + 8544;
+    w->b4 = (real *)(uintptr_t)theta + 412768;
+    w->W4 = (real *)(uintptr_t)theta + 410208;
+}
+
+static void give(struct fashion_cnn *w, real *gradients)
+{
+    (void)w, (void)gradients;
+    w->dW4 = gradients + 410208;
+    w->db4 = gradients + 412768;
+    w->dW3 = gradients + 8544;
+    w->db3 = gradients + 409952;
+    w->dW2 = gradients + 320;
+    w->db2 = gradients + 8512;
+    w->dW1 = gradients + 0;
+    w->db1 = gradients + 256;
+}
+
+static void prepare(struct fashion_cnn *w, real *theta, const real *gradients, real *const *state, long step, long steps)
+{
+    w->step = step, w->steps = steps;
+    (void)theta, (void)gradients, (void)state;
+    w->g = (real *)(uintptr_t)gradients;
+    w->theta = theta;
+    w->m = state[0];
+    w->v = state[1];
+}
+
+void fashion_cnn_predict(struct fashion_cnn *w, const real *theta, const real *statistics, const real *x, long N, real *y)
+{
+    take(w, theta, statistics, x, NULL, N, 0);
+    run(w, output_job, N * WORK / 3);
+    memcpy(y, w->a4, (size_t)N * 10 * sizeof(real));
+}
+
+double fashion_cnn_loss(struct fashion_cnn *w, const real *theta, const real *statistics, const real *x, const int32_t *t,
+    long N, uint64_t seed)
+{
+    take(w, theta, statistics, x, t, N, seed);
+    run(w, loss_job, N * WORK / 3);
+    return w->E[0];
+}
+
+double fashion_cnn_evaluation_loss(struct fashion_cnn *w, const real *theta, const real *statistics, const real *x,
+    const int32_t *t, long N)
+{
+    take(w, theta, statistics, x, t, N, 0);
+    run(w, evaluation_job, N * WORK / 3);
+    return w->E[0];
+}
+
+double fashion_cnn_loss_and_gradients(struct fashion_cnn *w, const real *theta, const real *statistics, const real *x,
+    const int32_t *t, long N, uint64_t seed, real *gradients)
+{
+    take(w, theta, statistics, x, t, N, seed);
+    give(w, gradients);
+    run(w, gradient_job, N * WORK);
+    return w->E[0];
+}
+
+double fashion_cnn_input_gradient(struct fashion_cnn *w, const real *theta, const real *statistics, const real *x,
+    const int32_t *t, long N, uint64_t seed, real *dx)
+{
+    take(w, theta, statistics, x, t, N, seed);
+    give(w, w->gradients);
+    run(w, input_job, N * WORK);
+    memcpy(dx, w->dx, (size_t)N * 784 * sizeof(real));
+    return w->E[0];
+}
+
+void fashion_cnn_update(struct fashion_cnn *w, real *theta, const real *gradients, real *const *state, long step, long steps,
+    double *rate)
+{
+    prepare(w, theta, gradients, state, step, steps);
+    run(w, update_job, 10L * 412778);
+    if (rate) *rate = w->eta[0];
+}
+
+double fashion_cnn_step(struct fashion_cnn *w, real *theta, real *statistics, real *const *state, const real *x,
+    const int32_t *t, long N, uint64_t seed, long step, long steps, double *rate)
+{
+    take(w, theta, statistics, x, t, N, seed);
+    give(w, w->gradients);
+    prepare(w, theta, w->gradients, state, step, steps);
+    run(w, step_job, N * WORK);
+    if (rate) *rate = w->eta[0];
+    return w->E[0];
+}

@@ -1,0 +1,1721 @@
+/* mnist_cnn: 28x28x1-26x26x16-11x11x32-64-10, relu, max_pool2d, dropout, softmax; cross_entropy; adam; 56,714 parameters
+ *
+ * Generated from mnist_cnn.toml (sha256 c0a0278e); change the spec, not this file.  A number in
+ * parentheses is that of an equation in equations.tex.  Everything is written in `real`: float, or double with
+ * -DREAL=double.  Threads share samples, or ranges; sums are joined in the threads' order.
+ */
+#include "trainer.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tgmath.h>
+
+typedef REAL real;
+#define real(x) ((real)(x))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+static const double LEARNING_RATE = 0.001;
+static const double BETA1 = 0.9;
+static const double BETA2 = 0.999;
+static const double EPSILON = 1e-08;
+
+/* ---- Scalars ------------------------------------------------------------------------------------- */
+
+/* exp and tanh of lines that a compiler turns into vectors: u = k ln 2 + r, so e^u = 2^k e^r, and |r| < 0.35 has a short
+ * series, e^r - 1 = r + r²/2! + r³/3! + ...  Adding `whole`, whose last bit counts ones, rounds u / ln 2 to k. */
+static inline float power_of_2_float(uint32_t k) /* of a k that wraps round below 0 */
+{
+    const uint32_t pattern = (k + 127) << 23;
+    float found;
+    memcpy(&found, &pattern, sizeof found);
+    return found;
+}
+
+/* e^u - 1 = scale (rest + 1) - 1, and e^u = scale half (rest + 1): 2^k in two factors, neither too large nor too small */
+static inline float exp_rest_float(float u, float *scale, float *half)
+{
+    static const float series[] = {1 / 1.0f, 1 / 2.0f, 1 / 6.0f, 1 / 24.0f, 1 / 120.0f, 1 / 720.0f, 1 / 5040.0f};
+    const float whole = 12582912.0f;
+    u = u < -104.0f ? -104.0f : u > 89.0f ? 89.0f : u;
+    const float shifted = u * 1.44269504f + whole, k = shifted - whole;
+    const float r = (u - k * 0.693359375f) - k * -2.12194440e-4f;
+    uint32_t place, origin;
+    memcpy(&place, &shifted, sizeof place), memcpy(&origin, &whole, sizeof origin);
+    const uint32_t number = place - origin, part = (number + 512) / 2 - 256;
+    *scale = power_of_2_float(number - part), *half = power_of_2_float(part);
+    float sum = series[6];
+    UNROLL for (int n = 5; n >= 0; --n) sum = sum * r + series[n];
+    return sum * r;
+}
+
+static inline float exp_float(float u)
+{
+    float scale, half;
+    const float rest = exp_rest_float(u, &scale, &half);
+    return (rest + 1) * scale * half;
+}
+
+static inline double power_of_2_double(uint64_t k) /* of a k that wraps round below 0 */
+{
+    const uint64_t pattern = (k + 1023) << 52;
+    double found;
+    memcpy(&found, &pattern, sizeof found);
+    return found;
+}
+
+/* e^u - 1 = scale (rest + 1) - 1, and e^u = scale half (rest + 1): 2^k in two factors, neither too large nor too small */
+static inline double exp_rest_double(double u, double *scale, double *half)
+{
+    static const double series[] = {1 / 1.0, 1 / 2.0, 1 / 6.0, 1 / 24.0, 1 / 120.0, 1 / 720.0, 1 / 5040.0, 1 / 40320.0, 1 / 362880.0, 1 / 3628800.0, 1 / 39916800.0, 1 / 479001600.0, 1 / 6227020800.0};
+    const double whole = 6755399441055744.0;
+    u = u < -746.0 ? -746.0 : u > 710.0 ? 710.0 : u;
+    const double shifted = u * 1.44269504088896340736 + whole, k = shifted - whole;
+    const double r = (u - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10;
+    uint64_t place, origin;
+    memcpy(&place, &shifted, sizeof place), memcpy(&origin, &whole, sizeof origin);
+    const uint64_t number = place - origin, part = (number + 4096) / 2 - 2048;
+    *scale = power_of_2_double(number - part), *half = power_of_2_double(part);
+    double sum = series[12];
+    UNROLL for (int n = 11; n >= 0; --n) sum = sum * r + series[n];
+    return sum * r;
+}
+
+static inline double exp_double(double u)
+{
+    double scale, half;
+    const double rest = exp_rest_double(u, &scale, &half);
+    return (rest + 1) * scale * half;
+}
+
+#undef exp
+#define exp(u) _Generic((u), float: exp_float, default: exp_double)(u)
+
+static inline real square(real u) { return u * u; }
+static inline real maximum(real a, real b) /* a NaN stays one */
+{
+    const real greater = a > b ? a : b;
+    return a != a ? a : greater;
+}
+static inline bool inside(long i, long size) { return 0 <= i && i < size; }
+
+/* Philox 4x64-10, the counter-based generator of NumPy (Salmon et al., 2011): block q of 16 values are the four words
+ * of counter q + 1 under the key (seed, stream), 16 bits a value; true with probability threshold / 2^16. */
+static void draw(unsigned char *out, long from, long to, uint64_t seed, uint64_t stream, unsigned threshold)
+{
+    for (long q = from / 16; 16 * q < to; ++q) {
+        uint64_t c0 = (uint64_t)q + 1, c1 = 0, c2 = 0, c3 = 0, k0 = seed, k1 = stream;
+        for (int round = 0; round < 10; ++round) {
+            const unsigned __int128 a = (unsigned __int128)0xD2E7470EE14C6C93u * c0;
+            const unsigned __int128 b = (unsigned __int128)0xCA5A826395121157u * c2;
+            c0 = (uint64_t)(b >> 64) ^ c1 ^ k0, c1 = (uint64_t)b, c2 = (uint64_t)(a >> 64) ^ c3 ^ k1, c3 = (uint64_t)a;
+            k0 += 0x9E3779B97F4A7C15u, k1 += 0xBB67AE8584CAA73Bu;
+        }
+        const uint64_t word[4] = {c0, c1, c2, c3};
+        uint16_t bits[16];
+        for (int e = 0; e < 16; ++e) bits[e] = (uint16_t)(word[e / 4] >> (16 * (e % 4)));
+        if (from <= 16 * q && 16 * q + 16 <= to)
+            for (int e = 0; e < 16; ++e) out[16 * q + e] = bits[e] < threshold;
+        else
+            for (int e = 0; e < 16; ++e)
+                if (from <= 16 * q + e && 16 * q + e < to) out[16 * q + e] = bits[e] < threshold;
+    }
+}
+
+
+/* ---- Vectors ------------------------------------------------------------------------------------------ */
+#if defined(__AVX512F__)
+#define BYTES 64
+#define MR 12
+#elif defined(__AVX__)
+#define BYTES 32
+#define MR 6
+#else
+#define BYTES 16
+#define MR 6
+#endif
+#define VL ((long)(BYTES / sizeof(real))) /* numbers of a vector */
+#define NR (2 * VL)
+#define PANELS(columns) (((columns) + NR - 1) / NR)
+typedef real vector __attribute__((vector_size(BYTES)));
+typedef real unaligned __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));
+
+static inline long least(long a, long b) { return a < b ? a : b; }
+
+/* ---- Products: tiles of MR rows and NR columns, whose sums stay in registers ------------------------- */
+/* as many rows as a tile may have, so that all tiles of `rows` have about as many */
+static inline long height(long rows) { return (rows + (rows + MR - 1) / MR - 1) / ((rows + MR - 1) / MR); }
+
+#if defined(__x86_64__)
+#define PIN(vector) __asm__("" : "+v"(vector)) /* in a register: not to be loaded again for each product */
+#else
+#define PIN(vector) (void)0
+#endif
+
+/* the first numbers of a vector, then zeros */
+static inline vector part(const real *a, long count)
+{
+    vector v = {0};
+    for (long e = 0; e < count; ++e) v[e] = a[e];
+    return v;
+}
+
+/* the sum of a vector's numbers, halves first */
+static inline real added(vector v)
+{
+    typedef real half __attribute__((vector_size(BYTES / 2)));
+    half h[2];
+    memcpy(h, &v, sizeof v);
+    h[0] += h[1];
+    real e[VL / 2];
+    memcpy(e, h, sizeof e);
+    UNROLL for (long part = VL / 4; part; part /= 2)
+        UNROLL for (long k = 0; k < part; ++k) e[k] += e[k + part];
+    return e[0];
+}
+
+/* tile[i][:] (+)= the sum over outer and inner of a[i row + ...] b[... + :] */
+static inline __attribute__((always_inline)) void multiply_tile(const int rows, const int vectors, real *tile, bool add,
+    const real *a, long row, long a_inner, long a_outer, const real *b, long b_inner, long b_outer, long inner, long outer)
+{
+    vector sum[MR][2];
+    UNROLL for (int i = 0; i < rows; ++i)
+        UNROLL for (int j = 0; j < vectors; ++j)
+            sum[i][j] = add ? (vector)*(const unaligned *)(tile + i * NR + j * VL) : (vector){0};
+    for (long o = 0; o < outer; ++o) {
+        const real *p = a + o * a_outer, *q = b + o * b_outer;
+        for (long k = 0; k < inner; ++k, p += a_inner, q += b_inner) {
+            vector u[2];
+            UNROLL for (int j = 0; j < vectors; ++j) u[j] = *(const unaligned *)(q + j * VL);
+            UNROLL for (int i = 0; i < rows; ++i) {
+                const vector v = p[i * row] - (vector){0};
+                UNROLL for (int j = 0; j < vectors; ++j) sum[i][j] += v * u[j];
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < rows; ++i)
+        UNROLL for (int j = 0; j < vectors; ++j) *(unaligned *)(tile + i * NR + j * VL) = sum[i][j];
+}
+
+static void multiply(real *tile, long rows, long columns, bool add, const real *a, long row, long a_inner, long a_outer,
+    const real *b, long b_inner, long b_outer, long inner, long outer)
+{
+#define OF(m) \
+    case m: multiply_tile(m, 1, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break; \
+    case m + 16: multiply_tile(m, 2, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break;
+    switch (rows + (columns > VL ? 16 : 0)) {
+        OF(1) OF(2) OF(3) OF(4) OF(5) OF(6)
+#if MR > 6
+        OF(7) OF(8) OF(9) OF(10) OF(11) OF(12)
+#endif
+    }
+#undef OF
+}
+
+/* tile[i][j] = the sum over k of a[i row + k] b[j column + k]: both lie along k, so vectors are of terms, and their
+ * sums are added up in the end.  Rows and columns come in blocks; what is behind an edge repeats the last one. */
+#define AR (MR / 2)
+#define AC 4
+static void along(real *tile, long rows, long columns, const real *a, long row, const real *b, long column, long terms)
+{
+    for (long j0 = 0; j0 < columns; j0 += AC)
+        for (long i0 = 0; i0 < rows; i0 += AR) {
+            const real *p[AR], *q[AC];
+            UNROLL for (int i = 0; i < AR; ++i) p[i] = a + least(i0 + i, rows - 1) * row;
+            UNROLL for (int j = 0; j < AC; ++j) q[j] = b + least(j0 + j, columns - 1) * column;
+            vector sum[AR][AC];
+            UNROLL for (int i = 0; i < AR; ++i)
+                UNROLL for (int j = 0; j < AC; ++j) sum[i][j] = (vector){0};
+            const long whole = terms / VL * VL;
+            for (long k = 0; k < whole; k += VL) {
+                vector u[AC];
+                UNROLL for (int j = 0; j < AC; ++j) u[j] = *(const unaligned *)(q[j] + k);
+                UNROLL for (int i = 0; i < AR; ++i) {
+                    vector v = *(const unaligned *)(p[i] + k);
+                    PIN(v);
+                    UNROLL for (int j = 0; j < AC; ++j) sum[i][j] += v * u[j];
+                }
+            }
+            if (whole < terms)
+                UNROLL for (int i = 0; i < AR; ++i)
+                    UNROLL for (int j = 0; j < AC; ++j)
+                        sum[i][j] += part(p[i] + whole, terms - whole) * part(q[j] + whole, terms - whole);
+            for (int i = 0; i < AR && i0 + i < rows; ++i)
+                for (int j = 0; j < AC && j0 + j < columns; ++j) tile[(i0 + i) * NR + j0 + j] = added(sum[i][j]);
+        }
+}
+
+/* ---- Winners: sums over windows, of which each has one place ------------------------------------------ */
+/* sum[:] += the sum over a list of given[e] a[at[e] + :], a run of numbers whose sums stay in registers */
+static inline __attribute__((always_inline)) void add_from_vectors(const int vectors, real *sum, const real *a,
+    const long *at, const real *given, long count)
+{
+    vector own[12];
+    UNROLL for (int i = 0; i < vectors; ++i) own[i] = (vector)*(const unaligned *)(sum + i * VL);
+    for (long e = 0; e < count; ++e) {
+        const real *p = a + at[e];
+        const vector v = given[e] - (vector){0};
+        UNROLL for (int i = 0; i < vectors; ++i) own[i] += v * (vector)*(const unaligned *)(p + i * VL);
+    }
+    UNROLL for (int i = 0; i < vectors; ++i) *(unaligned *)(sum + i * VL) = own[i];
+}
+
+/* out[at[e] + :] += given[e] a[:] for each entry of a list, a run of numbers that stays in registers */
+static inline __attribute__((always_inline)) void add_to_vectors(const int vectors, real *out, const real *a,
+    const long *at, const real *given, long count)
+{
+    vector own[12];
+    UNROLL for (int i = 0; i < vectors; ++i) own[i] = (vector)*(const unaligned *)(a + i * VL);
+    for (long e = 0; e < count; ++e) {
+        real *p = out + at[e];
+        const vector v = given[e] - (vector){0};
+        UNROLL for (int i = 0; i < vectors; ++i) *(unaligned *)(p + i * VL) = (vector)*(const unaligned *)(p + i * VL) + v * own[i];
+    }
+}
+
+#define OF(m) \
+    case m: WITH(m, run + c, a + c, at, given, count); break;
+#define ALL OF(1) OF(2) OF(3) OF(4) OF(5) OF(6) OF(7) OF(8) OF(9) OF(10) OF(11) OF(12)
+
+static void add_from(real *run, const real *a, const long *at, const real *given, long count, long length)
+{
+    long c = 0;
+    for (long vectors; (vectors = least(12, (length - c) / VL)) > 0; c += vectors * VL)
+#define WITH add_from_vectors
+        switch (vectors) { ALL }
+#undef WITH
+    for (; c < length; ++c)
+        for (long e = 0; e < count; ++e) run[c] += given[e] * a[at[e] + c];
+}
+
+static void add_to(real *run, const real *a, const long *at, const real *given, long count, long length)
+{
+    long c = 0;
+    for (long vectors; (vectors = least(12, (length - c) / VL)) > 0; c += vectors * VL)
+#define WITH add_to_vectors
+        switch (vectors) { ALL }
+#undef WITH
+    for (; c < length; ++c)
+        for (long e = 0; e < count; ++e) run[at[e] + c] += given[e] * a[c];
+}
+#undef OF
+#undef ALL
+
+/* ---- Memory -------------------------------------------------------------------------------------- */
+struct mnist_cnn {
+    long samples, N, step, steps;
+    uint64_t seed;
+    int threads, team;
+    void (*job)(struct mnist_cnn *, int);
+    pthread_t *helpers;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    atomic_int arrived, turn, begun;
+    int started, stop;
+    void *memory;
+    real *gradients;
+    unsigned char *m2;
+    real *W1;
+    real *b1;
+    real *x;
+    real *a1;
+    real *a1_2;
+    real *W2;
+    real *b2;
+    real *a2;
+    real *a2_2;
+    real *a2_3;
+    real *b3;
+    real *W3;
+    real *a3;
+    real *b4;
+    real *W4;
+    real *z4;
+    real *a4_max;
+    real *a4_exp;
+    real *a4_sum;
+    real *a4;
+    int *t;
+    real *T;
+    double *E_sum;
+    double *E;
+    real *dW4;
+    real *db4;
+    real *delta3;
+    real *dW3;
+    real *db3;
+    real *da2_4;
+    unsigned char *delta2_place;
+    real *dW2;
+    real *db2;
+    real *da1_2;
+    real *delta1_sum_windows;
+    real *delta1;
+    real *dW1;
+    real *db1;
+    real *dx;
+    real *m;
+    real *g;
+    real *v;
+    real *theta;
+    real *delta4;
+    real *delta2_won;
+    real *forward_a1_panels;
+    real *forward_a2_panels;
+    real *evaluation_a1_panels;
+    real *evaluation_a2_panels;
+    real *E_sum_loss_E_sum_parts;
+    real *E_sum_2_loss_E_parts;
+    real *db4_backward_db4_parts;
+    real *db3_backward_db3_parts;
+    real *dW2_backward_dW2_parts;
+    real *db2_backward_db2_parts;
+    real *backward_da1_2_own;
+    real *dW1_backward_dW1_parts;
+    real *db1_backward_db1_parts;
+};
+
+/* Let the workspace's pointers be into memory for N samples, if there is any; return how much that is. */
+static size_t lay(struct mnist_cnn *w, char *memory, size_t N, size_t threads)
+{
+    size_t at = 0;
+    (void)N, (void)threads;
+    if (memory) w->m2 = (unsigned char *)(void *)(memory + at);
+    at += (N * 5 * 5 * 32 * sizeof(unsigned char) + 63) / 64 * 64;
+    if (memory) w->a1 = (real *)(void *)(memory + at);
+    at += (N * 26 * 26 * 16 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a1_2 = (real *)(void *)(memory + at);
+    at += (N * 13 * 13 * 16 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a2 = (real *)(void *)(memory + at);
+    at += (N * 11 * 11 * 32 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a2_2 = (real *)(void *)(memory + at);
+    at += (N * 5 * 5 * 32 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a2_3 = (real *)(void *)(memory + at);
+    at += (N * 5 * 5 * 32 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a3 = (real *)(void *)(memory + at);
+    at += (N * 64 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->z4 = (real *)(void *)(memory + at);
+    at += (N * 10 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a4_max = (real *)(void *)(memory + at);
+    at += (N * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a4_exp = (real *)(void *)(memory + at);
+    at += (N * 10 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a4_sum = (real *)(void *)(memory + at);
+    at += (N * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->a4 = (real *)(void *)(memory + at);
+    at += (N * 10 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->T = (real *)(void *)(memory + at);
+    at += (N * 10 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->E_sum = (double *)(void *)(memory + at);
+    at += (1 * sizeof(double) + 63) / 64 * 64;
+    if (memory) w->E = (double *)(void *)(memory + at);
+    at += (1 * sizeof(double) + 63) / 64 * 64;
+    if (memory) w->delta3 = (real *)(void *)(memory + at);
+    at += (N * 64 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->da2_4 = (real *)(void *)(memory + at);
+    at += (N * 800 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->delta2_place = (unsigned char *)(void *)(memory + at);
+    at += (N * 5 * 5 * 32 * sizeof(unsigned char) + 63) / 64 * 64;
+    if (memory) w->da1_2 = (real *)(void *)(memory + at);
+    at += (N * 13 * 13 * 16 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->delta1_sum_windows = (real *)(void *)(memory + at);
+    at += (N * 13 * 13 * 2 * 2 * 16 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->delta1 = (real *)(void *)(memory + at);
+    at += (N * 26 * 26 * 16 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->dx = (real *)(void *)(memory + at);
+    at += (N * 28 * 28 * 1 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->forward_a1_panels = (real *)(void *)(memory + at);
+    at += ((size_t)(PANELS(16) * 9 * NR) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->forward_a2_panels = (real *)(void *)(memory + at);
+    at += ((size_t)(PANELS(32) * 144 * NR) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->evaluation_a1_panels = (real *)(void *)(memory + at);
+    at += ((size_t)(PANELS(16) * 9 * NR) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->evaluation_a2_panels = (real *)(void *)(memory + at);
+    at += ((size_t)(PANELS(32) * 144 * NR) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->E_sum_loss_E_sum_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->E_sum_2_loss_E_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->db4_backward_db4_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->db3_backward_db3_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 128) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->dW2_backward_dW2_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 4608) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->db2_backward_db2_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 64) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->backward_da1_2_own = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 2720) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->dW1_backward_dW1_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 144) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->db1_backward_db1_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->gradients = (real *)(void *)(memory + at);
+    at += (56714 * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->delta4 = w->z4;
+    if (memory) w->delta2_won = w->a2_3;
+    return at + 4096; /* vectors may be read behind the end of a panel */
+}
+
+/* ---- Threads: each runs the same job on its share, and waits for the others at barriers ------------- */
+#define SPINS 4000 /* looks at what is waited for, some 50 µs, before a thread sleeps */
+#if defined(__x86_64__)
+#define RELAX __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define RELAX __asm__ volatile("yield")
+#else
+#define RELAX (void)0
+#endif
+
+static long share(const struct mnist_cnn *w, int id, long count) { return count * id / w->team; }
+
+static void barrier(struct mnist_cnn *w)
+{
+    if (w->team == 1) return;
+    const int turn = atomic_load(&w->turn);
+    if (atomic_fetch_add(&w->arrived, 1) == w->team - 1) {
+        atomic_store(&w->arrived, 0);
+        pthread_mutex_lock(&w->lock);
+        atomic_store(&w->turn, turn + 1);
+        pthread_cond_broadcast(&w->wake);
+        pthread_mutex_unlock(&w->lock);
+        return;
+    }
+    for (int spin = 0; spin < SPINS; ++spin) {
+        if (atomic_load_explicit(&w->turn, memory_order_acquire) != turn) return;
+        RELAX;
+    }
+    pthread_mutex_lock(&w->lock);
+    while (atomic_load(&w->turn) == turn) pthread_cond_wait(&w->wake, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+}
+
+struct helper {
+    struct mnist_cnn *w;
+    int id;
+};
+
+static void *help(void *given)
+{
+    struct helper *own = given;
+    struct mnist_cnn *w = own->w;
+    const int id = own->id;
+    free(own);
+    for (int turn = 0;;) {
+        for (int spin = 0; spin < SPINS && atomic_load_explicit(&w->begun, memory_order_acquire) == turn; ++spin) RELAX;
+        pthread_mutex_lock(&w->lock);
+        while (atomic_load(&w->begun) == turn) pthread_cond_wait(&w->wake, &w->lock);
+        pthread_mutex_unlock(&w->lock);
+        turn = atomic_load(&w->begun);
+        if (w->stop) return NULL;
+        w->job(w, id);
+        barrier(w);
+    }
+}
+
+static const long ALONE = 20000000; /* operations, some 0.1 ms, below which one thread is faster than several */
+
+/* Run a job on all threads, or on this one alone where it is small. */
+static void run(struct mnist_cnn *w, void (*job)(struct mnist_cnn *, int), long work)
+{
+    w->team = work < ALONE ? 1 : w->threads;
+    if (w->team > 1) {
+        w->job = job;
+        pthread_mutex_lock(&w->lock);
+        atomic_fetch_add(&w->begun, 1);
+        pthread_cond_broadcast(&w->wake);
+        pthread_mutex_unlock(&w->lock);
+    }
+    job(w, 0);
+    barrier(w);
+}
+
+size_t mnist_cnn_bytes(long samples, int threads)
+{
+    return sizeof(struct mnist_cnn) + lay(NULL, NULL, (size_t)samples, (size_t)threads);
+}
+
+void mnist_cnn_close(struct mnist_cnn *w)
+{
+    if (!w) return;
+    if (w->started > 1) {
+        pthread_mutex_lock(&w->lock);
+        w->stop = 1;
+        atomic_fetch_add(&w->begun, 1);
+        pthread_cond_broadcast(&w->wake);
+        pthread_mutex_unlock(&w->lock);
+        for (int id = 1; id < w->started; ++id) pthread_join(w->helpers[id], NULL);
+    }
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->wake);
+    free(w->helpers);
+    free(w->memory);
+    free(w);
+}
+
+struct mnist_cnn *mnist_cnn_open(long samples, int threads)
+{
+    struct mnist_cnn *w = calloc(1, sizeof *w);
+    if (!w) return NULL;
+    w->samples = samples, w->threads = threads, w->team = 1, w->started = 1;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->wake, NULL);
+    w->memory = calloc(1, lay(w, NULL, (size_t)samples, (size_t)threads));
+    w->helpers = calloc((size_t)threads, sizeof *w->helpers);
+    if (!w->memory || !w->helpers) return mnist_cnn_close(w), NULL;
+    lay(w, (char *)(((uintptr_t)w->memory + 63) / 64 * 64), (size_t)samples, (size_t)threads);
+    for (int id = 1; id < threads; ++id) {
+        struct helper *own = malloc(sizeof *own);
+        if (!own) return mnist_cnn_close(w), NULL;
+        own->w = w, own->id = id;
+        if (pthread_create(&w->helpers[id], NULL, help, own)) return free(own), mnist_cnn_close(w), NULL;
+        w->started = id + 1;
+    }
+    return w;
+}
+
+/* ---- Forward ------------------------------------------------------------------------------------ */
+
+// m2 ~ Bernoulli(0.7)
+static void forward_m2(struct mnist_cnn *w, int id, long from, long to)
+{
+    unsigned char *restrict m2 = w->m2;
+    const uint64_t *seed = &w->seed;
+    (void)id;
+    draw(m2, from * 800, to * 800, seed[0], 0, 45875);
+}
+
+// z1 = W1 ⋆ a0 + b1    (N, 26, 26, 16) (3)
+// a1 = max(0, z1)    (N, 26, 26, 16) (4)
+static void forward_a1_pack(struct mnist_cnn *w, int id, long from, long to)
+{
+    const real *restrict W1 = w->W1;
+    (void)id;
+    for (long panel = from; panel < to; ++panel)
+        for (long term0 = 0; term0 < 9; term0 += 16)
+            for (long c = 0; c < NR; ++c)
+                for (long term = term0; term < least(term0 + 16, 9); ++term) {
+                    const long column = panel * NR + c;
+                    w->forward_a1_panels[(panel * 9 + term) * NR + c] = column < 16 ? W1[column * 9 + term] : 0;
+                }
+}
+
+// z1 = W1 ⋆ a0 + b1    (N, 26, 26, 16) (3)
+// a1 = max(0, z1)    (N, 26, 26, 16) (4)
+static void forward_a1(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict a1 = w->a1;
+    const real *restrict b1 = w->b1;
+    (void)id;
+    const real *const left = w->x;
+    const real *const right = w->forward_a1_panels;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 26; ++i)
+            for (long panel = 0; panel < PANELS(16); ++panel) {
+                for (long row0 = 0; row0 < 26; row0 += height(26)) {
+                    _Alignas(64) real tile[MR * NR];
+                    const long rows = least(height(26), 26 - row0);
+                    const long count = least(NR, 16 - panel * NR);
+                    multiply(tile, rows, count, false, left + n * 784 + i * 28 + row0 * 1, 1, 1, 28, right + panel * 9 * NR, 1 * NR, 3 * NR, 3, 3);
+                    for (long r = 0; r < rows; ++r)
+                        for (long c = 0; c < count; ++c) {
+                            const long j = row0 + r;
+                            const long column = panel * NR + c;
+                            const real sum = tile[r * NR + c];
+                            real z1_2 = b1[column] + sum;  // (3)
+                            a1[n * 10816 + i * 416 + j * 16 + column] = maximum(z1_2, real(0));  // (4)
+                        }
+                }
+            }
+    }
+}
+
+// a1_2[n,i,j,k] = max_{u,v<2} a1[n,2i+u,2j+v,k]    (N, 13, 13, 16) (5)
+static void forward_a1_2(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict a1_2 = w->a1_2;
+    const real *restrict a1 = w->a1;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 13; ++i) {
+            for (long j = 0; j < 13; ++j) {
+                for (long k = 0; k < 16; ++k) {
+                    real greatest = real(-1) / real(0);
+                    UNROLL for (int u = 0; u < 2; ++u)
+                        UNROLL for (int v2 = 0; v2 < 2; ++v2)
+                            greatest = maximum(greatest, a1[((n * 26 + 2 * i + u) * 26 + 2 * j + v2) * 16 + k]);
+                    a1_2[n * 2704 + i * 208 + j * 16 + k] = greatest;  // (5)
+                }
+            }
+        }
+    }
+}
+
+// z2 = W2 ⋆ a1_2 + b2    (N, 11, 11, 32) (6)
+// a2 = max(0, z2)    (N, 11, 11, 32) (7)
+static void forward_a2_pack(struct mnist_cnn *w, int id, long from, long to)
+{
+    const real *restrict W2 = w->W2;
+    (void)id;
+    for (long panel = from; panel < to; ++panel)
+        for (long term0 = 0; term0 < 144; term0 += 16)
+            for (long c = 0; c < NR; ++c)
+                for (long term = term0; term < least(term0 + 16, 144); ++term) {
+                    const long column = panel * NR + c;
+                    w->forward_a2_panels[(panel * 144 + term) * NR + c] = column < 32 ? W2[column * 144 + term] : 0;
+                }
+}
+
+// z2 = W2 ⋆ a1_2 + b2    (N, 11, 11, 32) (6)
+// a2 = max(0, z2)    (N, 11, 11, 32) (7)
+static void forward_a2(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict a2 = w->a2;
+    const real *restrict b2 = w->b2;
+    (void)id;
+    const real *const left = w->a1_2;
+    const real *const right = w->forward_a2_panels;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 11; ++i)
+            for (long panel = 0; panel < PANELS(32); ++panel) {
+                for (long row0 = 0; row0 < 11; row0 += height(11)) {
+                    _Alignas(64) real tile[MR * NR];
+                    const long rows = least(height(11), 11 - row0);
+                    const long count = least(NR, 32 - panel * NR);
+                    multiply(tile, rows, count, false, left + n * 2704 + i * 208 + row0 * 16, 16, 1, 208, right + panel * 144 * NR, 1 * NR, 48 * NR, 48, 3);
+                    for (long r = 0; r < rows; ++r)
+                        for (long c = 0; c < count; ++c) {
+                            const long j = row0 + r;
+                            const long column = panel * NR + c;
+                            const real sum = tile[r * NR + c];
+                            real z2_2 = b2[column] + sum;  // (6)
+                            a2[n * 3872 + i * 352 + j * 32 + column] = maximum(z2_2, real(0));  // (7)
+                        }
+                }
+            }
+    }
+}
+
+// a2_2[n,i,j,k] = max_{u,v<2} a2[n,2i+u,2j+v,k]    (N, 5, 5, 32) (8)
+// a2_3 = (10/7) a2_2 ⊙ m2    (N, 5, 5, 32) (9)
+static void forward_a2_3(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict a2_2 = w->a2_2;
+    real *restrict a2_3 = w->a2_3;
+    const real *restrict a2 = w->a2;
+    const unsigned char *restrict m2 = w->m2;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 5; ++i) {
+            for (long j = 0; j < 5; ++j) {
+                for (long k = 0; k < 32; ++k) {
+                    real greatest = real(-1) / real(0);
+                    UNROLL for (int u = 0; u < 2; ++u)
+                        UNROLL for (int v2 = 0; v2 < 2; ++v2)
+                            greatest = maximum(greatest, a2[((n * 11 + 2 * i + u) * 11 + 2 * j + v2) * 32 + k]);
+                    real a2_2_2 = greatest;  // (8)
+                    a2_2[n * 800 + i * 160 + j * 32 + k] = a2_2_2;  // (8)
+                    a2_3[n * 800 + i * 160 + j * 32 + k] = real(10. / 7.) * a2_2_2 * m2[n * 800 + i * 160 + j * 32 + k];  // (9)
+                }
+            }
+        }
+    }
+}
+
+// z3 = W3 a2_4 + b3    (N, 64) (12)
+// a3 = max(0, z3)    (N, 64) (13)
+static void forward_a3(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict a3 = w->a3;
+    const real *restrict b3 = w->b3;
+    (void)id;
+    const real *const left = w->a2_3;
+    const real *const right = w->W3;
+    for (long panel = from; panel < to; ++panel) {
+        for (long row0 = 0; row0 < w->N; row0 += height(w->N)) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(height(w->N), w->N - row0);
+            const long count = least(NR, 64 - panel * NR);
+            along(tile, rows, count, left + row0 * 800, 800, right + panel * NR * 800, 800, 800);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long n = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    real z3_2 = b3[column] + sum;  // (12)
+                    a3[n * 64 + column] = maximum(z3_2, real(0));  // (13)
+                }
+        }
+    }
+}
+
+// z4 = W4 a3 + b4    (N, 10) (14)
+static void forward_z4(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict z4 = w->z4;
+    const real *restrict b4 = w->b4;
+    (void)id;
+    const real *const left = w->a3;
+    const real *const right = w->W4;
+    for (long row0 = from; row0 < to; row0 += height(to - from)) {
+        for (long panel = 0; panel < PANELS(10); ++panel) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(height(to - from), to - row0);
+            const long count = least(NR, 10 - panel * NR);
+            along(tile, rows, count, left + row0 * 64, 64, right + panel * NR * 64, 64, 64);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long n = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    z4[n * 10 + column] = b4[column] + sum;  // (14)
+                }
+        }
+    }
+}
+
+// a4 = softmax(z4)    (N, 10) (15)
+static void forward_a4(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict a4_max = w->a4_max;
+    real *restrict a4_exp = w->a4_exp;
+    real *restrict a4_sum = w->a4_sum;
+    real *restrict a4 = w->a4;
+    const real *restrict z4 = w->z4;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        real greatest = real(-1) / real(0);
+        for (int i = 0; i < 10; ++i)
+            greatest = maximum(greatest, z4[n * 10 + i]);
+        a4_max[n] = greatest;  // (15)
+        for (long k = 0; k < 10; ++k) {
+            a4_exp[n * 10 + k] = exp(z4[n * 10 + k] - a4_max[n]);  // (15)
+        }
+        real total = real(0);
+        for (int j = 0; j < 10; ++j)
+            total += a4_exp[n * 10 + j];
+        a4_sum[n] = total;  // (15)
+        for (long k2 = 0; k2 < 10; ++k2) {
+            a4[n * 10 + k2] = a4_exp[n * 10 + k2] / a4_sum[n];  // (15)
+        }
+    }
+}
+
+/* ---- Evaluation --------------------------------------------------------------------------------- */
+
+// z1 = W1 ⋆ a0 + b1    (N, 26, 26, 16) (3)
+// a1 = max(0, z1)    (N, 26, 26, 16) (4)
+static void evaluation_a1_pack(struct mnist_cnn *w, int id, long from, long to)
+{
+    const real *restrict W1 = w->W1;
+    (void)id;
+    for (long panel = from; panel < to; ++panel)
+        for (long term0 = 0; term0 < 9; term0 += 16)
+            for (long c = 0; c < NR; ++c)
+                for (long term = term0; term < least(term0 + 16, 9); ++term) {
+                    const long column = panel * NR + c;
+                    w->evaluation_a1_panels[(panel * 9 + term) * NR + c] = column < 16 ? W1[column * 9 + term] : 0;
+                }
+}
+
+// z1 = W1 ⋆ a0 + b1    (N, 26, 26, 16) (3)
+// a1 = max(0, z1)    (N, 26, 26, 16) (4)
+static void evaluation_a1(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict a1 = w->a1;
+    const real *restrict b1 = w->b1;
+    (void)id;
+    const real *const left = w->x;
+    const real *const right = w->evaluation_a1_panels;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 26; ++i)
+            for (long panel = 0; panel < PANELS(16); ++panel) {
+                for (long row0 = 0; row0 < 26; row0 += height(26)) {
+                    _Alignas(64) real tile[MR * NR];
+                    const long rows = least(height(26), 26 - row0);
+                    const long count = least(NR, 16 - panel * NR);
+                    multiply(tile, rows, count, false, left + n * 784 + i * 28 + row0 * 1, 1, 1, 28, right + panel * 9 * NR, 1 * NR, 3 * NR, 3, 3);
+                    for (long r = 0; r < rows; ++r)
+                        for (long c = 0; c < count; ++c) {
+                            const long j = row0 + r;
+                            const long column = panel * NR + c;
+                            const real sum = tile[r * NR + c];
+                            real z1_2 = b1[column] + sum;  // (3)
+                            a1[n * 10816 + i * 416 + j * 16 + column] = maximum(z1_2, real(0));  // (4)
+                        }
+                }
+            }
+    }
+}
+
+// z2 = W2 ⋆ a1_2 + b2    (N, 11, 11, 32) (6)
+// a2 = max(0, z2)    (N, 11, 11, 32) (7)
+static void evaluation_a2_pack(struct mnist_cnn *w, int id, long from, long to)
+{
+    const real *restrict W2 = w->W2;
+    (void)id;
+    for (long panel = from; panel < to; ++panel)
+        for (long term0 = 0; term0 < 144; term0 += 16)
+            for (long c = 0; c < NR; ++c)
+                for (long term = term0; term < least(term0 + 16, 144); ++term) {
+                    const long column = panel * NR + c;
+                    w->evaluation_a2_panels[(panel * 144 + term) * NR + c] = column < 32 ? W2[column * 144 + term] : 0;
+                }
+}
+
+// z2 = W2 ⋆ a1_2 + b2    (N, 11, 11, 32) (6)
+// a2 = max(0, z2)    (N, 11, 11, 32) (7)
+static void evaluation_a2(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict a2 = w->a2;
+    const real *restrict b2 = w->b2;
+    (void)id;
+    const real *const left = w->a1_2;
+    const real *const right = w->evaluation_a2_panels;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 11; ++i)
+            for (long panel = 0; panel < PANELS(32); ++panel) {
+                for (long row0 = 0; row0 < 11; row0 += height(11)) {
+                    _Alignas(64) real tile[MR * NR];
+                    const long rows = least(height(11), 11 - row0);
+                    const long count = least(NR, 32 - panel * NR);
+                    multiply(tile, rows, count, false, left + n * 2704 + i * 208 + row0 * 16, 16, 1, 208, right + panel * 144 * NR, 1 * NR, 48 * NR, 48, 3);
+                    for (long r = 0; r < rows; ++r)
+                        for (long c = 0; c < count; ++c) {
+                            const long j = row0 + r;
+                            const long column = panel * NR + c;
+                            const real sum = tile[r * NR + c];
+                            real z2_2 = b2[column] + sum;  // (6)
+                            a2[n * 3872 + i * 352 + j * 32 + column] = maximum(z2_2, real(0));  // (7)
+                        }
+                }
+            }
+    }
+}
+
+// a2_2[n,i,j,k] = max_{u,v<2} a2[n,2i+u,2j+v,k]    (N, 5, 5, 32) (8)
+// a2_3 = a2_2    (N, 5, 5, 32) (10)
+static void evaluation_a2_3(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict a2_2 = w->a2_2;
+    real *restrict a2_3 = w->a2_3;
+    const real *restrict a2 = w->a2;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 5; ++i) {
+            for (long j = 0; j < 5; ++j) {
+                for (long k = 0; k < 32; ++k) {
+                    real greatest = real(-1) / real(0);
+                    UNROLL for (int u = 0; u < 2; ++u)
+                        UNROLL for (int v2 = 0; v2 < 2; ++v2)
+                            greatest = maximum(greatest, a2[((n * 11 + 2 * i + u) * 11 + 2 * j + v2) * 32 + k]);
+                    real a2_2_2 = greatest;  // (8)
+                    a2_2[n * 800 + i * 160 + j * 32 + k] = a2_2_2;  // (8)
+                    a2_3[n * 800 + i * 160 + j * 32 + k] = a2_2_2;  // (10)
+                }
+            }
+        }
+    }
+}
+
+/* ---- Loss --------------------------------------------------------------------------------------- */
+
+// T = onehot(t)    (N, 10) (1)
+static void loss_T(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict T = w->T;
+    const int *restrict t = w->t;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long k = 0; k < 10; ++k) {
+            T[n * 10 + k] = real(t[n] == k);  // (1)
+        }
+    }
+}
+
+// E = −(1/N) Σₙ Tₙᵀ log(a4ₙ)    () (16)
+static void loss_E_sum(struct mnist_cnn *w, int id, long from, long to)
+{
+    const real *restrict a4_sum = w->a4_sum;
+    double *restrict own = (double *)w->E_sum_loss_E_sum_parts + id * 16;
+    for (long n = from; n < to; ++n) {
+        own[0] += log(a4_sum[n]);
+    }
+}
+
+// E = −(1/N) Σₙ Tₙᵀ log(a4ₙ)    () (16)
+static void loss_E_sum_total(struct mnist_cnn *w, int id, long from, long to)
+{
+    double *restrict E_sum = w->E_sum;
+    (void)id;
+    (void)from, (void)to;
+    double total = 0;
+    for (int part = 0; part < w->team; ++part) total += ((double *)w->E_sum_loss_E_sum_parts)[part * 16];
+    const double sum = total;
+    E_sum[0] = sum;  // (16)
+}
+
+// E = −(1/N) Σₙ Tₙᵀ log(a4ₙ)    () (16)
+static void loss_E(struct mnist_cnn *w, int id, long from, long to)
+{
+    const real *restrict T = w->T;
+    const real *restrict a4_max = w->a4_max;
+    const real *restrict z4 = w->z4;
+    double *restrict own = (double *)w->E_sum_2_loss_E_parts + id * 16;
+    for (long n = from; n < to; ++n) {
+        for (long k = 0; k < 10; ++k) {
+            own[0] += T[n * 10 + k] * (a4_max[n] - z4[n * 10 + k]);
+        }
+    }
+}
+
+// E = −(1/N) Σₙ Tₙᵀ log(a4ₙ)    () (16)
+static void loss_E_total(struct mnist_cnn *w, int id, long from, long to)
+{
+    double *restrict E = w->E;
+    const double *restrict E_sum = w->E_sum;
+    const long N = w->N;
+    (void)id;
+    (void)from, (void)to;
+    double total = 0;
+    for (int part = 0; part < w->team; ++part) total += ((double *)w->E_sum_2_loss_E_parts)[part * 16];
+    const double sum = total;
+    E[0] = real(1. / (double)N) * (real(E_sum[0]) + sum);  // (16)
+}
+
+/* ---- Backward ----------------------------------------------------------------------------------- */
+
+// δ4 = (a4 − T)/N    (N, 10) (17)
+static void backward_delta4(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict delta4 = w->delta4;
+    const real *restrict a4 = w->a4;
+    const real *restrict T = w->T;
+    const long N = w->N;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long k = 0; k < 10; ++k) {
+            delta4[n * 10 + k] = real(1. / (double)N) * (a4[n * 10 + k] - T[n * 10 + k]);  // (17)
+        }
+    }
+}
+
+// ∂E/∂W4 = Σₙ δ4ₙ a3ₙᵀ    (10, 64) (18)
+static void backward_dW4(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict dW4 = w->dW4;
+    (void)id;
+    const real *const left = w->delta4;
+    const real *const right = w->a3;
+    for (long row0 = from * MR; row0 < least(to * MR, 10); row0 += MR) {
+        for (long panel = 0; panel < PANELS(64); ++panel) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(MR, least(to * MR, 10) - row0);
+            const long count = least(NR, 64 - panel * NR);
+            multiply(tile, rows, count, false, left + row0 * 1, 1, 10, 0, right + panel * NR, 64, 0, w->N, 1);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long k = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    dW4[k * 64 + column] = sum;  // (18)
+                }
+        }
+    }
+}
+
+// ∂E/∂b4 = Σₙ δ4ₙ    (10,) (19)
+static void backward_db4(struct mnist_cnn *w, int id, long from, long to)
+{
+    const real *restrict delta4 = w->delta4;
+    real *restrict own = (real *)w->db4_backward_db4_parts + id * 16;
+    for (long n = from; n < to; ++n) {
+        for (long k = 0; k < 10; ++k) {
+            own[k] += delta4[n * 10 + k];
+        }
+    }
+}
+
+// ∂E/∂b4 = Σₙ δ4ₙ    (10,) (19)
+static void backward_db4_total(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict db4 = w->db4;
+    (void)id;
+    for (long at = from; at < to; ++at) {
+        real total = 0;
+        for (int part = 0; part < w->team; ++part) total += ((real *)w->db4_backward_db4_parts)[part * 16 + at];
+        const real sum = total;
+        db4[at] = sum;  // (19)
+    }
+}
+
+// δ3 = (W4ᵀ δ4) ⊙ [a3 > 0]    (N, 64) (20)
+static void backward_delta3(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict delta3 = w->delta3;
+    const real *restrict a3 = w->a3;
+    (void)id;
+    const real *const left = w->delta4;
+    const real *const right = w->W4;
+    for (long row0 = from; row0 < to; row0 += height(to - from)) {
+        for (long panel = 0; panel < PANELS(64); ++panel) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(height(to - from), to - row0);
+            const long count = least(NR, 64 - panel * NR);
+            multiply(tile, rows, count, false, left + row0 * 10, 10, 1, 0, right + panel * NR, 64, 0, 10, 1);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long n = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    delta3[n * 64 + column] = a3[n * 64 + column] > 0 ? sum : 0;  // (20)
+                }
+        }
+    }
+}
+
+// ∂E/∂W3 = Σₙ δ3ₙ a2_4ₙᵀ    (64, 800) (21)
+static void backward_dW3(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict dW3 = w->dW3;
+    (void)id;
+    const real *const left = w->delta3;
+    const real *const right = w->a2_3;
+    for (long row0 = from * MR; row0 < least(to * MR, 64); row0 += MR) {
+        for (long panel = 0; panel < PANELS(800); ++panel) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(MR, least(to * MR, 64) - row0);
+            const long count = least(NR, 800 - panel * NR);
+            multiply(tile, rows, count, false, left + row0 * 1, 1, 64, 0, right + panel * NR, 800, 0, w->N, 1);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long k = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    dW3[k * 800 + column] = sum;  // (21)
+                }
+        }
+    }
+}
+
+// ∂E/∂b3 = Σₙ δ3ₙ    (64,) (22)
+static void backward_db3(struct mnist_cnn *w, int id, long from, long to)
+{
+    const real *restrict delta3 = w->delta3;
+    real *restrict own = (real *)w->db3_backward_db3_parts + id * 64;
+    for (long n = from; n < to; ++n) {
+        for (long k = 0; k < 64; ++k) {
+            own[k] += delta3[n * 64 + k];
+        }
+    }
+}
+
+// ∂E/∂b3 = Σₙ δ3ₙ    (64,) (22)
+static void backward_db3_total(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict db3 = w->db3;
+    (void)id;
+    for (long at = from; at < to; ++at) {
+        real total = 0;
+        for (int part = 0; part < w->team; ++part) total += ((real *)w->db3_backward_db3_parts)[part * 64 + at];
+        const real sum = total;
+        db3[at] = sum;  // (22)
+    }
+}
+
+// ∂E/∂a2_4 = W3ᵀ δ3    (N, 800) (23)
+static void backward_da2_4(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict da2_4 = w->da2_4;
+    (void)id;
+    const real *const left = w->delta3;
+    const real *const right = w->W3;
+    for (long panel = from; panel < to; ++panel) {
+        for (long row0 = 0; row0 < w->N; row0 += height(w->N)) {
+            _Alignas(64) real tile[MR * NR];
+            const long rows = least(height(w->N), w->N - row0);
+            const long count = least(NR, 800 - panel * NR);
+            multiply(tile, rows, count, false, left + row0 * 64, 64, 1, 0, right + panel * NR, 800, 0, 64, 1);
+            for (long r = 0; r < rows; ++r)
+                for (long c = 0; c < count; ++c) {
+                    const long n = row0 + r;
+                    const long column = panel * NR + c;
+                    const real sum = tile[r * NR + c];
+                    da2_4[n * 800 + column] = sum;  // (23)
+                }
+        }
+    }
+}
+
+// δ2[n,p,q,k] = (10/7) (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a2[n,2i+u,2j+v,k]] ∂E/∂a2_3[n,i,j,k] m2[n,i,j,k]) [a2[n,p,q,k] > 0]    (N, 11, 11, 32) (25)
+static void backward_delta2_place(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict delta2_won = w->delta2_won;
+    unsigned char *restrict delta2_place = w->delta2_place;
+    const real *restrict da2_4 = w->da2_4;
+    const unsigned char *restrict m2 = w->m2;
+    const real *restrict a2_2 = w->a2_2;
+    const real *restrict a2 = w->a2;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 5; ++i) {
+            for (long j = 0; j < 5; ++j) {
+                for (long k = 0; k < 32; ++k) {
+                    delta2_won[n * 800 + i * 160 + j * 32 + k] = a2_2[n * 800 + i * 160 + j * 32 + k] > 0 ? real(10. / 7.) * da2_4[n * 800 + i * 160 + j * 32 + k] * m2[n * 800 + i * 160 + j * 32 + k] : 0;  // (25)
+                    const real best = a2_2[n * 800 + i * 160 + j * 32 + k];
+                    unsigned char place = 0;
+                    for (int r2 = 1; r2 >= 0; --r2)
+                        for (int s = 1; s >= 0; --s)
+                            if (a2[((n * 11 + 2 * i + r2) * 11 + 2 * j + s) * 32 + k] == best) place = (unsigned char)(r2 * 2 + s);
+                    delta2_place[n * 800 + i * 160 + j * 32 + k] = place;  // (25)
+                }
+            }
+        }
+    }
+}
+
+// ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_2ₙ    (32, 3, 3, 16) (26)
+// summed over windows alone: each gives to the place of its winner
+static void backward_dW2(struct mnist_cnn *w, int id, long from, long to)
+{
+    const real *restrict delta2_won = w->delta2_won;
+    const unsigned char *restrict delta2_place = w->delta2_place;
+    static const long place_at[4] = {0, 16, 208, 224};
+    const real *restrict factor = w->a1_2;
+    real *restrict own = w->dW2_backward_dW2_parts + id * 4608;
+    for (long n = from; n < to; ++n) {
+        for (long i0 = 0; i0 < 5; i0 += 5)
+            for (long k = 0; k < 32; ++k) {
+                long at[25], count = 0;
+                real given[25];
+                for (long i = i0; i < least(i0 + 5, 5); ++i)
+                    for (long j = 0; j < 5; ++j) {
+                        at[count] = i * 416 + j * 32 + place_at[delta2_place[n * 800 + i * 160 + j * 32 + k]];
+                        given[count] = delta2_won[n * 800 + i * 160 + j * 32 + k];
+                        count += given[count] != 0;
+                    }
+                for (long u = 0; u < 3; ++u)
+                    add_from(own + k * 144 + u * 48, factor + n * 2704 + u * 208, at, given, count, 48);
+            }
+    }
+}
+
+// ∂E/∂W2 = Σₙ δ2ₙ ⋆ a1_2ₙ    (32, 3, 3, 16) (26)
+// summed over windows alone: each gives to the place of its winner
+static void backward_dW2_total(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict dW2 = w->dW2;
+    (void)id;
+    for (long at = from; at < to; ++at) {
+        real total = 0;
+        for (int part = 0; part < w->team; ++part) total += ((real *)w->dW2_backward_dW2_parts)[part * 4608 + at];
+        const real sum = total;
+        dW2[at] = sum;  // (26)
+    }
+}
+
+// ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]    (32,) (27)
+static void backward_db2(struct mnist_cnn *w, int id, long from, long to)
+{
+    const real *restrict delta2_won = w->delta2_won;
+    real *restrict own = (real *)w->db2_backward_db2_parts + id * 32;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 5; ++i) {
+            for (long j = 0; j < 5; ++j) {
+                for (long k = 0; k < 32; ++k) {
+                    own[k] += delta2_won[n * 800 + i * 160 + j * 32 + k];
+                }
+            }
+        }
+    }
+}
+
+// ∂E/∂b2[k] = Σₙᵢⱼ δ2[n,i,j,k]    (32,) (27)
+static void backward_db2_total(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict db2 = w->db2;
+    (void)id;
+    for (long at = from; at < to; ++at) {
+        real total = 0;
+        for (int part = 0; part < w->team; ++part) total += ((real *)w->db2_backward_db2_parts)[part * 32 + at];
+        const real sum = total;
+        db2[at] = sum;  // (27)
+    }
+}
+
+// ∂E/∂a1_2 = W2ᵀ ∗ δ2    (N, 13, 13, 16) (28)
+// summed over windows alone: each gives to the place of its winner
+static void backward_da1_2(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict da1_2 = w->da1_2;
+    const real *restrict delta2_won = w->delta2_won;
+    const unsigned char *restrict delta2_place = w->delta2_place;
+    static const long place_at[4] = {0, 16, 208, 224};
+    real *restrict own = w->backward_da1_2_own + id * 2720;
+    const real *restrict factor = w->W2;
+    for (long n = from; n < to; ++n) {
+        memset(own, 0, 2704 * sizeof(real));
+        for (long i0 = 0; i0 < 5; i0 += 5)
+            for (long k = 0; k < 32; ++k) {
+                long at[25], count = 0;
+                real given[25];
+                for (long i = i0; i < least(i0 + 5, 5); ++i)
+                    for (long j = 0; j < 5; ++j) {
+                        at[count] = i * 416 + j * 32 + place_at[delta2_place[n * 800 + i * 160 + j * 32 + k]];
+                        given[count] = delta2_won[n * 800 + i * 160 + j * 32 + k];
+                        count += given[count] != 0;
+                    }
+                for (long p = 0; p < 3; ++p)
+                    add_to(own + p * 208, factor + k * 144 + p * 48, at, given, count, 48);
+            }
+        for (long p2 = 0; p2 < 13; ++p2) {
+            for (long q = 0; q < 13; ++q) {
+                for (long c2 = 0; c2 < 16; ++c2) {
+                    const real sum = own[p2 * 208 + q * 16 + c2];
+                    da1_2[n * 2704 + p2 * 208 + q * 16 + c2] = sum;  // (28)
+                }
+            }
+        }
+    }
+}
+
+// δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a1[n,2i+u,2j+v,k]] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0]    (N, 26, 26, 16) (29)
+static void backward_delta1_sum_windows(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict delta1_sum_windows = w->delta1_sum_windows;
+    const real *restrict a1_2 = w->a1_2;
+    const real *restrict a1 = w->a1;
+    const real *restrict da1_2 = w->da1_2;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 13; ++i) {
+            for (long j = 0; j < 13; ++j) {
+                for (long p = 0; p < 2; ++p) {
+                    for (long q = 0; q < 2; ++q) {
+                        for (long k = 0; k < 16; ++k) {
+                            const real best = a1_2[n * 2704 + i * 208 + j * 16 + k];
+                            bool won = a1[n * 10816 + i * 832 + p * 416 + j * 32 + q * 16 + k] == best;
+                            UNROLL for (int p_before = 0; p_before < 2; ++p_before)
+                                UNROLL for (int q_before = 0; q_before < 2; ++q_before)
+                                    won &= !((p_before * 2 + q_before < p * 2 + q)
+                                        & (a1[((n * 26 + 2 * i + p_before) * 26 + 2 * j + q_before) * 16 + k] == best));
+                            unsigned char delta1_winner_2 = won;  // (29)
+                            delta1_sum_windows[n * 10816 + i * 832 + j * 64 + p * 32 + q * 16 + k] = da1_2[n * 2704 + i * 208 + j * 16 + k] * delta1_winner_2;  // (29)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+// δ1[n,p,q,k] = (Σᵢⱼ [(p − 2 i, q − 2 j) = argmax_{u,v<2} a1[n,2i+u,2j+v,k]] ∂E/∂a1_2[n,i,j,k]) [a1[n,p,q,k] > 0]    (N, 26, 26, 16) (29)
+static void backward_delta1(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict delta1 = w->delta1;
+    const real *restrict delta1_sum_windows = w->delta1_sum_windows;
+    const real *restrict a1 = w->a1;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long p = 0; p < 26; ++p) {
+            for (long q = 0; q < 26; ++q) {
+                for (long r2 = 0; r2 < 16; ++r2) {
+                    real delta1_sum_2 = delta1_sum_windows[((((n * 13 + (p / 2)) * 13 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 16 + r2];  // (29)
+                    delta1[n * 10816 + p * 416 + q * 16 + r2] = a1[n * 10816 + p * 416 + q * 16 + r2] > 0 ? delta1_sum_2 : 0;  // (29)
+                }
+            }
+        }
+    }
+}
+
+// ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ    (16, 3, 3, 1) (30)
+static void backward_dW1(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict own = w->dW1_backward_dW1_parts + id * 144;
+    const real *const left = w->x;
+    const real *const right = w->delta1;
+    for (long n = from; n < to; ++n) {
+        for (long u = 0; u < 3; ++u)
+            for (long panel = 0; panel < PANELS(16); ++panel) {
+                for (long row0 = 0; row0 < 3; row0 += height(3)) {
+                    _Alignas(64) real tile[MR * NR];
+                    const long rows = least(height(3), 3 - row0);
+                    const long count = least(NR, 16 - panel * NR);
+                    multiply(tile, rows, count, false, left + n * 784 + u * 28 + row0 * 1, 1, 1, 28, right + n * 10816 + panel * NR, 16, 416, 26, 26);
+                    for (long r = 0; r < rows; ++r)
+                        for (long c = 0; c < count; ++c) {
+                            const long v2 = row0 + r;
+                            const long column = panel * NR + c;
+                            const real sum = tile[r * NR + c];
+                            own[column * 9 + u * 3 + v2] += sum;
+                        }
+                }
+            }
+    }
+}
+
+// ∂E/∂W1 = Σₙ δ1ₙ ⋆ a0ₙ    (16, 3, 3, 1) (30)
+static void backward_dW1_total(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict dW1 = w->dW1;
+    (void)id;
+    for (long at = from; at < to; ++at) {
+        real total = 0;
+        for (int part = 0; part < w->team; ++part) total += ((real *)w->dW1_backward_dW1_parts)[part * 144 + at];
+        const real sum = total;
+        dW1[at] = sum;  // (30)
+    }
+}
+
+// ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]    (16,) (31)
+static void backward_db1(struct mnist_cnn *w, int id, long from, long to)
+{
+    const real *restrict delta1 = w->delta1;
+    real *restrict own = (real *)w->db1_backward_db1_parts + id * 16;
+    for (long n = from; n < to; ++n) {
+        for (long i = 0; i < 26; ++i) {
+            for (long j = 0; j < 26; ++j) {
+                for (long k = 0; k < 16; ++k) {
+                    own[k] += delta1[n * 10816 + i * 416 + j * 16 + k];
+                }
+            }
+        }
+    }
+}
+
+// ∂E/∂b1[k] = Σₙᵢⱼ δ1[n,i,j,k]    (16,) (31)
+static void backward_db1_total(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict db1 = w->db1;
+    (void)id;
+    for (long at = from; at < to; ++at) {
+        real total = 0;
+        for (int part = 0; part < w->team; ++part) total += ((real *)w->db1_backward_db1_parts)[part * 16 + at];
+        const real sum = total;
+        db1[at] = sum;  // (31)
+    }
+}
+
+/* ---- Input gradient ----------------------------------------------------------------------------- */
+
+// ∂E/∂x = W1ᵀ ∗ δ1    (N, 28, 28, 1) (32)
+static void input_gradient_dx(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict dx = w->dx;
+    const real *restrict W1 = w->W1;
+    const real *restrict delta1 = w->delta1;
+    (void)id;
+    for (long n = from; n < to; ++n) {
+        for (long p = 0; p < 28; ++p) {
+            for (long q = 0; q < 28; ++q) {
+                real total = 0;
+                for (long k = 0; k < 16; ++k) {
+                    for (long u = 0; u < 3; ++u) {
+                        for (long v2 = 0; v2 < 3; ++v2) {
+                            total += W1[k * 9 + u * -3 + v2 * -1 + 8] * (inside(p + u - 2, 26) && inside(q + v2 - 2, 26) ? delta1[n * 10816 + p * 416 + u * 416 + q * 16 + v2 * 16 + k + -864] : real(0));
+                        }
+                    }
+                }
+                const real sum = total;
+                dx[n * 784 + p * 28 + q] = sum;  // (32)
+            }
+        }
+    }
+}
+
+/* ---- Update ------------------------------------------------------------------------------------- */
+
+// m ← β1 m + (1 − β1) g    (56714,) (33)
+// v ← β2 v + (1 − β2) g ⊙ g    (56714,) (34)
+// θ ← θ − η m/((1 − β1^k) (√(v/(1 − β2^k)) + ε))    (56714,) (35)
+static void update_theta(struct mnist_cnn *w, int id, long from, long to)
+{
+    real *restrict m = w->m;
+    real *restrict v = w->v;
+    real *restrict theta = w->theta;
+    const real *restrict g = w->g;
+    const long *step = &w->step;
+    (void)id;
+    for (long i = from; i < to; ++i) {
+        real m_2 = real(BETA1) * m[i] + real(1. - BETA1) * g[i];  // (33)
+        m[i] = m_2;  // (33)
+        real v_2 = real(BETA2) * v[i] + real(1. - BETA2) * square(g[i]);  // (34)
+        v[i] = v_2;  // (34)
+        theta[i] = theta[i] - real(LEARNING_RATE / (1. - pow(BETA1, (double)step[0]))) * m_2 / (sqrt(real(1. / (1. - pow(BETA2, (double)step[0]))) * v_2) + real(EPSILON));  // (35)
+    }
+}
+
+/* ---- What threads do, part by part ----------------------------------------------------------------- */
+static void forward(struct mnist_cnn *w, int id)
+{
+    forward_m2(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    forward_a1_pack(w, id, share(w, id, PANELS(16)), share(w, id + 1, PANELS(16)));
+    barrier(w);
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        forward_a1(w, id, n, n + 1);
+        forward_a1_2(w, id, n, n + 1);
+    }
+    forward_a2_pack(w, id, share(w, id, PANELS(32)), share(w, id + 1, PANELS(32)));
+    barrier(w);
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        forward_a2(w, id, n, n + 1);
+        forward_a2_3(w, id, n, n + 1);
+    }
+    barrier(w);
+    forward_a3(w, id, share(w, id, PANELS(64)), share(w, id + 1, PANELS(64)));
+    barrier(w);
+    forward_z4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    forward_a4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+}
+
+static void evaluation(struct mnist_cnn *w, int id)
+{
+    evaluation_a1_pack(w, id, share(w, id, PANELS(16)), share(w, id + 1, PANELS(16)));
+    barrier(w);
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        evaluation_a1(w, id, n, n + 1);
+        forward_a1_2(w, id, n, n + 1);
+    }
+    evaluation_a2_pack(w, id, share(w, id, PANELS(32)), share(w, id + 1, PANELS(32)));
+    barrier(w);
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        evaluation_a2(w, id, n, n + 1);
+        evaluation_a2_3(w, id, n, n + 1);
+    }
+    barrier(w);
+    forward_a3(w, id, share(w, id, PANELS(64)), share(w, id + 1, PANELS(64)));
+    barrier(w);
+    forward_z4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    forward_a4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+}
+
+static void loss(struct mnist_cnn *w, int id)
+{
+    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_loss_E_sum_parts)[id * 16 + e] = 0;
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        loss_T(w, id, n, n + 1);
+        loss_E_sum(w, id, n, n + 1);
+    }
+    barrier(w);
+    if (id == 0) loss_E_sum_total(w, id, 0, 1);
+    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_2_loss_E_parts)[id * 16 + e] = 0;
+    loss_E(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    if (id == 0) loss_E_total(w, id, 0, 1);
+    barrier(w);
+}
+
+static void backward(struct mnist_cnn *w, int id)
+{
+    backward_delta4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    backward_dW4(w, id, share(w, id, (10 + MR - 1) / MR), share(w, id + 1, (10 + MR - 1) / MR));
+    for (long e = 0; e < 10; ++e) ((real *)w->db4_backward_db4_parts)[id * 16 + e] = 0;
+    backward_db4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    if (id == 0) backward_db4_total(w, id, 0, 10);
+    backward_delta3(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    backward_dW3(w, id, share(w, id, (64 + MR - 1) / MR), share(w, id + 1, (64 + MR - 1) / MR));
+    for (long e = 0; e < 64; ++e) ((real *)w->db3_backward_db3_parts)[id * 64 + e] = 0;
+    backward_db3(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    if (id == 0) backward_db3_total(w, id, 0, 64);
+    backward_da2_4(w, id, share(w, id, PANELS(800)), share(w, id + 1, PANELS(800)));
+    barrier(w);
+    memset(w->dW2_backward_dW2_parts + id * 4608, 0, 4608 * sizeof(real));
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        backward_delta2_place(w, id, n, n + 1);
+        backward_dW2(w, id, n, n + 1);
+    }
+    barrier(w);
+    backward_dW2_total(w, id, share(w, id, 4608), share(w, id + 1, 4608));
+    for (long e = 0; e < 32; ++e) ((real *)w->db2_backward_db2_parts)[id * 32 + e] = 0;
+    backward_db2(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    if (id == 0) backward_db2_total(w, id, 0, 32);
+    memset(w->dW1_backward_dW1_parts + id * 144, 0, 144 * sizeof(real));
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        backward_da1_2(w, id, n, n + 1);
+        backward_delta1_sum_windows(w, id, n, n + 1);
+        backward_delta1(w, id, n, n + 1);
+        backward_dW1(w, id, n, n + 1);
+    }
+    barrier(w);
+    if (id == 0) backward_dW1_total(w, id, 0, 144);
+    for (long e = 0; e < 16; ++e) ((real *)w->db1_backward_db1_parts)[id * 16 + e] = 0;
+    backward_db1(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+    if (id == 0) backward_db1_total(w, id, 0, 16);
+    barrier(w);
+}
+
+static void input_gradient(struct mnist_cnn *w, int id)
+{
+    input_gradient_dx(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    barrier(w);
+}
+
+static void update(struct mnist_cnn *w, int id)
+{
+    update_theta(w, id, share(w, id, 56714), share(w, id + 1, 56714));
+    barrier(w);
+}
+
+static void output_job(struct mnist_cnn *w, int id)
+{
+    evaluation(w, id);
+}
+
+static void evaluation_job(struct mnist_cnn *w, int id)
+{
+    evaluation(w, id);
+    loss(w, id);
+}
+
+static void loss_job(struct mnist_cnn *w, int id)
+{
+    forward(w, id);
+    loss(w, id);
+}
+
+static void gradient_job(struct mnist_cnn *w, int id)
+{
+    forward(w, id);
+    loss(w, id);
+    backward(w, id);
+}
+
+static void input_job(struct mnist_cnn *w, int id)
+{
+    forward(w, id);
+    loss(w, id);
+    backward(w, id);
+    input_gradient(w, id);
+}
+
+static void update_job(struct mnist_cnn *w, int id)
+{
+    update(w, id);
+}
+
+static void step_job(struct mnist_cnn *w, int id)
+{
+    forward(w, id);
+    loss(w, id);
+    backward(w, id);
+    update(w, id);
+}
+
+/* ---- What is called -------------------------------------------------------------------------------- */
+static const long WORK = 2276352; /* floating-point operations of a sample in a step */
+
+static void take(struct mnist_cnn *w, const real *theta, const real *statistics, const real *x, const int32_t *t, long N,
+    uint64_t seed)
+{
+    w->N = N, w->seed = seed;
+    (void)theta, (void)statistics, (void)x, (void)t;
+    w->x = (real *)(uintptr_t)x;
+    w->t = (int *)(uintptr_t)t;
+    w->W1 = (real *)(uintptr_t)theta + 0;
+    w->b1 = (real *)(uintptr_t)theta + 144;
+    w->W2 = (real *)(uintptr_t)theta + 160;
+    w->b2 = (real *)(uintptr_t)theta + 4768;
+    w->b3 = (real *)(uintptr_t)theta + 56000;
+    w->W3 = (real *)(uintptr_t)theta + 4800;
+    w->b4 = (real *)(uintptr_t)theta + 56704;
+    w->W4 = (real *)(uintptr_t)theta + 56064;
+}
+
+static void give(struct mnist_cnn *w, real *gradients)
+{
+    (void)w, (void)gradients;
+    w->dW4 = gradients + 56064;
+    w->db4 = gradients + 56704;
+    w->dW3 = gradients + 4800;
+    w->db3 = gradients + 56000;
+    w->dW2 = gradients + 160;
+    w->db2 = gradients + 4768;
+    w->dW1 = gradients + 0;
+    w->db1 = gradients + 144;
+}
+
+static void prepare(struct mnist_cnn *w, real *theta, const real *gradients, real *const *state, long step, long steps)
+{
+    w->step = step, w->steps = steps;
+    (void)theta, (void)gradients, (void)state;
+    w->g = (real *)(uintptr_t)gradients;
+    w->theta = theta;
+    w->m = state[0];
+    w->v = state[1];
+}
+
+void mnist_cnn_predict(struct mnist_cnn *w, const real *theta, const real *statistics, const real *x, long N, real *y)
+{
+    take(w, theta, statistics, x, NULL, N, 0);
+    run(w, output_job, N * WORK / 3);
+    memcpy(y, w->a4, (size_t)N * 10 * sizeof(real));
+}
+
+double mnist_cnn_loss(struct mnist_cnn *w, const real *theta, const real *statistics, const real *x, const int32_t *t,
+    long N, uint64_t seed)
+{
+    take(w, theta, statistics, x, t, N, seed);
+    run(w, loss_job, N * WORK / 3);
+    return w->E[0];
+}
+
+double mnist_cnn_evaluation_loss(struct mnist_cnn *w, const real *theta, const real *statistics, const real *x,
+    const int32_t *t, long N)
+{
+    take(w, theta, statistics, x, t, N, 0);
+    run(w, evaluation_job, N * WORK / 3);
+    return w->E[0];
+}
+
+double mnist_cnn_loss_and_gradients(struct mnist_cnn *w, const real *theta, const real *statistics, const real *x,
+    const int32_t *t, long N, uint64_t seed, real *gradients)
+{
+    take(w, theta, statistics, x, t, N, seed);
+    give(w, gradients);
+    run(w, gradient_job, N * WORK);
+    return w->E[0];
+}
+
+double mnist_cnn_input_gradient(struct mnist_cnn *w, const real *theta, const real *statistics, const real *x,
+    const int32_t *t, long N, uint64_t seed, real *dx)
+{
+    take(w, theta, statistics, x, t, N, seed);
+    give(w, w->gradients);
+    run(w, input_job, N * WORK);
+    memcpy(dx, w->dx, (size_t)N * 784 * sizeof(real));
+    return w->E[0];
+}
+
+void mnist_cnn_update(struct mnist_cnn *w, real *theta, const real *gradients, real *const *state, long step, long steps,
+    double *rate)
+{
+    prepare(w, theta, gradients, state, step, steps);
+    run(w, update_job, 10L * 56714);
+    if (rate) *rate = 0;
+}
+
+double mnist_cnn_step(struct mnist_cnn *w, real *theta, real *statistics, real *const *state, const real *x,
+    const int32_t *t, long N, uint64_t seed, long step, long steps, double *rate)
+{
+    take(w, theta, statistics, x, t, N, seed);
+    give(w, w->gradients);
+    prepare(w, theta, w->gradients, state, step, steps);
+    run(w, step_job, N * WORK);
+    if (rate) *rate = 0;
+    return w->E[0];
+}

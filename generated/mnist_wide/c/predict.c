@@ -1,0 +1,109 @@
+/* mnist_wide: 28x28x1-512-512-10, relu, softmax; cross_entropy; momentum; 669,706 parameters
+ *
+ * Generated from mnist_wide.toml (sha256 11b97622); change the spec, not this file.  A number in
+ * parentheses is that of an equation in equations.tex.  predict.h says what is called, and what it takes.
+ */
+#include "predict.h"
+
+#include <stdbool.h>
+
+typedef REAL real;
+#define real(x) ((real)(x))
+
+/* ---- What the C library computes: expf where real is float, exp where it is double ------------------ */
+#define JOINED(type, function) type##_(function)
+#define LIBRARY(type, function) JOINED(type, function)
+#define float_(function) function##f
+#define double_(function) function
+real LIBRARY(REAL, exp)(real);
+#define exp(u) LIBRARY(REAL, exp)(u)
+
+static inline real maximum(real a, real b) /* a NaN stays one */
+{
+    const real greater = a > b ? a : b;
+    return a != a ? a : greater;
+}
+
+/* ---- Forward, for one sample ------------------------------------------------------------------------- */
+// z1 = W1 a0 + b1    (N, 512) (3)
+// a1 = max(0, z1)    (N, 512) (4)
+static void forward_a1(real *restrict a1, const real *restrict W1, const real *restrict x, const real *restrict b1)
+{
+    for (int k = 0; k < 512; ++k) {
+        real total = 0;
+        for (int j = 0; j < 784; ++j) {
+            total += W1[k * 784 + j] * x[j];
+        }
+        total = b1[k] + total;  // (3)
+        a1[k] = maximum(total, real(0));  // (4)
+    }
+}
+
+// z2 = W2 a1 + b2    (N, 512) (5)
+// a2 = max(0, z2)    (N, 512) (6)
+static void forward_a2(real *restrict a2, const real *restrict W2, const real *restrict a1, const real *restrict b2)
+{
+    for (int k = 0; k < 512; ++k) {
+        real total = 0;
+        for (int j = 0; j < 512; ++j) {
+            total += W2[k * 512 + j] * a1[j];
+        }
+        total = b2[k] + total;  // (5)
+        a2[k] = maximum(total, real(0));  // (6)
+    }
+}
+
+// z3 = W3 a2 + b3    (N, 10) (7)
+static void forward_z3(real *restrict z3, const real *restrict W3, const real *restrict a2, const real *restrict b3)
+{
+    for (int k = 0; k < 10; ++k) {
+        real total = 0;
+        for (int j = 0; j < 512; ++j) {
+            total += W3[k * 512 + j] * a2[j];
+        }
+        z3[k] = b3[k] + total;  // (7)
+    }
+}
+
+// a3 = softmax(z3)    (N, 10) (8)
+static void forward_a3(real *restrict a3_max, real *restrict a3_exp, real *restrict a3_sum, real *restrict a3, const real *restrict z3)
+{
+    real greatest = real(-1) / real(0);
+    for (int i = 0; i < 10; ++i)
+        greatest = maximum(greatest, z3[i]);
+    a3_max[0] = greatest;  // (8)
+    for (int k = 0; k < 10; ++k) {
+        a3_exp[k] = exp(z3[k] - a3_max[0]);  // (8)
+    }
+    real total = real(0);
+    for (int j = 0; j < 10; ++j)
+        total += a3_exp[j];
+    a3_sum[0] = total;  // (8)
+    for (int k2 = 0; k2 < 10; ++k2) {
+        a3[k2] = a3_exp[k2] / a3_sum[0];  // (8)
+    }
+}
+
+/* ---- What is called ---------------------------------------------------------------------------------- */
+static real memory[1024]; /* of what is computed on the way, in turn */
+
+void mnist_wide_infer(const REAL *weights, const REAL *x, REAL *y)
+{
+    const real *const W1 = weights + 0; /* (512, 784) */
+    const real *const b1 = weights + 401408; /* (512) */
+    const real *const W2 = weights + 401920; /* (512, 512) */
+    const real *const b2 = weights + 664064; /* (512) */
+    const real *const W3 = weights + 664576; /* (10, 512) */
+    const real *const b3 = weights + 669696; /* (10) */
+    real *const a1 = memory + 0; /* (512) */
+    real *const a2 = memory + 512; /* (512) */
+    real *const z3 = memory + 0; /* (10) */
+    real *const a3_exp = memory + 10; /* (10) */
+    real *const a3_max = memory + 20; /* () */
+    real *const a3_sum = memory + 21; /* () */
+
+    forward_a1(a1, W1, x, b1);
+    forward_a2(a2, W2, a1, b2);
+    forward_z3(z3, W3, a2, b3);
+    forward_a3(a3_max, a3_exp, a3_sum, y, z3);
+}

@@ -336,9 +336,9 @@ static long share(const struct mnist_wide *w, int id, long count) { return count
 
 static void barrier(struct mnist_wide *w)
 {
-    if (w->team == 1) return;
-    const int turn = atomic_load(&w->turn);
-    if (atomic_fetch_add(&w->arrived, 1) == w->team - 1) {
+    const int turn = atomic_load(&w->turn), team = w->team; /* read before all have arrived: the next run may change it */
+    if (team == 1) return;
+    if (atomic_fetch_add(&w->arrived, 1) == team - 1) {
         atomic_store(&w->arrived, 0);
         pthread_mutex_lock(&w->lock);
         atomic_store(&w->turn, turn + 1);

@@ -8,7 +8,7 @@ from import_graph import OURS
 
 ROOT = Path(__file__).parent.parent
 COLLECT = {
-    "codegen/kernels/work.py": {"Elements", "Samples", "GroupReduction", "Product"},
+    "codegen/kernels/work.py": {"Elements", "Samples", "GroupReduction", "Product", "Picking"},
     "codegen/lower/known.py": {"Known"},
     "codegen/passes/pieces.py": {"_Run"},
     "codegen/ir/liveness.py": {"Contents"},

@@ -216,8 +216,8 @@ class CWriter(Assignments):
         own = f"w->{parts} + id * {_padded(size)}"
         return parts, f"memset({own}, 0, {size} * sizeof(real));", f"real *restrict own = {own};"
 
-    def _small_loop(self, variable: str, extent: Extent) -> str:
-        loop = super()._small_loop(variable, extent)
+    def _small_loop(self, variable: str, extent: Extent, down: bool = False) -> str:
+        loop = super()._small_loop(variable, extent, down)
         return f"UNROLL {loop}" if extent != BATCH and int(extent) <= UNROLLED else loop
 
     # ---- Shared ----------------------------------------------------------------------------------

@@ -163,8 +163,10 @@ class Assignments(Addresses):
         lines += [f"{indent}{name} &= !(({before} < {order})", f"{indent}    & ({other} == {best}));"]
         return name, lines
 
-    def _small_loop(self, variable: str, extent: Extent) -> str:
-        """Return the head of a loop over a window, or over whatever a step reduces."""
+    def _small_loop(self, variable: str, extent: Extent, down: bool = False) -> str:
+        """Return the head of a loop over a window, or over what a step reduces, from its end if ``down``."""
+        if down:
+            return f"for (int {variable} = {int(extent) - 1}; {variable} >= 0; --{variable})"
         return f"for (int {variable} = 0; {variable} < {extent}; ++{variable})"
 
     def _numbered(self, step: Assignment) -> tuple[str, list[str]]:
@@ -177,7 +179,7 @@ class Assignments(Addresses):
         for index, extent in step.over:  # from the last place to the first
             self.used.discard(index)
             variable = self.names.of(index)
-            lines.append(f"{indent}for (int {variable} = {int(extent) - 1}; {variable} >= 0; --{variable})")
+            lines.append(f"{indent}{self._small_loop(variable, extent, down=True)}")
             indent += "    "
             before = f"({number})" if " " in number else number
             number = f"{before} * {extent} + {variable}" if number else variable

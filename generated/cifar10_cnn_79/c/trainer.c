@@ -111,7 +111,7 @@ static void draw(unsigned char *out, long from, long to, uint64_t seed, uint64_t
 {
     for (long q = from / 16; 16 * q < to; ++q) {
         uint64_t c0 = (uint64_t)q + 1, c1 = 0, c2 = 0, c3 = 0, k0 = seed, k1 = stream;
-        for (int round = 0; round < 10; ++round) {
+        UNROLL for (int round = 0; round < 10; ++round) {
             const unsigned __int128 a = (unsigned __int128)0xD2E7470EE14C6C93u * c0;
             const unsigned __int128 b = (unsigned __int128)0xCA5A826395121157u * c2;
             c0 = (uint64_t)(b >> 64) ^ c1 ^ k0, c1 = (uint64_t)b, c2 = (uint64_t)(a >> 64) ^ c3 ^ k1, c3 = (uint64_t)a;
@@ -119,7 +119,7 @@ static void draw(unsigned char *out, long from, long to, uint64_t seed, uint64_t
         }
         const uint64_t word[4] = {c0, c1, c2, c3};
         uint16_t bits[16];
-        for (int e = 0; e < 16; ++e) bits[e] = (uint16_t)(word[e / 4] >> (16 * (e % 4)));
+        UNROLL for (int e = 0; e < 16; ++e) bits[e] = (uint16_t)(word[e / 4] >> (16 * (e % 4)));
         if (from <= 16 * q && 16 * q + 16 <= to)
             for (int e = 0; e < 16; ++e) out[16 * q + e] = bits[e] < threshold;
         else
@@ -1803,8 +1803,8 @@ static void backward_delta6_place(struct cifar10_cnn_79 *w, int id, long from, l
                     delta6_won[n * 3136 + i * 448 + j * 64 + k] = a6_2[n * 3136 + i * 448 + j * 64 + k] > 0 ? da6_3[n * 3136 + i * 448 + j * 64 + k] : 0;  // (46)
                     const real best = a6_2[n * 3136 + i * 448 + j * 64 + k];
                     unsigned char place = 0;
-                    for (int r2 = 1; r2 >= 0; --r2)
-                        for (int s = 1; s >= 0; --s)
+                    UNROLL for (int r2 = 1; r2 >= 0; --r2)
+                        UNROLL for (int s = 1; s >= 0; --s)
                             if (a6[((n * 15 + 2 * i + r2) * 15 + 2 * j + s) * 64 + k] == best) place = (unsigned char)(r2 * 2 + s);
                     delta6_place[n * 3136 + i * 448 + j * 64 + k] = place;  // (46)
                 }
@@ -2004,8 +2004,8 @@ static void backward_delta4_place(struct cifar10_cnn_79 *w, int id, long from, l
                     delta4_won[n * 7200 + i * 480 + j * 32 + k] = a4_2[n * 7200 + i * 480 + j * 32 + k] > 0 ? da4_2_2 : 0;  // (57)
                     const real best = a4_2[n * 7200 + i * 480 + j * 32 + k];
                     unsigned char place = 0;
-                    for (int r2 = 1; r2 >= 0; --r2)
-                        for (int s = 1; s >= 0; --s)
+                    UNROLL for (int r2 = 1; r2 >= 0; --r2)
+                        UNROLL for (int s = 1; s >= 0; --s)
                             if (a4[((n * 30 + 2 * i + r2) * 30 + 2 * j + s) * 32 + k] == best) place = (unsigned char)(r2 * 2 + s);
                     delta4_place[n * 7200 + i * 480 + j * 32 + k] = place;  // (57)
                 }

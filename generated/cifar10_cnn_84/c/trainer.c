@@ -112,7 +112,7 @@ static void draw(unsigned char *out, long from, long to, uint64_t seed, uint64_t
 {
     for (long q = from / 16; 16 * q < to; ++q) {
         uint64_t c0 = (uint64_t)q + 1, c1 = 0, c2 = 0, c3 = 0, k0 = seed, k1 = stream;
-        for (int round = 0; round < 10; ++round) {
+        UNROLL for (int round = 0; round < 10; ++round) {
             const unsigned __int128 a = (unsigned __int128)0xD2E7470EE14C6C93u * c0;
             const unsigned __int128 b = (unsigned __int128)0xCA5A826395121157u * c2;
             c0 = (uint64_t)(b >> 64) ^ c1 ^ k0, c1 = (uint64_t)b, c2 = (uint64_t)(a >> 64) ^ c3 ^ k1, c3 = (uint64_t)a;
@@ -120,7 +120,7 @@ static void draw(unsigned char *out, long from, long to, uint64_t seed, uint64_t
         }
         const uint64_t word[4] = {c0, c1, c2, c3};
         uint16_t bits[16];
-        for (int e = 0; e < 16; ++e) bits[e] = (uint16_t)(word[e / 4] >> (16 * (e % 4)));
+        UNROLL for (int e = 0; e < 16; ++e) bits[e] = (uint16_t)(word[e / 4] >> (16 * (e % 4)));
         if (from <= 16 * q && 16 * q + 16 <= to)
             for (int e = 0; e < 16; ++e) out[16 * q + e] = bits[e] < threshold;
         else

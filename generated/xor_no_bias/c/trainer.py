@@ -65,7 +65,9 @@ THREADS = usable_threads()
 # ---- The library: trainer.c, compiled for this machine when it is first needed ---------------------
 NAME = "xor_no_bias"
 REAL = {"float32": "float", "float64": "double"}
-FLAGS = ["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-shared", "-fPIC", "-pthread", "-g0", "-s"]
+# gcc 12 gives all vectors of an unrolled loop the first one's mask: loops are unrolled where trainer.c says so only
+UNROLLED = ["--param=max-completely-peel-times=1"]
+FLAGS = ["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", *UNROLLED, "-shared", "-fPIC", "-pthread", "-g0", "-s"]
 PORTABLE = {  # by level, the best first: what gcc and zig call it, and the flags of the processors that have it
     "x86-64-v4": ("x86-64-v4", "x86_64_v4", "avx512f avx512bw avx512cd avx512dq avx512vl"),
     "x86-64-v3": ("x86-64-v3", "x86_64_v3", "avx avx2 bmi1 bmi2 f16c fma movbe"),
@@ -97,7 +99,11 @@ class CompilerMissing(RuntimeError):
 
 def compilers():
     """Return the C compilers that are asked, in that order, as commands: $CC alone, or those that are found."""
-    if named := shlex.split(os.environ.get("CC", "")):
+    try:
+        named = shlex.split(os.environ.get("CC", ""))
+    except ValueError as error:
+        raise CompilerMissing(f"trainer.c is not compiled (CC={os.environ['CC']}: {error}): set CC to a command") from error
+    if named:
         return [named]
     found = [[name] for name in ("gcc", "clang", "cc") if shutil.which(name)]
     return found + ([[sys.executable, "-m", "ziglang", "cc"]] if importlib.util.find_spec("ziglang") else [])
@@ -207,6 +213,8 @@ def build(command, flags, dtype, path):
     os.close(handle)
     try:
         run_compiler([*command, *FLAGS, *flags, f"-DREAL={REAL[dtype]}", str(SOURCE), "-o", temporary, "-lm"])
+        if not Path(temporary).stat().st_size:
+            raise CompilerMissing("writes nothing")
         digest = hashlib.sha256(Path(temporary).read_bytes()).digest()
         with open(temporary, "ab") as file:
             file.write(digest)
@@ -473,7 +481,7 @@ def parts(N):
 def prepare(parameters, x, t=None):
     """Return inputs and targets as the library reads them; raise ValueError for what the network cannot take."""
     dtype = dtype_of(parameters)
-    if dtype.name not in REAL:
+    if dtype.name not in REAL or not dtype.isnative:
         raise ValueError(f"parameters have dtype {dtype}; expected {' or '.join(REAL)}")
     x = np.asarray(x, dtype)
     require_inputs(x)
@@ -559,10 +567,18 @@ def init_optimizer(parameters):
 STATE = ()
 
 
-def stepped(function, state, given):
+def changed(vectors):
+    """Return where vectors lie that a step changes, the parameters first; raise ValueError where it may not."""
+    for name, vector in zip(("parameters", *STATE), vectors):
+        if vector.dtype != vectors[0].dtype or vector.shape != (COUNT,) or not vector.flags.carray:
+            raise ValueError(f"{name}: a step changes {COUNT} writable {vectors[0].dtype} values in a row")
+    return (ctypes.c_void_p * len(vectors))(*map(address, vectors[1:]))
+
+
+def stepped(function, theta, state, given):
     """Take the optimizer's next step by a function of the library; return what it returns."""
-    arrays = [state[name] for name in STATE]
-    vectors = known("state", arrays, lambda: (ctypes.c_void_p * max(len(STATE), 1))(*map(address, arrays)))
+    arrays = [theta, *(state[name] for name in STATE)]
+    vectors = known("changed", arrays, lambda: changed(arrays))
     rate = ctypes.c_double(0)
     found = function(*given(vectors, state.get("step", 0) + 1, state.get("steps", 1000), ctypes.addressof(rate)))
     return found
@@ -572,8 +588,8 @@ def update(parameters, gradients, state):
     """Change the parameters and the optimizer's state in place by one step."""
     dtype = dtype_of(parameters)
     dtype_of(gradients, PARAMETERS, "gradients")
-    theta, g, w = joined(parameters), joined(gradients), workspace(1, dtype)
-    stepped(w.update, state, lambda vectors, *rest: (address(theta), address(g), vectors, *rest))
+    theta, g, w = joined(parameters), joined(gradients).astype(dtype, copy=False), workspace(1, dtype)
+    stepped(w.update, theta, state, lambda vectors, *rest: (address(theta), address(g), vectors, *rest))
     give_back(w)
     copy_back(theta, parameters)
 
@@ -584,7 +600,7 @@ def train_step(parameters, x, t, state, seed=None):
     theta, statistics, w = joined(parameters), joined(parameters, STATISTICS), workspace(len(x), x.dtype)
     seed = 0
     own = known("theta", [theta], lambda: address(theta)), address(statistics)
-    E = stepped(w.step, state, lambda vectors, *rest: (*own, vectors, address(x), address(t), len(x), seed, *rest))
+    E = stepped(w.step, theta, state, lambda vectors, *rest: (*own, vectors, address(x), address(t), len(x), seed, *rest))
     give_back(w)
     copy_back(theta, parameters)
     copy_back(statistics, parameters, STATISTICS)

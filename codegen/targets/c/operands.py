@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import sympy
 from sympy import Expr, Indexed, Symbol
@@ -33,8 +34,31 @@ class Affine:
         return self.strides.get(index, 0)
 
     @property
+    def around(self) -> list[int]:
+        """Extents of a sample within its border."""
+        return [size + before + after for size, (before, after) in zip(self.shape, self.border, strict=True)]
+
+    @property
     def bordered(self) -> bool:
         return any(before or after for before, after in self.border)
+
+
+def copying(factor: Affine, to: str, source: str, sample: str) -> list[str]:
+    """Return the lines that copy a sample of ``source`` to ``to``, within its border there."""
+    lines: list[str] = []
+    place = at = indent = ""
+    *outer, (size, whole, (before, _)) = zip(factor.shape, factor.around, factor.border, strict=True)
+    for axis, (extent, wide, (first, _)) in enumerate(outer):
+        name = f"{'ijklm'[axis]}0"
+        lines.append(f"{indent}for (long {name} = 0; {name} < {extent}; ++{name})")
+        indent += "    "
+        shown = f"{name} + {first}" if first else name
+        place = f"({place}) * {wide} + {shown}" if place else shown
+        at = f"({at}) * {extent} + {name}" if at else name
+    behind = [f"({place}) * {whole}" if place else "", str(before) if before else ""]
+    into = " + ".join([to, *(text for text in behind if text)])
+    begin = " + ".join([source, f"{sample} * {prod(factor.shape)}", *([f"({at}) * {size}"] if at else [])])
+    return [*lines, f"{indent}memcpy({into}, {begin}, {size} * sizeof(real));"]
 
 
 def operand(

@@ -11,7 +11,7 @@ from sympy import Symbol
 from chainrule.codegen.ir.program import BATCH, Extent
 from chainrule.codegen.kernels.work import Product
 from chainrule.codegen.targets.c.functions import CFunction, Share
-from chainrule.codegen.targets.c.operands import Affine
+from chainrule.codegen.targets.c.operands import Affine, copying
 from chainrule.codegen.targets.c.tiling import Columns, Level, Tiling, tilings
 from chainrule.codegen.targets.c.writer import CWriter
 
@@ -196,26 +196,11 @@ class Tiles:
             elif not self._copied(factor):
                 lines.append(f"const real *const {side} = w->{value.identifier};")
             else:
-                size = -(-(prod(_around(factor)) + 64) // 16) * 16
+                size = -(-(prod(factor.around) + 64) // 16) * 16
                 w.scratch.append((f"{w.name}_{side}", f"threads * {size}"))
                 lines.append(f"real *const {side} = w->{w.name}_{side} + id * {size};")
-                copies += self._copying(side, factor, value.identifier)
+                copies += copying(factor, side, f"w->{value.identifier}", w.names.of(t.samples))
         return lines, copies
-
-    def _copying(self, side: str, factor: Affine, identifier: str) -> list[str]:
-        lines, place, source, indent = [], "", "", ""
-        axes = list(zip("ijklm", factor.shape, _around(factor), factor.border, strict=False))
-        for axis, extent, whole, (before, _) in axes[:-1]:
-            lines.append(f"{indent}for (long {axis}0 = 0; {axis}0 < {extent}; ++{axis}0)")
-            indent += "    "
-            place = f"({place}) * {whole} + {axis}0 + {before}" if place else f"{axis}0 + {before}"
-            source = f"({source}) * {extent} + {axis}0" if source else f"{axis}0"
-        _, extent, whole, (before, _) = axes[-1]
-        to = f"({place}) * {whole} + {before}" if place else f"{before}"
-        at = f"({source}) * {extent}" if source else "0"
-        sample = f"{self.writer.names.of(self.t.samples)} * {prod(factor.shape)}"
-        source = f"w->{identifier} + {sample} + {at}"
-        return [*lines, f"{indent}memcpy({side} + {to}, {source}, {extent} * sizeof(real));"]
 
     def _packing(self) -> CFunction:
         """Return what copies a factor to panels: of NR columns, term after term."""
@@ -258,8 +243,3 @@ class Tiles:
 
 def _size(extent: Extent) -> str:
     return "w->N" if extent == BATCH else str(extent)
-
-
-def _around(factor: Affine) -> list[int]:
-    """Return a sample's extents with its border."""
-    return [size + before + after for size, (before, after) in zip(factor.shape, factor.border, strict=True)]

@@ -12,7 +12,7 @@ from chainrule.codegen.ir.program import BATCH
 from chainrule.codegen.kernels.work import Axes, Picking
 from chainrule.codegen.lower.emitter import LoweringError
 from chainrule.codegen.targets.c.functions import CFunction, Share
-from chainrule.codegen.targets.c.operands import Affine, lying
+from chainrule.codegen.targets.c.operands import Affine, copying, lying
 from chainrule.codegen.targets.c.writer import CWriter
 
 ENTRIES = 64  # of a list, about: their runs stay in the nearest cache
@@ -99,13 +99,10 @@ class Picks:
             offsets = [at + d * self.moving.stride(i) for at in offsets for d in range(int(extent))]
         return f"static const long place_at[{len(offsets)}] = {{{', '.join(map(str, offsets))}}};"
 
-    def _around(self, side: Affine) -> list[int]:
-        return [s + b + a for s, (b, a) in zip(side.shape, side.border, strict=True)]
-
     def _scratch(self, side: Affine, name: str) -> str:
         """Return a thread's own memory for a sample within its border."""
         w = self.writer
-        size = -(-(prod(self._around(side)) + 16) // 16) * 16
+        size = -(-(prod(side.around) + 16) // 16) * 16
         w.scratch.append((f"{w.name}_{name}", f"threads * {size}"))
         return f"real *restrict {name} = w->{w.name}_{name} + id * {size};"
 
@@ -121,29 +118,11 @@ class Picks:
         """Return the lines that clear a sample's sums, and copy its part of the factor within a border."""
         w, lines = self.writer, []
         if self.each_sample:
-            lines.append(f"memset(own, 0, {prod(self._around(self.target))} * sizeof(real));")
+            lines.append(f"memset(own, 0, {prod(self.target.around)} * sizeof(real));")
         if not self.factor.bordered:
             return lines
-        shape, around = self.factor.shape, self._around(self.factor)
         identifier = w.program.values[self.factor.memory].identifier
-        place, source, indent = "", "", ""
-        for axis, extent, whole, (before, _) in zip(
-            ("row", "at", "column"), shape[:-1], around[:-1], self.factor.border[:-1], strict=False
-        ):
-            lines.append(f"{indent}for (long {axis} = 0; {axis} < {extent}; ++{axis})")
-            indent += "    "
-            shown = f"{axis} + {before}" if before else axis
-            place = f"({place}) * {whole} + {shown}" if place else shown
-            source = f"({source}) * {extent} + {axis}" if source else axis
-        to = " + ".join(
-            [
-                f"({place}) * {around[-1]}",
-                *([str(self.factor.border[-1][0])] if self.factor.border[-1][0] else []),
-            ]
-        )
-        at = f"{w.names.of(self.sample)} * {prod(shape)} + ({source}) * {shape[-1]}"
-        lines.append(f"{indent}memcpy(factor + {to}, w->{identifier} + {at}, {shape[-1]} * sizeof(real));")
-        return lines
+        return [*lines, *copying(self.factor, "factor", f"w->{identifier}", w.names.of(self.sample))]
 
     def _lists(
         self, listed: list[Symbol], single: list[Symbol], rest: list[Symbol], run: list[Symbol]
@@ -223,7 +202,7 @@ class Picks:
         heads, indent = w._loops(axes)
         place: list[str] = []
         step = 1
-        around = self._around(self.target)
+        around = self.target.around
         for (index, extent), whole, (before, _) in reversed(
             [*zip(axes, around, self.target.border, strict=True)]
         ):

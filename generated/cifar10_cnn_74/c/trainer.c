@@ -742,7 +742,7 @@ static void forward_a2(struct cifar10_cnn_74 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 30; ++i0)
             for (long j0 = 0; j0 < 30; ++j0)
-                memcpy(left + ((i0 + 1) * 32 + j0 + 1) * 32 + 0, w->a1_2 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 32 + j0 + 1) * 32, w->a1_2 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
         for (long i = 0; i < 30; ++i)
             for (long panel = 0; panel < PANELS(32); ++panel) {
                 for (long row0 = 0; row0 < 30; row0 += height(30)) {
@@ -810,7 +810,7 @@ static void forward_a3(struct cifar10_cnn_74 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 15; ++i0)
             for (long j0 = 0; j0 < 15; ++j0)
-                memcpy(left + ((i0 + 1) * 17 + j0 + 1) * 32 + 0, w->a2_2 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 17 + j0 + 1) * 32, w->a2_2 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
         for (long i = 0; i < 15; ++i)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 15; row0 += height(15)) {
@@ -1028,7 +1028,7 @@ static void evaluation_a2(struct cifar10_cnn_74 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 30; ++i0)
             for (long j0 = 0; j0 < 30; ++j0)
-                memcpy(left + ((i0 + 1) * 32 + j0 + 1) * 32 + 0, w->a1_2 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 32 + j0 + 1) * 32, w->a1_2 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
         for (long i = 0; i < 30; ++i)
             for (long panel = 0; panel < PANELS(32); ++panel) {
                 for (long row0 = 0; row0 < 30; row0 += height(30)) {
@@ -1075,7 +1075,7 @@ static void evaluation_a3(struct cifar10_cnn_74 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 15; ++i0)
             for (long j0 = 0; j0 < 15; ++j0)
-                memcpy(left + ((i0 + 1) * 17 + j0 + 1) * 32 + 0, w->a2_2 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 17 + j0 + 1) * 32, w->a2_2 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
         for (long i = 0; i < 15; ++i)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 15; row0 += height(15)) {
@@ -1407,9 +1407,9 @@ static void backward_dW3(struct cifar10_cnn_74 *w, int id, long from, long to)
     real *restrict factor = w->backward_dW3_factor + id * 8208;
     real *restrict own = w->dW3_backward_dW3_parts + id * 18432;
     for (long n = from; n < to; ++n) {
-        for (long row = 0; row < 15; ++row)
-            for (long at = 0; at < 15; ++at)
-                memcpy(factor + ((row + 1) * 16 + at + 1) * 32, w->a2_2 + n * 7200 + ((row) * 15 + at) * 32, 32 * sizeof(real));
+        for (long i0 = 0; i0 < 15; ++i0)
+            for (long j0 = 0; j0 < 15; ++j0)
+                memcpy(factor + ((i0 + 1) * 16 + j0 + 1) * 32, w->a2_2 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
         for (long i0 = 0; i0 < 7; i0 += 7)
             for (long k = 0; k < 64; ++k) {
                 long at[49], count = 0;
@@ -1525,9 +1525,9 @@ static void backward_dW2(struct cifar10_cnn_74 *w, int id, long from, long to)
     real *restrict factor = w->backward_dW2_factor + id * 32784;
     real *restrict own = w->dW2_backward_dW2_parts + id * 9216;
     for (long n = from; n < to; ++n) {
-        for (long row = 0; row < 30; ++row)
-            for (long at = 0; at < 30; ++at)
-                memcpy(factor + ((row + 1) * 32 + at + 1) * 32, w->a1_2 + n * 28800 + ((row) * 30 + at) * 32, 32 * sizeof(real));
+        for (long i0 = 0; i0 < 30; ++i0)
+            for (long j0 = 0; j0 < 30; ++j0)
+                memcpy(factor + ((i0 + 1) * 32 + j0 + 1) * 32, w->a1_2 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
         for (long i0 = 0; i0 < 15; i0 += 4)
             for (long k = 0; k < 32; ++k) {
                 long at[60], count = 0;
@@ -1719,7 +1719,7 @@ static void input_gradient_dx(struct cifar10_cnn_74 *w, int id, long from, long 
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 30; ++i0)
             for (long j0 = 0; j0 < 30; ++j0)
-                memcpy(left + ((i0 + 2) * 34 + j0 + 2) * 32 + 0, w->delta1 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 2) * 34 + j0 + 2) * 32, w->delta1 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
         for (long p = 0; p < 32; ++p)
             for (long panel = 0; panel < PANELS(3); ++panel) {
                 for (long row0 = 0; row0 < 32; row0 += height(32)) {

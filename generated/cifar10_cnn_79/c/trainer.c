@@ -1013,7 +1013,7 @@ static void forward_a4(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 30; ++i0)
             for (long j0 = 0; j0 < 30; ++j0)
-                memcpy(left + ((i0 + 1) * 32 + j0 + 1) * 32 + 0, w->z3 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 32 + j0 + 1) * 32, w->z3 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
         for (long i = 0; i < 30; ++i)
             for (long panel = 0; panel < PANELS(32); ++panel) {
                 for (long row0 = 0; row0 < 30; row0 += height(30)) {
@@ -1167,7 +1167,7 @@ static void forward_a6(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 15; ++i0)
             for (long j0 = 0; j0 < 15; ++j0)
-                memcpy(left + ((i0 + 1) * 17 + j0 + 1) * 32 + 0, w->z5 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 17 + j0 + 1) * 32, w->z5 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
         for (long i = 0; i < 15; ++i)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 15; row0 += height(15)) {
@@ -1415,7 +1415,7 @@ static void evaluation_a4(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 30; ++i0)
             for (long j0 = 0; j0 < 30; ++j0)
-                memcpy(left + ((i0 + 1) * 32 + j0 + 1) * 32 + 0, w->z3 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 32 + j0 + 1) * 32, w->z3 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
         for (long i = 0; i < 30; ++i)
             for (long panel = 0; panel < PANELS(32); ++panel) {
                 for (long row0 = 0; row0 < 30; row0 += height(30)) {
@@ -1491,7 +1491,7 @@ static void evaluation_a6(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 15; ++i0)
             for (long j0 = 0; j0 < 15; ++j0)
-                memcpy(left + ((i0 + 1) * 17 + j0 + 1) * 32 + 0, w->z5 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 17 + j0 + 1) * 32, w->z5 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
         for (long i = 0; i < 15; ++i)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 15; row0 += height(15)) {
@@ -1823,9 +1823,9 @@ static void backward_dW6(struct cifar10_cnn_79 *w, int id, long from, long to)
     real *restrict factor = w->backward_dW6_factor + id * 8208;
     real *restrict own = w->dW6_backward_dW6_parts + id * 18432;
     for (long n = from; n < to; ++n) {
-        for (long row = 0; row < 15; ++row)
-            for (long at = 0; at < 15; ++at)
-                memcpy(factor + ((row + 1) * 16 + at + 1) * 32, w->z5 + n * 7200 + ((row) * 15 + at) * 32, 32 * sizeof(real));
+        for (long i0 = 0; i0 < 15; ++i0)
+            for (long j0 = 0; j0 < 15; ++j0)
+                memcpy(factor + ((i0 + 1) * 16 + j0 + 1) * 32, w->z5 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
         for (long i0 = 0; i0 < 7; i0 += 7)
             for (long k = 0; k < 64; ++k) {
                 long at[49], count = 0;
@@ -2024,9 +2024,9 @@ static void backward_dW4(struct cifar10_cnn_79 *w, int id, long from, long to)
     real *restrict factor = w->backward_dW4_factor + id * 32784;
     real *restrict own = w->dW4_backward_dW4_parts + id * 9216;
     for (long n = from; n < to; ++n) {
-        for (long row = 0; row < 30; ++row)
-            for (long at = 0; at < 30; ++at)
-                memcpy(factor + ((row + 1) * 32 + at + 1) * 32, w->z3 + n * 28800 + ((row) * 30 + at) * 32, 32 * sizeof(real));
+        for (long i0 = 0; i0 < 30; ++i0)
+            for (long j0 = 0; j0 < 30; ++j0)
+                memcpy(factor + ((i0 + 1) * 32 + j0 + 1) * 32, w->z3 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
         for (long i0 = 0; i0 < 15; i0 += 4)
             for (long k = 0; k < 32; ++k) {
                 long at[60], count = 0;
@@ -2298,7 +2298,7 @@ static void backward_delta1(struct cifar10_cnn_79 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 30; ++i0)
             for (long j0 = 0; j0 < 30; ++j0)
-                memcpy(left + ((i0 + 2) * 34 + j0 + 2) * 32 + 0, w->delta2 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 2) * 34 + j0 + 2) * 32, w->delta2 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
         for (long p = 0; p < 32; ++p)
             for (long panel = 0; panel < PANELS(3); ++panel) {
                 for (long row0 = 0; row0 < 32; row0 += height(32)) {

@@ -846,7 +846,7 @@ static void forward_z1(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 32; ++i0)
             for (long j0 = 0; j0 < 32; ++j0)
-                memcpy(left + ((i0 + 1) * 34 + j0 + 1) * 3 + 0, w->x + n * 3072 + ((i0) * 32 + j0) * 3, 3 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 34 + j0 + 1) * 3, w->x + n * 3072 + ((i0) * 32 + j0) * 3, 3 * sizeof(real));
         for (long i = 0; i < 32; ++i)
             for (long panel = 0; panel < PANELS(32); ++panel) {
                 for (long row0 = 0; row0 < 32; row0 += height(32)) {
@@ -1003,7 +1003,7 @@ static void forward_z3(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
             for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 32 + 0, w->a2_3 + n * 8192 + ((i0) * 16 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 32, w->a2_3 + n * 8192 + ((i0) * 16 + j0) * 32, 32 * sizeof(real));
         for (long i = 0; i < 16; ++i)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 16; row0 += height(16)) {
@@ -1134,7 +1134,7 @@ static void forward_z5(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
             for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 64 + 0, w->a4 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 64, w->a4 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
         for (long i = 0; i < 16; ++i)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 16; row0 += height(16)) {
@@ -1291,7 +1291,7 @@ static void forward_z7(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 8; ++i0)
             for (long j0 = 0; j0 < 8; ++j0)
-                memcpy(left + ((i0 + 1) * 10 + j0 + 1) * 64 + 0, w->a6_3 + n * 4096 + ((i0) * 8 + j0) * 64, 64 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 10 + j0 + 1) * 64, w->a6_3 + n * 4096 + ((i0) * 8 + j0) * 64, 64 * sizeof(real));
         for (long i = 0; i < 8; ++i)
             for (long panel = 0; panel < PANELS(128); ++panel) {
                 for (long row0 = 0; row0 < 8; row0 += height(8)) {
@@ -1543,7 +1543,7 @@ static void evaluation_a2(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 32; ++i0)
             for (long j0 = 0; j0 < 32; ++j0)
-                memcpy(left + ((i0 + 1) * 34 + j0 + 1) * 3 + 0, w->x + n * 3072 + ((i0) * 32 + j0) * 3, 3 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 34 + j0 + 1) * 3, w->x + n * 3072 + ((i0) * 32 + j0) * 3, 3 * sizeof(real));
         for (long i = 0; i < 32; ++i)
             for (long panel = 0; panel < PANELS(32); ++panel) {
                 for (long row0 = 0; row0 < 32; row0 += height(32)) {
@@ -1622,7 +1622,7 @@ static void evaluation_a4(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
             for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 32 + 0, w->a2_3 + n * 8192 + ((i0) * 16 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 32, w->a2_3 + n * 8192 + ((i0) * 16 + j0) * 32, 32 * sizeof(real));
         for (long i = 0; i < 16; ++i)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 16; row0 += height(16)) {
@@ -1676,7 +1676,7 @@ static void evaluation_a6(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
             for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 64 + 0, w->a4 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 64, w->a4 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
         for (long i = 0; i < 16; ++i)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 16; row0 += height(16)) {
@@ -1755,7 +1755,7 @@ static void evaluation_a8(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 8; ++i0)
             for (long j0 = 0; j0 < 8; ++j0)
-                memcpy(left + ((i0 + 1) * 10 + j0 + 1) * 64 + 0, w->a6_3 + n * 4096 + ((i0) * 8 + j0) * 64, 64 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 10 + j0 + 1) * 64, w->a6_3 + n * 4096 + ((i0) * 8 + j0) * 64, 64 * sizeof(real));
         for (long i = 0; i < 8; ++i)
             for (long panel = 0; panel < PANELS(128); ++panel) {
                 for (long row0 = 0; row0 < 8; row0 += height(8)) {
@@ -2372,7 +2372,7 @@ static void backward_dW7(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 8; ++i0)
             for (long j0 = 0; j0 < 8; ++j0)
-                memcpy(right + ((i0 + 1) * 10 + j0 + 1) * 64 + 0, w->a6_3 + n * 4096 + ((i0) * 8 + j0) * 64, 64 * sizeof(real));
+                memcpy(right + ((i0 + 1) * 10 + j0 + 1) * 64, w->a6_3 + n * 4096 + ((i0) * 8 + j0) * 64, 64 * sizeof(real));
         for (long u = 0; u < 3; ++u)
             for (long panel = 0; panel < PANELS(192); ++panel) {
                 for (long row0 = 0; row0 < 128; row0 += height(128)) {
@@ -2416,7 +2416,7 @@ static void backward_da6_2(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 8; ++i0)
             for (long j0 = 0; j0 < 8; ++j0)
-                memcpy(left + ((i0 + 1) * 10 + j0 + 1) * 128 + 0, w->delta7 + n * 8192 + ((i0) * 8 + j0) * 128, 128 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 10 + j0 + 1) * 128, w->delta7 + n * 8192 + ((i0) * 8 + j0) * 128, 128 * sizeof(real));
         for (long p = 0; p < 8; ++p)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 8; row0 += height(8)) {
@@ -2577,7 +2577,7 @@ static void backward_dW5(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
             for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(right + ((i0 + 1) * 18 + j0 + 1) * 64 + 0, w->a4 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
+                memcpy(right + ((i0 + 1) * 18 + j0 + 1) * 64, w->a4 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
         for (long u = 0; u < 3; ++u)
             for (long panel = 0; panel < PANELS(192); ++panel) {
                 for (long row0 = 0; row0 < 64; row0 += height(64)) {
@@ -2621,7 +2621,7 @@ static void backward_delta4(struct cifar10_cnn_88 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
             for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 64 + 0, w->delta5 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 64, w->delta5 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
         for (long p = 0; p < 16; ++p)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 16; row0 += height(16)) {
@@ -2733,7 +2733,7 @@ static void backward_dW3(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
             for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(right + ((i0 + 1) * 18 + j0 + 1) * 32 + 0, w->a2_3 + n * 8192 + ((i0) * 16 + j0) * 32, 32 * sizeof(real));
+                memcpy(right + ((i0 + 1) * 18 + j0 + 1) * 32, w->a2_3 + n * 8192 + ((i0) * 16 + j0) * 32, 32 * sizeof(real));
         for (long u = 0; u < 3; ++u)
             for (long panel = 0; panel < PANELS(96); ++panel) {
                 for (long row0 = 0; row0 < 64; row0 += height(64)) {
@@ -2777,7 +2777,7 @@ static void backward_da2_2(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
             for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 64 + 0, w->delta3 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 64, w->delta3 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
         for (long p = 0; p < 16; ++p)
             for (long panel = 0; panel < PANELS(32); ++panel) {
                 for (long row0 = 0; row0 < 16; row0 += height(16)) {
@@ -2938,7 +2938,7 @@ static void backward_dW1(struct cifar10_cnn_88 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 32; ++i0)
             for (long j0 = 0; j0 < 32; ++j0)
-                memcpy(left + ((i0 + 1) * 34 + j0 + 1) * 3 + 0, w->x + n * 3072 + ((i0) * 32 + j0) * 3, 3 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 34 + j0 + 1) * 3, w->x + n * 3072 + ((i0) * 32 + j0) * 3, 3 * sizeof(real));
         for (long u = 0; u < 3; ++u)
             for (long panel = 0; panel < PANELS(32); ++panel) {
                 for (long row0 = 0; row0 < 9; row0 += height(9)) {
@@ -3056,7 +3056,7 @@ static void input_gradient_dx(struct cifar10_cnn_88 *w, int id, long from, long 
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 32; ++i0)
             for (long j0 = 0; j0 < 32; ++j0)
-                memcpy(left + ((i0 + 1) * 34 + j0 + 1) * 32 + 0, w->delta1 + n * 32768 + ((i0) * 32 + j0) * 32, 32 * sizeof(real));
+                memcpy(left + ((i0 + 1) * 34 + j0 + 1) * 32, w->delta1 + n * 32768 + ((i0) * 32 + j0) * 32, 32 * sizeof(real));
         for (long p = 0; p < 32; ++p)
             for (long panel = 0; panel < PANELS(3); ++panel) {
                 for (long row0 = 0; row0 < 32; row0 += height(32)) {

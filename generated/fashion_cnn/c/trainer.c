@@ -668,7 +668,7 @@ static void forward_a1(struct fashion_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 28; ++i0)
             for (long j0 = 0; j0 < 28; ++j0)
-                memcpy(left + ((i0 + 0) * 29 + j0 + 0) * 1 + 0, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
+                memcpy(left + ((i0) * 29 + j0) * 1, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
         for (long i = 0; i < 28; ++i)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 28; row0 += height(28)) {
@@ -741,7 +741,7 @@ static void forward_a2(struct fashion_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 14; ++i0)
             for (long j0 = 0; j0 < 14; ++j0)
-                memcpy(left + ((i0 + 0) * 15 + j0 + 0) * 64 + 0, w->a1_3 + n * 12544 + ((i0) * 14 + j0) * 64, 64 * sizeof(real));
+                memcpy(left + ((i0) * 15 + j0) * 64, w->a1_3 + n * 12544 + ((i0) * 14 + j0) * 64, 64 * sizeof(real));
         for (long i = 0; i < 14; ++i)
             for (long panel = 0; panel < PANELS(32); ++panel) {
                 for (long row0 = 0; row0 < 14; row0 += height(14)) {
@@ -900,7 +900,7 @@ static void evaluation_a1(struct fashion_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 28; ++i0)
             for (long j0 = 0; j0 < 28; ++j0)
-                memcpy(left + ((i0 + 0) * 29 + j0 + 0) * 1 + 0, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
+                memcpy(left + ((i0) * 29 + j0) * 1, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
         for (long i = 0; i < 28; ++i)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 28; row0 += height(28)) {
@@ -972,7 +972,7 @@ static void evaluation_a2(struct fashion_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 14; ++i0)
             for (long j0 = 0; j0 < 14; ++j0)
-                memcpy(left + ((i0 + 0) * 15 + j0 + 0) * 64 + 0, w->a1_3 + n * 12544 + ((i0) * 14 + j0) * 64, 64 * sizeof(real));
+                memcpy(left + ((i0) * 15 + j0) * 64, w->a1_3 + n * 12544 + ((i0) * 14 + j0) * 64, 64 * sizeof(real));
         for (long i = 0; i < 14; ++i)
             for (long panel = 0; panel < PANELS(32); ++panel) {
                 for (long row0 = 0; row0 < 14; row0 += height(14)) {
@@ -1316,9 +1316,9 @@ static void backward_dW2(struct fashion_cnn *w, int id, long from, long to)
     real *restrict factor = w->backward_dW2_factor + id * 14416;
     real *restrict own = w->dW2_backward_dW2_parts + id * 8192;
     for (long n = from; n < to; ++n) {
-        for (long row = 0; row < 14; ++row)
-            for (long at = 0; at < 14; ++at)
-                memcpy(factor + ((row) * 15 + at) * 64, w->a1_3 + n * 12544 + ((row) * 14 + at) * 64, 64 * sizeof(real));
+        for (long i0 = 0; i0 < 14; ++i0)
+            for (long j0 = 0; j0 < 14; ++j0)
+                memcpy(factor + ((i0) * 15 + j0) * 64, w->a1_3 + n * 12544 + ((i0) * 14 + j0) * 64, 64 * sizeof(real));
         for (long i0 = 0; i0 < 7; i0 += 7)
             for (long k = 0; k < 32; ++k) {
                 long at[49], count = 0;
@@ -1473,7 +1473,7 @@ static void backward_dW1(struct fashion_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 28; ++i0)
             for (long j0 = 0; j0 < 28; ++j0)
-                memcpy(left + ((i0 + 0) * 29 + j0 + 0) * 1 + 0, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
+                memcpy(left + ((i0) * 29 + j0) * 1, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
         for (long u = 0; u < 2; ++u)
             for (long panel = 0; panel < PANELS(64); ++panel) {
                 for (long row0 = 0; row0 < 2; row0 += height(2)) {

@@ -558,7 +558,7 @@ static void forward_a1(struct lenet5 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 28; ++i0)
             for (long j0 = 0; j0 < 28; ++j0)
-                memcpy(left + ((i0 + 2) * 32 + j0 + 2) * 1 + 0, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
+                memcpy(left + ((i0 + 2) * 32 + j0 + 2) * 1, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
         for (long i = 0; i < 28; ++i)
             for (long panel = 0; panel < PANELS(6); ++panel) {
                 for (long row0 = 0; row0 < 28; row0 += height(28)) {
@@ -1216,7 +1216,7 @@ static void backward_da1_2(struct lenet5 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 10; ++i0)
             for (long j0 = 0; j0 < 10; ++j0)
-                memcpy(left + ((i0 + 4) * 18 + j0 + 4) * 16 + 0, w->delta2 + n * 1600 + ((i0) * 10 + j0) * 16, 16 * sizeof(real));
+                memcpy(left + ((i0 + 4) * 18 + j0 + 4) * 16, w->delta2 + n * 1600 + ((i0) * 10 + j0) * 16, 16 * sizeof(real));
         for (long p = 0; p < 14; ++p)
             for (long panel = 0; panel < PANELS(6); ++panel) {
                 for (long row0 = 0; row0 < 14; row0 += height(14)) {
@@ -1264,7 +1264,7 @@ static void backward_dW1(struct lenet5 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 28; ++i0)
             for (long j0 = 0; j0 < 28; ++j0)
-                memcpy(right + ((i0 + 2) * 32 + j0 + 2) * 1 + 0, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
+                memcpy(right + ((i0 + 2) * 32 + j0 + 2) * 1, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
         for (long u = 0; u < 5; ++u)
             for (long panel = 0; panel < PANELS(5); ++panel) {
                 for (long row0 = 0; row0 < 6; row0 += height(6)) {

@@ -29,7 +29,12 @@ def torch_images(
     layout = torch.channels_last if channels_last else torch.contiguous_format
     model: Any = torch.nn.Sequential(*torch_modules(torch, case)).to(memory_format=layout)
     model = torch.compile(model) if compiled else model
-    optimizer = torch.optim.Adam(model.parameters(), lr=float(case["learning_rate"]), **form)
+    decayed = {
+        "params": [p for p in model.parameters() if p.ndim > 1],
+        "weight_decay": float(case["weight_decay"]),
+    }
+    others = {"params": [p for p in model.parameters() if p.ndim == 1]}
+    optimizer = torch.optim.Adam([decayed, others], lr=float(case["learning_rate"]), **form)
     cross_entropy = torch.nn.functional.cross_entropy
 
     def step(x: Any, t: Any) -> float:

@@ -6,6 +6,7 @@ later takes the next of its own letters, as other books have them, or one that i
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -48,10 +49,15 @@ TOGETHER: Final[tuple[tuple[Kind, ...], ...]] = (
 )
 INDICES: Final = {"v": "w", "m": "l"}  # the window (u, w); a second sample
 FREE: Final = "lqprsyofhwz"
-LATIN: Final = tuple((letter, letter) for letter in FREE)
-GREEK: Final = (
-    (r"\xi", "ξ"), (r"\chi", "χ"), (r"\psi", "ψ"), (r"\omega", "ω"), (r"\zeta", "ζ"), (r"\nu", "ν"),
-)  # fmt: skip
+LATIN: Final = tuple(
+    (latex.format(letter), letter + mark)
+    for latex, mark in (("{}", ""), (r"\tilde{{{}}}", "\u0303"))
+    for letter in FREE
+)
+GREEK: Final = tuple((rf"\{name}", letter) for name, letter in zip(
+    ("xi", "chi", "psi", "omega", "zeta", "nu", "kappa", "mu", "tau", "rho", "phi", "theta", "lambda", "alpha"),
+    "ξχψωζνκμτρφθλα", strict=True,
+))  # fmt: skip
 LOWER: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 LOSS: Final = "E"
 RATE: Final = "eta"  # of a step, which stands below it
@@ -184,17 +190,26 @@ class _Found:
     def _choose(self, kind: Kind) -> None:
         """Constants may share a letter, for they are told apart below it: ρ₁ and ρ₂, η and η_τ."""
         family = "constant" if kind[0] == "constant" else kind[1]
-        for letter in (*OTHERS.get(kind, ()), *(GREEK if kind[0] == "constant" else LATIN)):
+        for letter in OTHERS.get(kind, ()):
             if self.claims.setdefault(base(letter[0]), family) == family:
+                self.others[kind] = letter
+                return
+        for letter in GREEK if kind[0] == "constant" else LATIN:
+            if base(letter[0]) not in self.claims:
+                self.claims[base(letter[0])] = family
                 self.others[kind] = letter
                 return
         raise ValueError(f"no letter is left for {kind[1]}")
 
     def _index(self, index: str) -> str:
-        for letter in (index, *INDICES.get(index, ""), *FREE):
-            if self.claims.setdefault(letter, ("index", index)) == ("index", index):
-                return letter
-        raise ValueError(f"no letter is left for the index {index}")
+        """Return its own letter, another that is free, or one of them with as many primes as it takes."""
+        letters = (index, *INDICES.get(index, ""), *FREE)
+        primed = (letter + "'" * count for count in itertools.count() for letter in letters)
+        return next(
+            letter
+            for letter in primed
+            if self.claims.setdefault(letter, ("index", index)) == ("index", index)
+        )
 
 
 def _below(text: str) -> str:

@@ -163,6 +163,18 @@ def test_the_loss_after_dropout_reads_no_mask() -> None:
     assert any(kept)
 
 
+def test_every_bit_of_a_seed_counts() -> None:
+    """Masks of seeds that differ by 1, also from 2^63 on, where a float has no room for it; modulo 2^64."""
+    layer = '\n[[layers]]\ntype = "dropout"\nrate = 0.5\n\n[loss]'
+    masks = build(edge_spec("identity", "mse").replace("\n[loss]", layer)).program.module.masks
+    for seed in (0, 2**62, 2**63, 2**64 - 100):
+        drawn = {next(iter(masks(40, seed + step).values())).tobytes() for step in range(100)}
+        assert len(drawn) == 100, seed
+    for name, mask in masks(40, np.uint64(2**63 + 5)).items():
+        assert (mask == masks(40, 2**63 + 5)[name]).all()
+        assert (mask == masks(40, 2**63 + 5 - 2**64)[name]).all()
+
+
 _edges: dict[tuple[str, ...], Built] = {}
 
 

@@ -27,7 +27,7 @@ from chainrule.derive.numbering import Book
 from chainrule.derive.prose import say
 from chainrule.present import latex, page, text
 from chainrule.present import tree as t
-from chainrule.present.lettering import Lettering, base, letters_of
+from chainrule.present.lettering import FREE, Lettering, base, letters_of
 
 i, j, k, n = map(index, "ijkn")
 J, K = size("J"), size("K")
@@ -97,6 +97,15 @@ def test_no_letter_means_two_things() -> None:
     plain = Book()
     plain.add("update", equation, equation, (), "")
     assert letters_of(plain.equations) == Lettering()
+
+
+def test_an_index_takes_a_prime_where_no_letter_is_left() -> None:
+    book, r = Book(), index("r")
+    for letter in (*FREE, "k"):
+        equation = Equation(tensor(letter, K)[r], x[r])
+        book.add("forward", equation, equation, (), "")
+    found = letters_of(book.equations)
+    assert found.indices == {"r": "r'"}
 
 
 @pytest.mark.parametrize(

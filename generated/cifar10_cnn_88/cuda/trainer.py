@@ -513,7 +513,7 @@ def upload(parameters, x, t=None):
 
 def seed_on_device(seed):
     """Return the seed of a step's random numbers where kernels read it."""
-    return cp.asarray(np.array(seed or 0, np.uint64))
+    return cp.asarray(np.array(int(seed or 0) % 2**64, np.uint64))
 
 
 # ---- Forward, in training --------------------------------------------------------------------------

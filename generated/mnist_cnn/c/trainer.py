@@ -534,7 +534,7 @@ def predict(parameters, x):
 def loss(parameters, x, t, seed=None):
     """Return the loss of a batch, in training mode."""
     x, t = prepare(parameters, x, t)
-    return called("loss", parameters, x, t, seed or 0)
+    return called("loss", parameters, x, t, int(seed or 0))
 
 
 def evaluation_loss(parameters, x, t):
@@ -547,7 +547,7 @@ def loss_and_gradients(parameters, x, t, seed=None):
     """Return the loss of a batch and its gradient by parameter; changes nothing."""
     x, t = prepare(parameters, x, t)
     gradient = np.empty(COUNT, x.dtype)
-    E = called("loss_and_gradients", parameters, x, t, seed or 0, address(gradient))
+    E = called("loss_and_gradients", parameters, x, t, int(seed or 0), address(gradient))
     return E, views(gradient)
 
 
@@ -555,7 +555,7 @@ def input_gradient(parameters, x, t, seed=None):
     """Return the gradient of the loss with respect to the inputs, in their shape."""
     x, t = prepare(parameters, x, t)
     dx = np.empty(x.shape, x.dtype)
-    called("input_gradient", parameters, x, t, seed or 0, address(dx))
+    called("input_gradient", parameters, x, t, int(seed or 0), address(dx))
     return dx
 
 
@@ -624,7 +624,7 @@ def train_step(parameters, x, t, state, seed=None):
     """Take one whole step on a batch, in place; return the loss before it.  Without a seed, its number is the masks'."""
     x, t = prepare(parameters, x, t)
     theta, statistics, w = joined(parameters), joined(parameters, STATISTICS), workspace(len(x), x.dtype)
-    seed = state.get("step", 0) if seed is None else seed
+    seed = int(state.get("step", 0) if seed is None else seed)
     own = known("theta", [theta], lambda: address(theta)), address(statistics)
     E = stepped(w.step, theta, state, lambda vectors, *rest: (*own, vectors, address(x), address(t), len(x), seed, *rest))
     give_back(w)

@@ -199,7 +199,7 @@ class Picks:
         w.flat = [((n,), w.names.of(n)), ((work.axes[0][0],), w.names.of(n))]
         w.names.names[work.axes[0][0]] = w.names.of(n)
         w.extents[work.axes[0][0]] = BATCH
-        heads, indent = w._loops(axes)
+        heads, indent = w._loops(axes, each=True)
         place: list[str] = []
         step = 1
         around = self.target.around

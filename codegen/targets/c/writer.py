@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import sympy
@@ -13,6 +13,7 @@ from chainrule.codegen.ir.box import element
 from chainrule.codegen.ir.program import BATCH, Extent, Program
 from chainrule.codegen.kernels.views import Views
 from chainrule.codegen.kernels.work import (
+    Assignment,
     Axes,
     Drawing,
     Elements,
@@ -24,11 +25,23 @@ from chainrule.codegen.kernels.work import (
     expressions,
 )
 from chainrule.codegen.targets.c.functions import CFunction, Share
-from chainrule.codegen.targets.c_family.addresses import element_of
+from chainrule.codegen.targets.c_family.addresses import KernelPrinter, element_of
 from chainrule.codegen.targets.c_family.assignments import Assignments
 
 Lines = list[str]
 UNROLLED = 4  # up to which extent of a window its loop is written out, so that the loop around it has vectors
+
+
+class _Printer(KernelPrinter):
+    """Prints the value of a step, and before it as variables what masks let pass.
+
+    A compiler does not read memory for several elements at a time where only some of them ask for it.
+    """
+
+    passed: Callable[[str], str] | None = None
+
+    def _passed(self, text: str) -> str:
+        return self.passed(text) if self.passed and "[" in text else text
 
 
 class CWriter(Assignments):
@@ -50,6 +63,7 @@ class CWriter(Assignments):
         self.work, self.name, self.remark = work, name, tuple(remark)
         self.equations = _equations(work)
         self.scratch: list[tuple[str, str]] = []
+        self.before: Lines | None = None  # lines before the one that is printed, where some may stand there
 
     def functions(self) -> list[CFunction]:
         """Return what computes the work, in order."""
@@ -68,8 +82,11 @@ class CWriter(Assignments):
 
     # ---- Elements --------------------------------------------------------------------------------
 
-    def _loops(self, axes: Axes, first: str = "") -> tuple[Lines, str]:
-        """Return the heads of loops over axes, the first one over ``from`` … ``to`` if it says so."""
+    def _loops(self, axes: Axes, first: str = "", each: bool = False) -> tuple[Lines, str]:
+        """Return the heads of loops over axes, the first one over ``from`` … ``to`` if it says so.
+
+        ``each`` is whether what is inside computes an element of these axes, which no other one needs.
+        """
         lines, indent = [], ""
         for position, (index, extent) in enumerate(axes):
             self.extents[index] = extent
@@ -81,13 +98,15 @@ class CWriter(Assignments):
             low, high = ("from", "to") if first and position == 0 else ("0", str(extent))
             lines.append(f"{indent}for (long {name} = {low}; {name} < {high}; ++{name}) {{")
             indent += "    "
+        if each and lines:
+            lines[-1] = f"{indent[4:]}EACH {lines[-1].lstrip()}"
         return lines, indent
 
     def _elements(self, work: Elements) -> CFunction:
         if not work.axes:
             return self._function(self._steps(work.steps), Share.ALONE, "1")
         sampled = work.axes[0][1] == BATCH
-        heads, indent = self._loops(work.axes, "range")
+        heads, indent = self._loops(work.axes, "range", each=True)
         body = [*heads, *(f"{indent}{line}" for line in self._steps(work.steps)), *_ends(indent)]
         share = Share.SAMPLES if sampled else Share.RANGE
         return self._function(body, share, self._size(work.axes[0][1]), by_sample=sampled)
@@ -100,7 +119,7 @@ class CWriter(Assignments):
             self.local.clear()
             self.flat = [((work.sample,), n)]
             self.axes = part.axes
-            heads, indent = self._loops(part.axes[1:])
+            heads, indent = self._loops(part.axes[1:], each=True)
             lines = [*heads, *(f"{indent}{line}" for line in self._steps(part.steps)), *_ends(indent)]
             body += [f"    {line}" for line in lines]
         return self._function([*body, "}"], Share.SAMPLES, "w->N", by_sample=True)
@@ -139,7 +158,7 @@ class CWriter(Assignments):
         size = self._size_of(work.axes)
         parts = f"{self.program.values[work.out].identifier}_{self.name}_parts"
         heads, indent = self._loops(tuple(over), "range")
-        inner, deeper = self._loops(work.axes)
+        inner, deeper = self._loops(work.axes, each=True)
         value = self._text(work.body)
         place = self._flat_place(work.axes)
         target = f"own[{place}]"
@@ -219,6 +238,24 @@ class CWriter(Assignments):
     def _small_loop(self, variable: str, extent: Extent, down: bool = False) -> str:
         loop = super()._small_loop(variable, extent, down)
         return f"UNROLL {loop}" if extent != BATCH and int(extent) <= UNROLLED else loop
+
+    def _value(self, step: Assignment) -> tuple[str, Lines]:
+        self.before = None if step.operation else []
+        text, lines = super()._value(step)
+        remark = f"  // ({step.equation})"
+        lines = [*(f"{line}{remark}" for line in self.before or []), *lines]
+        self.before = None
+        return text, lines
+
+    def _printer(self) -> KernelPrinter:
+        printer = _Printer(self._load, self.names.names, self.program.constants, self.number)
+        printer.passed = None if self.before is None else self._passed
+        return printer
+
+    def _passed(self, text: str) -> str:
+        name = self._variable("passed")
+        self.before = [*(self.before or []), f"const real {name} = {text};"]
+        return name
 
     # ---- Shared ----------------------------------------------------------------------------------
 

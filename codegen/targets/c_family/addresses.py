@@ -22,7 +22,7 @@ TABLE = {"seed": "uint64", "step": "int", "steps": "int"}  # what the driver kee
 STEP_SYMBOLS = {"k": "step", "K": "steps"}
 
 
-class _Printer(CPrinter):
+class KernelPrinter(CPrinter):
     """Prints expressions of a kernel: guards become conditions."""
 
     def _print(self, e: Expr) -> Text:
@@ -109,8 +109,10 @@ class Addresses:
             self._use(guard.args[0])
         body = e.xreplace({r: Symbol("_") for r in e.atoms(Indexed)})
         self._use(body)
-        printer = _Printer(self._load, self.names.names, self.program.constants, self.number)
-        return printer.text(e, above)
+        return self._printer().text(e, above)
+
+    def _printer(self) -> KernelPrinter:
+        return KernelPrinter(self._load, self.names.names, self.program.constants, self.number)
 
     def _integer(self, e: Expr) -> str:
         self._use(e)

@@ -161,7 +161,11 @@ class CPrinter:
         if not masks:
             return text, ADD if negative else MULTIPLY
         holds = " && ".join(self.truth(m) if len(masks) == 1 else f"({self.truth(m)})" for m in masks)
-        return f"{holds} ? {text} : 0", CONDITION
+        return f"{holds} ? {self._passed(text)} : 0", CONDITION
+
+    def _passed(self, text: str) -> str:
+        """Return the text of what masks let pass."""
+        return text
 
     def _multiply_order(self, factor: Expr) -> tuple[object, ...]:
         compound = bool(factor.args) and not isinstance(factor, Indexed)

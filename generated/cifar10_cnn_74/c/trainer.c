@@ -18,8 +18,10 @@ typedef REAL real;
 #define real(x) ((real)(x))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define EACH
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define EACH _Pragma("GCC ivdep") /* a loop over elements of which none needs another: several at a time */
 #endif
 
 static const double LEARNING_RATE = 0.001;
@@ -772,7 +774,7 @@ static void forward_a2_2(struct cifar10_cnn_74 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 15; ++i) {
             for (long j = 0; j < 15; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -840,7 +842,7 @@ static void forward_a3_2(struct cifar10_cnn_74 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 7; ++i) {
             for (long j = 0; j < 7; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -860,7 +862,7 @@ static void forward_a3_4(struct cifar10_cnn_74 *w, int id, long from, long to)
     const unsigned char *restrict m3 = w->m3;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 3136; ++k) {
+        EACH for (long k = 0; k < 3136; ++k) {
             a3_4[n * 3136 + k] = real(1.25) * a3_2[n * 3136 + k] * m3[n * 3136 + k];  // (14)
         }
     }
@@ -937,14 +939,14 @@ static void forward_a5(struct cifar10_cnn_74 *w, int id, long from, long to)
         for (int i = 0; i < 10; ++i)
             greatest = maximum(greatest, z5[n * 10 + i]);
         a5_max[n] = greatest;  // (21)
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             a5_exp[n * 10 + k] = exp(z5[n * 10 + k] - a5_max[n]);  // (21)
         }
         real total = real(0);
         for (int j = 0; j < 10; ++j)
             total += a5_exp[n * 10 + j];
         a5_sum[n] = total;  // (21)
-        for (long k2 = 0; k2 < 10; ++k2) {
+        EACH for (long k2 = 0; k2 < 10; ++k2) {
             a5[n * 10 + k2] = a5_exp[n * 10 + k2] / a5_sum[n];  // (21)
         }
     }
@@ -1103,7 +1105,7 @@ static void evaluation_a3_4(struct cifar10_cnn_74 *w, int id, long from, long to
     const real *restrict a3_2 = w->a3_2;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 3136; ++k) {
+        EACH for (long k = 0; k < 3136; ++k) {
             a3_4[n * 3136 + k] = a3_2[n * 3136 + k];  // (15)
         }
     }
@@ -1149,7 +1151,7 @@ static void loss_T(struct cifar10_cnn_74 *w, int id, long from, long to)
     const int *restrict t = w->t;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             T[n * 10 + k] = real(t[n] == k);  // (1)
         }
     }
@@ -1216,7 +1218,7 @@ static void backward_delta5(struct cifar10_cnn_74 *w, int id, long from, long to
     const long N = w->N;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             delta5[n * 10 + k] = real(1. / (double)N) * (a5[n * 10 + k] - T[n * 10 + k]);  // (23)
         }
     }
@@ -1252,7 +1254,7 @@ static void backward_db5(struct cifar10_cnn_74 *w, int id, long from, long to)
     const real *restrict delta5 = w->delta5;
     real *restrict own = (real *)w->db5_backward_db5_parts + id * 16;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             own[k] += delta5[n * 10 + k];
         }
     }
@@ -1291,7 +1293,8 @@ static void backward_delta4(struct cifar10_cnn_74 *w, int id, long from, long to
                     const long n = row0 + r;
                     const long column = panel * NR + c;
                     const real sum = tile[r * NR + c];
-                    delta4[n * 512 + column] = a4[n * 512 + column] > 0 ? real(1.25) * sum * m4[n * 512 + column] : 0;  // (26)
+                    const real passed = real(1.25) * sum * m4[n * 512 + column];  // (26)
+                    delta4[n * 512 + column] = a4[n * 512 + column] > 0 ? passed : 0;  // (26)
                 }
         }
     }
@@ -1327,7 +1330,7 @@ static void backward_db4(struct cifar10_cnn_74 *w, int id, long from, long to)
     const real *restrict delta4 = w->delta4;
     real *restrict own = (real *)w->db4_backward_db4_parts + id * 512;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 512; ++k) {
+        EACH for (long k = 0; k < 512; ++k) {
             own[k] += delta4[n * 512 + k];
         }
     }
@@ -1383,8 +1386,9 @@ static void backward_delta3_place(struct cifar10_cnn_74 *w, int id, long from, l
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 7; ++i) {
             for (long j = 0; j < 7; ++j) {
-                for (long k = 0; k < 64; ++k) {
-                    delta3_won[n * 3136 + i * 448 + j * 64 + k] = a3_2[n * 3136 + i * 448 + j * 64 + k] > 0 ? da3_3[n * 3136 + i * 448 + j * 64 + k] : 0;  // (31)
+                EACH for (long k = 0; k < 64; ++k) {
+                    const real passed = da3_3[n * 3136 + i * 448 + j * 64 + k];  // (31)
+                    delta3_won[n * 3136 + i * 448 + j * 64 + k] = a3_2[n * 3136 + i * 448 + j * 64 + k] > 0 ? passed : 0;  // (31)
                     const real best = a3_2[n * 3136 + i * 448 + j * 64 + k];
                     unsigned char place = 0;
                     UNROLL for (int r2 = 1; r2 >= 0; --r2)
@@ -1448,7 +1452,7 @@ static void backward_db3(struct cifar10_cnn_74 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 7; ++i) {
             for (long j = 0; j < 7; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     own[k] += delta3_won[n * 3136 + i * 448 + j * 64 + k];
                 }
             }
@@ -1500,7 +1504,7 @@ static void backward_delta2_place(struct cifar10_cnn_74 *w, int id, long from, l
             }
         for (long p2 = 0; p2 < 15; ++p2) {
             for (long q = 0; q < 15; ++q) {
-                for (long c2 = 0; c2 < 32; ++c2) {
+                EACH for (long c2 = 0; c2 < 32; ++c2) {
                     const real sum = own[(p2 + 1) * 512 + (q + 1) * 32 + c2];
                     delta2_won[n * 7200 + p2 * 480 + q * 32 + c2] = a2_2[n * 7200 + p2 * 480 + q * 32 + c2] > 0 ? sum : 0;  // (35)
                     const real best = a2_2[n * 7200 + p2 * 480 + q * 32 + c2];
@@ -1566,7 +1570,7 @@ static void backward_db2(struct cifar10_cnn_74 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 15; ++i) {
             for (long j = 0; j < 15; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += delta2_won[n * 7200 + i * 480 + j * 32 + k];
                 }
             }
@@ -1616,9 +1620,10 @@ static void backward_delta1(struct cifar10_cnn_74 *w, int id, long from, long to
             }
         for (long p2 = 0; p2 < 30; ++p2) {
             for (long q = 0; q < 30; ++q) {
-                for (long c2 = 0; c2 < 32; ++c2) {
+                EACH for (long c2 = 0; c2 < 32; ++c2) {
                     const real sum = own[(p2 + 1) * 1024 + (q + 1) * 32 + c2];
-                    delta1[n * 28800 + p2 * 960 + q * 32 + c2] = a1[n * 28800 + p2 * 960 + q * 32 + c2] > 0 ? real(1.25) * sum * m1[n * 28800 + p2 * 960 + q * 32 + c2] : 0;  // (38)
+                    const real passed = real(1.25) * sum * m1[n * 28800 + p2 * 960 + q * 32 + c2];  // (38)
+                    delta1[n * 28800 + p2 * 960 + q * 32 + c2] = a1[n * 28800 + p2 * 960 + q * 32 + c2] > 0 ? passed : 0;  // (38)
                 }
             }
         }
@@ -1672,7 +1677,7 @@ static void backward_db1(struct cifar10_cnn_74 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 30; ++i) {
             for (long j = 0; j < 30; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += delta1[n * 28800 + i * 960 + j * 32 + k];
                 }
             }
@@ -1752,7 +1757,7 @@ static void update_theta(struct cifar10_cnn_74 *w, int id, long from, long to)
     const real *restrict g = w->g;
     const long *step = &w->step;
     (void)id;
-    for (long i = from; i < to; ++i) {
+    EACH for (long i = from; i < to; ++i) {
         real m_2 = real(BETA1) * m[i] + real(1. - BETA1) * g[i];  // (42)
         m[i] = m_2;  // (42)
         real v_2 = real(BETA2) * v[i] + real(1. - BETA2) * square(g[i]);  // (43)

@@ -18,8 +18,10 @@ typedef REAL real;
 #define real(x) ((real)(x))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define EACH
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define EACH _Pragma("GCC ivdep") /* a loop over elements of which none needs another: several at a time */
 #endif
 
 static const double LEARNING_RATE = 0.001;
@@ -772,7 +774,7 @@ static void forward_mu1(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 3; ++k) {
+                EACH for (long k = 0; k < 3; ++k) {
                     own[k] += x[n * 3072 + i * 96 + j * 3 + k];
                 }
             }
@@ -803,7 +805,7 @@ static void forward_v1(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 3; ++k) {
+                EACH for (long k = 0; k < 3; ++k) {
                     own[k] += square(x[n * 3072 + i * 96 + j * 3 + k] - mu1[k]);
                 }
             }
@@ -840,7 +842,7 @@ static void forward_z1(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 3; ++k) {
+                EACH for (long k = 0; k < 3; ++k) {
                     real xhat1_2 = (x[n * 3072 + i * 96 + j * 3 + k] - mu1[k]) / sqrt(v1[k] + real(1e-05));  // (5)
                     xhat1[n * 3072 + i * 96 + j * 3 + k] = xhat1_2;  // (5)
                     z1[n * 3072 + i * 96 + j * 3 + k] = gamma1[k] * xhat1_2 + beta1[k];  // (6)
@@ -909,7 +911,7 @@ static void forward_mu3(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 30; ++i) {
             for (long j = 0; j < 30; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += a2_2[n * 28800 + i * 960 + j * 32 + k];
                 }
             }
@@ -940,7 +942,7 @@ static void forward_v3(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 30; ++i) {
             for (long j = 0; j < 30; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += square(a2_2[n * 28800 + i * 960 + j * 32 + k] - mu3[k]);
                 }
             }
@@ -977,7 +979,7 @@ static void forward_z3(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 30; ++i) {
             for (long j = 0; j < 30; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real xhat3_2 = (a2_2[n * 28800 + i * 960 + j * 32 + k] - mu3[k]) / sqrt(v3[k] + real(1e-05));  // (14)
                     xhat3[n * 28800 + i * 960 + j * 32 + k] = xhat3_2;  // (14)
                     z3[n * 28800 + i * 960 + j * 32 + k] = gamma3[k] * xhat3_2 + beta3[k];  // (15)
@@ -1043,7 +1045,7 @@ static void forward_a4_2(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 15; ++i) {
             for (long j = 0; j < 15; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -1063,7 +1065,7 @@ static void forward_mu5(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 15; ++i) {
             for (long j = 0; j < 15; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += a4_2[n * 7200 + i * 480 + j * 32 + k];
                 }
             }
@@ -1094,7 +1096,7 @@ static void forward_v5(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 15; ++i) {
             for (long j = 0; j < 15; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += square(a4_2[n * 7200 + i * 480 + j * 32 + k] - mu5[k]);
                 }
             }
@@ -1131,7 +1133,7 @@ static void forward_z5(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 15; ++i) {
             for (long j = 0; j < 15; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real xhat5_2 = (a4_2[n * 7200 + i * 480 + j * 32 + k] - mu5[k]) / sqrt(v5[k] + real(1e-05));  // (22)
                     xhat5[n * 7200 + i * 480 + j * 32 + k] = xhat5_2;  // (22)
                     z5[n * 7200 + i * 480 + j * 32 + k] = gamma5[k] * xhat5_2 + beta5[k];  // (23)
@@ -1197,7 +1199,7 @@ static void forward_a6_2(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 7; ++i) {
             for (long j = 0; j < 7; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -1217,7 +1219,7 @@ static void forward_a6_4(struct cifar10_cnn_79 *w, int id, long from, long to)
     const unsigned char *restrict m6 = w->m6;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 3136; ++k) {
+        EACH for (long k = 0; k < 3136; ++k) {
             a6_4[n * 3136 + k] = real(1.25) * a6_2[n * 3136 + k] * m6[n * 3136 + k];  // (29)
         }
     }
@@ -1294,14 +1296,14 @@ static void forward_a8(struct cifar10_cnn_79 *w, int id, long from, long to)
         for (int i = 0; i < 10; ++i)
             greatest = maximum(greatest, z8[n * 10 + i]);
         a8_max[n] = greatest;  // (36)
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             a8_exp[n * 10 + k] = exp(z8[n * 10 + k] - a8_max[n]);  // (36)
         }
         real total = real(0);
         for (int j = 0; j < 10; ++j)
             total += a8_exp[n * 10 + j];
         a8_sum[n] = total;  // (36)
-        for (long k2 = 0; k2 < 10; ++k2) {
+        EACH for (long k2 = 0; k2 < 10; ++k2) {
             a8[n * 10 + k2] = a8_exp[n * 10 + k2] / a8_sum[n];  // (36)
         }
     }
@@ -1322,7 +1324,7 @@ static void evaluation_z1(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 3; ++k) {
+                EACH for (long k = 0; k < 3; ++k) {
                     z1[n * 3072 + i * 96 + j * 3 + k] = gamma1[k] * (x[n * 3072 + i * 96 + j * 3 + k] - mean1[k]) / sqrt(var1[k] + real(1e-05)) + beta1[k];  // (7)
                 }
             }
@@ -1451,7 +1453,7 @@ static void evaluation_z5(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 15; ++i) {
             for (long j = 0; j < 15; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -1519,7 +1521,7 @@ static void evaluation_a6_4(struct cifar10_cnn_79 *w, int id, long from, long to
     const real *restrict a6_2 = w->a6_2;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 3136; ++k) {
+        EACH for (long k = 0; k < 3136; ++k) {
             a6_4[n * 3136 + k] = a6_2[n * 3136 + k];  // (30)
         }
     }
@@ -1565,7 +1567,7 @@ static void loss_T(struct cifar10_cnn_79 *w, int id, long from, long to)
     const int *restrict t = w->t;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             T[n * 10 + k] = real(t[n] == k);  // (1)
         }
     }
@@ -1632,7 +1634,7 @@ static void backward_delta8(struct cifar10_cnn_79 *w, int id, long from, long to
     const long N = w->N;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             delta8[n * 10 + k] = real(1. / (double)N) * (a8[n * 10 + k] - T[n * 10 + k]);  // (38)
         }
     }
@@ -1668,7 +1670,7 @@ static void backward_db8(struct cifar10_cnn_79 *w, int id, long from, long to)
     const real *restrict delta8 = w->delta8;
     real *restrict own = (real *)w->db8_backward_db8_parts + id * 16;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             own[k] += delta8[n * 10 + k];
         }
     }
@@ -1707,7 +1709,8 @@ static void backward_delta7(struct cifar10_cnn_79 *w, int id, long from, long to
                     const long n = row0 + r;
                     const long column = panel * NR + c;
                     const real sum = tile[r * NR + c];
-                    delta7[n * 512 + column] = a7[n * 512 + column] > 0 ? real(1.25) * sum * m7[n * 512 + column] : 0;  // (41)
+                    const real passed = real(1.25) * sum * m7[n * 512 + column];  // (41)
+                    delta7[n * 512 + column] = a7[n * 512 + column] > 0 ? passed : 0;  // (41)
                 }
         }
     }
@@ -1743,7 +1746,7 @@ static void backward_db7(struct cifar10_cnn_79 *w, int id, long from, long to)
     const real *restrict delta7 = w->delta7;
     real *restrict own = (real *)w->db7_backward_db7_parts + id * 512;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 512; ++k) {
+        EACH for (long k = 0; k < 512; ++k) {
             own[k] += delta7[n * 512 + k];
         }
     }
@@ -1799,8 +1802,9 @@ static void backward_delta6_place(struct cifar10_cnn_79 *w, int id, long from, l
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 7; ++i) {
             for (long j = 0; j < 7; ++j) {
-                for (long k = 0; k < 64; ++k) {
-                    delta6_won[n * 3136 + i * 448 + j * 64 + k] = a6_2[n * 3136 + i * 448 + j * 64 + k] > 0 ? da6_3[n * 3136 + i * 448 + j * 64 + k] : 0;  // (46)
+                EACH for (long k = 0; k < 64; ++k) {
+                    const real passed = da6_3[n * 3136 + i * 448 + j * 64 + k];  // (46)
+                    delta6_won[n * 3136 + i * 448 + j * 64 + k] = a6_2[n * 3136 + i * 448 + j * 64 + k] > 0 ? passed : 0;  // (46)
                     const real best = a6_2[n * 3136 + i * 448 + j * 64 + k];
                     unsigned char place = 0;
                     UNROLL for (int r2 = 1; r2 >= 0; --r2)
@@ -1864,7 +1868,7 @@ static void backward_db6(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 7; ++i) {
             for (long j = 0; j < 7; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     own[k] += delta6_won[n * 3136 + i * 448 + j * 64 + k];
                 }
             }
@@ -1912,7 +1916,7 @@ static void backward_delta5(struct cifar10_cnn_79 *w, int id, long from, long to
             }
         for (long p2 = 0; p2 < 15; ++p2) {
             for (long q = 0; q < 15; ++q) {
-                for (long c2 = 0; c2 < 32; ++c2) {
+                EACH for (long c2 = 0; c2 < 32; ++c2) {
                     const real sum = own[(p2 + 1) * 512 + (q + 1) * 32 + c2];
                     delta5[n * 7200 + p2 * 480 + q * 32 + c2] = sum;  // (49)
                 }
@@ -1929,7 +1933,7 @@ static void backward_dbeta5(struct cifar10_cnn_79 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 15; ++i) {
             for (long j = 0; j < 15; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += delta5[n * 7200 + i * 480 + j * 32 + k];
                 }
             }
@@ -1959,7 +1963,7 @@ static void backward_dgamma5(struct cifar10_cnn_79 *w, int id, long from, long t
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 15; ++i) {
             for (long j = 0; j < 15; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += delta5[n * 7200 + i * 480 + j * 32 + k] * xhat5[n * 7200 + i * 480 + j * 32 + k];
                 }
             }
@@ -1999,7 +2003,7 @@ static void backward_delta4_place(struct cifar10_cnn_79 *w, int id, long from, l
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 15; ++i) {
             for (long j = 0; j < 15; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real da4_2_2 = real(1. / 225. / (double)N) * gamma5[k] * (real(225. * (double)N) * delta5[n * 7200 + i * 480 + j * 32 + k] - dgamma5[k] * xhat5[n * 7200 + i * 480 + j * 32 + k] - dbeta5[k]) / sqrt(v5[k] + real(1e-05));  // (56)
                     delta4_won[n * 7200 + i * 480 + j * 32 + k] = a4_2[n * 7200 + i * 480 + j * 32 + k] > 0 ? da4_2_2 : 0;  // (57)
                     const real best = a4_2[n * 7200 + i * 480 + j * 32 + k];
@@ -2065,7 +2069,7 @@ static void backward_db4(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 15; ++i) {
             for (long j = 0; j < 15; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += delta4_won[n * 7200 + i * 480 + j * 32 + k];
                 }
             }
@@ -2113,7 +2117,7 @@ static void backward_delta3(struct cifar10_cnn_79 *w, int id, long from, long to
             }
         for (long p2 = 0; p2 < 30; ++p2) {
             for (long q = 0; q < 30; ++q) {
-                for (long c2 = 0; c2 < 32; ++c2) {
+                EACH for (long c2 = 0; c2 < 32; ++c2) {
                     const real sum = own[(p2 + 1) * 1024 + (q + 1) * 32 + c2];
                     delta3[n * 28800 + p2 * 960 + q * 32 + c2] = sum;  // (60)
                 }
@@ -2130,7 +2134,7 @@ static void backward_dbeta3(struct cifar10_cnn_79 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 30; ++i) {
             for (long j = 0; j < 30; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += delta3[n * 28800 + i * 960 + j * 32 + k];
                 }
             }
@@ -2160,7 +2164,7 @@ static void backward_dgamma3(struct cifar10_cnn_79 *w, int id, long from, long t
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 30; ++i) {
             for (long j = 0; j < 30; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += delta3[n * 28800 + i * 960 + j * 32 + k] * xhat3[n * 28800 + i * 960 + j * 32 + k];
                 }
             }
@@ -2198,8 +2202,9 @@ static void backward_delta2(struct cifar10_cnn_79 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 30; ++i) {
             for (long j = 0; j < 30; ++j) {
-                for (long k = 0; k < 32; ++k) {
-                    delta2[n * 28800 + i * 960 + j * 32 + k] = a2[n * 28800 + i * 960 + j * 32 + k] > 0 ? real(1. / 720. / (double)N) * gamma3[k] * m2[n * 28800 + i * 960 + j * 32 + k] * (real(900. * (double)N) * delta3[n * 28800 + i * 960 + j * 32 + k] - dgamma3[k] * xhat3[n * 28800 + i * 960 + j * 32 + k] - dbeta3[k]) / sqrt(v3[k] + real(1e-05)) : 0;  // (67)
+                EACH for (long k = 0; k < 32; ++k) {
+                    const real passed = real(1. / 720. / (double)N) * gamma3[k] * m2[n * 28800 + i * 960 + j * 32 + k] * (real(900. * (double)N) * delta3[n * 28800 + i * 960 + j * 32 + k] - dgamma3[k] * xhat3[n * 28800 + i * 960 + j * 32 + k] - dbeta3[k]) / sqrt(v3[k] + real(1e-05));  // (67)
+                    delta2[n * 28800 + i * 960 + j * 32 + k] = a2[n * 28800 + i * 960 + j * 32 + k] > 0 ? passed : 0;  // (67)
                 }
             }
         }
@@ -2253,7 +2258,7 @@ static void backward_db2(struct cifar10_cnn_79 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 30; ++i) {
             for (long j = 0; j < 30; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += delta2[n * 28800 + i * 960 + j * 32 + k];
                 }
             }
@@ -2326,7 +2331,7 @@ static void backward_dbeta1(struct cifar10_cnn_79 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 3; ++k) {
+                EACH for (long k = 0; k < 3; ++k) {
                     own[k] += delta1[n * 3072 + i * 96 + j * 3 + k];
                 }
             }
@@ -2356,7 +2361,7 @@ static void backward_dgamma1(struct cifar10_cnn_79 *w, int id, long from, long t
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 3; ++k) {
+                EACH for (long k = 0; k < 3; ++k) {
                     own[k] += delta1[n * 3072 + i * 96 + j * 3 + k] * xhat1[n * 3072 + i * 96 + j * 3 + k];
                 }
             }
@@ -2389,7 +2394,7 @@ static void statistics_var1(struct cifar10_cnn_79 *w, int id, long from, long to
     const real *restrict v1 = w->v1;
     const long N = w->N;
     (void)id;
-    for (long k = from; k < to; ++k) {
+    EACH for (long k = from; k < to; ++k) {
         mean1[k] = real(0.9) * mean1[k] + real(0.1) * mu1[k];  // (78)
         var1[k] = real(512. / 5. * (double)N / (1024. * (double)N - 1.)) * v1[k] + real(0.9) * var1[k];  // (79)
     }
@@ -2411,7 +2416,7 @@ static void statistics_var5(struct cifar10_cnn_79 *w, int id, long from, long to
     const real *restrict v5 = w->v5;
     const long N = w->N;
     (void)id;
-    for (long k = from; k < to; ++k) {
+    EACH for (long k = from; k < to; ++k) {
         mean3[k] = real(0.9) * mean3[k] + real(0.1) * mu3[k];  // (80)
         var3[k] = real(90. * (double)N / (900. * (double)N - 1.)) * v3[k] + real(0.9) * var3[k];  // (81)
         mean5[k] = real(0.9) * mean5[k] + real(0.1) * mu5[k];  // (82)
@@ -2436,7 +2441,7 @@ static void input_gradient_dx(struct cifar10_cnn_79 *w, int id, long from, long 
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 3; ++k) {
+                EACH for (long k = 0; k < 3; ++k) {
                     dx[n * 3072 + i * 96 + j * 3 + k] = real(1. / 1024. / (double)N) * gamma1[k] * (real(1024. * (double)N) * delta1[n * 3072 + i * 96 + j * 3 + k] - dgamma1[k] * xhat1[n * 3072 + i * 96 + j * 3 + k] - dbeta1[k]) / sqrt(v1[k] + real(1e-05));  // (77)
                 }
             }
@@ -2469,7 +2474,7 @@ static void update_theta(struct cifar10_cnn_79 *w, int id, long from, long to)
     const double *restrict eta = w->eta;
     const long *step = &w->step;
     (void)id;
-    for (long i = from; i < to; ++i) {
+    EACH for (long i = from; i < to; ++i) {
         real m_2 = real(BETA1) * m[i] + real(1. - BETA1) * g[i];  // (85)
         m[i] = m_2;  // (85)
         real v_2 = real(BETA2) * v[i] + real(1. - BETA2) * square(g[i]);  // (86)

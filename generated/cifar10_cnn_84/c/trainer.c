@@ -18,8 +18,10 @@ typedef REAL real;
 #define real(x) ((real)(x))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define EACH
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define EACH _Pragma("GCC ivdep") /* a loop over elements of which none needs another: several at a time */
 #endif
 
 static const double LEARNING_RATE = 0.002;
@@ -874,7 +876,7 @@ static void forward_mu2(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += z1[n * 32768 + i * 1024 + j * 32 + k];
                 }
             }
@@ -905,7 +907,7 @@ static void forward_v2(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += square(z1[n * 32768 + i * 1024 + j * 32 + k] - mu2[k]);
                 }
             }
@@ -943,7 +945,7 @@ static void forward_a2(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real xhat2_2 = (z1[n * 32768 + i * 1024 + j * 32 + k] - mu2[k]) / sqrt(v2[k] + real(1e-05));  // (6)
                     xhat2[n * 32768 + i * 1024 + j * 32 + k] = xhat2_2;  // (6)
                     real z2_2 = gamma2[k] * xhat2_2 + beta2[k];  // (7)
@@ -966,7 +968,7 @@ static void forward_a2_3(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v3 = 0; v3 < 2; ++v3)
@@ -1031,7 +1033,7 @@ static void forward_mu4(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     own[k] += z3[n * 16384 + i * 1024 + j * 64 + k];
                 }
             }
@@ -1062,7 +1064,7 @@ static void forward_v4(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     own[k] += square(z3[n * 16384 + i * 1024 + j * 64 + k] - mu4[k]);
                 }
             }
@@ -1100,7 +1102,7 @@ static void forward_a4(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     real xhat4_2 = (z3[n * 16384 + i * 1024 + j * 64 + k] - mu4[k]) / sqrt(v4[k] + real(1e-05));  // (16)
                     xhat4[n * 16384 + i * 1024 + j * 64 + k] = xhat4_2;  // (16)
                     real z4_2 = gamma4[k] * xhat4_2 + beta4[k];  // (17)
@@ -1162,7 +1164,7 @@ static void forward_mu6(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     own[k] += z5[n * 16384 + i * 1024 + j * 64 + k];
                 }
             }
@@ -1193,7 +1195,7 @@ static void forward_v6(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     own[k] += square(z5[n * 16384 + i * 1024 + j * 64 + k] - mu6[k]);
                 }
             }
@@ -1231,7 +1233,7 @@ static void forward_a6(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     real xhat6_2 = (z5[n * 16384 + i * 1024 + j * 64 + k] - mu6[k]) / sqrt(v6[k] + real(1e-05));  // (23)
                     xhat6[n * 16384 + i * 1024 + j * 64 + k] = xhat6_2;  // (23)
                     real z6_2 = gamma6[k] * xhat6_2 + beta6[k];  // (24)
@@ -1254,7 +1256,7 @@ static void forward_a6_3(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 8; ++i) {
             for (long j = 0; j < 8; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v3 = 0; v3 < 2; ++v3)
@@ -1319,7 +1321,7 @@ static void forward_mu8(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 8; ++i) {
             for (long j = 0; j < 8; ++j) {
-                for (long k = 0; k < 128; ++k) {
+                EACH for (long k = 0; k < 128; ++k) {
                     own[k] += z7[n * 8192 + i * 1024 + j * 128 + k];
                 }
             }
@@ -1350,7 +1352,7 @@ static void forward_v8(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 8; ++i) {
             for (long j = 0; j < 8; ++j) {
-                for (long k = 0; k < 128; ++k) {
+                EACH for (long k = 0; k < 128; ++k) {
                     own[k] += square(z7[n * 8192 + i * 1024 + j * 128 + k] - mu8[k]);
                 }
             }
@@ -1388,7 +1390,7 @@ static void forward_a8(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 8; ++i) {
             for (long j = 0; j < 8; ++j) {
-                for (long k = 0; k < 128; ++k) {
+                EACH for (long k = 0; k < 128; ++k) {
                     real xhat8_2 = (z7[n * 8192 + i * 1024 + j * 128 + k] - mu8[k]) / sqrt(v8[k] + real(1e-05));  // (33)
                     xhat8[n * 8192 + i * 1024 + j * 128 + k] = xhat8_2;  // (33)
                     real z8_2 = gamma8[k] * xhat8_2 + beta8[k];  // (34)
@@ -1411,7 +1413,7 @@ static void forward_a8_3(struct cifar10_cnn_84 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 4; ++i) {
             for (long j = 0; j < 4; ++j) {
-                for (long k = 0; k < 128; ++k) {
+                EACH for (long k = 0; k < 128; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v3 = 0; v3 < 2; ++v3)
@@ -1496,14 +1498,14 @@ static void forward_a10(struct cifar10_cnn_84 *w, int id, long from, long to)
         for (int i = 0; i < 10; ++i)
             greatest = maximum(greatest, z10[n * 10 + i]);
         a10_max[n] = greatest;  // (46)
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             a10_exp[n * 10 + k] = exp(z10[n * 10 + k] - a10_max[n]);  // (46)
         }
         real total = real(0);
         for (int j = 0; j < 10; ++j)
             total += a10_exp[n * 10 + j];
         a10_sum[n] = total;  // (46)
-        for (long k2 = 0; k2 < 10; ++k2) {
+        EACH for (long k2 = 0; k2 < 10; ++k2) {
             a10[n * 10 + k2] = a10_exp[n * 10 + k2] / a10_sum[n];  // (46)
         }
     }
@@ -1576,7 +1578,7 @@ static void evaluation_a2_3(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v3 = 0; v3 < 2; ++v3)
@@ -1709,7 +1711,7 @@ static void evaluation_a6_3(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 8; ++i) {
             for (long j = 0; j < 8; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v3 = 0; v3 < 2; ++v3)
@@ -1788,7 +1790,7 @@ static void evaluation_a8_3(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 4; ++i) {
             for (long j = 0; j < 4; ++j) {
-                for (long k = 0; k < 128; ++k) {
+                EACH for (long k = 0; k < 128; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v3 = 0; v3 < 2; ++v3)
@@ -1842,7 +1844,7 @@ static void loss_T(struct cifar10_cnn_84 *w, int id, long from, long to)
     const int *restrict t = w->t;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             T[n * 10 + k] = real(t[n] == k);  // (1)
         }
     }
@@ -2075,7 +2077,7 @@ static void backward_delta10(struct cifar10_cnn_84 *w, int id, long from, long t
     const long N = w->N;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             delta10[n * 10 + k] = real(1. / (double)N) * (a10[n * 10 + k] - T[n * 10 + k]);  // (48)
         }
     }
@@ -2112,7 +2114,7 @@ static void backward_db10(struct cifar10_cnn_84 *w, int id, long from, long to)
     const real *restrict delta10 = w->delta10;
     real *restrict own = (real *)w->db10_backward_db10_parts + id * 16;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             own[k] += delta10[n * 10 + k];
         }
     }
@@ -2151,7 +2153,8 @@ static void backward_delta9(struct cifar10_cnn_84 *w, int id, long from, long to
                     const long n = row0 + r;
                     const long column = panel * NR + c;
                     const real sum = tile[r * NR + c];
-                    delta9[n * 128 + column] = a9[n * 128 + column] > 0 ? real(5. / 3.) * sum * m9[n * 128 + column] : 0;  // (51)
+                    const real passed = real(5. / 3.) * sum * m9[n * 128 + column];  // (51)
+                    delta9[n * 128 + column] = a9[n * 128 + column] > 0 ? passed : 0;  // (51)
                 }
         }
     }
@@ -2188,7 +2191,7 @@ static void backward_db9(struct cifar10_cnn_84 *w, int id, long from, long to)
     const real *restrict delta9 = w->delta9;
     real *restrict own = (real *)w->db9_backward_db9_parts + id * 128;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 128; ++k) {
+        EACH for (long k = 0; k < 128; ++k) {
             own[k] += delta9[n * 128 + k];
         }
     }
@@ -2245,7 +2248,7 @@ static void backward_delta8_sum_windows(struct cifar10_cnn_84 *w, int id, long f
             for (long j = 0; j < 4; ++j) {
                 for (long p = 0; p < 2; ++p) {
                     for (long q = 0; q < 2; ++q) {
-                        for (long k = 0; k < 128; ++k) {
+                        EACH for (long k = 0; k < 128; ++k) {
                             const real best = a8_2[n * 2048 + i * 512 + j * 128 + k];
                             bool won = a8[n * 8192 + i * 2048 + p * 1024 + j * 256 + q * 128 + k] == best;
                             UNROLL for (int p_before = 0; p_before < 2; ++p_before)
@@ -2272,7 +2275,7 @@ static void backward_delta8(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long p = 0; p < 8; ++p) {
             for (long q = 0; q < 8; ++q) {
-                for (long r2 = 0; r2 < 128; ++r2) {
+                EACH for (long r2 = 0; r2 < 128; ++r2) {
                     real delta8_sum_2 = delta8_sum_windows[((((n * 4 + (p / 2)) * 4 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 128 + r2];  // (56)
                     delta8[n * 8192 + p * 1024 + q * 128 + r2] = a8[n * 8192 + p * 1024 + q * 128 + r2] > 0 ? real(10. / 7.) * delta8_sum_2 : 0;  // (56)
                 }
@@ -2289,7 +2292,7 @@ static void backward_dbeta8(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 8; ++i) {
             for (long j = 0; j < 8; ++j) {
-                for (long k = 0; k < 128; ++k) {
+                EACH for (long k = 0; k < 128; ++k) {
                     own[k] += delta8[n * 8192 + i * 1024 + j * 128 + k];
                 }
             }
@@ -2319,7 +2322,7 @@ static void backward_dgamma8(struct cifar10_cnn_84 *w, int id, long from, long t
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 8; ++i) {
             for (long j = 0; j < 8; ++j) {
-                for (long k = 0; k < 128; ++k) {
+                EACH for (long k = 0; k < 128; ++k) {
                     own[k] += delta8[n * 8192 + i * 1024 + j * 128 + k] * xhat8[n * 8192 + i * 1024 + j * 128 + k];
                 }
             }
@@ -2355,7 +2358,7 @@ static void backward_delta7(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 8; ++i) {
             for (long j = 0; j < 8; ++j) {
-                for (long k = 0; k < 128; ++k) {
+                EACH for (long k = 0; k < 128; ++k) {
                     delta7[n * 8192 + i * 1024 + j * 128 + k] = real(1. / 64. / (double)N) * gamma8[k] * (real(64. * (double)N) * delta8[n * 8192 + i * 1024 + j * 128 + k] - dgamma8[k] * xhat8[n * 8192 + i * 1024 + j * 128 + k] - dbeta8[k]) / sqrt(v8[k] + real(1e-05));  // (63)
                 }
             }
@@ -2450,7 +2453,7 @@ static void backward_delta6_sum_windows(struct cifar10_cnn_84 *w, int id, long f
             for (long j = 0; j < 8; ++j) {
                 for (long p = 0; p < 2; ++p) {
                     for (long q = 0; q < 2; ++q) {
-                        for (long k = 0; k < 64; ++k) {
+                        EACH for (long k = 0; k < 64; ++k) {
                             const real best = a6_2[n * 4096 + i * 512 + j * 64 + k];
                             bool won = a6[n * 16384 + i * 2048 + p * 1024 + j * 128 + q * 64 + k] == best;
                             UNROLL for (int p_before = 0; p_before < 2; ++p_before)
@@ -2477,7 +2480,7 @@ static void backward_delta6(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long p = 0; p < 16; ++p) {
             for (long q = 0; q < 16; ++q) {
-                for (long r2 = 0; r2 < 64; ++r2) {
+                EACH for (long r2 = 0; r2 < 64; ++r2) {
                     real delta6_sum_2 = delta6_sum_windows[((((n * 8 + (p / 2)) * 8 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 64 + r2];  // (66)
                     delta6[n * 16384 + p * 1024 + q * 64 + r2] = a6[n * 16384 + p * 1024 + q * 64 + r2] > 0 ? delta6_sum_2 : 0;  // (66)
                 }
@@ -2494,7 +2497,7 @@ static void backward_dbeta6(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     own[k] += delta6[n * 16384 + i * 1024 + j * 64 + k];
                 }
             }
@@ -2524,7 +2527,7 @@ static void backward_dgamma6(struct cifar10_cnn_84 *w, int id, long from, long t
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     own[k] += delta6[n * 16384 + i * 1024 + j * 64 + k] * xhat6[n * 16384 + i * 1024 + j * 64 + k];
                 }
             }
@@ -2560,7 +2563,7 @@ static void backward_delta5(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     delta5[n * 16384 + i * 1024 + j * 64 + k] = real(1. / 256. / (double)N) * gamma6[k] * (real(256. * (double)N) * delta6[n * 16384 + i * 1024 + j * 64 + k] - dgamma6[k] * xhat6[n * 16384 + i * 1024 + j * 64 + k] - dbeta6[k]) / sqrt(v6[k] + real(1e-05));  // (73)
                 }
             }
@@ -2650,7 +2653,7 @@ static void backward_dbeta4(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     own[k] += delta4[n * 16384 + i * 1024 + j * 64 + k];
                 }
             }
@@ -2680,7 +2683,7 @@ static void backward_dgamma4(struct cifar10_cnn_84 *w, int id, long from, long t
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     own[k] += delta4[n * 16384 + i * 1024 + j * 64 + k] * xhat4[n * 16384 + i * 1024 + j * 64 + k];
                 }
             }
@@ -2716,7 +2719,7 @@ static void backward_delta3(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 16; ++i) {
             for (long j = 0; j < 16; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     delta3[n * 16384 + i * 1024 + j * 64 + k] = real(1. / 256. / (double)N) * gamma4[k] * (real(256. * (double)N) * delta4[n * 16384 + i * 1024 + j * 64 + k] - dgamma4[k] * xhat4[n * 16384 + i * 1024 + j * 64 + k] - dbeta4[k]) / sqrt(v4[k] + real(1e-05));  // (82)
                 }
             }
@@ -2811,7 +2814,7 @@ static void backward_delta2_sum_windows(struct cifar10_cnn_84 *w, int id, long f
             for (long j = 0; j < 16; ++j) {
                 for (long p = 0; p < 2; ++p) {
                     for (long q = 0; q < 2; ++q) {
-                        for (long k = 0; k < 32; ++k) {
+                        EACH for (long k = 0; k < 32; ++k) {
                             const real best = a2_2[n * 8192 + i * 512 + j * 32 + k];
                             bool won = a2[n * 32768 + i * 2048 + p * 1024 + j * 64 + q * 32 + k] == best;
                             UNROLL for (int p_before = 0; p_before < 2; ++p_before)
@@ -2838,7 +2841,7 @@ static void backward_delta2(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long p = 0; p < 32; ++p) {
             for (long q = 0; q < 32; ++q) {
-                for (long r2 = 0; r2 < 32; ++r2) {
+                EACH for (long r2 = 0; r2 < 32; ++r2) {
                     real delta2_sum_2 = delta2_sum_windows[((((n * 16 + (p / 2)) * 16 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 32 + r2];  // (85)
                     delta2[n * 32768 + p * 1024 + q * 32 + r2] = a2[n * 32768 + p * 1024 + q * 32 + r2] > 0 ? delta2_sum_2 : 0;  // (85)
                 }
@@ -2855,7 +2858,7 @@ static void backward_dbeta2(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += delta2[n * 32768 + i * 1024 + j * 32 + k];
                 }
             }
@@ -2885,7 +2888,7 @@ static void backward_dgamma2(struct cifar10_cnn_84 *w, int id, long from, long t
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += delta2[n * 32768 + i * 1024 + j * 32 + k] * xhat2[n * 32768 + i * 1024 + j * 32 + k];
                 }
             }
@@ -2921,7 +2924,7 @@ static void backward_delta1(struct cifar10_cnn_84 *w, int id, long from, long to
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 32; ++i) {
             for (long j = 0; j < 32; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     delta1[n * 32768 + i * 1024 + j * 32 + k] = real(1. / 1024. / (double)N) * gamma2[k] * (real(1024. * (double)N) * delta2[n * 32768 + i * 1024 + j * 32 + k] - dgamma2[k] * xhat2[n * 32768 + i * 1024 + j * 32 + k] - dbeta2[k]) / sqrt(v2[k] + real(1e-05));  // (92)
                 }
             }
@@ -2984,7 +2987,7 @@ static void statistics_var2(struct cifar10_cnn_84 *w, int id, long from, long to
     const real *restrict v2 = w->v2;
     const long N = w->N;
     (void)id;
-    for (long k = from; k < to; ++k) {
+    EACH for (long k = from; k < to; ++k) {
         mean2[k] = real(0.9) * mean2[k] + real(0.1) * mu2[k];  // (95)
         var2[k] = real(512. / 5. * (double)N / (1024. * (double)N - 1.)) * v2[k] + real(0.9) * var2[k];  // (96)
     }
@@ -3006,7 +3009,7 @@ static void statistics_var6(struct cifar10_cnn_84 *w, int id, long from, long to
     const real *restrict v6 = w->v6;
     const long N = w->N;
     (void)id;
-    for (long k = from; k < to; ++k) {
+    EACH for (long k = from; k < to; ++k) {
         mean4[k] = real(0.9) * mean4[k] + real(0.1) * mu4[k];  // (97)
         var4[k] = real(128. / 5. * (double)N / (256. * (double)N - 1.)) * v4[k] + real(0.9) * var4[k];  // (98)
         mean6[k] = real(0.9) * mean6[k] + real(0.1) * mu6[k];  // (99)
@@ -3024,7 +3027,7 @@ static void statistics_var8(struct cifar10_cnn_84 *w, int id, long from, long to
     const real *restrict v8 = w->v8;
     const long N = w->N;
     (void)id;
-    for (long k = from; k < to; ++k) {
+    EACH for (long k = from; k < to; ++k) {
         mean8[k] = real(0.9) * mean8[k] + real(0.1) * mu8[k];  // (101)
         var8[k] = real(32. / 5. * (double)N / (64. * (double)N - 1.)) * v8[k] + real(0.9) * var8[k];  // (102)
     }
@@ -3101,7 +3104,7 @@ static void update_theta(struct cifar10_cnn_84 *w, int id, long from, long to)
     const double *restrict eta = w->eta;
     const long *step = &w->step;
     (void)id;
-    for (long i = from; i < to; ++i) {
+    EACH for (long i = from; i < to; ++i) {
         real m_2 = real(BETA1) * m[i] + real(1. - BETA1) * g[i];  // (104)
         m[i] = m_2;  // (104)
         real v_2 = real(BETA2) * v[i] + real(1. - BETA2) * square(g[i]);  // (105)

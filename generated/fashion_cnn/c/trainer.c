@@ -18,8 +18,10 @@ typedef REAL real;
 #define real(x) ((real)(x))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define EACH
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define EACH _Pragma("GCC ivdep") /* a loop over elements of which none needs another: several at a time */
 #endif
 
 static const double LEARNING_RATE = 0.0015;
@@ -701,7 +703,7 @@ static void forward_a1_3(struct fashion_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 14; ++i) {
             for (long j = 0; j < 14; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -774,7 +776,7 @@ static void forward_a2_3(struct fashion_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 7; ++i) {
             for (long j = 0; j < 7; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -859,14 +861,14 @@ static void forward_a4(struct fashion_cnn *w, int id, long from, long to)
         for (int i = 0; i < 10; ++i)
             greatest = maximum(greatest, z4[n * 10 + i]);
         a4_max[n] = greatest;  // (19)
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             a4_exp[n * 10 + k] = exp(z4[n * 10 + k] - a4_max[n]);  // (19)
         }
         real total = real(0);
         for (int j = 0; j < 10; ++j)
             total += a4_exp[n * 10 + j];
         a4_sum[n] = total;  // (19)
-        for (long k2 = 0; k2 < 10; ++k2) {
+        EACH for (long k2 = 0; k2 < 10; ++k2) {
             a4[n * 10 + k2] = a4_exp[n * 10 + k2] / a4_sum[n];  // (19)
         }
     }
@@ -932,7 +934,7 @@ static void evaluation_a1_3(struct fashion_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 14; ++i) {
             for (long j = 0; j < 14; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -1004,7 +1006,7 @@ static void evaluation_a2_3(struct fashion_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 7; ++i) {
             for (long j = 0; j < 7; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -1058,7 +1060,7 @@ static void loss_T(struct fashion_cnn *w, int id, long from, long to)
     const int *restrict t = w->t;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             T[n * 10 + k] = real(t[n] == k);  // (1)
         }
     }
@@ -1125,7 +1127,7 @@ static void backward_delta4(struct fashion_cnn *w, int id, long from, long to)
     const long N = w->N;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             delta4[n * 10 + k] = real(1. / (double)N) * (a4[n * 10 + k] - T[n * 10 + k]);  // (21)
         }
     }
@@ -1161,7 +1163,7 @@ static void backward_db4(struct fashion_cnn *w, int id, long from, long to)
     const real *restrict delta4 = w->delta4;
     real *restrict own = (real *)w->db4_backward_db4_parts + id * 16;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             own[k] += delta4[n * 10 + k];
         }
     }
@@ -1200,7 +1202,8 @@ static void backward_delta3(struct fashion_cnn *w, int id, long from, long to)
                     const long n = row0 + r;
                     const long column = panel * NR + c;
                     const real sum = tile[r * NR + c];
-                    delta3[n * 256 + column] = a3[n * 256 + column] > 0 ? 2 * sum * m3[n * 256 + column] : 0;  // (24)
+                    const real passed = 2 * sum * m3[n * 256 + column];  // (24)
+                    delta3[n * 256 + column] = a3[n * 256 + column] > 0 ? passed : 0;  // (24)
                 }
         }
     }
@@ -1236,7 +1239,7 @@ static void backward_db3(struct fashion_cnn *w, int id, long from, long to)
     const real *restrict delta3 = w->delta3;
     real *restrict own = (real *)w->db3_backward_db3_parts + id * 256;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 256; ++k) {
+        EACH for (long k = 0; k < 256; ++k) {
             own[k] += delta3[n * 256 + k];
         }
     }
@@ -1292,8 +1295,9 @@ static void backward_delta2_place(struct fashion_cnn *w, int id, long from, long
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 7; ++i) {
             for (long j = 0; j < 7; ++j) {
-                for (long k = 0; k < 32; ++k) {
-                    delta2_won[n * 1568 + i * 224 + j * 32 + k] = a2_2[n * 1568 + i * 224 + j * 32 + k] > 0 ? real(10. / 7.) * da2_4[n * 1568 + i * 224 + j * 32 + k] * m2[n * 1568 + i * 224 + j * 32 + k] : 0;  // (29)
+                EACH for (long k = 0; k < 32; ++k) {
+                    const real passed = real(10. / 7.) * da2_4[n * 1568 + i * 224 + j * 32 + k] * m2[n * 1568 + i * 224 + j * 32 + k];  // (29)
+                    delta2_won[n * 1568 + i * 224 + j * 32 + k] = a2_2[n * 1568 + i * 224 + j * 32 + k] > 0 ? passed : 0;  // (29)
                     const real best = a2_2[n * 1568 + i * 224 + j * 32 + k];
                     unsigned char place = 0;
                     UNROLL for (int r2 = 1; r2 >= 0; --r2)
@@ -1357,7 +1361,7 @@ static void backward_db2(struct fashion_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 7; ++i) {
             for (long j = 0; j < 7; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += delta2_won[n * 1568 + i * 224 + j * 32 + k];
                 }
             }
@@ -1406,7 +1410,7 @@ static void backward_da1_2(struct fashion_cnn *w, int id, long from, long to)
             }
         for (long p2 = 0; p2 < 14; ++p2) {
             for (long q = 0; q < 14; ++q) {
-                for (long c2 = 0; c2 < 64; ++c2) {
+                EACH for (long c2 = 0; c2 < 64; ++c2) {
                     const real sum = own[p2 * 960 + q * 64 + c2];
                     da1_2[n * 12544 + p2 * 896 + q * 64 + c2] = real(10. / 7.) * sum * m1[n * 12544 + p2 * 896 + q * 64 + c2];  // (32)
                 }
@@ -1428,7 +1432,7 @@ static void backward_delta1_sum_windows(struct fashion_cnn *w, int id, long from
             for (long j = 0; j < 14; ++j) {
                 for (long p = 0; p < 2; ++p) {
                     for (long q = 0; q < 2; ++q) {
-                        for (long k = 0; k < 64; ++k) {
+                        EACH for (long k = 0; k < 64; ++k) {
                             const real best = a1_2[n * 12544 + i * 896 + j * 64 + k];
                             bool won = a1[n * 50176 + i * 3584 + p * 1792 + j * 128 + q * 64 + k] == best;
                             UNROLL for (int p_before = 0; p_before < 2; ++p_before)
@@ -1455,7 +1459,7 @@ static void backward_delta1(struct fashion_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long p = 0; p < 28; ++p) {
             for (long q = 0; q < 28; ++q) {
-                for (long r2 = 0; r2 < 64; ++r2) {
+                EACH for (long r2 = 0; r2 < 64; ++r2) {
                     real delta1_sum_2 = delta1_sum_windows[((((n * 14 + (p / 2)) * 14 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 64 + r2];  // (33)
                     delta1[n * 50176 + p * 1792 + q * 64 + r2] = a1[n * 50176 + p * 1792 + q * 64 + r2] > 0 ? delta1_sum_2 : 0;  // (33)
                 }
@@ -1514,7 +1518,7 @@ static void backward_db1(struct fashion_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 28; ++i) {
             for (long j = 0; j < 28; ++j) {
-                for (long k = 0; k < 64; ++k) {
+                EACH for (long k = 0; k < 64; ++k) {
                     own[k] += delta1[n * 50176 + i * 1792 + j * 64 + k];
                 }
             }
@@ -1587,7 +1591,7 @@ static void update_theta(struct fashion_cnn *w, int id, long from, long to)
     const double *restrict eta = w->eta;
     const long *step = &w->step;
     (void)id;
-    for (long i = from; i < to; ++i) {
+    EACH for (long i = from; i < to; ++i) {
         real m_2 = real(BETA1) * m[i] + real(1. - BETA1) * g[i];  // (38)
         m[i] = m_2;  // (38)
         real v_2 = real(BETA2) * v[i] + real(1. - BETA2) * square(g[i]);  // (39)

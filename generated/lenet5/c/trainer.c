@@ -18,8 +18,10 @@ typedef REAL real;
 #define real(x) ((real)(x))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define EACH
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define EACH _Pragma("GCC ivdep") /* a loop over elements of which none needs another: several at a time */
 #endif
 
 static const double LEARNING_RATE = 0.001;
@@ -588,7 +590,7 @@ static void forward_a1_2(struct lenet5 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 14; ++i) {
             for (long j = 0; j < 14; ++j) {
-                for (long k = 0; k < 6; ++k) {
+                EACH for (long k = 0; k < 6; ++k) {
                     real total = real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -655,7 +657,7 @@ static void forward_a2_2(struct lenet5 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 5; ++i) {
             for (long j = 0; j < 5; ++j) {
-                for (long k = 0; k < 16; ++k) {
+                EACH for (long k = 0; k < 16; ++k) {
                     real total = real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -761,14 +763,14 @@ static void forward_a5(struct lenet5 *w, int id, long from, long to)
         for (int i = 0; i < 10; ++i)
             greatest = maximum(greatest, z5[n * 10 + i]);
         a5_max[n] = greatest;  // (15)
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             a5_exp[n * 10 + k] = exp(z5[n * 10 + k] - a5_max[n]);  // (15)
         }
         real total = real(0);
         for (int j = 0; j < 10; ++j)
             total += a5_exp[n * 10 + j];
         a5_sum[n] = total;  // (15)
-        for (long k2 = 0; k2 < 10; ++k2) {
+        EACH for (long k2 = 0; k2 < 10; ++k2) {
             a5[n * 10 + k2] = a5_exp[n * 10 + k2] / a5_sum[n];  // (15)
         }
     }
@@ -783,7 +785,7 @@ static void loss_T(struct lenet5 *w, int id, long from, long to)
     const int *restrict t = w->t;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             T[n * 10 + k] = real(t[n] == k);  // (1)
         }
     }
@@ -850,7 +852,7 @@ static void backward_delta5(struct lenet5 *w, int id, long from, long to)
     const long N = w->N;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             delta5[n * 10 + k] = real(1. / (double)N) * (a5[n * 10 + k] - T[n * 10 + k]);  // (17)
         }
     }
@@ -886,7 +888,7 @@ static void backward_db5(struct lenet5 *w, int id, long from, long to)
     const real *restrict delta5 = w->delta5;
     real *restrict own = (real *)w->db5_backward_db5_parts + id * 16;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             own[k] += delta5[n * 10 + k];
         }
     }
@@ -974,7 +976,7 @@ static void backward_db4(struct lenet5 *w, int id, long from, long to)
     const real *restrict delta4 = w->delta4;
     real *restrict own = (real *)w->db4_backward_db4_parts + id * 96;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 84; ++k) {
+        EACH for (long k = 0; k < 84; ++k) {
             own[k] += delta4[n * 84 + k];
         }
     }
@@ -1062,7 +1064,7 @@ static void backward_db3(struct lenet5 *w, int id, long from, long to)
     const real *restrict delta3 = w->delta3;
     real *restrict own = (real *)w->db3_backward_db3_parts + id * 128;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 120; ++k) {
+        EACH for (long k = 0; k < 120; ++k) {
             own[k] += delta3[n * 120 + k];
         }
     }
@@ -1115,7 +1117,7 @@ static void backward_delta2(struct lenet5 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long p = 0; p < 10; ++p) {
             for (long q = 0; q < 10; ++q) {
-                for (long r2 = 0; r2 < 16; ++r2) {
+                EACH for (long r2 = 0; r2 < 16; ++r2) {
                     real delta2_sum_2 = da2_3[((n * 5 + (p / 2)) * 5 + (q / 2)) * 16 + r2];  // (28)
                     delta2[n * 1600 + p * 160 + q * 16 + r2] = real(0.25) * delta2_sum_2 * (1 - square(a2[n * 1600 + p * 160 + q * 16 + r2]));  // (28)
                 }
@@ -1171,7 +1173,7 @@ static void backward_db2(struct lenet5 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 10; ++i) {
             for (long j = 0; j < 10; ++j) {
-                for (long k = 0; k < 16; ++k) {
+                EACH for (long k = 0; k < 16; ++k) {
                     own[k] += delta2[n * 1600 + i * 160 + j * 16 + k];
                 }
             }
@@ -1246,7 +1248,7 @@ static void backward_delta1(struct lenet5 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long p = 0; p < 28; ++p) {
             for (long q = 0; q < 28; ++q) {
-                for (long r2 = 0; r2 < 6; ++r2) {
+                EACH for (long r2 = 0; r2 < 6; ++r2) {
                     real delta1_sum_2 = da1_2[((n * 14 + (p / 2)) * 14 + (q / 2)) * 6 + r2];  // (32)
                     delta1[n * 4704 + p * 168 + q * 6 + r2] = real(0.25) * delta1_sum_2 * (1 - square(a1[n * 4704 + p * 168 + q * 6 + r2]));  // (32)
                 }
@@ -1305,7 +1307,7 @@ static void backward_db1(struct lenet5 *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 28; ++i) {
             for (long j = 0; j < 28; ++j) {
-                for (long k = 0; k < 6; ++k) {
+                EACH for (long k = 0; k < 6; ++k) {
                     own[k] += delta1[n * 4704 + i * 168 + j * 6 + k];
                 }
             }
@@ -1366,7 +1368,7 @@ static void update_theta(struct lenet5 *w, int id, long from, long to)
     const real *restrict g = w->g;
     const long *step = &w->step;
     (void)id;
-    for (long i = from; i < to; ++i) {
+    EACH for (long i = from; i < to; ++i) {
         real m_2 = real(BETA1) * m[i] + real(1. - BETA1) * g[i];  // (36)
         m[i] = m_2;  // (36)
         real v_2 = real(BETA2) * v[i] + real(1. - BETA2) * square(g[i]);  // (37)

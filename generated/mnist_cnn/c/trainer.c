@@ -18,8 +18,10 @@ typedef REAL real;
 #define real(x) ((real)(x))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define EACH
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define EACH _Pragma("GCC ivdep") /* a loop over elements of which none needs another: several at a time */
 #endif
 
 static const double LEARNING_RATE = 0.001;
@@ -646,7 +648,7 @@ static void forward_a1_2(struct mnist_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 13; ++i) {
             for (long j = 0; j < 13; ++j) {
-                for (long k = 0; k < 16; ++k) {
+                EACH for (long k = 0; k < 16; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -715,7 +717,7 @@ static void forward_a2_3(struct mnist_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 5; ++i) {
             for (long j = 0; j < 5; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -795,14 +797,14 @@ static void forward_a4(struct mnist_cnn *w, int id, long from, long to)
         for (int i = 0; i < 10; ++i)
             greatest = maximum(greatest, z4[n * 10 + i]);
         a4_max[n] = greatest;  // (15)
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             a4_exp[n * 10 + k] = exp(z4[n * 10 + k] - a4_max[n]);  // (15)
         }
         real total = real(0);
         for (int j = 0; j < 10; ++j)
             total += a4_exp[n * 10 + j];
         a4_sum[n] = total;  // (15)
-        for (long k2 = 0; k2 < 10; ++k2) {
+        EACH for (long k2 = 0; k2 < 10; ++k2) {
             a4[n * 10 + k2] = a4_exp[n * 10 + k2] / a4_sum[n];  // (15)
         }
     }
@@ -911,7 +913,7 @@ static void evaluation_a2_3(struct mnist_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 5; ++i) {
             for (long j = 0; j < 5; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     real greatest = real(-1) / real(0);
                     UNROLL for (int u = 0; u < 2; ++u)
                         UNROLL for (int v2 = 0; v2 < 2; ++v2)
@@ -934,7 +936,7 @@ static void loss_T(struct mnist_cnn *w, int id, long from, long to)
     const int *restrict t = w->t;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             T[n * 10 + k] = real(t[n] == k);  // (1)
         }
     }
@@ -1001,7 +1003,7 @@ static void backward_delta4(struct mnist_cnn *w, int id, long from, long to)
     const long N = w->N;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             delta4[n * 10 + k] = real(1. / (double)N) * (a4[n * 10 + k] - T[n * 10 + k]);  // (17)
         }
     }
@@ -1037,7 +1039,7 @@ static void backward_db4(struct mnist_cnn *w, int id, long from, long to)
     const real *restrict delta4 = w->delta4;
     real *restrict own = (real *)w->db4_backward_db4_parts + id * 16;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             own[k] += delta4[n * 10 + k];
         }
     }
@@ -1111,7 +1113,7 @@ static void backward_db3(struct mnist_cnn *w, int id, long from, long to)
     const real *restrict delta3 = w->delta3;
     real *restrict own = (real *)w->db3_backward_db3_parts + id * 64;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 64; ++k) {
+        EACH for (long k = 0; k < 64; ++k) {
             own[k] += delta3[n * 64 + k];
         }
     }
@@ -1167,8 +1169,9 @@ static void backward_delta2_place(struct mnist_cnn *w, int id, long from, long t
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 5; ++i) {
             for (long j = 0; j < 5; ++j) {
-                for (long k = 0; k < 32; ++k) {
-                    delta2_won[n * 800 + i * 160 + j * 32 + k] = a2_2[n * 800 + i * 160 + j * 32 + k] > 0 ? real(10. / 7.) * da2_4[n * 800 + i * 160 + j * 32 + k] * m2[n * 800 + i * 160 + j * 32 + k] : 0;  // (25)
+                EACH for (long k = 0; k < 32; ++k) {
+                    const real passed = real(10. / 7.) * da2_4[n * 800 + i * 160 + j * 32 + k] * m2[n * 800 + i * 160 + j * 32 + k];  // (25)
+                    delta2_won[n * 800 + i * 160 + j * 32 + k] = a2_2[n * 800 + i * 160 + j * 32 + k] > 0 ? passed : 0;  // (25)
                     const real best = a2_2[n * 800 + i * 160 + j * 32 + k];
                     unsigned char place = 0;
                     UNROLL for (int r2 = 1; r2 >= 0; --r2)
@@ -1229,7 +1232,7 @@ static void backward_db2(struct mnist_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 5; ++i) {
             for (long j = 0; j < 5; ++j) {
-                for (long k = 0; k < 32; ++k) {
+                EACH for (long k = 0; k < 32; ++k) {
                     own[k] += delta2_won[n * 800 + i * 160 + j * 32 + k];
                 }
             }
@@ -1277,7 +1280,7 @@ static void backward_da1_2(struct mnist_cnn *w, int id, long from, long to)
             }
         for (long p2 = 0; p2 < 13; ++p2) {
             for (long q = 0; q < 13; ++q) {
-                for (long c2 = 0; c2 < 16; ++c2) {
+                EACH for (long c2 = 0; c2 < 16; ++c2) {
                     const real sum = own[p2 * 208 + q * 16 + c2];
                     da1_2[n * 2704 + p2 * 208 + q * 16 + c2] = sum;  // (28)
                 }
@@ -1299,7 +1302,7 @@ static void backward_delta1_sum_windows(struct mnist_cnn *w, int id, long from, 
             for (long j = 0; j < 13; ++j) {
                 for (long p = 0; p < 2; ++p) {
                     for (long q = 0; q < 2; ++q) {
-                        for (long k = 0; k < 16; ++k) {
+                        EACH for (long k = 0; k < 16; ++k) {
                             const real best = a1_2[n * 2704 + i * 208 + j * 16 + k];
                             bool won = a1[n * 10816 + i * 832 + p * 416 + j * 32 + q * 16 + k] == best;
                             UNROLL for (int p_before = 0; p_before < 2; ++p_before)
@@ -1326,7 +1329,7 @@ static void backward_delta1(struct mnist_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long p = 0; p < 26; ++p) {
             for (long q = 0; q < 26; ++q) {
-                for (long r2 = 0; r2 < 16; ++r2) {
+                EACH for (long r2 = 0; r2 < 16; ++r2) {
                     real delta1_sum_2 = delta1_sum_windows[((((n * 13 + (p / 2)) * 13 + (q / 2)) * 2 + (p % 2)) * 2 + (q % 2)) * 16 + r2];  // (29)
                     delta1[n * 10816 + p * 416 + q * 16 + r2] = a1[n * 10816 + p * 416 + q * 16 + r2] > 0 ? delta1_sum_2 : 0;  // (29)
                 }
@@ -1382,7 +1385,7 @@ static void backward_db1(struct mnist_cnn *w, int id, long from, long to)
     for (long n = from; n < to; ++n) {
         for (long i = 0; i < 26; ++i) {
             for (long j = 0; j < 26; ++j) {
-                for (long k = 0; k < 16; ++k) {
+                EACH for (long k = 0; k < 16; ++k) {
                     own[k] += delta1[n * 10816 + i * 416 + j * 16 + k];
                 }
             }
@@ -1443,7 +1446,7 @@ static void update_theta(struct mnist_cnn *w, int id, long from, long to)
     const real *restrict g = w->g;
     const long *step = &w->step;
     (void)id;
-    for (long i = from; i < to; ++i) {
+    EACH for (long i = from; i < to; ++i) {
         real m_2 = real(BETA1) * m[i] + real(1. - BETA1) * g[i];  // (33)
         m[i] = m_2;  // (33)
         real v_2 = real(BETA2) * v[i] + real(1. - BETA2) * square(g[i]);  // (34)

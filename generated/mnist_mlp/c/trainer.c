@@ -18,8 +18,10 @@ typedef REAL real;
 #define real(x) ((real)(x))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define EACH
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define EACH _Pragma("GCC ivdep") /* a loop over elements of which none needs another: several at a time */
 #endif
 
 static const double LEARNING_RATE = 0.001;
@@ -539,14 +541,14 @@ static void forward_a3(struct mnist_mlp *w, int id, long from, long to)
         for (int i = 0; i < 10; ++i)
             greatest = maximum(greatest, z3[n * 10 + i]);
         a3_max[n] = greatest;  // (8)
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             a3_exp[n * 10 + k] = exp(z3[n * 10 + k] - a3_max[n]);  // (8)
         }
         real total = real(0);
         for (int j = 0; j < 10; ++j)
             total += a3_exp[n * 10 + j];
         a3_sum[n] = total;  // (8)
-        for (long k2 = 0; k2 < 10; ++k2) {
+        EACH for (long k2 = 0; k2 < 10; ++k2) {
             a3[n * 10 + k2] = a3_exp[n * 10 + k2] / a3_sum[n];  // (8)
         }
     }
@@ -561,7 +563,7 @@ static void loss_T(struct mnist_mlp *w, int id, long from, long to)
     const int *restrict t = w->t;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             T[n * 10 + k] = real(t[n] == k);  // (1)
         }
     }
@@ -628,7 +630,7 @@ static void backward_delta3(struct mnist_mlp *w, int id, long from, long to)
     const long N = w->N;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             delta3[n * 10 + k] = real(1. / (double)N) * (a3[n * 10 + k] - T[n * 10 + k]);  // (10)
         }
     }
@@ -664,7 +666,7 @@ static void backward_db3(struct mnist_mlp *w, int id, long from, long to)
     const real *restrict delta3 = w->delta3;
     real *restrict own = (real *)w->db3_backward_db3_parts + id * 16;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             own[k] += delta3[n * 10 + k];
         }
     }
@@ -738,7 +740,7 @@ static void backward_db2(struct mnist_mlp *w, int id, long from, long to)
     const real *restrict delta2 = w->delta2;
     real *restrict own = (real *)w->db2_backward_db2_parts + id * 16;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 16; ++k) {
+        EACH for (long k = 0; k < 16; ++k) {
             own[k] += delta2[n * 16 + k];
         }
     }
@@ -812,7 +814,7 @@ static void backward_db1(struct mnist_mlp *w, int id, long from, long to)
     const real *restrict delta1 = w->delta1;
     real *restrict own = (real *)w->db1_backward_db1_parts + id * 16;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 16; ++k) {
+        EACH for (long k = 0; k < 16; ++k) {
             own[k] += delta1[n * 16 + k];
         }
     }
@@ -870,7 +872,7 @@ static void update_theta(struct mnist_mlp *w, int id, long from, long to)
     const real *restrict g = w->g;
     const long *step = &w->step;
     (void)id;
-    for (long i = from; i < to; ++i) {
+    EACH for (long i = from; i < to; ++i) {
         real m_2 = real(BETA1) * m[i] + real(1. - BETA1) * g[i];  // (21)
         m[i] = m_2;  // (21)
         real v_2 = real(BETA2) * v[i] + real(1. - BETA2) * square(g[i]);  // (22)

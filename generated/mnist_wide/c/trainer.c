@@ -18,8 +18,10 @@ typedef REAL real;
 #define real(x) ((real)(x))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define EACH
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define EACH _Pragma("GCC ivdep") /* a loop over elements of which none needs another: several at a time */
 #endif
 
 static const double LEARNING_RATE = 0.05;
@@ -534,14 +536,14 @@ static void forward_a3(struct mnist_wide *w, int id, long from, long to)
         for (int i = 0; i < 10; ++i)
             greatest = maximum(greatest, z3[n * 10 + i]);
         a3_max[n] = greatest;  // (8)
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             a3_exp[n * 10 + k] = exp(z3[n * 10 + k] - a3_max[n]);  // (8)
         }
         real total = real(0);
         for (int j = 0; j < 10; ++j)
             total += a3_exp[n * 10 + j];
         a3_sum[n] = total;  // (8)
-        for (long k2 = 0; k2 < 10; ++k2) {
+        EACH for (long k2 = 0; k2 < 10; ++k2) {
             a3[n * 10 + k2] = a3_exp[n * 10 + k2] / a3_sum[n];  // (8)
         }
     }
@@ -556,7 +558,7 @@ static void loss_T(struct mnist_wide *w, int id, long from, long to)
     const int *restrict t = w->t;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             T[n * 10 + k] = real(t[n] == k);  // (1)
         }
     }
@@ -623,7 +625,7 @@ static void backward_delta3(struct mnist_wide *w, int id, long from, long to)
     const long N = w->N;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             delta3[n * 10 + k] = real(1. / (double)N) * (a3[n * 10 + k] - T[n * 10 + k]);  // (10)
         }
     }
@@ -659,7 +661,7 @@ static void backward_db3(struct mnist_wide *w, int id, long from, long to)
     const real *restrict delta3 = w->delta3;
     real *restrict own = (real *)w->db3_backward_db3_parts + id * 16;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 10; ++k) {
+        EACH for (long k = 0; k < 10; ++k) {
             own[k] += delta3[n * 10 + k];
         }
     }
@@ -733,7 +735,7 @@ static void backward_db2(struct mnist_wide *w, int id, long from, long to)
     const real *restrict delta2 = w->delta2;
     real *restrict own = (real *)w->db2_backward_db2_parts + id * 512;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 512; ++k) {
+        EACH for (long k = 0; k < 512; ++k) {
             own[k] += delta2[n * 512 + k];
         }
     }
@@ -807,7 +809,7 @@ static void backward_db1(struct mnist_wide *w, int id, long from, long to)
     const real *restrict delta1 = w->delta1;
     real *restrict own = (real *)w->db1_backward_db1_parts + id * 512;
     for (long n = from; n < to; ++n) {
-        for (long k = 0; k < 512; ++k) {
+        EACH for (long k = 0; k < 512; ++k) {
             own[k] += delta1[n * 512 + k];
         }
     }
@@ -862,7 +864,7 @@ static void update_theta(struct mnist_wide *w, int id, long from, long to)
     real *restrict theta = w->theta;
     const real *restrict g = w->g;
     (void)id;
-    for (long i = from; i < to; ++i) {
+    EACH for (long i = from; i < to; ++i) {
         real v_2 = real(MOMENTUM) * v[i] + g[i];  // (21)
         v[i] = v_2;  // (21)
         theta[i] = theta[i] - real(LEARNING_RATE) * v_2;  // (22)

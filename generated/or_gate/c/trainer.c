@@ -18,8 +18,10 @@ typedef REAL real;
 #define real(x) ((real)(x))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define EACH
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define EACH _Pragma("GCC ivdep") /* a loop over elements of which none needs another: several at a time */
 #endif
 
 static const double LEARNING_RATE = 1.0;
@@ -281,7 +283,7 @@ static void forward_a1(struct or_gate *w, int id, long from, long to)
     const real *restrict x = w->x;
     const real *restrict b1 = w->b1;
     (void)id;
-    for (long n = from; n < to; ++n) {
+    EACH for (long n = from; n < to; ++n) {
         real total = real(0);
         UNROLL for (int j = 0; j < 2; ++j)
             total += W1[j] * x[n * 2 + j];
@@ -327,7 +329,7 @@ static void backward_delta1(struct or_gate *w, int id, long from, long to)
     const real *restrict t = w->t;
     const long N = w->N;
     (void)id;
-    for (long n = from; n < to; ++n) {
+    EACH for (long n = from; n < to; ++n) {
         delta1[n] = real(1. / (double)N) * a1[n] * (1 - a1[n]) * (a1[n] - t[n]);  // (5)
     }
 }
@@ -339,7 +341,7 @@ static void backward_dW1(struct or_gate *w, int id, long from, long to)
     const real *restrict x = w->x;
     real *restrict own = (real *)w->dW1_backward_dW1_parts + id * 16;
     for (long n = from; n < to; ++n) {
-        for (long j = 0; j < 2; ++j) {
+        EACH for (long j = 0; j < 2; ++j) {
             own[(0) * 2 + j] += delta1[n] * x[n * 2 + j];
         }
     }
@@ -391,7 +393,7 @@ static void input_gradient_dx(struct or_gate *w, int id, long from, long to)
     const real *restrict delta1 = w->delta1;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long j = 0; j < 2; ++j) {
+        EACH for (long j = 0; j < 2; ++j) {
             real total = real(0);
             UNROLL for (int k = 0; k < 1; ++k)
                 total += W1[j] * delta1[n];
@@ -408,7 +410,7 @@ static void update_theta(struct or_gate *w, int id, long from, long to)
     real *restrict theta = w->theta;
     const real *restrict g = w->g;
     (void)id;
-    for (long i = from; i < to; ++i) {
+    EACH for (long i = from; i < to; ++i) {
         theta[i] = theta[i] - real(LEARNING_RATE) * g[i];  // (9)
     }
 }

@@ -18,8 +18,10 @@ typedef REAL real;
 #define real(x) ((real)(x))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define EACH
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define EACH _Pragma("GCC ivdep") /* a loop over elements of which none needs another: several at a time */
 #endif
 
 static const double LEARNING_RATE = 0.1;
@@ -306,7 +308,7 @@ static void forward_a2(struct xor_no_bias *w, int id, long from, long to)
     const real *restrict W2 = w->W2;
     const real *restrict a1 = w->a1;
     (void)id;
-    for (long n = from; n < to; ++n) {
+    EACH for (long n = from; n < to; ++n) {
         real total = real(0);
         UNROLL for (int j = 0; j < 3; ++j)
             total += W2[j] * a1[n * 3 + j];
@@ -349,7 +351,7 @@ static void backward_delta2(struct xor_no_bias *w, int id, long from, long to)
     const real *restrict a2 = w->a2;
     const real *restrict t = w->t;
     (void)id;
-    for (long n = from; n < to; ++n) {
+    EACH for (long n = from; n < to; ++n) {
         delta2[n] = a2[n] * (1 - a2[n]) * (a2[n] - t[n]);  // (7)
     }
 }
@@ -361,7 +363,7 @@ static void backward_dW2(struct xor_no_bias *w, int id, long from, long to)
     const real *restrict delta2 = w->delta2;
     real *restrict own = (real *)w->dW2_backward_dW2_parts + id * 16;
     for (long n = from; n < to; ++n) {
-        for (long j = 0; j < 3; ++j) {
+        EACH for (long j = 0; j < 3; ++j) {
             own[(0) * 3 + j] += a1[n * 3 + j] * delta2[n];
         }
     }
@@ -389,7 +391,7 @@ static void backward_delta1(struct xor_no_bias *w, int id, long from, long to)
     const real *restrict a1 = w->a1;
     (void)id;
     for (long n = from; n < to; ++n) {
-        for (long j = 0; j < 3; ++j) {
+        EACH for (long j = 0; j < 3; ++j) {
             real total = real(0);
             UNROLL for (int k = 0; k < 1; ++k)
                 total += W2[j] * delta2[n];
@@ -407,7 +409,7 @@ static void backward_dW1(struct xor_no_bias *w, int id, long from, long to)
     real *restrict own = (real *)w->dW1_backward_dW1_parts + id * 16;
     for (long n = from; n < to; ++n) {
         for (long k = 0; k < 3; ++k) {
-            for (long j = 0; j < 2; ++j) {
+            EACH for (long j = 0; j < 2; ++j) {
                 own[(k) * 2 + j] += delta1[n * 3 + k] * x[n * 2 + j];
             }
         }
@@ -456,7 +458,7 @@ static void update_theta(struct xor_no_bias *w, int id, long from, long to)
     real *restrict theta = w->theta;
     const real *restrict g = w->g;
     (void)id;
-    for (long i = from; i < to; ++i) {
+    EACH for (long i = from; i < to; ++i) {
         theta[i] = theta[i] - real(LEARNING_RATE) * g[i];  // (12)
     }
 }

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from c_agreement import COMPILERS, Library, agrees, dense, flat, images, shipped
+from random_specs import build, random_spec
 
 from chainrule.codegen.targets.c.naming import identifier
 from chainrule.codegen.targets.c.sources import HEADER
@@ -50,6 +51,10 @@ def test_a_program_in_float(made: Any, seed: int, tmp_path: Path) -> None:
 def test_a_compiler_has_nothing_to_warn_of(compiler: str, real: str, tmp_path: Path) -> None:
     Library(shipped("lenet5"), tmp_path, 1, 1, compiler, real=real).close()
     Library(images(12)[0], tmp_path, 2, 1, compiler, real=real).close()
+    planned = random_spec(3).replace(
+        "[optimizer]", '[optimizer]\nschedule = "cosine"\nwarmup = 4\nclip_norm = 1.0'
+    )
+    Library(build(planned), tmp_path, 2, 1, compiler, real=real).close()
 
 
 @pytest.mark.skipif("gcc" not in COMPILERS, reason="no gcc")

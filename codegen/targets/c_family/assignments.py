@@ -74,7 +74,8 @@ class Assignments(Addresses):
         """Return the text of a step's value, and the lines that compute it before."""
         if not step.operation and not step.body.has(Indexed) and not self.program.values[step.out].shape:
             self._text(step.body)
-            return ScalarCPrinter(self.names.names, self.program.constants).text(step.body), []
+            printer = ScalarCPrinter(self.names.names, self.program.constants, self.number)
+            return printer.text(step.body), []
         if not step.operation:
             return self._text(step.body), []
         if step.operation == "first":

@@ -2459,7 +2459,7 @@ static void update_eta(struct cifar10_cnn_79 *w, int id, long from, long to)
     const long *steps = &w->steps;
     (void)id;
     (void)from, (void)to;
-    eta[0] = LEARNING_RATE * (1. + cos(3.141592653589793 * (step[0] - 1.) / steps[0])) / 2.;  // (84)
+    eta[0] = LEARNING_RATE * (1. + cos(3.141592653589793 * ((double)step[0] - 1.) / (double)steps[0])) / 2.;  // (84)
 }
 
 // m ← β1 m + (1 − β1) g    (1640048,) (85)

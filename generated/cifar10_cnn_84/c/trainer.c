@@ -3089,7 +3089,7 @@ static void update_eta(struct cifar10_cnn_84 *w, int id, long from, long to)
     const long *steps = &w->steps;
     (void)id;
     (void)from, (void)to;
-    eta[0] = LEARNING_RATE * (1. + cos(3.141592653589793 * (step[0] - 1.) / steps[0])) * (step[0] / WARMUP >= 1. ? 1. : step[0] / WARMUP) / 2.;  // (103)
+    eta[0] = LEARNING_RATE * (1. + cos(3.141592653589793 * ((double)step[0] - 1.) / (double)steps[0])) * ((double)step[0] / WARMUP >= 1. ? 1. : (double)step[0] / WARMUP) / 2.;  // (103)
 }
 
 // m ← β1 m + (1 − β1) g    (394026,) (104)

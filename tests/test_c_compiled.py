@@ -61,6 +61,12 @@ def program(folder: Path, filters: int, optimizer: str = "sgd") -> tuple[Any, An
     return numpy, compiled
 
 
+def normalized(folder: Path) -> Path:
+    """Return the folder of a network with normalizations."""
+    text = SPEC.format(filters=32, optimizer="sgd").replace('[[layers]]\ntype = "dense"\n', NORMALIZED)
+    return write(generate(parse_spec(text, "channels.toml"), ["c"]), folder, force=True)
+
+
 @pytest.mark.parametrize("filters", [3, 10, 16])
 def test_few_channels_behind_a_relu(filters: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """gcc 12 took the first mask for all vectors of an unrolled loop: gradients were wrong."""
@@ -102,8 +108,7 @@ def test_what_a_step_may_not_change_is_refused(tmp_path: Path, monkeypatch: pyte
 )
 def test_loops_over_elements_are_vectors(tmp_path: Path) -> None:
     """gcc forgets `restrict` where it inlines, and reads no bytes for some elements of a vector alone."""
-    text = SPEC.format(filters=32, optimizer="sgd").replace('[[layers]]\ntype = "dense"\n', NORMALIZED)
-    written = write(generate(parse_spec(text, "channels.toml"), ["c"]), tmp_path, force=True)
+    written = normalized(tmp_path)
     source = written / "c" / "trainer.c"
     flags = load_program(written, target="c").module.FLAGS
     command = ["gcc", *flags, "-mavx2", "-mfma", "-DREAL=float", "-fopt-info-vec-optimized", str(source)]
@@ -114,3 +119,12 @@ def test_loops_over_elements_are_vectors(tmp_path: Path) -> None:
     loops = {n for n, line in enumerate(source.read_text("utf-8").splitlines(), 1) if "EACH for" in line}
     assert len(loops) > 20
     assert loops <= vectors, loops - vectors
+
+
+def test_sums_over_samples_follow_what_they_sum(tmp_path: Path) -> None:
+    """A sample's gradient is summed in the loop that computes it; threads join all sums afterwards."""
+    text = (normalized(tmp_path) / "c" / "trainer.c").read_text("utf-8")
+    backward = text.split("static void backward(")[1].split("\n}\n")[0]
+    loops = [loop.split("    }\n")[0] for loop in backward.split("for (long n = share")[1:]]
+    for first, then in (("_dbeta", "_dgamma"), ("_dW", "_db1")):
+        assert any(first in loop and then in loop for loop in loops), backward

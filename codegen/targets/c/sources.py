@@ -78,7 +78,31 @@ class CSource:
                 if same is function:
                     self.order.setdefault(section, []).append(function)
                 found.append(same)
-        return found
+        return self._ordered(found)
+
+    def _ordered(self, functions: Sequence[CFunction]) -> list[CFunction]:
+        """Return functions with those by samples first, as far as they need nothing of the others.
+
+        Sums over samples then follow on what was just computed of a sample, and are joined together.
+        """
+        order: list[CFunction] = []
+        waiting: list[CFunction] = []
+        for function in functions:
+            if not function.by_sample:
+                waiting.append(function)
+                continue
+            if any(self._needs(function, other) for other in waiting):
+                order += waiting
+                waiting = []
+            order.append(function)
+        return order + waiting
+
+    def _needs(self, one: CFunction, other: CFunction) -> bool:
+        """Whether a function must come after another one: memory of one of them is written by the other."""
+        reads, writes, read, written = (
+            set(map(self._root, names)) for names in (one.reads, one.writes, other.reads, other.writes)
+        )
+        return bool(reads & written or writes & (read | written))
 
     def _written(self, section: Section, work: Work) -> list[CFunction]:
         wanted = f"{section}_{self.program.values[made(work)[-1]].identifier}"

@@ -360,10 +360,10 @@ struct cifar10_cnn_74 {
     real *db4;
     real *delta3_won;
     unsigned char *delta3_place;
-    real *dW3;
-    real *db3;
     real *delta2_won;
     unsigned char *delta2_place;
+    real *dW3;
+    real *db3;
     real *dW2;
     real *db2;
     real *dW1;
@@ -1827,14 +1827,14 @@ static void evaluation(struct cifar10_cnn_74 *w, int id)
 static void loss(struct cifar10_cnn_74 *w, int id)
 {
     for (long e = 0; e < 1; ++e) ((double *)w->E_sum_loss_E_sum_parts)[id * 16 + e] = 0;
+    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_2_loss_E_parts)[id * 16 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         loss_T(w, id, n, n + 1);
         loss_E_sum(w, id, n, n + 1);
+        loss_E(w, id, n, n + 1);
     }
     barrier(w);
     if (id == 0) loss_E_sum_total(w, id, 0, 1);
-    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_2_loss_E_parts)[id * 16 + e] = 0;
-    loss_E(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) loss_E_total(w, id, 0, 1);
     barrier(w);
@@ -1842,11 +1842,13 @@ static void loss(struct cifar10_cnn_74 *w, int id)
 
 static void backward(struct cifar10_cnn_74 *w, int id)
 {
-    backward_delta5(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    for (long e = 0; e < 10; ++e) ((real *)w->db5_backward_db5_parts)[id * 16 + e] = 0;
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        backward_delta5(w, id, n, n + 1);
+        backward_db5(w, id, n, n + 1);
+    }
     barrier(w);
     backward_dW5(w, id, share(w, id, PANELS(512)), share(w, id + 1, PANELS(512)));
-    for (long e = 0; e < 10; ++e) ((real *)w->db5_backward_db5_parts)[id * 16 + e] = 0;
-    backward_db5(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db5_total(w, id, 0, 10);
     backward_delta4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
@@ -1859,36 +1861,32 @@ static void backward(struct cifar10_cnn_74 *w, int id)
     backward_da3_3(w, id, share(w, id, PANELS(3136)), share(w, id + 1, PANELS(3136)));
     barrier(w);
     memset(w->dW3_backward_dW3_parts + id * 18432, 0, 18432 * sizeof(real));
+    for (long e = 0; e < 64; ++e) ((real *)w->db3_backward_db3_parts)[id * 64 + e] = 0;
+    memset(w->dW2_backward_dW2_parts + id * 9216, 0, 9216 * sizeof(real));
+    for (long e = 0; e < 32; ++e) ((real *)w->db2_backward_db2_parts)[id * 32 + e] = 0;
+    memset(w->dW1_backward_dW1_parts + id * 864, 0, 864 * sizeof(real));
+    for (long e = 0; e < 32; ++e) ((real *)w->db1_backward_db1_parts)[id * 32 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta3_place(w, id, n, n + 1);
         backward_dW3(w, id, n, n + 1);
+        backward_db3(w, id, n, n + 1);
+        backward_delta2_place(w, id, n, n + 1);
+        backward_dW2(w, id, n, n + 1);
+        backward_db2(w, id, n, n + 1);
+        backward_delta1(w, id, n, n + 1);
+        backward_dW1(w, id, n, n + 1);
+        backward_db1(w, id, n, n + 1);
     }
     barrier(w);
     backward_dW3_total(w, id, share(w, id, 18432), share(w, id + 1, 18432));
-    for (long e = 0; e < 64; ++e) ((real *)w->db3_backward_db3_parts)[id * 64 + e] = 0;
-    backward_db3(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db3_total(w, id, 0, 64);
-    memset(w->dW2_backward_dW2_parts + id * 9216, 0, 9216 * sizeof(real));
-    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
-        backward_delta2_place(w, id, n, n + 1);
-        backward_dW2(w, id, n, n + 1);
-    }
     barrier(w);
     backward_dW2_total(w, id, share(w, id, 9216), share(w, id + 1, 9216));
-    for (long e = 0; e < 32; ++e) ((real *)w->db2_backward_db2_parts)[id * 32 + e] = 0;
-    backward_db2(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db2_total(w, id, 0, 32);
-    memset(w->dW1_backward_dW1_parts + id * 864, 0, 864 * sizeof(real));
-    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
-        backward_delta1(w, id, n, n + 1);
-        backward_dW1(w, id, n, n + 1);
-    }
     barrier(w);
     if (id == 0) backward_dW1_total(w, id, 0, 864);
-    for (long e = 0; e < 32; ++e) ((real *)w->db1_backward_db1_parts)[id * 32 + e] = 0;
-    backward_db1(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db1_total(w, id, 0, 32);
     barrier(w);

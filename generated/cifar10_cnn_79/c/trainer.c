@@ -2580,14 +2580,14 @@ static void evaluation(struct cifar10_cnn_79 *w, int id)
 static void loss(struct cifar10_cnn_79 *w, int id)
 {
     for (long e = 0; e < 1; ++e) ((double *)w->E_sum_loss_E_sum_parts)[id * 16 + e] = 0;
+    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_2_loss_E_parts)[id * 16 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         loss_T(w, id, n, n + 1);
         loss_E_sum(w, id, n, n + 1);
+        loss_E(w, id, n, n + 1);
     }
     barrier(w);
     if (id == 0) loss_E_sum_total(w, id, 0, 1);
-    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_2_loss_E_parts)[id * 16 + e] = 0;
-    loss_E(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) loss_E_total(w, id, 0, 1);
     barrier(w);
@@ -2595,11 +2595,13 @@ static void loss(struct cifar10_cnn_79 *w, int id)
 
 static void backward(struct cifar10_cnn_79 *w, int id)
 {
-    backward_delta8(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    for (long e = 0; e < 10; ++e) ((real *)w->db8_backward_db8_parts)[id * 16 + e] = 0;
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        backward_delta8(w, id, n, n + 1);
+        backward_db8(w, id, n, n + 1);
+    }
     barrier(w);
     backward_dW8(w, id, share(w, id, PANELS(512)), share(w, id + 1, PANELS(512)));
-    for (long e = 0; e < 10; ++e) ((real *)w->db8_backward_db8_parts)[id * 16 + e] = 0;
-    backward_db8(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db8_total(w, id, 0, 10);
     backward_delta7(w, id, share(w, id, w->N), share(w, id + 1, w->N));
@@ -2612,73 +2614,69 @@ static void backward(struct cifar10_cnn_79 *w, int id)
     backward_da6_3(w, id, share(w, id, PANELS(3136)), share(w, id + 1, PANELS(3136)));
     barrier(w);
     memset(w->dW6_backward_dW6_parts + id * 18432, 0, 18432 * sizeof(real));
+    for (long e = 0; e < 64; ++e) ((real *)w->db6_backward_db6_parts)[id * 64 + e] = 0;
+    for (long e = 0; e < 32; ++e) ((real *)w->dbeta5_backward_dbeta5_parts)[id * 32 + e] = 0;
+    for (long e = 0; e < 32; ++e) ((real *)w->dgamma5_backward_dgamma5_parts)[id * 32 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta6_place(w, id, n, n + 1);
         backward_dW6(w, id, n, n + 1);
+        backward_db6(w, id, n, n + 1);
+        backward_delta5(w, id, n, n + 1);
+        backward_dbeta5(w, id, n, n + 1);
+        backward_dgamma5(w, id, n, n + 1);
     }
     barrier(w);
     backward_dW6_total(w, id, share(w, id, 18432), share(w, id + 1, 18432));
-    for (long e = 0; e < 64; ++e) ((real *)w->db6_backward_db6_parts)[id * 64 + e] = 0;
-    backward_db6(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db6_total(w, id, 0, 64);
-    for (long e = 0; e < 32; ++e) ((real *)w->dbeta5_backward_dbeta5_parts)[id * 32 + e] = 0;
-    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
-        backward_delta5(w, id, n, n + 1);
-        backward_dbeta5(w, id, n, n + 1);
-    }
     barrier(w);
     if (id == 0) backward_dbeta5_total(w, id, 0, 32);
-    for (long e = 0; e < 32; ++e) ((real *)w->dgamma5_backward_dgamma5_parts)[id * 32 + e] = 0;
-    backward_dgamma5(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_dgamma5_total(w, id, 0, 32);
     barrier(w);
     memset(w->dW4_backward_dW4_parts + id * 9216, 0, 9216 * sizeof(real));
+    for (long e = 0; e < 32; ++e) ((real *)w->db4_backward_db4_parts)[id * 32 + e] = 0;
+    for (long e = 0; e < 32; ++e) ((real *)w->dbeta3_backward_dbeta3_parts)[id * 32 + e] = 0;
+    for (long e = 0; e < 32; ++e) ((real *)w->dgamma3_backward_dgamma3_parts)[id * 32 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta4_place(w, id, n, n + 1);
         backward_dW4(w, id, n, n + 1);
+        backward_db4(w, id, n, n + 1);
+        backward_delta3(w, id, n, n + 1);
+        backward_dbeta3(w, id, n, n + 1);
+        backward_dgamma3(w, id, n, n + 1);
     }
     barrier(w);
     backward_dW4_total(w, id, share(w, id, 9216), share(w, id + 1, 9216));
-    for (long e = 0; e < 32; ++e) ((real *)w->db4_backward_db4_parts)[id * 32 + e] = 0;
-    backward_db4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db4_total(w, id, 0, 32);
-    for (long e = 0; e < 32; ++e) ((real *)w->dbeta3_backward_dbeta3_parts)[id * 32 + e] = 0;
-    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
-        backward_delta3(w, id, n, n + 1);
-        backward_dbeta3(w, id, n, n + 1);
-    }
     barrier(w);
     if (id == 0) backward_dbeta3_total(w, id, 0, 32);
-    for (long e = 0; e < 32; ++e) ((real *)w->dgamma3_backward_dgamma3_parts)[id * 32 + e] = 0;
-    backward_dgamma3(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_dgamma3_total(w, id, 0, 32);
     barrier(w);
     memset(w->dW2_backward_dW2_parts + id * 864, 0, 864 * sizeof(real));
+    for (long e = 0; e < 32; ++e) ((real *)w->db2_backward_db2_parts)[id * 32 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta2(w, id, n, n + 1);
         backward_dW2(w, id, n, n + 1);
+        backward_db2(w, id, n, n + 1);
     }
     barrier(w);
     if (id == 0) backward_dW2_total(w, id, 0, 864);
-    for (long e = 0; e < 32; ++e) ((real *)w->db2_backward_db2_parts)[id * 32 + e] = 0;
-    backward_db2(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db2_total(w, id, 0, 32);
     backward_delta1_pack(w, id, share(w, id, PANELS(3)), share(w, id + 1, PANELS(3)));
     barrier(w);
     for (long e = 0; e < 3; ++e) ((real *)w->dbeta1_backward_dbeta1_parts)[id * 16 + e] = 0;
+    for (long e = 0; e < 3; ++e) ((real *)w->dgamma1_backward_dgamma1_parts)[id * 16 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta1(w, id, n, n + 1);
         backward_dbeta1(w, id, n, n + 1);
+        backward_dgamma1(w, id, n, n + 1);
     }
     barrier(w);
     if (id == 0) backward_dbeta1_total(w, id, 0, 3);
-    for (long e = 0; e < 3; ++e) ((real *)w->dgamma1_backward_dgamma1_parts)[id * 16 + e] = 0;
-    backward_dgamma1(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_dgamma1_total(w, id, 0, 3);
     barrier(w);

@@ -347,15 +347,15 @@ struct cifar10_cnn_88 {
     real *delta8_sum_windows;
     real *dbeta8;
     real *dgamma8;
-    real *dW7;
     real *delta6_sum_windows;
+    real *dW7;
     real *dbeta6;
     real *dgamma6;
     real *dW5;
     real *dbeta4;
     real *dgamma4;
-    real *dW3;
     real *delta2_sum_windows;
+    real *dW3;
     real *dbeta2;
     real *dgamma2;
     real *dW1;
@@ -401,14 +401,14 @@ struct cifar10_cnn_88 {
     real *evaluation_a6_left;
     real *evaluation_a8_panels;
     real *evaluation_a8_left;
+    real *E_sum_7_loss_E_sum_7_parts;
+    real *E_sum_8_loss_E_parts;
     real *E_sum_loss_E_sum_parts;
     real *E_sum_2_loss_E_sum_2_parts;
     real *E_sum_3_loss_E_sum_3_parts;
     real *E_sum_4_loss_E_sum_4_parts;
     real *E_sum_5_loss_E_sum_5_parts;
     real *E_sum_6_loss_E_sum_6_parts;
-    real *E_sum_7_loss_E_sum_7_parts;
-    real *E_sum_8_loss_E_parts;
     real *db10_backward_db10_parts;
     real *db9_backward_db9_parts;
     real *dbeta8_backward_dbeta8_parts;
@@ -591,6 +591,10 @@ static size_t lay(struct cifar10_cnn_88 *w, char *memory, size_t N, size_t threa
     at += ((size_t)(PANELS(128) * 576 * NR) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->evaluation_a8_left = (real *)(void *)(memory + at);
     at += ((size_t)(threads * 6464) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->E_sum_7_loss_E_sum_7_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->E_sum_8_loss_E_parts = (real *)(void *)(memory + at);
+    at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->E_sum_loss_E_sum_parts = (real *)(void *)(memory + at);
     at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->E_sum_2_loss_E_sum_2_parts = (real *)(void *)(memory + at);
@@ -602,10 +606,6 @@ static size_t lay(struct cifar10_cnn_88 *w, char *memory, size_t N, size_t threa
     if (memory) w->E_sum_5_loss_E_sum_5_parts = (real *)(void *)(memory + at);
     at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->E_sum_6_loss_E_sum_6_parts = (real *)(void *)(memory + at);
-    at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
-    if (memory) w->E_sum_7_loss_E_sum_7_parts = (real *)(void *)(memory + at);
-    at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
-    if (memory) w->E_sum_8_loss_E_parts = (real *)(void *)(memory + at);
     at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->db10_backward_db10_parts = (real *)(void *)(memory + at);
     at += ((size_t)(threads * 32) * sizeof(real) + 63) / 64 * 64;
@@ -3236,7 +3236,13 @@ static void evaluation(struct cifar10_cnn_88 *w, int id)
 
 static void loss(struct cifar10_cnn_88 *w, int id)
 {
-    loss_T(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_7_loss_E_sum_7_parts)[id * 16 + e] = 0;
+    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_8_loss_E_parts)[id * 16 + e] = 0;
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        loss_T(w, id, n, n + 1);
+        loss_E_sum_7(w, id, n, n + 1);
+        loss_E(w, id, n, n + 1);
+    }
     for (long e = 0; e < 1; ++e) ((double *)w->E_sum_loss_E_sum_parts)[id * 16 + e] = 0;
     loss_E_sum(w, id, share(w, id, 10), share(w, id + 1, 10));
     barrier(w);
@@ -3261,12 +3267,7 @@ static void loss(struct cifar10_cnn_88 *w, int id)
     loss_E_sum_6(w, id, share(w, id, 128), share(w, id + 1, 128));
     barrier(w);
     if (id == 0) loss_E_sum_6_total(w, id, 0, 1);
-    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_7_loss_E_sum_7_parts)[id * 16 + e] = 0;
-    loss_E_sum_7(w, id, share(w, id, w->N), share(w, id + 1, w->N));
-    barrier(w);
     if (id == 0) loss_E_sum_7_total(w, id, 0, 1);
-    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_8_loss_E_parts)[id * 16 + e] = 0;
-    loss_E(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) loss_E_total(w, id, 0, 1);
     barrier(w);
@@ -3274,11 +3275,13 @@ static void loss(struct cifar10_cnn_88 *w, int id)
 
 static void backward(struct cifar10_cnn_88 *w, int id)
 {
-    backward_delta10(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    for (long e = 0; e < 10; ++e) ((real *)w->db10_backward_db10_parts)[id * 16 + e] = 0;
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        backward_delta10(w, id, n, n + 1);
+        backward_db10(w, id, n, n + 1);
+    }
     barrier(w);
     backward_dW10(w, id, share(w, id, (10 + MR - 1) / MR), share(w, id + 1, (10 + MR - 1) / MR));
-    for (long e = 0; e < 10; ++e) ((real *)w->db10_backward_db10_parts)[id * 16 + e] = 0;
-    backward_db10(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db10_total(w, id, 0, 10);
     backward_delta9(w, id, share(w, id, w->N), share(w, id + 1, w->N));
@@ -3291,76 +3294,70 @@ static void backward(struct cifar10_cnn_88 *w, int id)
     backward_da8_4(w, id, share(w, id, PANELS(2048)), share(w, id + 1, PANELS(2048)));
     barrier(w);
     for (long e = 0; e < 128; ++e) ((real *)w->dbeta8_backward_dbeta8_parts)[id * 128 + e] = 0;
+    for (long e = 0; e < 128; ++e) ((real *)w->dgamma8_backward_dgamma8_parts)[id * 128 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta8_sum_windows(w, id, n, n + 1);
         backward_delta8(w, id, n, n + 1);
         backward_dbeta8(w, id, n, n + 1);
+        backward_dgamma8(w, id, n, n + 1);
     }
     barrier(w);
     if (id == 0) backward_dbeta8_total(w, id, 0, 128);
-    for (long e = 0; e < 128; ++e) ((real *)w->dgamma8_backward_dgamma8_parts)[id * 128 + e] = 0;
-    backward_dgamma8(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_dgamma8_total(w, id, 0, 128);
     barrier(w);
     memset(w->dW7_backward_dW7_parts + id * 73728, 0, 73728 * sizeof(real));
+    for (long e = 0; e < 64; ++e) ((real *)w->dbeta6_backward_dbeta6_parts)[id * 64 + e] = 0;
+    for (long e = 0; e < 64; ++e) ((real *)w->dgamma6_backward_dgamma6_parts)[id * 64 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta7(w, id, n, n + 1);
         backward_dW7(w, id, n, n + 1);
-    }
-    barrier(w);
-    backward_dW7_total(w, id, share(w, id, 73728), share(w, id + 1, 73728));
-    for (long e = 0; e < 64; ++e) ((real *)w->dbeta6_backward_dbeta6_parts)[id * 64 + e] = 0;
-    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_da6_2(w, id, n, n + 1);
         backward_delta6_sum_windows(w, id, n, n + 1);
         backward_delta6(w, id, n, n + 1);
         backward_dbeta6(w, id, n, n + 1);
+        backward_dgamma6(w, id, n, n + 1);
     }
     barrier(w);
+    backward_dW7_total(w, id, share(w, id, 73728), share(w, id + 1, 73728));
+    barrier(w);
     if (id == 0) backward_dbeta6_total(w, id, 0, 64);
-    for (long e = 0; e < 64; ++e) ((real *)w->dgamma6_backward_dgamma6_parts)[id * 64 + e] = 0;
-    backward_dgamma6(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_dgamma6_total(w, id, 0, 64);
     barrier(w);
     memset(w->dW5_backward_dW5_parts + id * 36864, 0, 36864 * sizeof(real));
+    for (long e = 0; e < 64; ++e) ((real *)w->dbeta4_backward_dbeta4_parts)[id * 64 + e] = 0;
+    for (long e = 0; e < 64; ++e) ((real *)w->dgamma4_backward_dgamma4_parts)[id * 64 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta5(w, id, n, n + 1);
         backward_dW5(w, id, n, n + 1);
+        backward_delta4(w, id, n, n + 1);
+        backward_dbeta4(w, id, n, n + 1);
+        backward_dgamma4(w, id, n, n + 1);
     }
     barrier(w);
     backward_dW5_total(w, id, share(w, id, 36864), share(w, id + 1, 36864));
-    for (long e = 0; e < 64; ++e) ((real *)w->dbeta4_backward_dbeta4_parts)[id * 64 + e] = 0;
-    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
-        backward_delta4(w, id, n, n + 1);
-        backward_dbeta4(w, id, n, n + 1);
-    }
     barrier(w);
     if (id == 0) backward_dbeta4_total(w, id, 0, 64);
-    for (long e = 0; e < 64; ++e) ((real *)w->dgamma4_backward_dgamma4_parts)[id * 64 + e] = 0;
-    backward_dgamma4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_dgamma4_total(w, id, 0, 64);
     barrier(w);
     memset(w->dW3_backward_dW3_parts + id * 18432, 0, 18432 * sizeof(real));
+    for (long e = 0; e < 32; ++e) ((real *)w->dbeta2_backward_dbeta2_parts)[id * 32 + e] = 0;
+    for (long e = 0; e < 32; ++e) ((real *)w->dgamma2_backward_dgamma2_parts)[id * 32 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta3(w, id, n, n + 1);
         backward_dW3(w, id, n, n + 1);
-    }
-    barrier(w);
-    backward_dW3_total(w, id, share(w, id, 18432), share(w, id + 1, 18432));
-    for (long e = 0; e < 32; ++e) ((real *)w->dbeta2_backward_dbeta2_parts)[id * 32 + e] = 0;
-    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_da2_2(w, id, n, n + 1);
         backward_delta2_sum_windows(w, id, n, n + 1);
         backward_delta2(w, id, n, n + 1);
         backward_dbeta2(w, id, n, n + 1);
+        backward_dgamma2(w, id, n, n + 1);
     }
     barrier(w);
+    backward_dW3_total(w, id, share(w, id, 18432), share(w, id + 1, 18432));
+    barrier(w);
     if (id == 0) backward_dbeta2_total(w, id, 0, 32);
-    for (long e = 0; e < 32; ++e) ((real *)w->dgamma2_backward_dgamma2_parts)[id * 32 + e] = 0;
-    backward_dgamma2(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_dgamma2_total(w, id, 0, 32);
     barrier(w);

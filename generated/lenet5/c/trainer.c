@@ -1404,14 +1404,14 @@ static void forward(struct lenet5 *w, int id)
 static void loss(struct lenet5 *w, int id)
 {
     for (long e = 0; e < 1; ++e) ((double *)w->E_sum_loss_E_sum_parts)[id * 16 + e] = 0;
+    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_2_loss_E_parts)[id * 16 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         loss_T(w, id, n, n + 1);
         loss_E_sum(w, id, n, n + 1);
+        loss_E(w, id, n, n + 1);
     }
     barrier(w);
     if (id == 0) loss_E_sum_total(w, id, 0, 1);
-    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_2_loss_E_parts)[id * 16 + e] = 0;
-    loss_E(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) loss_E_total(w, id, 0, 1);
     barrier(w);
@@ -1419,11 +1419,13 @@ static void loss(struct lenet5 *w, int id)
 
 static void backward(struct lenet5 *w, int id)
 {
-    backward_delta5(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    for (long e = 0; e < 10; ++e) ((real *)w->db5_backward_db5_parts)[id * 16 + e] = 0;
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        backward_delta5(w, id, n, n + 1);
+        backward_db5(w, id, n, n + 1);
+    }
     barrier(w);
     backward_dW5(w, id, share(w, id, (10 + MR - 1) / MR), share(w, id + 1, (10 + MR - 1) / MR));
-    for (long e = 0; e < 10; ++e) ((real *)w->db5_backward_db5_parts)[id * 16 + e] = 0;
-    backward_db5(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db5_total(w, id, 0, 10);
     backward_delta4_pack(w, id, share(w, id, PANELS(84)), share(w, id + 1, PANELS(84)));
@@ -1447,28 +1449,28 @@ static void backward(struct lenet5 *w, int id)
     backward_da2_3(w, id, share(w, id, PANELS(400)), share(w, id + 1, PANELS(400)));
     barrier(w);
     memset(w->dW2_backward_dW2_parts + id * 2400, 0, 2400 * sizeof(real));
+    for (long e = 0; e < 16; ++e) ((real *)w->db2_backward_db2_parts)[id * 16 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta2(w, id, n, n + 1);
         backward_dW2(w, id, n, n + 1);
+        backward_db2(w, id, n, n + 1);
     }
     barrier(w);
     if (id == 0) backward_dW2_total(w, id, 0, 2400);
-    for (long e = 0; e < 16; ++e) ((real *)w->db2_backward_db2_parts)[id * 16 + e] = 0;
-    backward_db2(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db2_total(w, id, 0, 16);
     backward_da1_2_pack(w, id, share(w, id, PANELS(6)), share(w, id + 1, PANELS(6)));
     barrier(w);
     memset(w->dW1_backward_dW1_parts + id * 160, 0, 150 * sizeof(real));
+    for (long e = 0; e < 6; ++e) ((real *)w->db1_backward_db1_parts)[id * 16 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_da1_2(w, id, n, n + 1);
         backward_delta1(w, id, n, n + 1);
         backward_dW1(w, id, n, n + 1);
+        backward_db1(w, id, n, n + 1);
     }
     barrier(w);
     if (id == 0) backward_dW1_total(w, id, 0, 150);
-    for (long e = 0; e < 6; ++e) ((real *)w->db1_backward_db1_parts)[id * 16 + e] = 0;
-    backward_db1(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db1_total(w, id, 0, 6);
     barrier(w);

@@ -355,11 +355,11 @@ struct mnist_cnn {
     real *db3;
     real *da2_4;
     unsigned char *delta2_place;
-    real *dW2;
-    real *db2;
     real *da1_2;
     real *delta1_sum_windows;
     real *delta1;
+    real *dW2;
+    real *db2;
     real *dW1;
     real *db1;
     real *dx;
@@ -1504,14 +1504,14 @@ static void evaluation(struct mnist_cnn *w, int id)
 static void loss(struct mnist_cnn *w, int id)
 {
     for (long e = 0; e < 1; ++e) ((double *)w->E_sum_loss_E_sum_parts)[id * 16 + e] = 0;
+    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_2_loss_E_parts)[id * 16 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         loss_T(w, id, n, n + 1);
         loss_E_sum(w, id, n, n + 1);
+        loss_E(w, id, n, n + 1);
     }
     barrier(w);
     if (id == 0) loss_E_sum_total(w, id, 0, 1);
-    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_2_loss_E_parts)[id * 16 + e] = 0;
-    loss_E(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) loss_E_total(w, id, 0, 1);
     barrier(w);
@@ -1519,11 +1519,13 @@ static void loss(struct mnist_cnn *w, int id)
 
 static void backward(struct mnist_cnn *w, int id)
 {
-    backward_delta4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    for (long e = 0; e < 10; ++e) ((real *)w->db4_backward_db4_parts)[id * 16 + e] = 0;
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        backward_delta4(w, id, n, n + 1);
+        backward_db4(w, id, n, n + 1);
+    }
     barrier(w);
     backward_dW4(w, id, share(w, id, (10 + MR - 1) / MR), share(w, id + 1, (10 + MR - 1) / MR));
-    for (long e = 0; e < 10; ++e) ((real *)w->db4_backward_db4_parts)[id * 16 + e] = 0;
-    backward_db4(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db4_total(w, id, 0, 10);
     backward_delta3(w, id, share(w, id, w->N), share(w, id + 1, w->N));
@@ -1536,27 +1538,25 @@ static void backward(struct mnist_cnn *w, int id)
     backward_da2_4(w, id, share(w, id, PANELS(800)), share(w, id + 1, PANELS(800)));
     barrier(w);
     memset(w->dW2_backward_dW2_parts + id * 4608, 0, 4608 * sizeof(real));
+    for (long e = 0; e < 32; ++e) ((real *)w->db2_backward_db2_parts)[id * 32 + e] = 0;
+    memset(w->dW1_backward_dW1_parts + id * 144, 0, 144 * sizeof(real));
+    for (long e = 0; e < 16; ++e) ((real *)w->db1_backward_db1_parts)[id * 16 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta2_place(w, id, n, n + 1);
         backward_dW2(w, id, n, n + 1);
-    }
-    barrier(w);
-    backward_dW2_total(w, id, share(w, id, 4608), share(w, id + 1, 4608));
-    for (long e = 0; e < 32; ++e) ((real *)w->db2_backward_db2_parts)[id * 32 + e] = 0;
-    backward_db2(w, id, share(w, id, w->N), share(w, id + 1, w->N));
-    barrier(w);
-    if (id == 0) backward_db2_total(w, id, 0, 32);
-    memset(w->dW1_backward_dW1_parts + id * 144, 0, 144 * sizeof(real));
-    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        backward_db2(w, id, n, n + 1);
         backward_da1_2(w, id, n, n + 1);
         backward_delta1_sum_windows(w, id, n, n + 1);
         backward_delta1(w, id, n, n + 1);
         backward_dW1(w, id, n, n + 1);
+        backward_db1(w, id, n, n + 1);
     }
     barrier(w);
+    backward_dW2_total(w, id, share(w, id, 4608), share(w, id + 1, 4608));
+    barrier(w);
+    if (id == 0) backward_db2_total(w, id, 0, 32);
+    barrier(w);
     if (id == 0) backward_dW1_total(w, id, 0, 144);
-    for (long e = 0; e < 16; ++e) ((real *)w->db1_backward_db1_parts)[id * 16 + e] = 0;
-    backward_db1(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db1_total(w, id, 0, 16);
     barrier(w);

@@ -894,14 +894,14 @@ static void forward(struct mnist_mlp *w, int id)
 static void loss(struct mnist_mlp *w, int id)
 {
     for (long e = 0; e < 1; ++e) ((double *)w->E_sum_loss_E_sum_parts)[id * 16 + e] = 0;
+    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_2_loss_E_parts)[id * 16 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         loss_T(w, id, n, n + 1);
         loss_E_sum(w, id, n, n + 1);
+        loss_E(w, id, n, n + 1);
     }
     barrier(w);
     if (id == 0) loss_E_sum_total(w, id, 0, 1);
-    for (long e = 0; e < 1; ++e) ((double *)w->E_sum_2_loss_E_parts)[id * 16 + e] = 0;
-    loss_E(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) loss_E_total(w, id, 0, 1);
     barrier(w);
@@ -909,11 +909,13 @@ static void loss(struct mnist_mlp *w, int id)
 
 static void backward(struct mnist_mlp *w, int id)
 {
-    backward_delta3(w, id, share(w, id, w->N), share(w, id + 1, w->N));
+    for (long e = 0; e < 10; ++e) ((real *)w->db3_backward_db3_parts)[id * 16 + e] = 0;
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
+        backward_delta3(w, id, n, n + 1);
+        backward_db3(w, id, n, n + 1);
+    }
     barrier(w);
     backward_dW3(w, id, share(w, id, (10 + MR - 1) / MR), share(w, id + 1, (10 + MR - 1) / MR));
-    for (long e = 0; e < 10; ++e) ((real *)w->db3_backward_db3_parts)[id * 16 + e] = 0;
-    backward_db3(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db3_total(w, id, 0, 10);
     backward_delta2(w, id, share(w, id, w->N), share(w, id + 1, w->N));

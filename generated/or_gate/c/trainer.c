@@ -434,14 +434,14 @@ static void loss(struct or_gate *w, int id)
 static void backward(struct or_gate *w, int id)
 {
     for (long e = 0; e < 2; ++e) ((real *)w->dW1_backward_dW1_parts)[id * 16 + e] = 0;
+    for (long e = 0; e < 1; ++e) ((real *)w->db1_backward_db1_parts)[id * 16 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta1(w, id, n, n + 1);
         backward_dW1(w, id, n, n + 1);
+        backward_db1(w, id, n, n + 1);
     }
     barrier(w);
     if (id == 0) backward_dW1_total(w, id, 0, 2);
-    for (long e = 0; e < 1; ++e) ((real *)w->db1_backward_db1_parts)[id * 16 + e] = 0;
-    backward_db1(w, id, share(w, id, w->N), share(w, id + 1, w->N));
     barrier(w);
     if (id == 0) backward_db1_total(w, id, 0, 1);
     barrier(w);

@@ -122,8 +122,8 @@ struct xor_no_bias {
     real *t;
     double *E;
     real *delta2;
-    real *dW2;
     real *delta1;
+    real *dW2;
     real *dW1;
     real *dx;
     real *theta;
@@ -485,17 +485,15 @@ static void loss(struct xor_no_bias *w, int id)
 static void backward(struct xor_no_bias *w, int id)
 {
     for (long e = 0; e < 3; ++e) ((real *)w->dW2_backward_dW2_parts)[id * 16 + e] = 0;
+    for (long e = 0; e < 6; ++e) ((real *)w->dW1_backward_dW1_parts)[id * 16 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta2(w, id, n, n + 1);
         backward_dW2(w, id, n, n + 1);
-    }
-    barrier(w);
-    if (id == 0) backward_dW2_total(w, id, 0, 3);
-    for (long e = 0; e < 6; ++e) ((real *)w->dW1_backward_dW1_parts)[id * 16 + e] = 0;
-    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta1(w, id, n, n + 1);
         backward_dW1(w, id, n, n + 1);
     }
+    barrier(w);
+    if (id == 0) backward_dW2_total(w, id, 0, 3);
     barrier(w);
     if (id == 0) backward_dW1_total(w, id, 0, 6);
     barrier(w);

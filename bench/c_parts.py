@@ -59,7 +59,8 @@ long peak_ticks(float *out)
     u += out[0], v += out[1]; /* 0.5: sums near 1, for subnormal ones are slow */
     UNROLL for (int i = 0; i < 10; ++i) sum[i] = u * (float)i;
     const unsigned long long start = __rdtsc();
-    for (long k = 0; k < 320000 / PEAK_LANES; ++k) UNROLL for (int i = 0; i < 10; ++i) sum[i] = sum[i] * u + v;
+    for (long k = 0; k < 320000 / PEAK_LANES; ++k)
+        UNROLL for (int i = 0; i < 10; ++i) sum[i] = sum[i] * u + v;
     const unsigned long long end = __rdtsc();
     UNROLL for (int i = 0; i < 10; ++i) out[2 + i] = sum[i][0];
     return (long)(end - start);

@@ -73,8 +73,8 @@ def without_dropout(spec: Spec) -> Spec:
 def comparable(spec: Spec) -> Spec:
     """Return a spec whose first losses are the same in every framework, but for rounding.
 
-    No two draw the same masks, PyTorch's decay of weights is no part of its loss, and Adam's first steps, which
-    are as long for a gradient of rounding errors as for any other, are small.
+    No two draw the same masks, PyTorch's decay of weights is no part of its loss, and Adam's first steps, as
+    long for a gradient of rounding errors as for any other, are small.
     """
     optimizer = replace(spec.optimizer, options={**spec.optimizer.options, "learning_rate": 2e-6})
     return replace(without_dropout(spec), loss=replace(spec.loss, l2=0.0), optimizer=optimizer)

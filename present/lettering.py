@@ -55,8 +55,8 @@ LATIN: Final = tuple(
     for letter in FREE
 )
 GREEK: Final = tuple((rf"\{name}", letter) for name, letter in zip(
-    ("xi", "chi", "psi", "omega", "zeta", "nu", "kappa", "mu", "tau", "rho", "phi", "theta", "lambda", "alpha"),
-    "ξχψωζνκμτρφθλα", strict=True,
+    ("xi", "chi", "psi", "omega", "zeta", "nu", "kappa", "mu", "tau", "rho", "phi", "theta", "lambda"),
+    "ξχψωζνκμτρφθλ", strict=True,
 ))  # fmt: skip
 LOWER: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 LOSS: Final = "E"

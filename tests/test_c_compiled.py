@@ -14,6 +14,7 @@ import pytest
 
 from chainrule.codegen.folder import write
 from chainrule.codegen.generate import generate
+from chainrule.codegen.targets.c import products
 from chainrule.runtime.program import load_program
 from chainrule.spec import parse_spec
 
@@ -67,10 +68,16 @@ def normalized(folder: Path) -> Path:
     return write(generate(parse_spec(text, "channels.toml"), ["c"]), folder, force=True)
 
 
-@pytest.mark.parametrize("filters", [3, 10, 16])
-def test_few_channels_behind_a_relu(filters: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """gcc 12 took the first mask for all vectors of an unrolled loop: gradients were wrong."""
+@pytest.mark.parametrize(("filters", "listed"), [(3, 4096), (10, 4096), (16, 4096), (10, 8)])
+def test_few_channels_behind_a_relu(
+    filters: int, listed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gcc 12 took the first mask for all vectors of an unrolled loop: gradients were wrong.
+
+    With rows whose places are listed, and with more than are.
+    """
     monkeypatch.setenv("CHAINRULE_CACHE_C", str(tmp_path / "cache"))
+    monkeypatch.setattr(products, "LISTED", listed)
     numpy, compiled = program(tmp_path, filters)
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((3, 12, 12, 1)), rng.standard_normal((3, 4))

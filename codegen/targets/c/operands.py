@@ -48,17 +48,26 @@ def copying(factor: Affine, to: str, source: str, sample: str) -> list[str]:
     lines: list[str] = []
     place = at = indent = ""
     *outer, (size, whole, (before, _)) = zip(factor.shape, factor.around, factor.border, strict=True)
+    while outer and size == whole:  # nothing stands between them: they are copied as one
+        extent, wide, (first, _) = outer.pop()
+        size, whole, before = extent * size, wide * size, first * size
     for axis, (extent, wide, (first, _)) in enumerate(outer):
         name = f"{'ijklm'[axis]}0"
         lines.append(f"{indent}for (long {name} = 0; {name} < {extent}; ++{name})")
         indent += "    "
         shown = f"{name} + {first}" if first else name
-        place = f"({place}) * {wide} + {shown}" if place else shown
-        at = f"({at}) * {extent} + {name}" if at else name
-    behind = [f"({place}) * {whole}" if place else "", str(before) if before else ""]
+        place = f"{_factor(place)} * {wide} + {shown}" if place else shown
+        at = f"{_factor(at)} * {extent} + {name}" if at else name
+    behind = [f"{_factor(place)} * {whole}" if place else "", str(before) if before else ""]
     into = " + ".join([to, *(text for text in behind if text)])
-    begin = " + ".join([source, f"{sample} * {prod(factor.shape)}", *([f"({at}) * {size}"] if at else [])])
+    begin = " + ".join(
+        [source, f"{sample} * {prod(factor.shape)}", *([f"{_factor(at)} * {size}"] if at else [])]
+    )
     return [*lines, f"{indent}memcpy({into}, {begin}, {size} * sizeof(real));"]
+
+
+def _factor(text: str) -> str:
+    return f"({text})" if " " in text else text
 
 
 def operand(

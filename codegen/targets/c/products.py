@@ -12,10 +12,12 @@ from chainrule.codegen.ir.program import BATCH, Extent
 from chainrule.codegen.kernels.work import Product
 from chainrule.codegen.targets.c.functions import CFunction, Share
 from chainrule.codegen.targets.c.operands import Affine, copying
-from chainrule.codegen.targets.c.tiling import Columns, Level, Tiling, tilings
+from chainrule.codegen.targets.c.tiling import ROWS, Columns, Level, Tiling, tilings
 from chainrule.codegen.targets.c.writer import CWriter
 
 MUCH = 0.8
+LISTED = 4096  # rows of a sample whose places a thread lists
+BLOCK = 4 * ROWS  # rows that pass all panels before the next do
 
 
 def tiled(writer: CWriter, work: Product) -> list[CFunction] | None:
@@ -42,6 +44,7 @@ class Tiles:
         w, t = self.writer, self.t
         functions = [self._packing()] if t.form is Columns.PACKED else []
         body, copies = self._factors()
+        body += self._rows_at() if self._listed else []
         heads, indent = [], ""
         if t.by_sample:
             heads.append(self._loop(t.samples, "from", "to") + " {")
@@ -81,7 +84,10 @@ class Tiles:
         return f"({t.height} + MR - 1) / MR" if t.by_rows else f"PANELS({t.width})"
 
     def _tiles(self) -> list[str]:
-        """Return loops over tiles: panels outside where they are shared, or stay while rows pass."""
+        """Return loops over tiles: panels outside where they are shared, or stay while rows pass.
+
+        Rows of a sample that are read by several panels come in blocks, which the cache holds meanwhile.
+        """
         t = self.t
         low, high, first, last = "0", t.height if t.rows else "1", "0", f"PANELS({t.width})"
         if t.by_rows:
@@ -94,7 +100,11 @@ class Tiles:
         step = "MR" if t.by_rows else f"height({rows})"
         panels = f"for (long panel = {first}; panel < {last}; ++panel) {{"
         strips = f"for (long row0 = {low}; row0 < {high}; row0 += {step}) {{"
-        outside, inside = (strips, panels) if t.by_rows or low == "from" else (panels, strips)
+        loops = [strips, panels] if t.by_rows or low == "from" else [panels, strips]
+        if t.by_sample and not t.partial and t.count(t.rows) > BLOCK:
+            block = f"{BLOCK // ROWS} * {step}"
+            strips = f"for (long row0 = first; row0 < least(first + {block}, {high}); row0 += {step}) {{"
+            loops = [f"for (long first = 0; first < {high}; first += {block})", panels, strips]
         tile = [
             "_Alignas(64) real tile[MR * NR];",
             f"const long rows = {f'least({step}, {high} - row0)' if t.rows else '1'};",
@@ -102,7 +112,10 @@ class Tiles:
             *self._sums(),
             *self._epilogue(),
         ]
-        return [outside, f"    {inside}", *(f"        {line}" for line in tile), "    }", "}"]
+        inner = "    " * len(loops)
+        heads = ["    " * depth + loop for depth, loop in enumerate(loops)]
+        ends = [" " * (len(inner) - 4), " " * (len(inner) - 8)]
+        return [*heads, *(inner + line for line in tile), *(f"{indent}}}" for indent in ends)]
 
     # ---- A tile ------------------------------------------------------------------------------------
 
@@ -120,9 +133,10 @@ class Tiles:
         """Return the call that sums a tile, within loops over what it does not loop over itself."""
         t = self.t
         a = self._start(t.left, t.around, t.left.bordered)
-        a = " + ".join(text for text in ("left", a, f"row0 * {t.row}" if t.row else "") if text)
+        a = " + ".join(text for text in ("left", a) if text)
         inner = t.levels[-1]
         if t.form is Columns.ALONG:
+            a += f" + row0 * {t.row}" if t.row else ""
             start = self._start(t.right, t.around, False)
             column = t.right.stride(t.columns[0])
             b = " + ".join(text for text in ("right", start, f"panel * NR * {column}") if text)
@@ -148,8 +162,29 @@ class Tiles:
         steps = [inner.left, middle.left, b]
         steps += [f"{level.right}{scale if level.right else ''}" for level in (inner, middle)]
         steps += [_size(inner.extent), _size(middle.extent)]
-        call = f"multiply(tile, rows, count, {add}, {a}, {t.row}, {', '.join(map(str, steps))});"
-        return [*lines, indent + call]
+        at = "at + row0" if self._listed else "at"
+        call = f"multiply(tile, rows, count, {add}, {a}, {at}, {', '.join(map(str, steps))});"
+        return [*([] if self._listed else self._rows_at()), *lines, indent + call]
+
+    @property
+    def _listed(self) -> bool:
+        """Whether it is found out once, rather than tile by tile, where all rows begin."""
+        t = self.t
+        return t.form is not Columns.ALONG and t.by_sample and t.count(t.rows) <= LISTED
+
+    def _rows_at(self) -> list[str]:
+        """Return the lines that find where rows begin in the left factor, those of a tile or all of them."""
+        t = self.t
+        below, parts = 1, list[str]()
+        for position, (size, step) in reversed([*enumerate(t.row_runs)]):
+            at = f"row / {below}" if below > 1 else "row"
+            parts.insert(0, f"{at} % {size} * {step}" if position else f"{at} * {step}")
+            below *= size
+        place = " + ".join(parts) or "0"
+        if self._listed:
+            count = t.count(t.rows)
+            return [f"long at[{count}];", f"for (long row = 0; row < {count}; ++row) at[row] = {place};"]
+        return ["long at[MR];", f"for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = {place};"]
 
     def _epilogue(self) -> list[str]:
         """Return what becomes of the sums: steps that follow, or a thread's own sum over its samples."""

@@ -92,8 +92,20 @@ class Tiling:
 
     @property
     def row(self) -> int:
-        """The stride of rows in the left factor."""
+        """The stride of rows in the left factor, where they have one together."""
         return self.left.stride(self.rows[-1]) if self.rows else 0
+
+    @property
+    def row_runs(self) -> list[tuple[int, int]]:
+        """How many rows have one stride together in the left factor, and which; the outermost first."""
+        found: list[tuple[int, int]] = []
+        for index in reversed(self.rows):
+            size, step = 1 if self.batch_rows else int(self.extents[index]), self.left.stride(index)
+            if found and step == found[0][0] * found[0][1]:
+                size, step = size * found[0][0], found[0][1]
+                found.pop(0)
+            found.insert(0, (size, step))
+        return found
 
     @property
     def cost(self) -> float:
@@ -164,7 +176,8 @@ def _tiling(
         if long and (apart[0].left, apart[0].right) == (1, 1):
             form, levels = Columns.ALONG, apart
     given = program.values[right.memory].kind in ("input", "target", "parameter", "statistic")
-    if form is Columns.DIRECT and given and _count(run, extents) % LANES and not (by_sample and of_batch):
+    uneven = bool(_count(run, extents) % LANES)
+    if form is Columns.DIRECT and given and (not of_batch if by_sample else uneven):
         if of_batch:
             return None
         form, levels = Columns.PACKED, _levels(terms, left, right, extents, True)
@@ -172,7 +185,10 @@ def _tiling(
     around = [i for i in columns if i not in inner]
     if not inner or _count([*rows, *columns, *terms], extents) < LEAST:
         return None
-    tiled = [sample] if by_samples and sample is not None else _merged(rows, left, extents)
+    if by_samples and sample is not None:
+        tiled = [sample]
+    else:
+        tiled = _merged(rows, left, extents) if form is Columns.ALONG else rows
     wide = _count(inner, extents)
     shared = by_samples and wide >= 64 and wide * _count(terms, extents) >= 2**15
     return Tiling(

@@ -37,7 +37,7 @@ HELPERS = {
     ``before`` says how many values of the stream come earlier; each count of the generator gives 16.
     """
     block, skip = divmod(before, 16)
-    key = np.array([int(seed or 0) % 2**64, stream], np.uint64)  # a list of such integers would become float64
+    key = np.array([int(seed or 0) % 2**64, stream], np.uint64)  # a list of these would be float64
     bits = np.random.Philox(key=key, counter=block).random_raw(-(-(skip + out.size) // 4))
     chosen = bits.view(np.uint16)[skip : skip + out.size].reshape(out.shape)
     return np.less(chosen, round(probability * 2**16), out=out)''',

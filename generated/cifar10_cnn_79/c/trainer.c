@@ -182,10 +182,12 @@ static inline real added(vector v)
     return e[0];
 }
 
-/* tile[i][:] (+)= the sum over outer and inner of a[i row + ...] b[... + :] */
+/* tile[i][:] (+)= the sum over outer and inner of a[at[i] + ...] b[... + :] */
 static inline __attribute__((always_inline)) void multiply_tile(const int rows, const int vectors, real *tile, bool add,
-    const real *a, long row, long a_inner, long a_outer, const real *b, long b_inner, long b_outer, long inner, long outer)
+    const real *a, const long *at, long a_inner, long a_outer, const real *b, long b_inner, long b_outer, long inner, long outer)
 {
+    long row[MR];
+    UNROLL for (int i = 0; i < rows; ++i) row[i] = at[i];
     vector sum[MR][2];
     UNROLL for (int i = 0; i < rows; ++i)
         UNROLL for (int j = 0; j < vectors; ++j)
@@ -196,7 +198,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const int rows, 
             vector u[2];
             UNROLL for (int j = 0; j < vectors; ++j) u[j] = *(const unaligned *)(q + j * VL);
             UNROLL for (int i = 0; i < rows; ++i) {
-                const vector v = p[i * row] - (vector){0};
+                const vector v = p[row[i]] - (vector){0};
                 UNROLL for (int j = 0; j < vectors; ++j) sum[i][j] += v * u[j];
             }
         }
@@ -205,12 +207,12 @@ static inline __attribute__((always_inline)) void multiply_tile(const int rows, 
         UNROLL for (int j = 0; j < vectors; ++j) *(unaligned *)(tile + i * NR + j * VL) = sum[i][j];
 }
 
-static void multiply(real *tile, long rows, long columns, bool add, const real *a, long row, long a_inner, long a_outer,
+static void multiply(real *tile, long rows, long columns, bool add, const real *a, const long *at, long a_inner, long a_outer,
     const real *b, long b_inner, long b_outer, long inner, long outer)
 {
 #define OF(m) \
-    case m: multiply_tile(m, 1, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break; \
-    case m + 16: multiply_tile(m, 2, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break;
+    case m: multiply_tile(m, 1, tile, add, a, at, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break; \
+    case m + 16: multiply_tile(m, 2, tile, add, a, at, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break;
     switch (rows + (columns > VL ? 16 : 0)) {
         OF(1) OF(2) OF(3) OF(4) OF(5) OF(6)
 #if MR > 6
@@ -880,23 +882,25 @@ static void forward_a2_2(struct cifar10_cnn_79 *w, int id, long from, long to)
     (void)id;
     const real *const left = w->z1;
     const real *const right = w->forward_a2_2_panels;
+    long at[900];
+    for (long row = 0; row < 900; ++row) at[row] = row / 30 * 96 + row % 30 * 3;
     for (long n = from; n < to; ++n) {
-        for (long i = 0; i < 30; ++i)
+        for (long first = 0; first < 900; first += 4 * height(900))
             for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 30; row0 += height(30)) {
+                for (long row0 = first; row0 < least(first + 4 * height(900), 900); row0 += height(900)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(30), 30 - row0);
+                    const long rows = least(height(900), 900 - row0);
                     const long count = least(NR, 32 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 3072 + i * 96 + row0 * 3, 3, 1, 96, right + panel * 27 * NR, 1 * NR, 9 * NR, 9, 3);
+                    multiply(tile, rows, count, false, left + n * 3072, at + row0, 1, 96, right + panel * 27 * NR, 1 * NR, 9 * NR, 9, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z2_2 = b2[column] + sum;  // (8)
                             real a2_3 = maximum(z2_2, real(0));  // (9)
-                            a2[n * 28800 + i * 960 + j * 32 + column] = a2_3;  // (9)
-                            a2_2[n * 28800 + i * 960 + j * 32 + column] = real(1.25) * a2_3 * m2[n * 28800 + i * 960 + j * 32 + column];  // (10)
+                            a2[n * 28800 + row * 32 + column] = a2_3;  // (9)
+                            a2_2[n * 28800 + row * 32 + column] = real(1.25) * a2_3 * m2[n * 28800 + row * 32 + column];  // (10)
                         }
                 }
             }
@@ -1012,24 +1016,25 @@ static void forward_a4(struct cifar10_cnn_79 *w, int id, long from, long to)
     const real *restrict b4 = w->b4;
     real *const left = w->forward_a4_left + id * 32832;
     const real *const right = w->forward_a4_panels;
+    long at[900];
+    for (long row = 0; row < 900; ++row) at[row] = row / 30 * 1024 + row % 30 * 32;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 30; ++i0)
-            for (long j0 = 0; j0 < 30; ++j0)
-                memcpy(left + ((i0 + 1) * 32 + j0 + 1) * 32, w->z3 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
-        for (long i = 0; i < 30; ++i)
+            memcpy(left + (i0 + 1) * 1024 + 32, w->z3 + n * 28800 + i0 * 960, 960 * sizeof(real));
+        for (long first = 0; first < 900; first += 4 * height(900))
             for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 30; row0 += height(30)) {
+                for (long row0 = first; row0 < least(first + 4 * height(900), 900); row0 += height(900)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(30), 30 - row0);
+                    const long rows = least(height(900), 900 - row0);
                     const long count = least(NR, 32 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 1024 + row0 * 32, 32, 1, 1024, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 1024, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z4_2 = b4[column] + sum;  // (17)
-                            a4[n * 28800 + i * 960 + j * 32 + column] = maximum(z4_2, real(0));  // (18)
+                            a4[n * 28800 + row * 32 + column] = maximum(z4_2, real(0));  // (18)
                         }
                 }
             }
@@ -1166,24 +1171,25 @@ static void forward_a6(struct cifar10_cnn_79 *w, int id, long from, long to)
     const real *restrict b6 = w->b6;
     real *const left = w->forward_a6_left + id * 9312;
     const real *const right = w->forward_a6_panels;
+    long at[225];
+    for (long row = 0; row < 225; ++row) at[row] = row / 15 * 544 + row % 15 * 32;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 15; ++i0)
-            for (long j0 = 0; j0 < 15; ++j0)
-                memcpy(left + ((i0 + 1) * 17 + j0 + 1) * 32, w->z5 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
-        for (long i = 0; i < 15; ++i)
+            memcpy(left + (i0 + 1) * 544 + 32, w->z5 + n * 7200 + i0 * 480, 480 * sizeof(real));
+        for (long first = 0; first < 225; first += 4 * height(225))
             for (long panel = 0; panel < PANELS(64); ++panel) {
-                for (long row0 = 0; row0 < 15; row0 += height(15)) {
+                for (long row0 = first; row0 < least(first + 4 * height(225), 225); row0 += height(225)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(15), 15 - row0);
+                    const long rows = least(height(225), 225 - row0);
                     const long count = least(NR, 64 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 544 + row0 * 32, 32, 1, 544, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 544, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z6_2 = b6[column] + sum;  // (25)
-                            a6[n * 14400 + i * 960 + j * 64 + column] = maximum(z6_2, real(0));  // (26)
+                            a6[n * 14400 + row * 64 + column] = maximum(z6_2, real(0));  // (26)
                         }
                 }
             }
@@ -1366,25 +1372,27 @@ static void evaluation_z3(struct cifar10_cnn_79 *w, int id, long from, long to)
     (void)id;
     const real *const left = w->z1;
     const real *const right = w->evaluation_z3_panels;
+    long at[900];
+    for (long row = 0; row < 900; ++row) at[row] = row / 30 * 96 + row % 30 * 3;
     for (long n = from; n < to; ++n) {
-        for (long i = 0; i < 30; ++i)
+        for (long first = 0; first < 900; first += 4 * height(900))
             for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 30; row0 += height(30)) {
+                for (long row0 = first; row0 < least(first + 4 * height(900), 900); row0 += height(900)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(30), 30 - row0);
+                    const long rows = least(height(900), 900 - row0);
                     const long count = least(NR, 32 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 3072 + i * 96 + row0 * 3, 3, 1, 96, right + panel * 27 * NR, 1 * NR, 9 * NR, 9, 3);
+                    multiply(tile, rows, count, false, left + n * 3072, at + row0, 1, 96, right + panel * 27 * NR, 1 * NR, 9 * NR, 9, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z2_2 = b2[column] + sum;  // (8)
                             real a2_3 = maximum(z2_2, real(0));  // (9)
-                            a2[n * 28800 + i * 960 + j * 32 + column] = a2_3;  // (9)
+                            a2[n * 28800 + row * 32 + column] = a2_3;  // (9)
                             real a2_2_2 = a2_3;  // (11)
-                            a2_2[n * 28800 + i * 960 + j * 32 + column] = a2_2_2;  // (11)
-                            z3[n * 28800 + i * 960 + j * 32 + column] = gamma3[column] * (a2_2_2 - mean3[column]) / sqrt(var3[column] + real(1e-05)) + beta3[column];  // (16)
+                            a2_2[n * 28800 + row * 32 + column] = a2_2_2;  // (11)
+                            z3[n * 28800 + row * 32 + column] = gamma3[column] * (a2_2_2 - mean3[column]) / sqrt(var3[column] + real(1e-05)) + beta3[column];  // (16)
                         }
                 }
             }
@@ -1414,24 +1422,25 @@ static void evaluation_a4(struct cifar10_cnn_79 *w, int id, long from, long to)
     const real *restrict b4 = w->b4;
     real *const left = w->evaluation_a4_left + id * 32832;
     const real *const right = w->evaluation_a4_panels;
+    long at[900];
+    for (long row = 0; row < 900; ++row) at[row] = row / 30 * 1024 + row % 30 * 32;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 30; ++i0)
-            for (long j0 = 0; j0 < 30; ++j0)
-                memcpy(left + ((i0 + 1) * 32 + j0 + 1) * 32, w->z3 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
-        for (long i = 0; i < 30; ++i)
+            memcpy(left + (i0 + 1) * 1024 + 32, w->z3 + n * 28800 + i0 * 960, 960 * sizeof(real));
+        for (long first = 0; first < 900; first += 4 * height(900))
             for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 30; row0 += height(30)) {
+                for (long row0 = first; row0 < least(first + 4 * height(900), 900); row0 += height(900)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(30), 30 - row0);
+                    const long rows = least(height(900), 900 - row0);
                     const long count = least(NR, 32 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 1024 + row0 * 32, 32, 1, 1024, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 1024, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z4_2 = b4[column] + sum;  // (17)
-                            a4[n * 28800 + i * 960 + j * 32 + column] = maximum(z4_2, real(0));  // (18)
+                            a4[n * 28800 + row * 32 + column] = maximum(z4_2, real(0));  // (18)
                         }
                 }
             }
@@ -1490,24 +1499,25 @@ static void evaluation_a6(struct cifar10_cnn_79 *w, int id, long from, long to)
     const real *restrict b6 = w->b6;
     real *const left = w->evaluation_a6_left + id * 9312;
     const real *const right = w->evaluation_a6_panels;
+    long at[225];
+    for (long row = 0; row < 225; ++row) at[row] = row / 15 * 544 + row % 15 * 32;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 15; ++i0)
-            for (long j0 = 0; j0 < 15; ++j0)
-                memcpy(left + ((i0 + 1) * 17 + j0 + 1) * 32, w->z5 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
-        for (long i = 0; i < 15; ++i)
+            memcpy(left + (i0 + 1) * 544 + 32, w->z5 + n * 7200 + i0 * 480, 480 * sizeof(real));
+        for (long first = 0; first < 225; first += 4 * height(225))
             for (long panel = 0; panel < PANELS(64); ++panel) {
-                for (long row0 = 0; row0 < 15; row0 += height(15)) {
+                for (long row0 = first; row0 < least(first + 4 * height(225), 225); row0 += height(225)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(15), 15 - row0);
+                    const long rows = least(height(225), 225 - row0);
                     const long count = least(NR, 64 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 544 + row0 * 32, 32, 1, 544, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 544, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z6_2 = b6[column] + sum;  // (25)
-                            a6[n * 14400 + i * 960 + j * 64 + column] = maximum(z6_2, real(0));  // (26)
+                            a6[n * 14400 + row * 64 + column] = maximum(z6_2, real(0));  // (26)
                         }
                 }
             }
@@ -1652,7 +1662,9 @@ static void backward_dW8(struct cifar10_cnn_79 *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(height(10), 10 - row0);
             const long count = least(NR, 512 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 1, 1, 10, 0, right + panel * NR, 512, 0, w->N, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 1;
+            multiply(tile, rows, count, false, left, at, 10, 0, right + panel * NR, 512, 0, w->N, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long k = row0 + r;
@@ -1703,7 +1715,9 @@ static void backward_delta7(struct cifar10_cnn_79 *w, int id, long from, long to
             _Alignas(64) real tile[MR * NR];
             const long rows = least(height(to - from), to - row0);
             const long count = least(NR, 512 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 10, 10, 1, 0, right + panel * NR, 512, 0, 10, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 10;
+            multiply(tile, rows, count, false, left, at, 1, 0, right + panel * NR, 512, 0, 10, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long n = row0 + r;
@@ -1728,7 +1742,9 @@ static void backward_dW7(struct cifar10_cnn_79 *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(MR, least(to * MR, 512) - row0);
             const long count = least(NR, 3136 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 1, 1, 512, 0, right + panel * NR, 3136, 0, w->N, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 1;
+            multiply(tile, rows, count, false, left, at, 512, 0, right + panel * NR, 3136, 0, w->N, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long k = row0 + r;
@@ -1778,7 +1794,9 @@ static void backward_da6_3(struct cifar10_cnn_79 *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(height(w->N), w->N - row0);
             const long count = least(NR, 3136 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 512, 512, 1, 0, right + panel * NR, 3136, 0, 512, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 512;
+            multiply(tile, rows, count, false, left, at, 1, 0, right + panel * NR, 3136, 0, 512, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long n = row0 + r;
@@ -1828,8 +1846,7 @@ static void backward_dW6(struct cifar10_cnn_79 *w, int id, long from, long to)
     real *restrict own = w->dW6_backward_dW6_parts + id * 18432;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 15; ++i0)
-            for (long j0 = 0; j0 < 15; ++j0)
-                memcpy(factor + ((i0 + 1) * 16 + j0 + 1) * 32, w->z5 + n * 7200 + ((i0) * 15 + j0) * 32, 32 * sizeof(real));
+            memcpy(factor + (i0 + 1) * 512 + 32, w->z5 + n * 7200 + i0 * 480, 480 * sizeof(real));
         for (long i0 = 0; i0 < 7; i0 += 7)
             for (long k = 0; k < 64; ++k) {
                 long at[49], count = 0;
@@ -2029,8 +2046,7 @@ static void backward_dW4(struct cifar10_cnn_79 *w, int id, long from, long to)
     real *restrict own = w->dW4_backward_dW4_parts + id * 9216;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 30; ++i0)
-            for (long j0 = 0; j0 < 30; ++j0)
-                memcpy(factor + ((i0 + 1) * 32 + j0 + 1) * 32, w->z3 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
+            memcpy(factor + (i0 + 1) * 1024 + 32, w->z3 + n * 28800 + i0 * 960, 960 * sizeof(real));
         for (long i0 = 0; i0 < 15; i0 += 4)
             for (long k = 0; k < 32; ++k) {
                 long at[60], count = 0;
@@ -2217,23 +2233,24 @@ static void backward_dW2(struct cifar10_cnn_79 *w, int id, long from, long to)
     real *restrict own = w->dW2_backward_dW2_parts + id * 864;
     const real *const left = w->z1;
     const real *const right = w->delta2;
+    long at[27];
+    for (long row = 0; row < 27; ++row) at[row] = row / 9 * 96 + row % 9 * 1;
     for (long n = from; n < to; ++n) {
-        for (long u = 0; u < 3; ++u)
-            for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 9; row0 += height(9)) {
-                    _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(9), 9 - row0);
-                    const long count = least(NR, 32 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 3072 + u * 96 + row0 * 1, 1, 3, 96, right + n * 28800 + panel * NR, 32, 960, 30, 30);
-                    for (long r = 0; r < rows; ++r)
-                        for (long c = 0; c < count; ++c) {
-                            const long row = row0 + r;
-                            const long column = panel * NR + c;
-                            const real sum = tile[r * NR + c];
-                            own[column * 27 + u * 9 + row] += sum;
-                        }
-                }
+        for (long panel = 0; panel < PANELS(32); ++panel) {
+            for (long row0 = 0; row0 < 27; row0 += height(27)) {
+                _Alignas(64) real tile[MR * NR];
+                const long rows = least(height(27), 27 - row0);
+                const long count = least(NR, 32 - panel * NR);
+                multiply(tile, rows, count, false, left + n * 3072, at + row0, 3, 96, right + n * 28800 + panel * NR, 32, 960, 30, 30);
+                for (long r = 0; r < rows; ++r)
+                    for (long c = 0; c < count; ++c) {
+                        const long row = row0 + r;
+                        const long column = panel * NR + c;
+                        const real sum = tile[r * NR + c];
+                        own[column * 27 + row] += sum;
+                    }
             }
+        }
     }
 }
 
@@ -2300,23 +2317,24 @@ static void backward_delta1(struct cifar10_cnn_79 *w, int id, long from, long to
     real *restrict delta1 = w->delta1;
     real *const left = w->backward_delta1_left + id * 37056;
     const real *const right = w->backward_delta1_panels;
+    long at[1024];
+    for (long row = 0; row < 1024; ++row) at[row] = row / 32 * 1088 + row % 32 * 32;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 30; ++i0)
-            for (long j0 = 0; j0 < 30; ++j0)
-                memcpy(left + ((i0 + 2) * 34 + j0 + 2) * 32, w->delta2 + n * 28800 + ((i0) * 30 + j0) * 32, 32 * sizeof(real));
-        for (long p = 0; p < 32; ++p)
+            memcpy(left + (i0 + 2) * 1088 + 64, w->delta2 + n * 28800 + i0 * 960, 960 * sizeof(real));
+        for (long first = 0; first < 1024; first += 4 * height(1024))
             for (long panel = 0; panel < PANELS(3); ++panel) {
-                for (long row0 = 0; row0 < 32; row0 += height(32)) {
+                for (long row0 = first; row0 < least(first + 4 * height(1024), 1024); row0 += height(1024)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(32), 32 - row0);
+                    const long rows = least(height(1024), 1024 - row0);
                     const long count = least(NR, 3 - panel * NR);
-                    multiply(tile, rows, count, false, left + p * 1088 + row0 * 32, 32, 1, 1088, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 1088, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long q = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            delta1[n * 3072 + p * 96 + q * 3 + column] = sum;  // (70)
+                            delta1[n * 3072 + row * 3 + column] = sum;  // (70)
                         }
                 }
             }

@@ -183,10 +183,12 @@ static inline real added(vector v)
     return e[0];
 }
 
-/* tile[i][:] (+)= the sum over outer and inner of a[i row + ...] b[... + :] */
+/* tile[i][:] (+)= the sum over outer and inner of a[at[i] + ...] b[... + :] */
 static inline __attribute__((always_inline)) void multiply_tile(const int rows, const int vectors, real *tile, bool add,
-    const real *a, long row, long a_inner, long a_outer, const real *b, long b_inner, long b_outer, long inner, long outer)
+    const real *a, const long *at, long a_inner, long a_outer, const real *b, long b_inner, long b_outer, long inner, long outer)
 {
+    long row[MR];
+    UNROLL for (int i = 0; i < rows; ++i) row[i] = at[i];
     vector sum[MR][2];
     UNROLL for (int i = 0; i < rows; ++i)
         UNROLL for (int j = 0; j < vectors; ++j)
@@ -197,7 +199,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const int rows, 
             vector u[2];
             UNROLL for (int j = 0; j < vectors; ++j) u[j] = *(const unaligned *)(q + j * VL);
             UNROLL for (int i = 0; i < rows; ++i) {
-                const vector v = p[i * row] - (vector){0};
+                const vector v = p[row[i]] - (vector){0};
                 UNROLL for (int j = 0; j < vectors; ++j) sum[i][j] += v * u[j];
             }
         }
@@ -206,12 +208,12 @@ static inline __attribute__((always_inline)) void multiply_tile(const int rows, 
         UNROLL for (int j = 0; j < vectors; ++j) *(unaligned *)(tile + i * NR + j * VL) = sum[i][j];
 }
 
-static void multiply(real *tile, long rows, long columns, bool add, const real *a, long row, long a_inner, long a_outer,
+static void multiply(real *tile, long rows, long columns, bool add, const real *a, const long *at, long a_inner, long a_outer,
     const real *b, long b_inner, long b_outer, long inner, long outer)
 {
 #define OF(m) \
-    case m: multiply_tile(m, 1, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break; \
-    case m + 16: multiply_tile(m, 2, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break;
+    case m: multiply_tile(m, 1, tile, add, a, at, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break; \
+    case m + 16: multiply_tile(m, 2, tile, add, a, at, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break;
     switch (rows + (columns > VL ? 16 : 0)) {
         OF(1) OF(2) OF(3) OF(4) OF(5) OF(6)
 #if MR > 6
@@ -347,15 +349,15 @@ struct cifar10_cnn_84 {
     real *delta8_sum_windows;
     real *dbeta8;
     real *dgamma8;
-    real *delta6_sum_windows;
     real *dW7;
+    real *delta6_sum_windows;
     real *dbeta6;
     real *dgamma6;
     real *dW5;
     real *dbeta4;
     real *dgamma4;
-    real *delta2_sum_windows;
     real *dW3;
+    real *delta2_sum_windows;
     real *dbeta2;
     real *dgamma2;
     real *dW1;
@@ -415,16 +417,19 @@ struct cifar10_cnn_84 {
     real *dgamma8_backward_dgamma8_parts;
     real *backward_dW7_right;
     real *dW7_backward_dW7_parts;
+    real *backward_da6_2_panels;
     real *backward_da6_2_left;
     real *dbeta6_backward_dbeta6_parts;
     real *dgamma6_backward_dgamma6_parts;
     real *backward_dW5_right;
     real *dW5_backward_dW5_parts;
+    real *backward_delta4_panels;
     real *backward_delta4_left;
     real *dbeta4_backward_dbeta4_parts;
     real *dgamma4_backward_dgamma4_parts;
     real *backward_dW3_right;
     real *dW3_backward_dW3_parts;
+    real *backward_da2_2_panels;
     real *backward_da2_2_left;
     real *dbeta2_backward_dbeta2_parts;
     real *dgamma2_backward_dgamma2_parts;
@@ -619,6 +624,8 @@ static size_t lay(struct cifar10_cnn_84 *w, char *memory, size_t N, size_t threa
     at += ((size_t)(threads * 6464) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->dW7_backward_dW7_parts = (real *)(void *)(memory + at);
     at += ((size_t)(threads * 73728) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->backward_da6_2_panels = (real *)(void *)(memory + at);
+    at += ((size_t)(PANELS(64) * 1152 * NR) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->backward_da6_2_left = (real *)(void *)(memory + at);
     at += ((size_t)(threads * 12864) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->dbeta6_backward_dbeta6_parts = (real *)(void *)(memory + at);
@@ -629,6 +636,8 @@ static size_t lay(struct cifar10_cnn_84 *w, char *memory, size_t N, size_t threa
     at += ((size_t)(threads * 20800) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->dW5_backward_dW5_parts = (real *)(void *)(memory + at);
     at += ((size_t)(threads * 36864) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->backward_delta4_panels = (real *)(void *)(memory + at);
+    at += ((size_t)(PANELS(64) * 576 * NR) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->backward_delta4_left = (real *)(void *)(memory + at);
     at += ((size_t)(threads * 20800) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->dbeta4_backward_dbeta4_parts = (real *)(void *)(memory + at);
@@ -639,6 +648,8 @@ static size_t lay(struct cifar10_cnn_84 *w, char *memory, size_t N, size_t threa
     at += ((size_t)(threads * 10432) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->dW3_backward_dW3_parts = (real *)(void *)(memory + at);
     at += ((size_t)(threads * 18432) * sizeof(real) + 63) / 64 * 64;
+    if (memory) w->backward_da2_2_panels = (real *)(void *)(memory + at);
+    at += ((size_t)(PANELS(32) * 576 * NR) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->backward_da2_2_left = (real *)(void *)(memory + at);
     at += ((size_t)(threads * 20800) * sizeof(real) + 63) / 64 * 64;
     if (memory) w->dbeta2_backward_dbeta2_parts = (real *)(void *)(memory + at);
@@ -845,23 +856,24 @@ static void forward_z1(struct cifar10_cnn_84 *w, int id, long from, long to)
     real *restrict z1 = w->z1;
     real *const left = w->forward_z1_left + id * 3536;
     const real *const right = w->forward_z1_panels;
+    long at[1024];
+    for (long row = 0; row < 1024; ++row) at[row] = row / 32 * 102 + row % 32 * 3;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 32; ++i0)
-            for (long j0 = 0; j0 < 32; ++j0)
-                memcpy(left + ((i0 + 1) * 34 + j0 + 1) * 3, w->x + n * 3072 + ((i0) * 32 + j0) * 3, 3 * sizeof(real));
-        for (long i = 0; i < 32; ++i)
+            memcpy(left + (i0 + 1) * 102 + 3, w->x + n * 3072 + i0 * 96, 96 * sizeof(real));
+        for (long first = 0; first < 1024; first += 4 * height(1024))
             for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 32; row0 += height(32)) {
+                for (long row0 = first; row0 < least(first + 4 * height(1024), 1024); row0 += height(1024)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(32), 32 - row0);
+                    const long rows = least(height(1024), 1024 - row0);
                     const long count = least(NR, 32 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 102 + row0 * 3, 3, 1, 102, right + panel * 27 * NR, 1 * NR, 9 * NR, 9, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 102, right + panel * 27 * NR, 1 * NR, 9 * NR, 9, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            z1[n * 32768 + i * 1024 + j * 32 + column] = sum;  // (3)
+                            z1[n * 32768 + row * 32 + column] = sum;  // (3)
                         }
                 }
             }
@@ -1002,23 +1014,24 @@ static void forward_z3(struct cifar10_cnn_84 *w, int id, long from, long to)
     real *restrict z3 = w->z3;
     real *const left = w->forward_z3_left + id * 10432;
     const real *const right = w->forward_z3_panels;
+    long at[256];
+    for (long row = 0; row < 256; ++row) at[row] = row / 16 * 576 + row % 16 * 32;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
-            for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 32, w->a2_3 + n * 8192 + ((i0) * 16 + j0) * 32, 32 * sizeof(real));
-        for (long i = 0; i < 16; ++i)
+            memcpy(left + (i0 + 1) * 576 + 32, w->a2_3 + n * 8192 + i0 * 512, 512 * sizeof(real));
+        for (long first = 0; first < 256; first += 4 * height(256))
             for (long panel = 0; panel < PANELS(64); ++panel) {
-                for (long row0 = 0; row0 < 16; row0 += height(16)) {
+                for (long row0 = first; row0 < least(first + 4 * height(256), 256); row0 += height(256)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(16), 16 - row0);
+                    const long rows = least(height(256), 256 - row0);
                     const long count = least(NR, 64 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 576 + row0 * 32, 32, 1, 576, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 576, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            z3[n * 16384 + i * 1024 + j * 64 + column] = sum;  // (13)
+                            z3[n * 16384 + row * 64 + column] = sum;  // (13)
                         }
                 }
             }
@@ -1133,23 +1146,24 @@ static void forward_z5(struct cifar10_cnn_84 *w, int id, long from, long to)
     real *restrict z5 = w->z5;
     real *const left = w->forward_z5_left + id * 20800;
     const real *const right = w->forward_z5_panels;
+    long at[256];
+    for (long row = 0; row < 256; ++row) at[row] = row / 16 * 1152 + row % 16 * 64;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
-            for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 64, w->a4 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
-        for (long i = 0; i < 16; ++i)
+            memcpy(left + (i0 + 1) * 1152 + 64, w->a4 + n * 16384 + i0 * 1024, 1024 * sizeof(real));
+        for (long first = 0; first < 256; first += 4 * height(256))
             for (long panel = 0; panel < PANELS(64); ++panel) {
-                for (long row0 = 0; row0 < 16; row0 += height(16)) {
+                for (long row0 = first; row0 < least(first + 4 * height(256), 256); row0 += height(256)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(16), 16 - row0);
+                    const long rows = least(height(256), 256 - row0);
                     const long count = least(NR, 64 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 1152 + row0 * 64, 64, 1, 1152, right + panel * 576 * NR, 1 * NR, 192 * NR, 192, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 1152, right + panel * 576 * NR, 1 * NR, 192 * NR, 192, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            z5[n * 16384 + i * 1024 + j * 64 + column] = sum;  // (20)
+                            z5[n * 16384 + row * 64 + column] = sum;  // (20)
                         }
                 }
             }
@@ -1290,23 +1304,24 @@ static void forward_z7(struct cifar10_cnn_84 *w, int id, long from, long to)
     real *restrict z7 = w->z7;
     real *const left = w->forward_z7_left + id * 6464;
     const real *const right = w->forward_z7_panels;
+    long at[64];
+    for (long row = 0; row < 64; ++row) at[row] = row / 8 * 640 + row % 8 * 64;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 8; ++i0)
-            for (long j0 = 0; j0 < 8; ++j0)
-                memcpy(left + ((i0 + 1) * 10 + j0 + 1) * 64, w->a6_3 + n * 4096 + ((i0) * 8 + j0) * 64, 64 * sizeof(real));
-        for (long i = 0; i < 8; ++i)
+            memcpy(left + (i0 + 1) * 640 + 64, w->a6_3 + n * 4096 + i0 * 512, 512 * sizeof(real));
+        for (long first = 0; first < 64; first += 4 * height(64))
             for (long panel = 0; panel < PANELS(128); ++panel) {
-                for (long row0 = 0; row0 < 8; row0 += height(8)) {
+                for (long row0 = first; row0 < least(first + 4 * height(64), 64); row0 += height(64)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(8), 8 - row0);
+                    const long rows = least(height(64), 64 - row0);
                     const long count = least(NR, 128 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 640 + row0 * 64, 64, 1, 640, right + panel * 576 * NR, 1 * NR, 192 * NR, 192, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 640, right + panel * 576 * NR, 1 * NR, 192 * NR, 192, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            z7[n * 8192 + i * 1024 + j * 128 + column] = sum;  // (30)
+                            z7[n * 8192 + row * 128 + column] = sum;  // (30)
                         }
                 }
             }
@@ -1542,25 +1557,26 @@ static void evaluation_a2(struct cifar10_cnn_84 *w, int id, long from, long to)
     const real *restrict beta2 = w->beta2;
     real *const left = w->evaluation_a2_left + id * 3536;
     const real *const right = w->evaluation_a2_panels;
+    long at[1024];
+    for (long row = 0; row < 1024; ++row) at[row] = row / 32 * 102 + row % 32 * 3;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 32; ++i0)
-            for (long j0 = 0; j0 < 32; ++j0)
-                memcpy(left + ((i0 + 1) * 34 + j0 + 1) * 3, w->x + n * 3072 + ((i0) * 32 + j0) * 3, 3 * sizeof(real));
-        for (long i = 0; i < 32; ++i)
+            memcpy(left + (i0 + 1) * 102 + 3, w->x + n * 3072 + i0 * 96, 96 * sizeof(real));
+        for (long first = 0; first < 1024; first += 4 * height(1024))
             for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 32; row0 += height(32)) {
+                for (long row0 = first; row0 < least(first + 4 * height(1024), 1024); row0 += height(1024)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(32), 32 - row0);
+                    const long rows = least(height(1024), 1024 - row0);
                     const long count = least(NR, 32 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 102 + row0 * 3, 3, 1, 102, right + panel * 27 * NR, 1 * NR, 9 * NR, 9, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 102, right + panel * 27 * NR, 1 * NR, 9 * NR, 9, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            z1[n * 32768 + i * 1024 + j * 32 + column] = sum;  // (3)
+                            z1[n * 32768 + row * 32 + column] = sum;  // (3)
                             real z2_2 = gamma2[column] * (sum - mean2[column]) / sqrt(var2[column] + real(1e-05)) + beta2[column];  // (8)
-                            a2[n * 32768 + i * 1024 + j * 32 + column] = maximum(z2_2, real(0));  // (9)
+                            a2[n * 32768 + row * 32 + column] = maximum(z2_2, real(0));  // (9)
                         }
                 }
             }
@@ -1621,25 +1637,26 @@ static void evaluation_a4(struct cifar10_cnn_84 *w, int id, long from, long to)
     const real *restrict beta4 = w->beta4;
     real *const left = w->evaluation_a4_left + id * 10432;
     const real *const right = w->evaluation_a4_panels;
+    long at[256];
+    for (long row = 0; row < 256; ++row) at[row] = row / 16 * 576 + row % 16 * 32;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
-            for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 32, w->a2_3 + n * 8192 + ((i0) * 16 + j0) * 32, 32 * sizeof(real));
-        for (long i = 0; i < 16; ++i)
+            memcpy(left + (i0 + 1) * 576 + 32, w->a2_3 + n * 8192 + i0 * 512, 512 * sizeof(real));
+        for (long first = 0; first < 256; first += 4 * height(256))
             for (long panel = 0; panel < PANELS(64); ++panel) {
-                for (long row0 = 0; row0 < 16; row0 += height(16)) {
+                for (long row0 = first; row0 < least(first + 4 * height(256), 256); row0 += height(256)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(16), 16 - row0);
+                    const long rows = least(height(256), 256 - row0);
                     const long count = least(NR, 64 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 576 + row0 * 32, 32, 1, 576, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 576, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            z3[n * 16384 + i * 1024 + j * 64 + column] = sum;  // (13)
+                            z3[n * 16384 + row * 64 + column] = sum;  // (13)
                             real z4_2 = gamma4[column] * (sum - mean4[column]) / sqrt(var4[column] + real(1e-05)) + beta4[column];  // (18)
-                            a4[n * 16384 + i * 1024 + j * 64 + column] = maximum(z4_2, real(0));  // (19)
+                            a4[n * 16384 + row * 64 + column] = maximum(z4_2, real(0));  // (19)
                         }
                 }
             }
@@ -1675,25 +1692,26 @@ static void evaluation_a6(struct cifar10_cnn_84 *w, int id, long from, long to)
     const real *restrict beta6 = w->beta6;
     real *const left = w->evaluation_a6_left + id * 20800;
     const real *const right = w->evaluation_a6_panels;
+    long at[256];
+    for (long row = 0; row < 256; ++row) at[row] = row / 16 * 1152 + row % 16 * 64;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
-            for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 64, w->a4 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
-        for (long i = 0; i < 16; ++i)
+            memcpy(left + (i0 + 1) * 1152 + 64, w->a4 + n * 16384 + i0 * 1024, 1024 * sizeof(real));
+        for (long first = 0; first < 256; first += 4 * height(256))
             for (long panel = 0; panel < PANELS(64); ++panel) {
-                for (long row0 = 0; row0 < 16; row0 += height(16)) {
+                for (long row0 = first; row0 < least(first + 4 * height(256), 256); row0 += height(256)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(16), 16 - row0);
+                    const long rows = least(height(256), 256 - row0);
                     const long count = least(NR, 64 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 1152 + row0 * 64, 64, 1, 1152, right + panel * 576 * NR, 1 * NR, 192 * NR, 192, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 1152, right + panel * 576 * NR, 1 * NR, 192 * NR, 192, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            z5[n * 16384 + i * 1024 + j * 64 + column] = sum;  // (20)
+                            z5[n * 16384 + row * 64 + column] = sum;  // (20)
                             real z6_2 = gamma6[column] * (sum - mean6[column]) / sqrt(var6[column] + real(1e-05)) + beta6[column];  // (25)
-                            a6[n * 16384 + i * 1024 + j * 64 + column] = maximum(z6_2, real(0));  // (26)
+                            a6[n * 16384 + row * 64 + column] = maximum(z6_2, real(0));  // (26)
                         }
                 }
             }
@@ -1754,25 +1772,26 @@ static void evaluation_a8(struct cifar10_cnn_84 *w, int id, long from, long to)
     const real *restrict beta8 = w->beta8;
     real *const left = w->evaluation_a8_left + id * 6464;
     const real *const right = w->evaluation_a8_panels;
+    long at[64];
+    for (long row = 0; row < 64; ++row) at[row] = row / 8 * 640 + row % 8 * 64;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 8; ++i0)
-            for (long j0 = 0; j0 < 8; ++j0)
-                memcpy(left + ((i0 + 1) * 10 + j0 + 1) * 64, w->a6_3 + n * 4096 + ((i0) * 8 + j0) * 64, 64 * sizeof(real));
-        for (long i = 0; i < 8; ++i)
+            memcpy(left + (i0 + 1) * 640 + 64, w->a6_3 + n * 4096 + i0 * 512, 512 * sizeof(real));
+        for (long first = 0; first < 64; first += 4 * height(64))
             for (long panel = 0; panel < PANELS(128); ++panel) {
-                for (long row0 = 0; row0 < 8; row0 += height(8)) {
+                for (long row0 = first; row0 < least(first + 4 * height(64), 64); row0 += height(64)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(8), 8 - row0);
+                    const long rows = least(height(64), 64 - row0);
                     const long count = least(NR, 128 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 640 + row0 * 64, 64, 1, 640, right + panel * 576 * NR, 1 * NR, 192 * NR, 192, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 640, right + panel * 576 * NR, 1 * NR, 192 * NR, 192, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            z7[n * 8192 + i * 1024 + j * 128 + column] = sum;  // (30)
+                            z7[n * 8192 + row * 128 + column] = sum;  // (30)
                             real z8_2 = gamma8[column] * (sum - mean8[column]) / sqrt(var8[column] + real(1e-05)) + beta8[column];  // (35)
-                            a8[n * 8192 + i * 1024 + j * 128 + column] = maximum(z8_2, real(0));  // (36)
+                            a8[n * 8192 + row * 128 + column] = maximum(z8_2, real(0));  // (36)
                         }
                 }
             }
@@ -2096,7 +2115,9 @@ static void backward_dW10(struct cifar10_cnn_84 *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(MR, least(to * MR, 10) - row0);
             const long count = least(NR, 128 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 1, 1, 10, 0, right + panel * NR, 128, 0, w->N, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 1;
+            multiply(tile, rows, count, false, left, at, 10, 0, right + panel * NR, 128, 0, w->N, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long k = row0 + r;
@@ -2147,7 +2168,9 @@ static void backward_delta9(struct cifar10_cnn_84 *w, int id, long from, long to
             _Alignas(64) real tile[MR * NR];
             const long rows = least(height(to - from), to - row0);
             const long count = least(NR, 128 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 10, 10, 1, 0, right + panel * NR, 128, 0, 10, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 10;
+            multiply(tile, rows, count, false, left, at, 1, 0, right + panel * NR, 128, 0, 10, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long n = row0 + r;
@@ -2173,7 +2196,9 @@ static void backward_dW9(struct cifar10_cnn_84 *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(MR, least(to * MR, 128) - row0);
             const long count = least(NR, 2048 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 1, 1, 128, 0, right + panel * NR, 2048, 0, w->N, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 1;
+            multiply(tile, rows, count, false, left, at, 128, 0, right + panel * NR, 2048, 0, w->N, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long k = row0 + r;
@@ -2222,7 +2247,9 @@ static void backward_da8_4(struct cifar10_cnn_84 *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(height(w->N), w->N - row0);
             const long count = least(NR, 2048 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 128, 128, 1, 0, right + panel * NR, 2048, 0, 128, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 128;
+            multiply(tile, rows, count, false, left, at, 1, 0, right + panel * NR, 2048, 0, 128, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long n = row0 + r;
@@ -2372,17 +2399,18 @@ static void backward_dW7(struct cifar10_cnn_84 *w, int id, long from, long to)
     real *restrict own = w->dW7_backward_dW7_parts + id * 73728;
     const real *const left = w->delta7;
     real *const right = w->backward_dW7_right + id * 6464;
+    long at[128];
+    for (long row = 0; row < 128; ++row) at[row] = row * 1;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 8; ++i0)
-            for (long j0 = 0; j0 < 8; ++j0)
-                memcpy(right + ((i0 + 1) * 10 + j0 + 1) * 64, w->a6_3 + n * 4096 + ((i0) * 8 + j0) * 64, 64 * sizeof(real));
+            memcpy(right + (i0 + 1) * 640 + 64, w->a6_3 + n * 4096 + i0 * 512, 512 * sizeof(real));
         for (long u = 0; u < 3; ++u)
             for (long panel = 0; panel < PANELS(192); ++panel) {
                 for (long row0 = 0; row0 < 128; row0 += height(128)) {
                     _Alignas(64) real tile[MR * NR];
                     const long rows = least(height(128), 128 - row0);
                     const long count = least(NR, 192 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 8192 + row0 * 1, 1, 128, 1024, right + u * 640 + panel * NR, 64, 640, 8, 8);
+                    multiply(tile, rows, count, false, left + n * 8192, at + row0, 128, 1024, right + u * 640 + panel * NR, 64, 640, 8, 8);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
                             const long k = row0 + r;
@@ -2410,30 +2438,45 @@ static void backward_dW7_total(struct cifar10_cnn_84 *w, int id, long from, long
 }
 
 // ∂E/∂a6_2 = (5/4) (W7ᵀ ∗(p=1) δ7) ⊙ m6    (N, 8, 8, 64) (65)
+static void backward_da6_2_pack(struct cifar10_cnn_84 *w, int id, long from, long to)
+{
+    const real *restrict W7 = w->W7;
+    (void)id;
+    for (long panel = from; panel < to; ++panel)
+        for (long term0 = 0; term0 < 1152; term0 += 16)
+            for (long c = 0; c < NR; ++c)
+                for (long term = term0; term < least(term0 + 16, 1152); ++term) {
+                    const long column = panel * NR + c;
+                    const long u = term / 384, v3 = term / 128 % 3, k = term % 128;
+                    w->backward_da6_2_panels[(panel * 1152 + term) * NR + c] = column < 64 ? W7[((k * 3 + -u + 2) * 3 + -v3 + 2) * 64 + column] : 0;
+                }
+}
+
+// ∂E/∂a6_2 = (5/4) (W7ᵀ ∗(p=1) δ7) ⊙ m6    (N, 8, 8, 64) (65)
 static void backward_da6_2(struct cifar10_cnn_84 *w, int id, long from, long to)
 {
     real *restrict da6_2 = w->da6_2;
     const unsigned char *restrict m6 = w->m6;
     real *const left = w->backward_da6_2_left + id * 12864;
-    const real *const right = w->W7;
+    const real *const right = w->backward_da6_2_panels;
+    long at[64];
+    for (long row = 0; row < 64; ++row) at[row] = row / 8 * 1280 + row % 8 * 128;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 8; ++i0)
-            for (long j0 = 0; j0 < 8; ++j0)
-                memcpy(left + ((i0 + 1) * 10 + j0 + 1) * 128, w->delta7 + n * 8192 + ((i0) * 8 + j0) * 128, 128 * sizeof(real));
-        for (long p = 0; p < 8; ++p)
+            memcpy(left + (i0 + 1) * 1280 + 128, w->delta7 + n * 8192 + i0 * 1024, 1024 * sizeof(real));
+        for (long first = 0; first < 64; first += 4 * height(64))
             for (long panel = 0; panel < PANELS(64); ++panel) {
-                for (long row0 = 0; row0 < 8; row0 += height(8)) {
+                for (long row0 = first; row0 < least(first + 4 * height(64), 64); row0 += height(64)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(8), 8 - row0);
+                    const long rows = least(height(64), 64 - row0);
                     const long count = least(NR, 64 - panel * NR);
-                    for (long run0 = 0; run0 < 3; ++run0)
-                        multiply(tile, rows, count, run0 > 0, left + p * 1280 + row0 * 128 + run0 * 1280, 128, 1, 128, right + 512 + panel * NR + run0 * -192, 576, -64, 128, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 1280, right + panel * 1152 * NR, 1 * NR, 384 * NR, 384, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long q = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            da6_2[n * 4096 + p * 512 + q * 64 + column] = real(1.25) * sum * m6[n * 4096 + p * 512 + q * 64 + column];  // (65)
+                            da6_2[n * 4096 + row * 64 + column] = real(1.25) * sum * m6[n * 4096 + row * 64 + column];  // (65)
                         }
                 }
             }
@@ -2577,17 +2620,18 @@ static void backward_dW5(struct cifar10_cnn_84 *w, int id, long from, long to)
     real *restrict own = w->dW5_backward_dW5_parts + id * 36864;
     const real *const left = w->delta5;
     real *const right = w->backward_dW5_right + id * 20800;
+    long at[64];
+    for (long row = 0; row < 64; ++row) at[row] = row * 1;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
-            for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(right + ((i0 + 1) * 18 + j0 + 1) * 64, w->a4 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
+            memcpy(right + (i0 + 1) * 1152 + 64, w->a4 + n * 16384 + i0 * 1024, 1024 * sizeof(real));
         for (long u = 0; u < 3; ++u)
             for (long panel = 0; panel < PANELS(192); ++panel) {
                 for (long row0 = 0; row0 < 64; row0 += height(64)) {
                     _Alignas(64) real tile[MR * NR];
                     const long rows = least(height(64), 64 - row0);
                     const long count = least(NR, 192 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 16384 + row0 * 1, 1, 64, 1024, right + u * 1152 + panel * NR, 64, 1152, 16, 16);
+                    multiply(tile, rows, count, false, left + n * 16384, at + row0, 64, 1024, right + u * 1152 + panel * NR, 64, 1152, 16, 16);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
                             const long k = row0 + r;
@@ -2615,30 +2659,45 @@ static void backward_dW5_total(struct cifar10_cnn_84 *w, int id, long from, long
 }
 
 // δ4 = (W5ᵀ ∗(p=1) δ5) ⊙ [a4 > 0]    (N, 16, 16, 64) (75)
+static void backward_delta4_pack(struct cifar10_cnn_84 *w, int id, long from, long to)
+{
+    const real *restrict W5 = w->W5;
+    (void)id;
+    for (long panel = from; panel < to; ++panel)
+        for (long term0 = 0; term0 < 576; term0 += 16)
+            for (long c = 0; c < NR; ++c)
+                for (long term = term0; term < least(term0 + 16, 576); ++term) {
+                    const long column = panel * NR + c;
+                    const long u = term / 192, v3 = term / 64 % 3, k = term % 64;
+                    w->backward_delta4_panels[(panel * 576 + term) * NR + c] = column < 64 ? W5[((k * 3 + -u + 2) * 3 + -v3 + 2) * 64 + column] : 0;
+                }
+}
+
+// δ4 = (W5ᵀ ∗(p=1) δ5) ⊙ [a4 > 0]    (N, 16, 16, 64) (75)
 static void backward_delta4(struct cifar10_cnn_84 *w, int id, long from, long to)
 {
     real *restrict delta4 = w->delta4;
     const real *restrict a4 = w->a4;
     real *const left = w->backward_delta4_left + id * 20800;
-    const real *const right = w->W5;
+    const real *const right = w->backward_delta4_panels;
+    long at[256];
+    for (long row = 0; row < 256; ++row) at[row] = row / 16 * 1152 + row % 16 * 64;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
-            for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 64, w->delta5 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
-        for (long p = 0; p < 16; ++p)
+            memcpy(left + (i0 + 1) * 1152 + 64, w->delta5 + n * 16384 + i0 * 1024, 1024 * sizeof(real));
+        for (long first = 0; first < 256; first += 4 * height(256))
             for (long panel = 0; panel < PANELS(64); ++panel) {
-                for (long row0 = 0; row0 < 16; row0 += height(16)) {
+                for (long row0 = first; row0 < least(first + 4 * height(256), 256); row0 += height(256)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(16), 16 - row0);
+                    const long rows = least(height(256), 256 - row0);
                     const long count = least(NR, 64 - panel * NR);
-                    for (long run0 = 0; run0 < 3; ++run0)
-                        multiply(tile, rows, count, run0 > 0, left + p * 1152 + row0 * 64 + run0 * 1152, 64, 1, 64, right + 512 + panel * NR + run0 * -192, 576, -64, 64, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 1152, right + panel * 576 * NR, 1 * NR, 192 * NR, 192, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long q = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            delta4[n * 16384 + p * 1024 + q * 64 + column] = a4[n * 16384 + p * 1024 + q * 64 + column] > 0 ? sum : 0;  // (75)
+                            delta4[n * 16384 + row * 64 + column] = a4[n * 16384 + row * 64 + column] > 0 ? sum : 0;  // (75)
                         }
                 }
             }
@@ -2733,17 +2792,18 @@ static void backward_dW3(struct cifar10_cnn_84 *w, int id, long from, long to)
     real *restrict own = w->dW3_backward_dW3_parts + id * 18432;
     const real *const left = w->delta3;
     real *const right = w->backward_dW3_right + id * 10432;
+    long at[64];
+    for (long row = 0; row < 64; ++row) at[row] = row * 1;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
-            for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(right + ((i0 + 1) * 18 + j0 + 1) * 32, w->a2_3 + n * 8192 + ((i0) * 16 + j0) * 32, 32 * sizeof(real));
+            memcpy(right + (i0 + 1) * 576 + 32, w->a2_3 + n * 8192 + i0 * 512, 512 * sizeof(real));
         for (long u = 0; u < 3; ++u)
             for (long panel = 0; panel < PANELS(96); ++panel) {
                 for (long row0 = 0; row0 < 64; row0 += height(64)) {
                     _Alignas(64) real tile[MR * NR];
                     const long rows = least(height(64), 64 - row0);
                     const long count = least(NR, 96 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 16384 + row0 * 1, 1, 64, 1024, right + u * 576 + panel * NR, 32, 576, 16, 16);
+                    multiply(tile, rows, count, false, left + n * 16384, at + row0, 64, 1024, right + u * 576 + panel * NR, 32, 576, 16, 16);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
                             const long k = row0 + r;
@@ -2771,30 +2831,45 @@ static void backward_dW3_total(struct cifar10_cnn_84 *w, int id, long from, long
 }
 
 // ∂E/∂a2_2 = (10/9) (W3ᵀ ∗(p=1) δ3) ⊙ m2    (N, 16, 16, 32) (84)
+static void backward_da2_2_pack(struct cifar10_cnn_84 *w, int id, long from, long to)
+{
+    const real *restrict W3 = w->W3;
+    (void)id;
+    for (long panel = from; panel < to; ++panel)
+        for (long term0 = 0; term0 < 576; term0 += 16)
+            for (long c = 0; c < NR; ++c)
+                for (long term = term0; term < least(term0 + 16, 576); ++term) {
+                    const long column = panel * NR + c;
+                    const long u = term / 192, v3 = term / 64 % 3, k = term % 64;
+                    w->backward_da2_2_panels[(panel * 576 + term) * NR + c] = column < 32 ? W3[((k * 3 + -u + 2) * 3 + -v3 + 2) * 32 + column] : 0;
+                }
+}
+
+// ∂E/∂a2_2 = (10/9) (W3ᵀ ∗(p=1) δ3) ⊙ m2    (N, 16, 16, 32) (84)
 static void backward_da2_2(struct cifar10_cnn_84 *w, int id, long from, long to)
 {
     real *restrict da2_2 = w->da2_2;
     const unsigned char *restrict m2 = w->m2;
     real *const left = w->backward_da2_2_left + id * 20800;
-    const real *const right = w->W3;
+    const real *const right = w->backward_da2_2_panels;
+    long at[256];
+    for (long row = 0; row < 256; ++row) at[row] = row / 16 * 1152 + row % 16 * 64;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 16; ++i0)
-            for (long j0 = 0; j0 < 16; ++j0)
-                memcpy(left + ((i0 + 1) * 18 + j0 + 1) * 64, w->delta3 + n * 16384 + ((i0) * 16 + j0) * 64, 64 * sizeof(real));
-        for (long p = 0; p < 16; ++p)
+            memcpy(left + (i0 + 1) * 1152 + 64, w->delta3 + n * 16384 + i0 * 1024, 1024 * sizeof(real));
+        for (long first = 0; first < 256; first += 4 * height(256))
             for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 16; row0 += height(16)) {
+                for (long row0 = first; row0 < least(first + 4 * height(256), 256); row0 += height(256)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(16), 16 - row0);
+                    const long rows = least(height(256), 256 - row0);
                     const long count = least(NR, 32 - panel * NR);
-                    for (long run0 = 0; run0 < 3; ++run0)
-                        multiply(tile, rows, count, run0 > 0, left + p * 1152 + row0 * 64 + run0 * 1152, 64, 1, 64, right + 256 + panel * NR + run0 * -96, 288, -32, 64, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 1152, right + panel * 576 * NR, 1 * NR, 192 * NR, 192, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long q = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            da2_2[n * 8192 + p * 512 + q * 32 + column] = real(10. / 9.) * sum * m2[n * 8192 + p * 512 + q * 32 + column];  // (84)
+                            da2_2[n * 8192 + row * 32 + column] = real(10. / 9.) * sum * m2[n * 8192 + row * 32 + column];  // (84)
                         }
                 }
             }
@@ -2938,26 +3013,26 @@ static void backward_dW1(struct cifar10_cnn_84 *w, int id, long from, long to)
     real *restrict own = w->dW1_backward_dW1_parts + id * 864;
     real *const left = w->backward_dW1_left + id * 3536;
     const real *const right = w->delta1;
+    long at[27];
+    for (long row = 0; row < 27; ++row) at[row] = row / 9 * 102 + row % 9 * 1;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 32; ++i0)
-            for (long j0 = 0; j0 < 32; ++j0)
-                memcpy(left + ((i0 + 1) * 34 + j0 + 1) * 3, w->x + n * 3072 + ((i0) * 32 + j0) * 3, 3 * sizeof(real));
-        for (long u = 0; u < 3; ++u)
-            for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 9; row0 += height(9)) {
-                    _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(9), 9 - row0);
-                    const long count = least(NR, 32 - panel * NR);
-                    multiply(tile, rows, count, false, left + u * 102 + row0 * 1, 1, 3, 102, right + n * 32768 + panel * NR, 32, 1024, 32, 32);
-                    for (long r = 0; r < rows; ++r)
-                        for (long c = 0; c < count; ++c) {
-                            const long row = row0 + r;
-                            const long column = panel * NR + c;
-                            const real sum = tile[r * NR + c];
-                            own[column * 27 + u * 9 + row] += sum;
-                        }
-                }
+            memcpy(left + (i0 + 1) * 102 + 3, w->x + n * 3072 + i0 * 96, 96 * sizeof(real));
+        for (long panel = 0; panel < PANELS(32); ++panel) {
+            for (long row0 = 0; row0 < 27; row0 += height(27)) {
+                _Alignas(64) real tile[MR * NR];
+                const long rows = least(height(27), 27 - row0);
+                const long count = least(NR, 32 - panel * NR);
+                multiply(tile, rows, count, false, left, at + row0, 3, 102, right + n * 32768 + panel * NR, 32, 1024, 32, 32);
+                for (long r = 0; r < rows; ++r)
+                    for (long c = 0; c < count; ++c) {
+                        const long row = row0 + r;
+                        const long column = panel * NR + c;
+                        const real sum = tile[r * NR + c];
+                        own[column * 27 + row] += sum;
+                    }
             }
+        }
     }
 }
 
@@ -3056,23 +3131,24 @@ static void input_gradient_dx(struct cifar10_cnn_84 *w, int id, long from, long 
     real *restrict dx = w->dx;
     real *const left = w->input_gradient_dx_left + id * 37056;
     const real *const right = w->input_gradient_dx_panels;
+    long at[1024];
+    for (long row = 0; row < 1024; ++row) at[row] = row / 32 * 1088 + row % 32 * 32;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 32; ++i0)
-            for (long j0 = 0; j0 < 32; ++j0)
-                memcpy(left + ((i0 + 1) * 34 + j0 + 1) * 32, w->delta1 + n * 32768 + ((i0) * 32 + j0) * 32, 32 * sizeof(real));
-        for (long p = 0; p < 32; ++p)
+            memcpy(left + (i0 + 1) * 1088 + 32, w->delta1 + n * 32768 + i0 * 1024, 1024 * sizeof(real));
+        for (long first = 0; first < 1024; first += 4 * height(1024))
             for (long panel = 0; panel < PANELS(3); ++panel) {
-                for (long row0 = 0; row0 < 32; row0 += height(32)) {
+                for (long row0 = first; row0 < least(first + 4 * height(1024), 1024); row0 += height(1024)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(32), 32 - row0);
+                    const long rows = least(height(1024), 1024 - row0);
                     const long count = least(NR, 3 - panel * NR);
-                    multiply(tile, rows, count, false, left + p * 1088 + row0 * 32, 32, 1, 1088, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 1088, right + panel * 288 * NR, 1 * NR, 96 * NR, 96, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long q = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            dx[n * 3072 + p * 96 + q * 3 + column] = sum;  // (94)
+                            dx[n * 3072 + row * 3 + column] = sum;  // (94)
                         }
                 }
             }
@@ -3307,11 +3383,17 @@ static void backward(struct cifar10_cnn_84 *w, int id)
     if (id == 0) backward_dgamma8_total(w, id, 0, 128);
     barrier(w);
     memset(w->dW7_backward_dW7_parts + id * 73728, 0, 73728 * sizeof(real));
-    for (long e = 0; e < 64; ++e) ((real *)w->dbeta6_backward_dbeta6_parts)[id * 64 + e] = 0;
-    for (long e = 0; e < 64; ++e) ((real *)w->dgamma6_backward_dgamma6_parts)[id * 64 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta7(w, id, n, n + 1);
         backward_dW7(w, id, n, n + 1);
+    }
+    barrier(w);
+    backward_dW7_total(w, id, share(w, id, 73728), share(w, id + 1, 73728));
+    backward_da6_2_pack(w, id, share(w, id, PANELS(64)), share(w, id + 1, PANELS(64)));
+    barrier(w);
+    for (long e = 0; e < 64; ++e) ((real *)w->dbeta6_backward_dbeta6_parts)[id * 64 + e] = 0;
+    for (long e = 0; e < 64; ++e) ((real *)w->dgamma6_backward_dgamma6_parts)[id * 64 + e] = 0;
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_da6_2(w, id, n, n + 1);
         backward_delta6_sum_windows(w, id, n, n + 1);
         backward_delta6(w, id, n, n + 1);
@@ -3319,43 +3401,49 @@ static void backward(struct cifar10_cnn_84 *w, int id)
         backward_dgamma6(w, id, n, n + 1);
     }
     barrier(w);
-    backward_dW7_total(w, id, share(w, id, 73728), share(w, id + 1, 73728));
-    barrier(w);
     if (id == 0) backward_dbeta6_total(w, id, 0, 64);
     barrier(w);
     if (id == 0) backward_dgamma6_total(w, id, 0, 64);
     barrier(w);
     memset(w->dW5_backward_dW5_parts + id * 36864, 0, 36864 * sizeof(real));
-    for (long e = 0; e < 64; ++e) ((real *)w->dbeta4_backward_dbeta4_parts)[id * 64 + e] = 0;
-    for (long e = 0; e < 64; ++e) ((real *)w->dgamma4_backward_dgamma4_parts)[id * 64 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta5(w, id, n, n + 1);
         backward_dW5(w, id, n, n + 1);
+    }
+    barrier(w);
+    backward_dW5_total(w, id, share(w, id, 36864), share(w, id + 1, 36864));
+    backward_delta4_pack(w, id, share(w, id, PANELS(64)), share(w, id + 1, PANELS(64)));
+    barrier(w);
+    for (long e = 0; e < 64; ++e) ((real *)w->dbeta4_backward_dbeta4_parts)[id * 64 + e] = 0;
+    for (long e = 0; e < 64; ++e) ((real *)w->dgamma4_backward_dgamma4_parts)[id * 64 + e] = 0;
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta4(w, id, n, n + 1);
         backward_dbeta4(w, id, n, n + 1);
         backward_dgamma4(w, id, n, n + 1);
     }
-    barrier(w);
-    backward_dW5_total(w, id, share(w, id, 36864), share(w, id + 1, 36864));
     barrier(w);
     if (id == 0) backward_dbeta4_total(w, id, 0, 64);
     barrier(w);
     if (id == 0) backward_dgamma4_total(w, id, 0, 64);
     barrier(w);
     memset(w->dW3_backward_dW3_parts + id * 18432, 0, 18432 * sizeof(real));
-    for (long e = 0; e < 32; ++e) ((real *)w->dbeta2_backward_dbeta2_parts)[id * 32 + e] = 0;
-    for (long e = 0; e < 32; ++e) ((real *)w->dgamma2_backward_dgamma2_parts)[id * 32 + e] = 0;
     for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_delta3(w, id, n, n + 1);
         backward_dW3(w, id, n, n + 1);
+    }
+    barrier(w);
+    backward_dW3_total(w, id, share(w, id, 18432), share(w, id + 1, 18432));
+    backward_da2_2_pack(w, id, share(w, id, PANELS(32)), share(w, id + 1, PANELS(32)));
+    barrier(w);
+    for (long e = 0; e < 32; ++e) ((real *)w->dbeta2_backward_dbeta2_parts)[id * 32 + e] = 0;
+    for (long e = 0; e < 32; ++e) ((real *)w->dgamma2_backward_dgamma2_parts)[id * 32 + e] = 0;
+    for (long n = share(w, id, w->N); n < share(w, id + 1, w->N); ++n) {
         backward_da2_2(w, id, n, n + 1);
         backward_delta2_sum_windows(w, id, n, n + 1);
         backward_delta2(w, id, n, n + 1);
         backward_dbeta2(w, id, n, n + 1);
         backward_dgamma2(w, id, n, n + 1);
     }
-    barrier(w);
-    backward_dW3_total(w, id, share(w, id, 18432), share(w, id + 1, 18432));
     barrier(w);
     if (id == 0) backward_dbeta2_total(w, id, 0, 32);
     barrier(w);

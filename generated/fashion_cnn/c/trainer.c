@@ -184,10 +184,12 @@ static inline real added(vector v)
     return e[0];
 }
 
-/* tile[i][:] (+)= the sum over outer and inner of a[i row + ...] b[... + :] */
+/* tile[i][:] (+)= the sum over outer and inner of a[at[i] + ...] b[... + :] */
 static inline __attribute__((always_inline)) void multiply_tile(const int rows, const int vectors, real *tile, bool add,
-    const real *a, long row, long a_inner, long a_outer, const real *b, long b_inner, long b_outer, long inner, long outer)
+    const real *a, const long *at, long a_inner, long a_outer, const real *b, long b_inner, long b_outer, long inner, long outer)
 {
+    long row[MR];
+    UNROLL for (int i = 0; i < rows; ++i) row[i] = at[i];
     vector sum[MR][2];
     UNROLL for (int i = 0; i < rows; ++i)
         UNROLL for (int j = 0; j < vectors; ++j)
@@ -198,7 +200,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const int rows, 
             vector u[2];
             UNROLL for (int j = 0; j < vectors; ++j) u[j] = *(const unaligned *)(q + j * VL);
             UNROLL for (int i = 0; i < rows; ++i) {
-                const vector v = p[i * row] - (vector){0};
+                const vector v = p[row[i]] - (vector){0};
                 UNROLL for (int j = 0; j < vectors; ++j) sum[i][j] += v * u[j];
             }
         }
@@ -207,12 +209,12 @@ static inline __attribute__((always_inline)) void multiply_tile(const int rows, 
         UNROLL for (int j = 0; j < vectors; ++j) *(unaligned *)(tile + i * NR + j * VL) = sum[i][j];
 }
 
-static void multiply(real *tile, long rows, long columns, bool add, const real *a, long row, long a_inner, long a_outer,
+static void multiply(real *tile, long rows, long columns, bool add, const real *a, const long *at, long a_inner, long a_outer,
     const real *b, long b_inner, long b_outer, long inner, long outer)
 {
 #define OF(m) \
-    case m: multiply_tile(m, 1, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break; \
-    case m + 16: multiply_tile(m, 2, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break;
+    case m: multiply_tile(m, 1, tile, add, a, at, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break; \
+    case m + 16: multiply_tile(m, 2, tile, add, a, at, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break;
     switch (rows + (columns > VL ? 16 : 0)) {
         OF(1) OF(2) OF(3) OF(4) OF(5) OF(6)
 #if MR > 6
@@ -667,24 +669,25 @@ static void forward_a1(struct fashion_cnn *w, int id, long from, long to)
     const real *restrict b1 = w->b1;
     real *const left = w->forward_a1_left + id * 912;
     const real *const right = w->forward_a1_panels;
+    long at[784];
+    for (long row = 0; row < 784; ++row) at[row] = row / 28 * 29 + row % 28 * 1;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 28; ++i0)
-            for (long j0 = 0; j0 < 28; ++j0)
-                memcpy(left + ((i0) * 29 + j0) * 1, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
-        for (long i = 0; i < 28; ++i)
+            memcpy(left + i0 * 29, w->x + n * 784 + i0 * 28, 28 * sizeof(real));
+        for (long first = 0; first < 784; first += 4 * height(784))
             for (long panel = 0; panel < PANELS(64); ++panel) {
-                for (long row0 = 0; row0 < 28; row0 += height(28)) {
+                for (long row0 = first; row0 < least(first + 4 * height(784), 784); row0 += height(784)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(28), 28 - row0);
+                    const long rows = least(height(784), 784 - row0);
                     const long count = least(NR, 64 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 29 + row0 * 1, 1, 1, 29, right + panel * 4 * NR, 1 * NR, 2 * NR, 2, 2);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 29, right + panel * 4 * NR, 1 * NR, 2 * NR, 2, 2);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z1_2 = b1[column] + sum;  // (3)
-                            a1[n * 50176 + i * 1792 + j * 64 + column] = maximum(z1_2, real(0));  // (4)
+                            a1[n * 50176 + row * 64 + column] = maximum(z1_2, real(0));  // (4)
                         }
                 }
             }
@@ -740,24 +743,25 @@ static void forward_a2(struct fashion_cnn *w, int id, long from, long to)
     const real *restrict b2 = w->b2;
     real *const left = w->forward_a2_left + id * 14464;
     const real *const right = w->forward_a2_panels;
+    long at[196];
+    for (long row = 0; row < 196; ++row) at[row] = row / 14 * 960 + row % 14 * 64;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 14; ++i0)
-            for (long j0 = 0; j0 < 14; ++j0)
-                memcpy(left + ((i0) * 15 + j0) * 64, w->a1_3 + n * 12544 + ((i0) * 14 + j0) * 64, 64 * sizeof(real));
-        for (long i = 0; i < 14; ++i)
+            memcpy(left + i0 * 960, w->a1_3 + n * 12544 + i0 * 896, 896 * sizeof(real));
+        for (long first = 0; first < 196; first += 4 * height(196))
             for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 14; row0 += height(14)) {
+                for (long row0 = first; row0 < least(first + 4 * height(196), 196); row0 += height(196)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(14), 14 - row0);
+                    const long rows = least(height(196), 196 - row0);
                     const long count = least(NR, 32 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 960 + row0 * 64, 64, 1, 960, right + panel * 256 * NR, 1 * NR, 128 * NR, 128, 2);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 960, right + panel * 256 * NR, 1 * NR, 128 * NR, 128, 2);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z2_2 = b2[column] + sum;  // (8)
-                            a2[n * 6272 + i * 448 + j * 32 + column] = maximum(z2_2, real(0));  // (9)
+                            a2[n * 6272 + row * 32 + column] = maximum(z2_2, real(0));  // (9)
                         }
                 }
             }
@@ -899,24 +903,25 @@ static void evaluation_a1(struct fashion_cnn *w, int id, long from, long to)
     const real *restrict b1 = w->b1;
     real *const left = w->evaluation_a1_left + id * 912;
     const real *const right = w->evaluation_a1_panels;
+    long at[784];
+    for (long row = 0; row < 784; ++row) at[row] = row / 28 * 29 + row % 28 * 1;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 28; ++i0)
-            for (long j0 = 0; j0 < 28; ++j0)
-                memcpy(left + ((i0) * 29 + j0) * 1, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
-        for (long i = 0; i < 28; ++i)
+            memcpy(left + i0 * 29, w->x + n * 784 + i0 * 28, 28 * sizeof(real));
+        for (long first = 0; first < 784; first += 4 * height(784))
             for (long panel = 0; panel < PANELS(64); ++panel) {
-                for (long row0 = 0; row0 < 28; row0 += height(28)) {
+                for (long row0 = first; row0 < least(first + 4 * height(784), 784); row0 += height(784)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(28), 28 - row0);
+                    const long rows = least(height(784), 784 - row0);
                     const long count = least(NR, 64 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 29 + row0 * 1, 1, 1, 29, right + panel * 4 * NR, 1 * NR, 2 * NR, 2, 2);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 29, right + panel * 4 * NR, 1 * NR, 2 * NR, 2, 2);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z1_2 = b1[column] + sum;  // (3)
-                            a1[n * 50176 + i * 1792 + j * 64 + column] = maximum(z1_2, real(0));  // (4)
+                            a1[n * 50176 + row * 64 + column] = maximum(z1_2, real(0));  // (4)
                         }
                 }
             }
@@ -971,24 +976,25 @@ static void evaluation_a2(struct fashion_cnn *w, int id, long from, long to)
     const real *restrict b2 = w->b2;
     real *const left = w->evaluation_a2_left + id * 14464;
     const real *const right = w->evaluation_a2_panels;
+    long at[196];
+    for (long row = 0; row < 196; ++row) at[row] = row / 14 * 960 + row % 14 * 64;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 14; ++i0)
-            for (long j0 = 0; j0 < 14; ++j0)
-                memcpy(left + ((i0) * 15 + j0) * 64, w->a1_3 + n * 12544 + ((i0) * 14 + j0) * 64, 64 * sizeof(real));
-        for (long i = 0; i < 14; ++i)
+            memcpy(left + i0 * 960, w->a1_3 + n * 12544 + i0 * 896, 896 * sizeof(real));
+        for (long first = 0; first < 196; first += 4 * height(196))
             for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 14; row0 += height(14)) {
+                for (long row0 = first; row0 < least(first + 4 * height(196), 196); row0 += height(196)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(14), 14 - row0);
+                    const long rows = least(height(196), 196 - row0);
                     const long count = least(NR, 32 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 960 + row0 * 64, 64, 1, 960, right + panel * 256 * NR, 1 * NR, 128 * NR, 128, 2);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 960, right + panel * 256 * NR, 1 * NR, 128 * NR, 128, 2);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z2_2 = b2[column] + sum;  // (8)
-                            a2[n * 6272 + i * 448 + j * 32 + column] = maximum(z2_2, real(0));  // (9)
+                            a2[n * 6272 + row * 32 + column] = maximum(z2_2, real(0));  // (9)
                         }
                 }
             }
@@ -1145,7 +1151,9 @@ static void backward_dW4(struct fashion_cnn *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(MR, least(to * MR, 10) - row0);
             const long count = least(NR, 256 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 1, 1, 10, 0, right + panel * NR, 256, 0, w->N, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 1;
+            multiply(tile, rows, count, false, left, at, 10, 0, right + panel * NR, 256, 0, w->N, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long k = row0 + r;
@@ -1196,7 +1204,9 @@ static void backward_delta3(struct fashion_cnn *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(height(to - from), to - row0);
             const long count = least(NR, 256 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 10, 10, 1, 0, right + panel * NR, 256, 0, 10, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 10;
+            multiply(tile, rows, count, false, left, at, 1, 0, right + panel * NR, 256, 0, 10, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long n = row0 + r;
@@ -1221,7 +1231,9 @@ static void backward_dW3(struct fashion_cnn *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(MR, least(to * MR, 256) - row0);
             const long count = least(NR, 1568 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 1, 1, 256, 0, right + panel * NR, 1568, 0, w->N, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 1;
+            multiply(tile, rows, count, false, left, at, 256, 0, right + panel * NR, 1568, 0, w->N, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long k = row0 + r;
@@ -1270,7 +1282,9 @@ static void backward_da2_4(struct fashion_cnn *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(height(w->N), w->N - row0);
             const long count = least(NR, 1568 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 256, 256, 1, 0, right + panel * NR, 1568, 0, 256, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 256;
+            multiply(tile, rows, count, false, left, at, 1, 0, right + panel * NR, 1568, 0, 256, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long n = row0 + r;
@@ -1321,8 +1335,7 @@ static void backward_dW2(struct fashion_cnn *w, int id, long from, long to)
     real *restrict own = w->dW2_backward_dW2_parts + id * 8192;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 14; ++i0)
-            for (long j0 = 0; j0 < 14; ++j0)
-                memcpy(factor + ((i0) * 15 + j0) * 64, w->a1_3 + n * 12544 + ((i0) * 14 + j0) * 64, 64 * sizeof(real));
+            memcpy(factor + i0 * 960, w->a1_3 + n * 12544 + i0 * 896, 896 * sizeof(real));
         for (long i0 = 0; i0 < 7; i0 += 7)
             for (long k = 0; k < 32; ++k) {
                 long at[49], count = 0;
@@ -1474,26 +1487,26 @@ static void backward_dW1(struct fashion_cnn *w, int id, long from, long to)
     real *restrict own = w->dW1_backward_dW1_parts + id * 256;
     real *const left = w->backward_dW1_left + id * 912;
     const real *const right = w->delta1;
+    long at[4];
+    for (long row = 0; row < 4; ++row) at[row] = row / 2 * 29 + row % 2 * 1;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 28; ++i0)
-            for (long j0 = 0; j0 < 28; ++j0)
-                memcpy(left + ((i0) * 29 + j0) * 1, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
-        for (long u = 0; u < 2; ++u)
-            for (long panel = 0; panel < PANELS(64); ++panel) {
-                for (long row0 = 0; row0 < 2; row0 += height(2)) {
-                    _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(2), 2 - row0);
-                    const long count = least(NR, 64 - panel * NR);
-                    multiply(tile, rows, count, false, left + u * 29 + row0 * 1, 1, 1, 29, right + n * 50176 + panel * NR, 64, 1792, 28, 28);
-                    for (long r = 0; r < rows; ++r)
-                        for (long c = 0; c < count; ++c) {
-                            const long v2 = row0 + r;
-                            const long column = panel * NR + c;
-                            const real sum = tile[r * NR + c];
-                            own[column * 4 + u * 2 + v2] += sum;
-                        }
-                }
+            memcpy(left + i0 * 29, w->x + n * 784 + i0 * 28, 28 * sizeof(real));
+        for (long panel = 0; panel < PANELS(64); ++panel) {
+            for (long row0 = 0; row0 < 4; row0 += height(4)) {
+                _Alignas(64) real tile[MR * NR];
+                const long rows = least(height(4), 4 - row0);
+                const long count = least(NR, 64 - panel * NR);
+                multiply(tile, rows, count, false, left, at + row0, 1, 29, right + n * 50176 + panel * NR, 64, 1792, 28, 28);
+                for (long r = 0; r < rows; ++r)
+                    for (long c = 0; c < count; ++c) {
+                        const long row = row0 + r;
+                        const long column = panel * NR + c;
+                        const real sum = tile[r * NR + c];
+                        own[column * 4 + row] += sum;
+                    }
             }
+        }
     }
 }
 

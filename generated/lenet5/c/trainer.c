@@ -178,10 +178,12 @@ static inline real added(vector v)
     return e[0];
 }
 
-/* tile[i][:] (+)= the sum over outer and inner of a[i row + ...] b[... + :] */
+/* tile[i][:] (+)= the sum over outer and inner of a[at[i] + ...] b[... + :] */
 static inline __attribute__((always_inline)) void multiply_tile(const int rows, const int vectors, real *tile, bool add,
-    const real *a, long row, long a_inner, long a_outer, const real *b, long b_inner, long b_outer, long inner, long outer)
+    const real *a, const long *at, long a_inner, long a_outer, const real *b, long b_inner, long b_outer, long inner, long outer)
 {
+    long row[MR];
+    UNROLL for (int i = 0; i < rows; ++i) row[i] = at[i];
     vector sum[MR][2];
     UNROLL for (int i = 0; i < rows; ++i)
         UNROLL for (int j = 0; j < vectors; ++j)
@@ -192,7 +194,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const int rows, 
             vector u[2];
             UNROLL for (int j = 0; j < vectors; ++j) u[j] = *(const unaligned *)(q + j * VL);
             UNROLL for (int i = 0; i < rows; ++i) {
-                const vector v = p[i * row] - (vector){0};
+                const vector v = p[row[i]] - (vector){0};
                 UNROLL for (int j = 0; j < vectors; ++j) sum[i][j] += v * u[j];
             }
         }
@@ -201,12 +203,12 @@ static inline __attribute__((always_inline)) void multiply_tile(const int rows, 
         UNROLL for (int j = 0; j < vectors; ++j) *(unaligned *)(tile + i * NR + j * VL) = sum[i][j];
 }
 
-static void multiply(real *tile, long rows, long columns, bool add, const real *a, long row, long a_inner, long a_outer,
+static void multiply(real *tile, long rows, long columns, bool add, const real *a, const long *at, long a_inner, long a_outer,
     const real *b, long b_inner, long b_outer, long inner, long outer)
 {
 #define OF(m) \
-    case m: multiply_tile(m, 1, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break; \
-    case m + 16: multiply_tile(m, 2, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break;
+    case m: multiply_tile(m, 1, tile, add, a, at, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break; \
+    case m + 16: multiply_tile(m, 2, tile, add, a, at, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break;
     switch (rows + (columns > VL ? 16 : 0)) {
         OF(1) OF(2) OF(3) OF(4) OF(5) OF(6)
 #if MR > 6
@@ -557,24 +559,25 @@ static void forward_a1(struct lenet5 *w, int id, long from, long to)
     const real *restrict b1 = w->b1;
     real *const left = w->forward_a1_left + id * 1088;
     const real *const right = w->forward_a1_panels;
+    long at[784];
+    for (long row = 0; row < 784; ++row) at[row] = row / 28 * 32 + row % 28 * 1;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 28; ++i0)
-            for (long j0 = 0; j0 < 28; ++j0)
-                memcpy(left + ((i0 + 2) * 32 + j0 + 2) * 1, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
-        for (long i = 0; i < 28; ++i)
+            memcpy(left + (i0 + 2) * 32 + 2, w->x + n * 784 + i0 * 28, 28 * sizeof(real));
+        for (long first = 0; first < 784; first += 4 * height(784))
             for (long panel = 0; panel < PANELS(6); ++panel) {
-                for (long row0 = 0; row0 < 28; row0 += height(28)) {
+                for (long row0 = first; row0 < least(first + 4 * height(784), 784); row0 += height(784)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(28), 28 - row0);
+                    const long rows = least(height(784), 784 - row0);
                     const long count = least(NR, 6 - panel * NR);
-                    multiply(tile, rows, count, false, left + i * 32 + row0 * 1, 1, 1, 32, right + panel * 25 * NR, 1 * NR, 5 * NR, 5, 5);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 32, right + panel * 25 * NR, 1 * NR, 5 * NR, 5, 5);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z1_2 = b1[column] + sum;  // (3)
-                            a1[n * 4704 + i * 168 + j * 6 + column] = tanh(z1_2);  // (4)
+                            a1[n * 4704 + row * 6 + column] = tanh(z1_2);  // (4)
                         }
                 }
             }
@@ -627,21 +630,23 @@ static void forward_a2(struct lenet5 *w, int id, long from, long to)
     (void)id;
     const real *const left = w->a1_2;
     const real *const right = w->forward_a2_panels;
+    long at[100];
+    for (long row = 0; row < 100; ++row) at[row] = row / 10 * 84 + row % 10 * 6;
     for (long n = from; n < to; ++n) {
-        for (long i = 0; i < 10; ++i)
+        for (long first = 0; first < 100; first += 4 * height(100))
             for (long panel = 0; panel < PANELS(16); ++panel) {
-                for (long row0 = 0; row0 < 10; row0 += height(10)) {
+                for (long row0 = first; row0 < least(first + 4 * height(100), 100); row0 += height(100)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(10), 10 - row0);
+                    const long rows = least(height(100), 100 - row0);
                     const long count = least(NR, 16 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 1176 + i * 84 + row0 * 6, 6, 1, 84, right + panel * 150 * NR, 1 * NR, 30 * NR, 30, 5);
+                    multiply(tile, rows, count, false, left + n * 1176, at + row0, 1, 84, right + panel * 150 * NR, 1 * NR, 30 * NR, 30, 5);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z2_2 = b2[column] + sum;  // (6)
-                            a2[n * 1600 + i * 160 + j * 16 + column] = tanh(z2_2);  // (7)
+                            a2[n * 1600 + row * 16 + column] = tanh(z2_2);  // (7)
                         }
                 }
             }
@@ -870,7 +875,9 @@ static void backward_dW5(struct lenet5 *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(MR, least(to * MR, 10) - row0);
             const long count = least(NR, 84 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 1, 1, 10, 0, right + panel * NR, 84, 0, w->N, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 1;
+            multiply(tile, rows, count, false, left, at, 10, 0, right + panel * NR, 84, 0, w->N, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long k = row0 + r;
@@ -934,7 +941,9 @@ static void backward_delta4(struct lenet5 *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(height(to - from), to - row0);
             const long count = least(NR, 84 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 10, 10, 1, 0, right + panel * 10 * NR, 1 * NR, 0, 10, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 10;
+            multiply(tile, rows, count, false, left, at, 1, 0, right + panel * 10 * NR, 1 * NR, 0, 10, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long n = row0 + r;
@@ -958,7 +967,9 @@ static void backward_dW4(struct lenet5 *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(MR, least(to * MR, 84) - row0);
             const long count = least(NR, 120 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 1, 1, 84, 0, right + panel * NR, 120, 0, w->N, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 1;
+            multiply(tile, rows, count, false, left, at, 84, 0, right + panel * NR, 120, 0, w->N, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long k = row0 + r;
@@ -1022,7 +1033,9 @@ static void backward_delta3(struct lenet5 *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(height(to - from), to - row0);
             const long count = least(NR, 120 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 84, 84, 1, 0, right + panel * 84 * NR, 1 * NR, 0, 84, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 84;
+            multiply(tile, rows, count, false, left, at, 1, 0, right + panel * 84 * NR, 1 * NR, 0, 84, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long n = row0 + r;
@@ -1046,7 +1059,9 @@ static void backward_dW3(struct lenet5 *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(MR, least(to * MR, 120) - row0);
             const long count = least(NR, 400 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 1, 1, 120, 0, right + panel * NR, 400, 0, w->N, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 1;
+            multiply(tile, rows, count, false, left, at, 120, 0, right + panel * NR, 400, 0, w->N, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long k = row0 + r;
@@ -1095,7 +1110,9 @@ static void backward_da2_3(struct lenet5 *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(height(w->N), w->N - row0);
             const long count = least(NR, 400 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 120, 120, 1, 0, right + panel * NR, 400, 0, 120, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 120;
+            multiply(tile, rows, count, false, left, at, 1, 0, right + panel * NR, 400, 0, 120, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long n = row0 + r;
@@ -1132,6 +1149,8 @@ static void backward_dW2(struct lenet5 *w, int id, long from, long to)
     real *restrict own = w->dW2_backward_dW2_parts + id * 2400;
     const real *const left = w->delta2;
     const real *const right = w->a1_2;
+    long at[16];
+    for (long row = 0; row < 16; ++row) at[row] = row * 1;
     for (long n = from; n < to; ++n) {
         for (long u = 0; u < 5; ++u)
             for (long panel = 0; panel < PANELS(30); ++panel) {
@@ -1139,7 +1158,7 @@ static void backward_dW2(struct lenet5 *w, int id, long from, long to)
                     _Alignas(64) real tile[MR * NR];
                     const long rows = least(height(16), 16 - row0);
                     const long count = least(NR, 30 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 1600 + row0 * 1, 1, 16, 160, right + n * 1176 + u * 84 + panel * NR, 6, 84, 10, 10);
+                    multiply(tile, rows, count, false, left + n * 1600, at + row0, 16, 160, right + n * 1176 + u * 84 + panel * NR, 6, 84, 10, 10);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
                             const long k = row0 + r;
@@ -1215,23 +1234,24 @@ static void backward_da1_2(struct lenet5 *w, int id, long from, long to)
     real *restrict da1_2 = w->da1_2;
     real *const left = w->backward_da1_2_left + id * 5248;
     const real *const right = w->backward_da1_2_panels;
+    long at[196];
+    for (long row = 0; row < 196; ++row) at[row] = row / 14 * 288 + row % 14 * 16;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 10; ++i0)
-            for (long j0 = 0; j0 < 10; ++j0)
-                memcpy(left + ((i0 + 4) * 18 + j0 + 4) * 16, w->delta2 + n * 1600 + ((i0) * 10 + j0) * 16, 16 * sizeof(real));
-        for (long p = 0; p < 14; ++p)
+            memcpy(left + (i0 + 4) * 288 + 64, w->delta2 + n * 1600 + i0 * 160, 160 * sizeof(real));
+        for (long first = 0; first < 196; first += 4 * height(196))
             for (long panel = 0; panel < PANELS(6); ++panel) {
-                for (long row0 = 0; row0 < 14; row0 += height(14)) {
+                for (long row0 = first; row0 < least(first + 4 * height(196), 196); row0 += height(196)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(14), 14 - row0);
+                    const long rows = least(height(196), 196 - row0);
                     const long count = least(NR, 6 - panel * NR);
-                    multiply(tile, rows, count, false, left + p * 288 + row0 * 16, 16, 1, 288, right + panel * 400 * NR, 1 * NR, 80 * NR, 80, 5);
+                    multiply(tile, rows, count, false, left, at + row0, 1, 288, right + panel * 400 * NR, 1 * NR, 80 * NR, 80, 5);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long q = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
-                            da1_2[n * 1176 + p * 84 + q * 6 + column] = sum;  // (31)
+                            da1_2[n * 1176 + row * 6 + column] = sum;  // (31)
                         }
                 }
             }
@@ -1263,17 +1283,18 @@ static void backward_dW1(struct lenet5 *w, int id, long from, long to)
     real *restrict own = w->dW1_backward_dW1_parts + id * 160;
     const real *const left = w->delta1;
     real *const right = w->backward_dW1_right + id * 1088;
+    long at[6];
+    for (long row = 0; row < 6; ++row) at[row] = row * 1;
     for (long n = from; n < to; ++n) {
         for (long i0 = 0; i0 < 28; ++i0)
-            for (long j0 = 0; j0 < 28; ++j0)
-                memcpy(right + ((i0 + 2) * 32 + j0 + 2) * 1, w->x + n * 784 + ((i0) * 28 + j0) * 1, 1 * sizeof(real));
+            memcpy(right + (i0 + 2) * 32 + 2, w->x + n * 784 + i0 * 28, 28 * sizeof(real));
         for (long u = 0; u < 5; ++u)
             for (long panel = 0; panel < PANELS(5); ++panel) {
                 for (long row0 = 0; row0 < 6; row0 += height(6)) {
                     _Alignas(64) real tile[MR * NR];
                     const long rows = least(height(6), 6 - row0);
                     const long count = least(NR, 5 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 4704 + row0 * 1, 1, 6, 168, right + u * 32 + panel * NR, 1, 32, 28, 28);
+                    multiply(tile, rows, count, false, left + n * 4704, at + row0, 6, 168, right + u * 32 + panel * NR, 1, 32, 28, 28);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
                             const long k = row0 + r;

@@ -183,10 +183,12 @@ static inline real added(vector v)
     return e[0];
 }
 
-/* tile[i][:] (+)= the sum over outer and inner of a[i row + ...] b[... + :] */
+/* tile[i][:] (+)= the sum over outer and inner of a[at[i] + ...] b[... + :] */
 static inline __attribute__((always_inline)) void multiply_tile(const int rows, const int vectors, real *tile, bool add,
-    const real *a, long row, long a_inner, long a_outer, const real *b, long b_inner, long b_outer, long inner, long outer)
+    const real *a, const long *at, long a_inner, long a_outer, const real *b, long b_inner, long b_outer, long inner, long outer)
 {
+    long row[MR];
+    UNROLL for (int i = 0; i < rows; ++i) row[i] = at[i];
     vector sum[MR][2];
     UNROLL for (int i = 0; i < rows; ++i)
         UNROLL for (int j = 0; j < vectors; ++j)
@@ -197,7 +199,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const int rows, 
             vector u[2];
             UNROLL for (int j = 0; j < vectors; ++j) u[j] = *(const unaligned *)(q + j * VL);
             UNROLL for (int i = 0; i < rows; ++i) {
-                const vector v = p[i * row] - (vector){0};
+                const vector v = p[row[i]] - (vector){0};
                 UNROLL for (int j = 0; j < vectors; ++j) sum[i][j] += v * u[j];
             }
         }
@@ -206,12 +208,12 @@ static inline __attribute__((always_inline)) void multiply_tile(const int rows, 
         UNROLL for (int j = 0; j < vectors; ++j) *(unaligned *)(tile + i * NR + j * VL) = sum[i][j];
 }
 
-static void multiply(real *tile, long rows, long columns, bool add, const real *a, long row, long a_inner, long a_outer,
+static void multiply(real *tile, long rows, long columns, bool add, const real *a, const long *at, long a_inner, long a_outer,
     const real *b, long b_inner, long b_outer, long inner, long outer)
 {
 #define OF(m) \
-    case m: multiply_tile(m, 1, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break; \
-    case m + 16: multiply_tile(m, 2, tile, add, a, row, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break;
+    case m: multiply_tile(m, 1, tile, add, a, at, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break; \
+    case m + 16: multiply_tile(m, 2, tile, add, a, at, a_inner, a_outer, b, b_inner, b_outer, inner, outer); break;
     switch (rows + (columns > VL ? 16 : 0)) {
         OF(1) OF(2) OF(3) OF(4) OF(5) OF(6)
 #if MR > 6
@@ -618,21 +620,23 @@ static void forward_a1(struct mnist_cnn *w, int id, long from, long to)
     (void)id;
     const real *const left = w->x;
     const real *const right = w->forward_a1_panels;
+    long at[676];
+    for (long row = 0; row < 676; ++row) at[row] = row / 26 * 28 + row % 26 * 1;
     for (long n = from; n < to; ++n) {
-        for (long i = 0; i < 26; ++i)
+        for (long first = 0; first < 676; first += 4 * height(676))
             for (long panel = 0; panel < PANELS(16); ++panel) {
-                for (long row0 = 0; row0 < 26; row0 += height(26)) {
+                for (long row0 = first; row0 < least(first + 4 * height(676), 676); row0 += height(676)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(26), 26 - row0);
+                    const long rows = least(height(676), 676 - row0);
                     const long count = least(NR, 16 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 784 + i * 28 + row0 * 1, 1, 1, 28, right + panel * 9 * NR, 1 * NR, 3 * NR, 3, 3);
+                    multiply(tile, rows, count, false, left + n * 784, at + row0, 1, 28, right + panel * 9 * NR, 1 * NR, 3 * NR, 3, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z1_2 = b1[column] + sum;  // (3)
-                            a1[n * 10816 + i * 416 + j * 16 + column] = maximum(z1_2, real(0));  // (4)
+                            a1[n * 10816 + row * 16 + column] = maximum(z1_2, real(0));  // (4)
                         }
                 }
             }
@@ -684,21 +688,23 @@ static void forward_a2(struct mnist_cnn *w, int id, long from, long to)
     (void)id;
     const real *const left = w->a1_2;
     const real *const right = w->forward_a2_panels;
+    long at[121];
+    for (long row = 0; row < 121; ++row) at[row] = row / 11 * 208 + row % 11 * 16;
     for (long n = from; n < to; ++n) {
-        for (long i = 0; i < 11; ++i)
+        for (long first = 0; first < 121; first += 4 * height(121))
             for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 11; row0 += height(11)) {
+                for (long row0 = first; row0 < least(first + 4 * height(121), 121); row0 += height(121)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(11), 11 - row0);
+                    const long rows = least(height(121), 121 - row0);
                     const long count = least(NR, 32 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 2704 + i * 208 + row0 * 16, 16, 1, 208, right + panel * 144 * NR, 1 * NR, 48 * NR, 48, 3);
+                    multiply(tile, rows, count, false, left + n * 2704, at + row0, 1, 208, right + panel * 144 * NR, 1 * NR, 48 * NR, 48, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z2_2 = b2[column] + sum;  // (6)
-                            a2[n * 3872 + i * 352 + j * 32 + column] = maximum(z2_2, real(0));  // (7)
+                            a2[n * 3872 + row * 32 + column] = maximum(z2_2, real(0));  // (7)
                         }
                 }
             }
@@ -836,21 +842,23 @@ static void evaluation_a1(struct mnist_cnn *w, int id, long from, long to)
     (void)id;
     const real *const left = w->x;
     const real *const right = w->evaluation_a1_panels;
+    long at[676];
+    for (long row = 0; row < 676; ++row) at[row] = row / 26 * 28 + row % 26 * 1;
     for (long n = from; n < to; ++n) {
-        for (long i = 0; i < 26; ++i)
+        for (long first = 0; first < 676; first += 4 * height(676))
             for (long panel = 0; panel < PANELS(16); ++panel) {
-                for (long row0 = 0; row0 < 26; row0 += height(26)) {
+                for (long row0 = first; row0 < least(first + 4 * height(676), 676); row0 += height(676)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(26), 26 - row0);
+                    const long rows = least(height(676), 676 - row0);
                     const long count = least(NR, 16 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 784 + i * 28 + row0 * 1, 1, 1, 28, right + panel * 9 * NR, 1 * NR, 3 * NR, 3, 3);
+                    multiply(tile, rows, count, false, left + n * 784, at + row0, 1, 28, right + panel * 9 * NR, 1 * NR, 3 * NR, 3, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z1_2 = b1[column] + sum;  // (3)
-                            a1[n * 10816 + i * 416 + j * 16 + column] = maximum(z1_2, real(0));  // (4)
+                            a1[n * 10816 + row * 16 + column] = maximum(z1_2, real(0));  // (4)
                         }
                 }
             }
@@ -881,21 +889,23 @@ static void evaluation_a2(struct mnist_cnn *w, int id, long from, long to)
     (void)id;
     const real *const left = w->a1_2;
     const real *const right = w->evaluation_a2_panels;
+    long at[121];
+    for (long row = 0; row < 121; ++row) at[row] = row / 11 * 208 + row % 11 * 16;
     for (long n = from; n < to; ++n) {
-        for (long i = 0; i < 11; ++i)
+        for (long first = 0; first < 121; first += 4 * height(121))
             for (long panel = 0; panel < PANELS(32); ++panel) {
-                for (long row0 = 0; row0 < 11; row0 += height(11)) {
+                for (long row0 = first; row0 < least(first + 4 * height(121), 121); row0 += height(121)) {
                     _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(11), 11 - row0);
+                    const long rows = least(height(121), 121 - row0);
                     const long count = least(NR, 32 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 2704 + i * 208 + row0 * 16, 16, 1, 208, right + panel * 144 * NR, 1 * NR, 48 * NR, 48, 3);
+                    multiply(tile, rows, count, false, left + n * 2704, at + row0, 1, 208, right + panel * 144 * NR, 1 * NR, 48 * NR, 48, 3);
                     for (long r = 0; r < rows; ++r)
                         for (long c = 0; c < count; ++c) {
-                            const long j = row0 + r;
+                            const long row = row0 + r;
                             const long column = panel * NR + c;
                             const real sum = tile[r * NR + c];
                             real z2_2 = b2[column] + sum;  // (6)
-                            a2[n * 3872 + i * 352 + j * 32 + column] = maximum(z2_2, real(0));  // (7)
+                            a2[n * 3872 + row * 32 + column] = maximum(z2_2, real(0));  // (7)
                         }
                 }
             }
@@ -1021,7 +1031,9 @@ static void backward_dW4(struct mnist_cnn *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(MR, least(to * MR, 10) - row0);
             const long count = least(NR, 64 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 1, 1, 10, 0, right + panel * NR, 64, 0, w->N, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 1;
+            multiply(tile, rows, count, false, left, at, 10, 0, right + panel * NR, 64, 0, w->N, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long k = row0 + r;
@@ -1071,7 +1083,9 @@ static void backward_delta3(struct mnist_cnn *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(height(to - from), to - row0);
             const long count = least(NR, 64 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 10, 10, 1, 0, right + panel * NR, 64, 0, 10, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 10;
+            multiply(tile, rows, count, false, left, at, 1, 0, right + panel * NR, 64, 0, 10, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long n = row0 + r;
@@ -1095,7 +1109,9 @@ static void backward_dW3(struct mnist_cnn *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(MR, least(to * MR, 64) - row0);
             const long count = least(NR, 800 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 1, 1, 64, 0, right + panel * NR, 800, 0, w->N, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 1;
+            multiply(tile, rows, count, false, left, at, 64, 0, right + panel * NR, 800, 0, w->N, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long k = row0 + r;
@@ -1144,7 +1160,9 @@ static void backward_da2_4(struct mnist_cnn *w, int id, long from, long to)
             _Alignas(64) real tile[MR * NR];
             const long rows = least(height(w->N), w->N - row0);
             const long count = least(NR, 800 - panel * NR);
-            multiply(tile, rows, count, false, left + row0 * 64, 64, 1, 0, right + panel * NR, 800, 0, 64, 1);
+            long at[MR];
+            for (long r = 0, row = row0; r < rows; ++r, ++row) at[r] = row * 64;
+            multiply(tile, rows, count, false, left, at, 1, 0, right + panel * NR, 800, 0, 64, 1);
             for (long r = 0; r < rows; ++r)
                 for (long c = 0; c < count; ++c) {
                     const long n = row0 + r;
@@ -1344,23 +1362,24 @@ static void backward_dW1(struct mnist_cnn *w, int id, long from, long to)
     real *restrict own = w->dW1_backward_dW1_parts + id * 144;
     const real *const left = w->x;
     const real *const right = w->delta1;
+    long at[9];
+    for (long row = 0; row < 9; ++row) at[row] = row / 3 * 28 + row % 3 * 1;
     for (long n = from; n < to; ++n) {
-        for (long u = 0; u < 3; ++u)
-            for (long panel = 0; panel < PANELS(16); ++panel) {
-                for (long row0 = 0; row0 < 3; row0 += height(3)) {
-                    _Alignas(64) real tile[MR * NR];
-                    const long rows = least(height(3), 3 - row0);
-                    const long count = least(NR, 16 - panel * NR);
-                    multiply(tile, rows, count, false, left + n * 784 + u * 28 + row0 * 1, 1, 1, 28, right + n * 10816 + panel * NR, 16, 416, 26, 26);
-                    for (long r = 0; r < rows; ++r)
-                        for (long c = 0; c < count; ++c) {
-                            const long v2 = row0 + r;
-                            const long column = panel * NR + c;
-                            const real sum = tile[r * NR + c];
-                            own[column * 9 + u * 3 + v2] += sum;
-                        }
-                }
+        for (long panel = 0; panel < PANELS(16); ++panel) {
+            for (long row0 = 0; row0 < 9; row0 += height(9)) {
+                _Alignas(64) real tile[MR * NR];
+                const long rows = least(height(9), 9 - row0);
+                const long count = least(NR, 16 - panel * NR);
+                multiply(tile, rows, count, false, left + n * 784, at + row0, 1, 28, right + n * 10816 + panel * NR, 16, 416, 26, 26);
+                for (long r = 0; r < rows; ++r)
+                    for (long c = 0; c < count; ++c) {
+                        const long row = row0 + r;
+                        const long column = panel * NR + c;
+                        const real sum = tile[r * NR + c];
+                        own[column * 9 + row] += sum;
+                    }
             }
+        }
     }
 }
 

@@ -114,7 +114,7 @@ def test_what_a_step_may_not_change_is_refused(tmp_path: Path, monkeypatch: pyte
     not shutil.which("gcc") or platform.machine() != "x86_64", reason="no gcc, or other vectors"
 )
 def test_loops_over_elements_are_vectors(tmp_path: Path) -> None:
-    """gcc forgets `restrict` where it inlines, and reads no bytes for some elements of a vector alone."""
+    """gcc counts `restrict` of parameters alone, and reads no bytes for some elements of a vector alone."""
     written = normalized(tmp_path)
     source = written / "c" / "trainer.c"
     flags = load_program(written, target="c").module.FLAGS

@@ -137,6 +137,23 @@ def test_a_compiler_that_fails_is_named(cache: Path, tmp_path: Path) -> None:
     assert not list(cache.iterdir())
 
 
+def test_arithmetic_is_not_to_be_changed(cache: Path, tmp_path: Path) -> None:
+    found = outcome(written(shipped("xor_no_bias"), tmp_path), CC="gcc -g -ffast-math")
+    assert found.returncode != 0
+    last = found.stderr.splitlines()[-1]
+    assert "(gcc -g -ffast-math: -ffast-math would change what is computed): set CC" in last
+
+
+def test_a_source_that_does_not_compile_is_shown(cache: Path, tmp_path: Path) -> None:
+    path = written(shipped("xor_no_bias"), tmp_path)
+    with (path.with_name("trainer.c")).open("a") as source:
+        source.write("not C\n")
+    found = outcome(path, CC="")
+    assert found.returncode != 0
+    assert "generate it anew if it was edited" in found.stderr
+    assert "error: unknown type name" in found.stderr
+
+
 @pytest.mark.parametrize("lines", [[], ["exit 3"]])
 def test_the_compiler_that_is_asked_for_is_not_passed_over(
     lines: list[str], tmp_path: Path, derive: Any

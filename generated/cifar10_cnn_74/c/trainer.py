@@ -235,18 +235,31 @@ def build(command, flags, dtype, path):
         Path(temporary).unlink(missing_ok=True)
 
 
+UNSAFE = {  # sums in another order, quotients as products, no infinities: exp and tanh here are wrong then
+    *("-ffast-math", "-Ofast", "-funsafe-math-optimizations", "-fassociative-math", "-freciprocal-math"),
+    *("-ffinite-math-only", "-fno-signed-zeros"),
+}
+
+
 def with_compiler(use):
     """Return use(command) of the first compiler that does not fail; raise CompilerMissing with what each says."""
     heads, said = [], []
     for command in compilers():
         try:
+            if unsafe := UNSAFE.intersection(command):
+                raise CompilerMissing(f"{min(unsafe)} would change what is computed")
             return use(command)
         except CompilerMissing as error:
             head, *lines = str(error).splitlines()
             heads.append(f"{shlex.join(command)}: {head}")
             said += lines
     chosen = os.environ.get("CC", "").strip()
-    remedy = "set CC to a C compiler that works, or unset it" if chosen else "pip install 'chainrule[c]' brings one"
+    if chosen:
+        remedy = "set CC to a C compiler that works, or unset it"
+    elif heads:
+        remedy = "generate it anew if it was edited, set CC to another compiler, or pip install 'chainrule[c]'"
+    else:
+        remedy = "pip install 'chainrule[c]' brings one"
     why = "; ".join(heads) or "no gcc, clang or cc is found"
     raise CompilerMissing("\n".join([f"trainer.c is not compiled ({why}): {remedy}; or use --target numpy", *said]))
 
